@@ -1,0 +1,76 @@
+//! The contract between the two services: what ingress puts on the queue.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message_key::MessageKey;
+use crate::partition::Partition;
+use crate::wechat::push::Push;
+
+/// The version that this code writes. Readers take any envelope whose `v` is this; fields are only ever added.
+pub const VERSION: u32 = 1;
+
+/// One push on its way to a worker, as JSON on the queue (`application/json`, UTF-8).
+///
+/// It is public: another program may consume the queue. Unknown fields must be ignored by readers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Always [`VERSION`].
+    pub v: u32,
+    /// What makes two pushes the same one.
+    pub key: MessageKey,
+    /// The appid of the account whose callback URL was called.
+    pub account: String,
+    /// When ingress received the push: milliseconds since the Unix epoch.
+    pub received_at_ms: u64,
+    /// What the push says.
+    pub push: Push,
+    /// The decrypted text as it came, XML or JSON: what [`Push`] does not name is here.
+    pub raw: String,
+    /// W3C trace context of the request, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// A body on the queue that is no envelope of this version.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EnvelopeError {
+    /// Not JSON, or not the shape of an envelope. The text names the place, never the content.
+    #[error("the body is not an envelope: {0}")]
+    Malformed(String),
+    /// Written by a newer kefu.
+    #[error("the envelope has version {found}, this worker reads version {VERSION}: update the workers")]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+}
+
+impl Envelope {
+    /// The partition of the user who sent the push.
+    pub fn partition(&self, count: u16) -> Partition {
+        Partition::of(&self.account, &self.push.from_user, count)
+    }
+
+    /// The JSON text.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings, numbers and string-keyed maps only: serialising them has no way to fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads what [`Envelope::to_json`] wrote.
+    pub fn from_json(body: &[u8]) -> Result<Self, EnvelopeError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            v: u32,
+        }
+        // serde_json's own message would quote the offending value, which may be a user's text.
+        let malformed = |error: serde_json::Error| {
+            EnvelopeError::Malformed(format!("line {} column {}", error.line(), error.column()))
+        };
+        let Versioned { v } = serde_json::from_slice(body).map_err(malformed)?;
+        if v != VERSION {
+            return Err(EnvelopeError::Version { found: v });
+        }
+        serde_json::from_slice(body).map_err(malformed)
+    }
+}

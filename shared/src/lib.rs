@@ -1,0 +1,24 @@
+//! What kefu's two services stand on, and nothing else.
+//!
+//! * [`wechat`]: WeChat's push protocol as pure functions.
+//! * [`envelope`]: the contract between ingress and worker.
+//! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
+//!   implementation; [`backend`] opens the pair that a configuration names.
+//! * [`rules`]: which push gets which replies.
+//! * [`config`], [`telemetry`], [`lifecycle`], [`internal`]: what makes a program of it.
+
+pub mod backend;
+pub mod config;
+pub mod embedded;
+pub mod envelope;
+pub mod internal;
+pub mod lifecycle;
+pub mod message_key;
+pub mod openid;
+pub mod partition;
+pub mod plan;
+pub mod queue;
+pub mod rules;
+pub mod store;
+pub mod telemetry;
+pub mod wechat;

@@ -1,0 +1,63 @@
+//! What makes two pushes the same one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::wechat::push::Push;
+
+/// The identity of a push: equal for a push and its re-sends, different for everything else.
+///
+/// `appid|ToUserName|FromUserName|MsgId` when there is a `MsgId`, else
+/// `appid|ToUserName|FromUserName|CreateTime|MsgType|Event|sha256 of the decrypted fields`, without `RetryTimes`,
+/// which WeChat changes on each re-send. WeChat's own rule (`MsgId`, else `FromUserName` + `CreateTime`) merges
+/// different pushes: users were seen to share a `MsgId`, and many events have a platform account as their sender.
+/// Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>.
+///
+/// The key holds an openid, so `Debug` and `Display` show only a digest of it (12 hex digits, enough to find the same
+/// message in two logs).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageKey(String);
+
+impl MessageKey {
+    /// The key of a push that came in for the account `appid`.
+    pub fn of(appid: &str, push: &Push) -> Self {
+        let mut parts = vec![appid, &push.to_user, push.from_user.as_str()];
+        let create_time = push.create_time.to_string();
+        let digest;
+        match &push.msg_id {
+            Some(msg_id) => parts.push(msg_id),
+            None => {
+                digest = hex::encode(push.fields.digest_without("RetryTimes"));
+                parts.extend([&create_time, &push.msg_type, push.event().unwrap_or_default(), &digest]);
+            }
+        }
+        let escaped: Vec<String> = parts.iter().map(|part| part.replace('%', "%25").replace('|', "%7C")).collect();
+        Self(escaped.join("|"))
+    }
+
+    /// A key from its text, as [`MessageKey::as_str`] gave it.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The whole key, for the store and the queue; it holds an openid, so never log it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = Sha256::digest(self.0.as_bytes());
+        f.write_str(&hex::encode(&digest[..6]))
+    }
+}
+
+impl fmt::Debug for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageKey({self})")
+    }
+}

@@ -1,0 +1,76 @@
+//! Which of the broker queues a user's messages go to.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::openid::OpenId;
+
+/// One of the N partitions. `Display` gives its routing key: `p00`, `p01`, …
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Partition(u16);
+
+impl Partition {
+    /// The partition of a user of an account, out of `count` (at least 1).
+    ///
+    /// The hash is FNV-1a with a final mix, written out here because it is part of the contract: all ingress
+    /// processes, of whatever version, must put one user's messages on the same partition.
+    pub fn of(appid: &str, user: &OpenId, count: u16) -> Self {
+        let hash = spread(appid.bytes().chain([b'|']).chain(user.as_str().bytes()));
+        Self((hash % u64::from(count.max(1))) as u16)
+    }
+
+    /// All partitions, in order.
+    pub fn all(count: u16) -> impl Iterator<Item = Self> {
+        (0..count).map(Self)
+    }
+
+    /// The position of the partition, from 0.
+    pub fn index(self) -> u16 {
+        self.0
+    }
+}
+
+impl From<u16> for Partition {
+    fn from(index: u16) -> Self {
+        Self(index)
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{:02}", self.0)
+    }
+}
+
+/// A hash that is the same in every process and version: FNV-1a (64 bit), then MurmurHash3's finaliser, without which
+/// the low bits of similar inputs stay similar.
+pub fn spread(bytes: impl Iterator<Item = u8>) -> u64 {
+    let mut hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_partition_of_a_user_never_changes() {
+        let user = OpenId::new("o9AgO5Kd5ggOC-bXrbNODIiE3bGY");
+        assert_eq!(Partition::of("wxba5fad812f8e6fb9", &user, 64).to_string(), "p45");
+        assert_eq!(Partition::of("wxba5fad812f8e6fb9", &user, 1).index(), 0);
+    }
+
+    #[test]
+    fn users_spread_evenly_over_the_partitions() {
+        let mut load = [0_u32; 64];
+        for n in 0..64_000 {
+            load[usize::from(Partition::of("wx1", &OpenId::new(format!("oUSER{n}")), 64).index())] += 1;
+        }
+        assert!(load.iter().all(|&users| (850..1_150).contains(&users)), "{load:?}");
+    }
+}

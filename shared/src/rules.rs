@@ -1,0 +1,3 @@
+//! Rules: what to do with which push.
+
+pub mod reply;

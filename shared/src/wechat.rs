@@ -1,0 +1,7 @@
+//! WeChat's push protocol, as pure functions: no I/O, no clock, no configuration.
+//!
+//! Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>.
+
+pub mod cipher;
+pub mod push;
+pub mod signature;

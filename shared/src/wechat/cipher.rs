@@ -1,0 +1,138 @@
+//! The cipher of safe and compat mode: AES-256-CBC with WeChat's own framing.
+//!
+//! The key is the Base64 of the 43-character EncodingAESKey with its missing `=`; the IV is the first 16 bytes of the
+//! key; the plaintext is `random(16) + length (u32, big endian) + message + appid`, padded as PKCS#7 to blocks of **32**
+//! bytes. The mode has no integrity check of its own: verify `msg_signature` before decrypting.
+
+use aes::Aes256;
+use aes::cipher::block_padding::NoPadding;
+use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// WeChat sets the surplus bits of an EncodingAESKey's last character as it likes (about 3 of 4 keys), which strict
+/// decoders refuse.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+const PADDED_BLOCK: usize = 32;
+const RANDOM: usize = 16;
+const HEAD: usize = RANDOM + 4;
+
+/// The key of an account, from its EncodingAESKey. It shows nothing of itself in `Debug`.
+#[derive(Clone)]
+pub struct EncodingAesKey([u8; 32]);
+
+/// What is wrong with the text of an EncodingAESKey. Does not repeat the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not 43 characters.
+    #[error("an EncodingAESKey has 43 characters, this one has {0}")]
+    Length(usize),
+    /// Characters that Base64 does not have.
+    #[error("an EncodingAESKey has only the characters A-Z, a-z, 0-9, + and /")]
+    Alphabet,
+}
+
+/// Why a ciphertext could not be opened. Answer all of them alike: a difference helps an attacker guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CipherError {
+    /// `Encrypt` is not Base64.
+    #[error("the ciphertext is not Base64")]
+    NotBase64,
+    /// Empty, or not a multiple of the cipher's block of 16 bytes.
+    #[error("the ciphertext's length is not a multiple of the block")]
+    Length,
+    /// The padding is not 1 to 32 equal bytes.
+    #[error("the padding is wrong")]
+    Padding,
+    /// The length field points beyond the end.
+    #[error("the length field is wrong")]
+    Framing,
+    /// The message is for another appid.
+    #[error("the appid at the end is another one")]
+    AppId,
+    /// The message is not UTF-8.
+    #[error("the message is not UTF-8")]
+    NotUtf8,
+}
+
+impl EncodingAesKey {
+    /// Reads the 43 characters of the WeChat console.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let count = text.chars().count();
+        if count != 43 {
+            return Err(KeyError::Length(count));
+        }
+        let bytes = LENIENT.decode(text).map_err(|_| KeyError::Alphabet)?;
+        bytes.try_into().map(Self).map_err(|_| KeyError::Alphabet)
+    }
+
+    fn iv(&self) -> &[u8] {
+        &self.0[..16]
+    }
+
+    /// Opens the text of `Encrypt`; `appid` must be the one inside.
+    pub fn decrypt(&self, encrypt: &str, appid: &str) -> Result<String, CipherError> {
+        let ciphertext = LENIENT.decode(encrypt).map_err(|_| CipherError::NotBase64)?;
+        if ciphertext.is_empty() || ciphertext.len() % 16 != 0 {
+            return Err(CipherError::Length);
+        }
+        let cipher = cbc::Decryptor::<Aes256>::new_from_slices(&self.0, self.iv()).map_err(|_| CipherError::Length)?;
+        let padded = cipher.decrypt_padded_vec::<NoPadding>(&ciphertext).map_err(|_| CipherError::Length)?;
+        let framed = strip_padding(&padded)?;
+
+        let length = framed.get(RANDOM..HEAD).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+        let length = length.and_then(|length| usize::try_from(length).ok()).ok_or(CipherError::Framing)?;
+        let rest = &framed[HEAD..];
+        if length > rest.len() {
+            return Err(CipherError::Framing);
+        }
+        let (message, suffix) = rest.split_at(length);
+        if suffix != appid.as_bytes() {
+            return Err(CipherError::AppId);
+        }
+        String::from_utf8(message.to_vec()).map_err(|_| CipherError::NotUtf8)
+    }
+
+    /// Makes the text of an `Encrypt`; `random` must be fresh for each message.
+    pub fn encrypt(&self, message: &str, appid: &str, random: [u8; 16]) -> String {
+        let mut plain = random.to_vec();
+        // A message of 4 GiB cannot come this far: bodies are capped.
+        plain.extend(u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
+        plain.extend(message.as_bytes());
+        plain.extend(appid.as_bytes());
+        let pad = PADDED_BLOCK - plain.len() % PADDED_BLOCK;
+        plain.resize(plain.len() + pad, pad as u8);
+
+        let key: &[u8; 32] = &self.0;
+        let mut iv = [0; 16];
+        iv.copy_from_slice(self.iv());
+        let cipher = cbc::Encryptor::<Aes256>::new(key.into(), &iv.into());
+        LENIENT.encode(cipher.encrypt_padded_vec::<NoPadding>(&plain))
+    }
+}
+
+impl std::fmt::Debug for EncodingAesKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EncodingAesKey([REDACTED])")
+    }
+}
+
+/// PKCS#7 with a block of 32. Libraries unpad to the cipher's block of 16 and refuse what WeChat sends.
+fn strip_padding(padded: &[u8]) -> Result<&[u8], CipherError> {
+    let pad = padded.last().map_or(0, |&last| usize::from(last));
+    if !(1..=PADDED_BLOCK).contains(&pad) || pad > padded.len() {
+        return Err(CipherError::Padding);
+    }
+    let (framed, padding) = padded.split_at(padded.len() - pad);
+    if padding.iter().any(|&byte| usize::from(byte) != pad) {
+        return Err(CipherError::Padding);
+    }
+    Ok(framed)
+}

@@ -1,0 +1,217 @@
+//! What a push says: XML or JSON, told apart by the first character.
+
+use serde::{Deserialize, Serialize};
+
+use crate::openid::OpenId;
+
+mod fields;
+mod json;
+mod xml;
+
+pub use fields::Fields;
+
+/// The data format of a push, and so of its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `<xml>…</xml>`
+    Xml,
+    /// `{…}`
+    Json,
+}
+
+/// One push, verified, decrypted and parsed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Push {
+    /// XML or JSON.
+    pub format: Format,
+    /// `ToUserName`: the mini program's original id (`gh_…`); some pushes carry an appid there.
+    pub to_user: String,
+    /// `FromUserName`: the user's openid; for many events an account of the platform.
+    pub from_user: OpenId,
+    /// `CreateTime`: seconds since the Unix epoch; 0 when absent.
+    pub create_time: i64,
+    /// `MsgId`, for messages of users only. Not always a number, and beyond what a float can hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msg_id: Option<String>,
+    /// `MsgType` as it came: `text`, `image`, `miniprogrampage`, `event` or anything else.
+    pub msg_type: String,
+    /// What the type brings with it.
+    pub content: Content,
+    /// All top-level fields, for what is not named above.
+    #[serde(skip)]
+    pub fields: Fields,
+}
+
+/// What the types of customer service bring with them.
+///
+/// Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>.
+/// Fields that a push leaves out are empty.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Content {
+    /// A user's text.
+    Text {
+        /// `Content`.
+        content: String,
+    },
+    /// A user's picture.
+    Image {
+        /// `PicUrl`: made by WeChat.
+        pic_url: String,
+        /// `MediaId`: valid for 3 days.
+        media_id: String,
+    },
+    /// A user's mini program card.
+    Miniprogrampage {
+        /// `Title`.
+        title: String,
+        /// `AppId` of the card.
+        app_id: String,
+        /// `PagePath`.
+        page_path: String,
+        /// `ThumbUrl`: a temporary link; may be empty.
+        thumb_url: String,
+        /// `ThumbMediaId`; may be empty.
+        thumb_media_id: String,
+    },
+    /// An event.
+    Event {
+        /// `Event`, for example `user_enter_tempsession`.
+        event: String,
+        /// `SessionFrom` of `user_enter_tempsession`: what the contact button was given, up to 1,024 characters.
+        session_from: String,
+    },
+    /// Any other type; its text is in the envelope's `raw`.
+    Other,
+}
+
+/// Why a text is no push. No message repeats what the push says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// Nothing but white space.
+    #[error("the body is empty")]
+    Empty,
+    /// Neither `<` nor `{` at the start.
+    #[error("the body is neither XML nor JSON")]
+    UnknownFormat,
+    /// Not well-formed.
+    #[error("the body is not well-formed {format}: {reason}")]
+    Malformed {
+        /// The format that was expected.
+        format: &'static str,
+        /// What is wrong, and at which byte.
+        reason: String,
+    },
+    /// A document type declaration or an entity that XML does not define: refused, not expanded.
+    #[error("the body has a DOCTYPE or an undefined entity")]
+    Entity,
+    /// Nested deeper than any push is.
+    #[error("the body is nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// A field that a push needs.
+    #[error("the push has no {0}")]
+    Missing(&'static str),
+    /// A field with a value that it cannot have.
+    #[error("the push has an unusable {0}")]
+    Unusable(&'static str),
+}
+
+/// How deep a push may be nested. Documented ones have at most 5 levels.
+pub const MAX_DEPTH: usize = 64;
+
+/// The outermost form of a body: the plain fields of the push, its `Encrypt`, or (in compat mode) both.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Body {
+    /// XML or JSON.
+    pub format: Format,
+    /// Its top-level fields.
+    pub fields: Fields,
+}
+
+impl Body {
+    /// Reads a body, whatever its Content-Type says: the first character decides.
+    pub fn parse(text: &str) -> Result<Self, PushError> {
+        let text = text.trim_start_matches('\u{feff}').trim();
+        let (format, fields) = match text.bytes().next() {
+            None => return Err(PushError::Empty),
+            Some(b'<') => (Format::Xml, xml::parse(text)?),
+            Some(b'{') => (Format::Json, json::parse(text)?),
+            Some(_) => return Err(PushError::UnknownFormat),
+        };
+        Ok(Self { format, fields })
+    }
+
+    /// The ciphertext, if there is one.
+    pub fn encrypt(&self) -> Option<&str> {
+        self.fields.text("Encrypt").filter(|text| !text.is_empty())
+    }
+}
+
+impl Push {
+    /// Reads the decrypted text of a push.
+    pub fn parse(text: &str) -> Result<Self, PushError> {
+        Self::from_body(Body::parse(text)?)
+    }
+
+    /// Takes the fields of a body as a push.
+    pub fn from_body(Body { format, fields }: Body) -> Result<Self, PushError> {
+        let text = |name: &str| fields.text(name).unwrap_or_default().to_owned();
+        // Without these a push has no identity. Third-party platform notices, which have neither, are not for kefu.
+        let required = |name: &'static str| match fields.text(name) {
+            Some(value) if !value.trim().is_empty() => Ok(value.to_owned()),
+            _ => Err(PushError::Missing(name)),
+        };
+        let from_user = OpenId::new(required("FromUserName")?);
+        let msg_type = required("MsgType")?;
+        // A number in some pushes and a string in others, even on one documentation page.
+        let create_time = match text("CreateTime").trim() {
+            "" => 0,
+            digits => digits.parse().map_err(|_| PushError::Unusable("CreateTime"))?,
+        };
+        let content = match msg_type.to_ascii_lowercase().as_str() {
+            "text" => Content::Text { content: text("Content") },
+            "image" => Content::Image { pic_url: text("PicUrl"), media_id: text("MediaId") },
+            "miniprogrampage" => Content::Miniprogrampage {
+                title: text("Title"),
+                app_id: text("AppId"),
+                page_path: text("PagePath"),
+                thumb_url: text("ThumbUrl"),
+                thumb_media_id: text("ThumbMediaId"),
+            },
+            "event" => Content::Event { event: text("Event"), session_from: text("SessionFrom") },
+            _ => Content::Other,
+        };
+        Ok(Self {
+            format,
+            to_user: text("ToUserName"),
+            from_user,
+            create_time,
+            msg_id: Some(text("MsgId")).filter(|msg_id| !msg_id.is_empty()),
+            msg_type,
+            content,
+            fields,
+        })
+    }
+
+    /// The name of the event, if the push is one.
+    pub fn event(&self) -> Option<&str> {
+        match &self.content {
+            Content::Event { event, .. } => Some(event),
+            _ => None,
+        }
+    }
+}
+
+/// Shows the kind only: what users write must not reach a log.
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text { content } => write!(f, "Text({} characters)", content.chars().count()),
+            Self::Image { .. } => f.write_str("Image"),
+            Self::Miniprogrampage { .. } => f.write_str("Miniprogrampage"),
+            Self::Event { event, .. } => write!(f, "Event({event})"),
+            Self::Other => f.write_str("Other"),
+        }
+    }
+}
