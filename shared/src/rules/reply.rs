@@ -3,7 +3,7 @@
 //! A mini program can send four types through `custom/send`; the fields are those of
 //! <https://developers.weixin.qq.com/miniprogram/dev/api-backend/open-api/customer-message/customerServiceMessage.send.html>.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,79 @@ impl Reply {
             Self::Miniprogrampage(_) => "miniprogrampage",
         }
     }
+
+    /// What WeChat would refuse, in words; `folder` is where relative paths start.
+    pub(super) fn problems(&self, folder: &Path, max_image_bytes: u64) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut required = |name: &str, value: &str| {
+            if value.trim().is_empty() {
+                problems.push(format!("{name} is empty"));
+            }
+        };
+        match self {
+            Self::Text(text) => {
+                required("text", text);
+                if text.len() > MAX_TEXT_BYTES {
+                    problems.push(format!("text has {} bytes, the most is {MAX_TEXT_BYTES}", text.len()));
+                }
+            }
+            Self::Image(path) => problems.extend(picture_problem("image", &folder.join(path), max_image_bytes)),
+            Self::Link(link) => {
+                required("link.title", &link.title);
+                required("link.description", &link.description);
+                problems.extend(url_problem("link.url", &link.url));
+                problems.extend(url_problem("link.thumb_url", &link.thumb_url));
+            }
+            Self::Miniprogrampage(card) => {
+                required("miniprogrampage.title", &card.title);
+                required("miniprogrampage.pagepath", &card.pagepath);
+                let thumb = folder.join(&card.thumb);
+                problems.extend(picture_problem("miniprogrampage.thumb", &thumb, max_image_bytes));
+            }
+        }
+        problems
+    }
+}
+
+/// The picture formats that media/upload takes, told by their first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PictureFormat {
+    /// PNG
+    Png,
+    /// JPEG
+    Jpeg,
+    /// GIF
+    Gif,
+}
+
+impl PictureFormat {
+    /// The format of a file that starts with these bytes.
+    pub fn of(content: &[u8]) -> Option<Self> {
+        match content {
+            [0x89, b'P', b'N', b'G', ..] => Some(Self::Png),
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [b'G', b'I', b'F', b'8', ..] => Some(Self::Gif),
+            _ => None,
+        }
+    }
+}
+
+fn picture_problem(name: &str, path: &Path, max_bytes: u64) -> Option<String> {
+    let shown = path.display();
+    match std::fs::read(path) {
+        Err(error) => Some(format!("{name} {shown} cannot be read: {error}")),
+        Ok(content) if content.len() as u64 > max_bytes => {
+            Some(format!("{name} {shown} has {} bytes, the most is {max_bytes}", content.len()))
+        }
+        Ok(content) if PictureFormat::of(&content).is_none() => Some(format!("{name} {shown} is no PNG, JPEG or GIF")),
+        Ok(_) => None,
+    }
+}
+
+fn url_problem(name: &str, url: &str) -> Option<String> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let fine = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
+    (!fine).then(|| format!("{name} must be an http:// or https:// address"))
 }
 
 /// Shows the kind only: what is said to users must not reach a log.

@@ -1,0 +1,160 @@
+//! Accounts: the mini programs that are served.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::{Problems, secret};
+use crate::wechat::cipher::EncodingAesKey;
+
+/// One mini program.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// `wx…`
+    pub appid: String,
+    /// The AppSecret, for access_tokens.
+    pub secret: SecretString,
+    /// The Tokens that signatures may be made with: the present one first, then the previous ones.
+    pub tokens: Vec<SecretString>,
+    /// The keys that pushes may be encrypted with: the present one first, then the previous ones. Empty only in plain
+    /// mode.
+    pub keys: Vec<EncodingAesKey>,
+    /// The mode that WeChat's console is set to. The request never chooses.
+    pub mode: Mode,
+}
+
+/// How pushes come in.
+///
+/// Source: <https://developers.weixin.qq.com/doc/oplatform/developers/dev/push/encryption>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// 明文: the body is plain; `signature` does not cover it.
+    Plain,
+    /// 兼容: the body has the plain fields and `Encrypt`; only `Encrypt` is believed.
+    Compat,
+    /// 安全: the body has `Encrypt` only.
+    Safe,
+}
+
+/// All accounts, by appid.
+#[derive(Debug, Clone, Default)]
+pub struct Accounts(Vec<Account>);
+
+impl Accounts {
+    /// The account with this appid.
+    pub fn get(&self, appid: &str) -> Option<&Account> {
+        self.0.iter().find(|account| account.appid == appid)
+    }
+
+    /// All of them, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.0.iter()
+    }
+
+    pub(super) fn resolve(sections: Vec<(String, AccountSection)>, folder: &Path, problems: &mut Problems) -> Self {
+        let mut accounts: Vec<Account> = Vec::new();
+        if sections.is_empty() && problems.0.is_empty() {
+            problems.add("[[account]]", "there is none: add the mini program's appid, secret, token and mode");
+        }
+        let mut seen: Vec<String> = Vec::new();
+        for (place, section) in sections {
+            let appid = section.appid.trim().to_owned();
+            let place = format!("{place} ({appid})");
+            if seen.contains(&appid) {
+                problems.add(&place, "another account has the same appid");
+            }
+            seen.push(appid.clone());
+            accounts.extend(section.resolve(appid, &place, folder, problems));
+        }
+        Self(accounts)
+    }
+}
+
+/// `[[account]]` as it is written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AccountSection {
+    appid: String,
+    secret: Option<SecretString>,
+    secret_file: Option<PathBuf>,
+    mode: Option<Mode>,
+    token: Option<SecretString>,
+    token_file: Option<PathBuf>,
+    encoding_aes_key: Option<SecretString>,
+    encoding_aes_key_file: Option<PathBuf>,
+    previous: Vec<PreviousSection>,
+}
+
+/// `[[account.previous]]`: what the console was set to before, while both are in use.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct PreviousSection {
+    token: Option<SecretString>,
+    token_file: Option<PathBuf>,
+    encoding_aes_key: Option<SecretString>,
+    encoding_aes_key_file: Option<PathBuf>,
+}
+
+impl AccountSection {
+    fn resolve(self, appid: String, place: &str, folder: &Path, problems: &mut Problems) -> Option<Account> {
+        let before = problems.0.len();
+        if appid.is_empty() {
+            problems.add(place, "appid is missing");
+        } else if !appid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+            problems.add(place, "an appid has only letters and digits");
+        }
+        let secret =
+            secret::resolve(place, "secret", self.secret.as_ref(), self.secret_file.as_ref(), folder, problems);
+        let token_given = self.token.is_some() || self.token_file.is_some();
+        let key_given = self.encoding_aes_key.is_some() || self.encoding_aes_key_file.is_some();
+        let secret_given = self.secret.is_some() || self.secret_file.is_some();
+        let present = PreviousSection {
+            token: self.token,
+            token_file: self.token_file,
+            encoding_aes_key: self.encoding_aes_key,
+            encoding_aes_key_file: self.encoding_aes_key_file,
+        };
+        let (mut tokens, mut keys) = (Vec::new(), Vec::new());
+        for (index, pair) in std::iter::once(&present).chain(&self.previous).enumerate() {
+            let place = if index == 0 { place.to_owned() } else { format!("{place} previous {index}") };
+            tokens.extend(secret::resolve(
+                &place,
+                "token",
+                pair.token.as_ref(),
+                pair.token_file.as_ref(),
+                folder,
+                problems,
+            ));
+            let text = secret::resolve(
+                &place,
+                "encoding_aes_key",
+                pair.encoding_aes_key.as_ref(),
+                pair.encoding_aes_key_file.as_ref(),
+                folder,
+                problems,
+            );
+            let key = text.map(|text| EncodingAesKey::parse(text.expose_secret()));
+            keys.extend(key.and_then(|key| problems.take(format!("{place} encoding_aes_key"), key)));
+        }
+        if !secret_given {
+            problems.add(place, "secret (or secret_file) is missing");
+        }
+        if !token_given {
+            problems.add(place, "token (or token_file) is missing");
+        }
+        if self.mode.is_none() {
+            problems.add(place, "mode is missing: plain, compat or safe, as in WeChat's console");
+        }
+        if !key_given && self.mode.is_some_and(|mode| mode != Mode::Plain) {
+            problems.add(place, "encoding_aes_key (or encoding_aes_key_file) is missing: compat and safe mode need it");
+        }
+        match (secret, self.mode) {
+            (Some(secret), Some(mode)) if problems.0.len() == before => {
+                Some(Account { appid, secret, tokens, keys, mode })
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Which backend: the one place that looks at the scheme of a URL.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::section::{Queue, Store};
+use super::{Problems, secret};
+
+/// Where queue and state live: both on servers, or both in one folder.
+#[derive(Debug, Clone)]
+pub enum BackendUrls {
+    /// RabbitMQ and Redis.
+    Servers {
+        /// `amqp://` or `amqps://`
+        queue: SecretString,
+        /// `redis://` or `rediss://`
+        store: SecretString,
+    },
+    /// `embedded:FOLDER`
+    Embedded(PathBuf),
+}
+
+impl BackendUrls {
+    pub(super) fn resolve(queue: &Queue, store: &Store, folder: &Path, problems: &mut Problems) -> Option<Self> {
+        let mut url = |place, value, file| {
+            let before = problems.0.len();
+            let url = secret::resolve(place, "url", value, file, folder, problems);
+            if url.is_none() && problems.0.len() == before {
+                problems.add(place, "url is missing");
+            }
+            url
+        };
+        let queue = url("[queue]", queue.url.as_ref(), queue.url_file.as_ref());
+        let store = url("[store]", store.url.as_ref(), store.url_file.as_ref());
+        let (queue, store) = (queue?, store?);
+        let (queue_scheme, queue_rest) = split(&queue);
+        let (store_scheme, store_rest) = split(&store);
+
+        let queue_is_server = ["amqp", "amqps"].contains(&queue_scheme);
+        let store_is_server = ["redis", "rediss"].contains(&store_scheme);
+        if !queue_is_server && queue_scheme != "embedded" {
+            problems.add("[queue] url", "must start with amqp://, amqps:// or embedded:");
+        } else if !store_is_server && store_scheme != "embedded" {
+            problems.add("[store] url", "must start with redis://, rediss:// or embedded:");
+        } else if queue_is_server != store_is_server {
+            problems.add("[store] url", "queue and store must be both embedded or both on servers");
+        } else if queue_is_server {
+            return Some(Self::Servers { queue, store });
+        } else if queue_rest.is_empty() || queue_rest != store_rest {
+            problems.add("[store] url", "must be the same embedded:FOLDER as the queue's");
+        } else {
+            return Some(Self::Embedded(folder.join(queue_rest)));
+        }
+        None
+    }
+}
+
+fn split(url: &SecretString) -> (&str, &str) {
+    url.expose_secret().split_once(':').unwrap_or_default()
+}

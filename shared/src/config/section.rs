@@ -1,0 +1,206 @@
+//! The sections of plain values. What is left out has the default that its doc names.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+
+use super::Problems;
+
+/// `[queue]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Queue {
+    pub(super) url: Option<SecretString>,
+    pub(super) url_file: Option<PathBuf>,
+    /// How many partitions there are: 1 to 1,024, default 64. It must not change while messages are queued.
+    pub partitions: u16,
+    /// How many unsettled messages of one partition a worker holds: 1 to 2,000, default 100.
+    pub prefetch: u16,
+}
+
+/// `[store]` as it is written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Store {
+    pub(super) url: Option<SecretString>,
+    pub(super) url_file: Option<PathBuf>,
+}
+
+/// `[ingress]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Ingress {
+    /// Where WeChat's pushes come in. Default `0.0.0.0:8080`.
+    pub listen: SocketAddr,
+    /// `/livez`, `/readyz`, `/metrics`; not for the internet. Default `127.0.0.1:9080`.
+    pub internal_listen: SocketAddr,
+    /// The largest push, in bytes. Default 1 MiB.
+    pub max_body_bytes: usize,
+    /// How many connections are served at once; those beyond wait in the kernel's queue. Default 4,096.
+    pub max_connections: usize,
+    /// How long a shutdown waits for pushes under way, in milliseconds. Default 10,000.
+    #[serde(rename = "grace_ms", deserialize_with = "milliseconds")]
+    pub grace: Duration,
+}
+
+/// `[worker]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Worker {
+    /// `/livez`, `/readyz`, `/metrics`. Default `127.0.0.1:9081`.
+    pub internal_listen: SocketAddr,
+    /// How many messages are handled at once, of different users. Default 256.
+    pub concurrency: usize,
+    /// How long a shutdown waits for messages under way, in milliseconds. Default 20,000.
+    #[serde(rename = "grace_ms", deserialize_with = "milliseconds")]
+    pub grace: Duration,
+    /// What becomes of a reply that may or may not have been sent, because a worker died in the middle of it: sent
+    /// again (default: nothing is lost) or skipped (nothing is doubled).
+    pub ambiguous: Ambiguous,
+}
+
+/// What to do with a step that may or may not have been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ambiguous {
+    /// Send it: the user may see it twice.
+    Resend,
+    /// Leave it out: the user may not see it.
+    Skip,
+}
+
+/// `[wechat]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct WeChat {
+    /// Where WeChat's API is, without a path. Default `https://api.weixin.qq.com`.
+    pub api_base: String,
+    /// Which API gives access_tokens. Default `stable_token`.
+    pub token_api: TokenApi,
+    /// How long one call may take, in milliseconds. Default 10,000.
+    #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
+    pub timeout: Duration,
+    /// The largest image that is uploaded, in bytes. WeChat's page says 2 MB in one place and 10 MB in another; default
+    /// 2 MiB.
+    pub max_image_bytes: u64,
+}
+
+/// The APIs that give access_tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenApi {
+    /// `POST /cgi-bin/stable_token`: the same token for all who ask, so that processes cannot invalidate each other's.
+    StableToken,
+    /// `GET /cgi-bin/token`: each call may end the token before.
+    Token,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Telemetry {
+    /// `text` (default) or `json`.
+    pub log_format: LogFormat,
+    /// What is logged, in the syntax of `tracing`'s `EnvFilter`: `info` (default), `kefu_worker=debug,info`, …
+    pub log_filter: String,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { url: None, url_file: None, partitions: 64, prefetch: 100 }
+    }
+}
+
+impl Default for Ingress {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 8080).into(),
+            internal_listen: (Ipv4Addr::LOCALHOST, 9080).into(),
+            max_body_bytes: 1024 * 1024,
+            max_connections: 4_096,
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            internal_listen: (Ipv4Addr::LOCALHOST, 9081).into(),
+            concurrency: 256,
+            grace: Duration::from_secs(20),
+            ambiguous: Ambiguous::Resend,
+        }
+    }
+}
+
+impl Default for WeChat {
+    fn default() -> Self {
+        Self {
+            api_base: "https://api.weixin.qq.com".to_owned(),
+            token_api: TokenApi::StableToken,
+            timeout: Duration::from_secs(10),
+            max_image_bytes: 2 * 1024 * 1024,
+        }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { log_format: LogFormat::Text, log_filter: "info".to_owned() }
+    }
+}
+
+impl Queue {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        within("[queue] partitions", self.partitions.into(), 1, 1_024, problems);
+        within("[queue] prefetch", self.prefetch.into(), 1, 2_000, problems);
+    }
+}
+
+impl Ingress {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        within("[ingress] max_body_bytes", self.max_body_bytes as u64, 1_024, 16 * 1024 * 1024, problems);
+        within("[ingress] max_connections", self.max_connections as u64, 1, 1_000_000, problems);
+    }
+}
+
+impl Worker {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        within("[worker] concurrency", self.concurrency as u64, 1, 100_000, problems);
+    }
+}
+
+impl WeChat {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        let (scheme, rest) = self.api_base.split_once("://").unwrap_or_default();
+        if !["http", "https"].contains(&scheme) || rest.is_empty() || rest.contains('/') {
+            problems.add("[wechat] api_base", "must be http://HOST or https://HOST, without a path");
+        }
+        within("[wechat] timeout_ms", self.timeout.as_millis() as u64, 100, 60_000, problems);
+        within("[wechat] max_image_bytes", self.max_image_bytes, 1, 10 * 1024 * 1024, problems);
+    }
+}
+
+fn within(place: &str, value: u64, least: u64, most: u64, problems: &mut Problems) {
+    if !(least..=most).contains(&value) {
+        problems.add(place, format!("must be from {least} to {most}"));
+    }
+}
+
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
+}

@@ -1,0 +1,135 @@
+//! The `when` of a rule: all of its conditions must hold.
+
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+
+use crate::config::Problems;
+use crate::wechat::push::{Content, Push};
+
+/// `when` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ConditionSection {
+    account: Option<OneOrMore>,
+    r#type: Option<OneOrMore>,
+    event: Option<OneOrMore>,
+    contains: Option<OneOrMore>,
+    regex: Option<String>,
+    session_from: Option<OneOrMore>,
+}
+
+/// `"a"` or `["a", "b"]`
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+/// What a push must be like. A condition that was not given always holds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Condition {
+    /// One of these appids.
+    accounts: Option<Vec<String>>,
+    /// One of these types, whatever the case of the letters.
+    types: Option<Vec<String>>,
+    /// An event, one of these, whatever the case of the letters.
+    events: Option<Vec<String>>,
+    /// A text with one of these in it (in lower case), whatever the case of its letters.
+    contains: Option<Vec<String>>,
+    /// A text that this finds something in.
+    regex: Option<Regex>,
+    /// A `user_enter_tempsession` whose `SessionFrom` has one of these in it (in lower case).
+    session_from: Option<Vec<String>>,
+}
+
+/// More memory than any sensible pattern needs; a larger one is a configuration error.
+const MAX_REGEX_BYTES: usize = 1024 * 1024;
+
+const ENTER_SESSION: &str = "user_enter_tempsession";
+
+impl ConditionSection {
+    pub(super) fn resolve(self, place: &str, problems: &mut Problems) -> Option<Condition> {
+        let mut list = |name: &str, given: Option<OneOrMore>| {
+            let values = given.map(OneOrMore::into_vec)?;
+            if values.is_empty() || values.iter().any(String::is_empty) {
+                problems.add(place, format!("when.{name} has an empty value"));
+            }
+            Some(values)
+        };
+        let lower = |values: Vec<String>| values.iter().map(|value| value.to_lowercase()).collect();
+        let accounts = list("account", self.account);
+        let types: Option<Vec<String>> = list("type", self.r#type).map(lower);
+        let events: Option<Vec<String>> = list("event", self.event).map(lower);
+        let contains: Option<Vec<String>> = list("contains", self.contains).map(lower);
+        let session_from: Option<Vec<String>> = list("session_from", self.session_from).map(lower);
+        let regex = match self.regex {
+            None => None,
+            Some(pattern) => match RegexBuilder::new(&pattern).size_limit(MAX_REGEX_BYTES).build() {
+                Ok(regex) => Some(regex),
+                Err(error) => {
+                    problems.add(place, format!("when.regex: {}", regex_problem(&error)));
+                    return None;
+                }
+            },
+        };
+
+        let of_texts = contains.is_some() || regex.is_some();
+        let of_events = events.is_some() || session_from.is_some();
+        let allows = |wanted: &str| types.as_ref().is_none_or(|types| types.iter().any(|given| given == wanted));
+        if of_texts && of_events {
+            problems
+                .add(place, "it can never match: contains and regex look at texts, event and session_from at events");
+        } else if of_texts && !allows("text") {
+            problems.add(place, "it can never match: contains and regex look at pushes of type text");
+        } else if of_events && !allows("event") {
+            problems.add(place, "it can never match: event and session_from look at pushes of type event");
+        }
+        if session_from.is_some() && events.as_ref().is_some_and(|events| !events.iter().any(|e| e == ENTER_SESSION)) {
+            problems.add(place, format!("it can never match: session_from comes with the event {ENTER_SESSION}"));
+        }
+        Some(Condition { accounts, types, events, contains, regex, session_from })
+    }
+}
+
+impl OneOrMore {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(value) => vec![value],
+            Self::More(values) => values,
+        }
+    }
+}
+
+impl Condition {
+    pub(super) fn matches(&self, appid: &str, push: &Push) -> bool {
+        let (text, event, session_from) = match &push.content {
+            Content::Text { content } => (Some(content), None, None),
+            Content::Event { event, session_from } => (None, Some(event), Some(session_from)),
+            _ => (None, None, None),
+        };
+        let enters = event.filter(|event| event.eq_ignore_ascii_case(ENTER_SESSION)).and(session_from);
+
+        holds(&self.accounts, |accounts| accounts.iter().any(|account| account == appid))
+            && holds(&self.types, |types| types.contains(&push.msg_type.to_lowercase()))
+            && holds(&self.events, |events| event.is_some_and(|event| events.contains(&event.to_lowercase())))
+            && holds(&self.contains, |parts| has_one_of(text, parts))
+            && holds(&self.regex, |regex| text.is_some_and(|text| regex.is_match(text)))
+            && holds(&self.session_from, |parts| has_one_of(enters, parts))
+    }
+}
+
+fn holds<T>(condition: &Option<T>, holds: impl FnOnce(&T) -> bool) -> bool {
+    condition.as_ref().is_none_or(holds)
+}
+
+fn has_one_of(text: Option<&String>, parts: &[String]) -> bool {
+    text.map(|text| text.to_lowercase()).is_some_and(|text| parts.iter().any(|part| text.contains(part)))
+}
+
+/// The last line of the parser's message; those before draw the pattern.
+fn regex_problem(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+}
