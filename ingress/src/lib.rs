@@ -1,1 +1,42 @@
-//! x
+//! ingress: HTTP request -> verified -> decrypted -> parsed -> claimed -> published -> `success`.
+//!
+//! It answers only after the push is stored, never calls WeChat, and answers within [`ANSWER_WITHIN`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::config::Config;
+use kefu_shared::internal::Readiness;
+use kefu_shared::queue::Publisher;
+use kefu_shared::store::Stores;
+use tokio_util::sync::CancellationToken;
+
+mod authentic;
+mod intake;
+mod measures;
+mod query;
+mod refusal;
+mod routes;
+mod server;
+
+pub use server::{Ingress, IngressError};
+
+/// WeChat waits 5 s, then sends the push again; the rest is for the way back.
+///
+/// Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>.
+pub const ANSWER_WITHIN: Duration = Duration::from_millis(4_500);
+
+/// What ingress stands on.
+#[derive(Clone)]
+pub struct Parts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// State; only the claims are used.
+    pub stores: Stores,
+    /// Where pushes go. [`Ingress::run`] closes it.
+    pub publisher: Arc<dyn Publisher>,
+    /// Where the checks for `/readyz` are added.
+    pub readiness: Readiness,
+    /// Starts the shutdown.
+    pub shutdown: CancellationToken,
+}

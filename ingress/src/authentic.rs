@@ -1,0 +1,49 @@
+//! From a request to a push that is WeChat's: signature, cipher, parser. Pure.
+
+use kefu_shared::config::{Account, Mode};
+use kefu_shared::wechat::push::{Body, Push};
+use kefu_shared::wechat::signature;
+use secrecy::ExposeSecret;
+
+use crate::query::SignedQuery;
+use crate::refusal::Refusal;
+
+/// Checks the `signature` of a check of the URL. It is plain in every mode: for mini programs `echostr` is never
+/// encrypted (<https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>).
+pub(crate) fn verify_url(account: &Account, query: &SignedQuery) -> Result<(), Refusal> {
+    let signed = account.tokens.iter().any(|token| {
+        let expected = signature::sign(token.expose_secret(), &query.timestamp, &query.nonce);
+        signature::matches(&expected, &query.signature)
+    });
+    signed.then_some(()).ok_or(Refusal::Unauthenticated("signature is wrong"))
+}
+
+/// The push of a request, and its decrypted text.
+///
+/// The account's mode alone decides how: in safe and compat mode only what `Encrypt` holds is believed, and
+/// `msg_signature`, which covers it, is checked before anything is decrypted. `signature` says nothing of the body.
+pub(crate) fn open(account: &Account, query: &SignedQuery, body: String) -> Result<(Push, String), Refusal> {
+    if account.mode == Mode::Plain {
+        verify_url(account, query)?;
+        let push = Push::parse(&body).map_err(Refusal::Malformed)?;
+        return Ok((push, body));
+    }
+    let outer = Body::parse(&body).map_err(Refusal::Malformed)?;
+    let encrypt = outer.encrypt().ok_or(Refusal::Unauthenticated("the body is not encrypted"))?;
+    let given = query.msg_signature.as_deref().ok_or(Refusal::Unauthenticated("msg_signature is missing"))?;
+    let signed = account.tokens.iter().any(|token| {
+        let expected = signature::sign_encrypted(token.expose_secret(), &query.timestamp, &query.nonce, encrypt);
+        signature::matches(&expected, given)
+    });
+    if !signed {
+        return Err(Refusal::Unauthenticated("msg_signature is wrong"));
+    }
+    let mut last = None;
+    for key in &account.keys {
+        match key.decrypt(encrypt, &account.appid) {
+            Ok(text) => return Push::parse(&text).map(|push| (push, text)).map_err(Refusal::Malformed),
+            Err(error) => last = last.or(Some(error)),
+        }
+    }
+    Err(last.map_or(Refusal::Unauthenticated("there is no key"), Refusal::Cipher))
+}

@@ -1,0 +1,133 @@
+//! Claim, publish, complete: what makes a push ours, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::envelope::Envelope;
+use kefu_shared::message_key::MessageKey;
+use kefu_shared::queue::Publisher;
+use kefu_shared::store::{Claim, Claims};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use uuid::Uuid;
+
+use crate::measures;
+use crate::refusal::Refusal;
+
+/// How long a claim holds without being completed. Shorter than the answer may take, so that already the first re-send
+/// can take over from an ingress that died.
+const PENDING_FOR: Duration = Duration::from_secs(4);
+
+/// How long a push is remembered. Some are re-sent for hours.
+const DONE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often a push that somebody else is publishing is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(75);
+
+/// The wait after a publish that failed at once.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// Takes pushes in. Cheap to share.
+pub(crate) struct Intake {
+    claims: Arc<dyn Claims>,
+    publisher: Arc<dyn Publisher>,
+}
+
+/// How a push came to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// By this request.
+    Published,
+    /// By an earlier one.
+    Duplicate,
+}
+
+impl Taken {
+    /// The word for metrics and logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// Whether this request holds the claim.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Claimed,
+    /// The store is away: publish all the same, the ledger drops the copies.
+    Unclaimed,
+}
+
+impl Intake {
+    pub(crate) fn new(claims: Arc<dyn Claims>, publisher: Arc<dyn Publisher>) -> Self {
+        Self { claims, publisher }
+    }
+
+    /// Returns when the push is stored. Tries until `deadline`: a quick refusal would only make WeChat spend its few
+    /// re-sends within a second.
+    pub(crate) async fn take(&self, envelope: &Envelope, deadline: Instant) -> Result<Taken, Refusal> {
+        let owner = Uuid::new_v4().simple().to_string();
+        let Some(hold) = self.claim(&envelope.key, &owner, deadline).await? else { return Ok(Taken::Duplicate) };
+        let published = self.publish(envelope, deadline).await;
+        if hold == Hold::Claimed {
+            let settled = match &published {
+                Ok(()) => self.claims.complete(&envelope.key, DONE_FOR).await,
+                Err(_) => self.claims.release(&envelope.key, &owner).await,
+            };
+            // Nothing depends on it: the claim runs out, and the ledger drops the copy that may come.
+            if let Err(error) = settled {
+                measures::claim("unsettled");
+                tracing::warn!(key = %envelope.key, %error, "the claim could not be settled");
+            }
+        }
+        published.map(|()| Taken::Published)
+    }
+
+    /// The hold on the key, or `None` when the push is stored already.
+    async fn claim(&self, key: &MessageKey, owner: &str, deadline: Instant) -> Result<Option<Hold>, Refusal> {
+        loop {
+            match self.claims.claim(key, owner, PENDING_FOR).await {
+                Ok(Claim::Won) => {
+                    measures::claim("won");
+                    return Ok(Some(Hold::Claimed));
+                }
+                Ok(Claim::Done) => {
+                    measures::claim("done");
+                    return Ok(None);
+                }
+                Ok(Claim::Pending) => {
+                    measures::claim("pending");
+                    let again = Instant::now() + LOOK_AGAIN;
+                    if again >= deadline {
+                        return Err(Refusal::NotStored("another request is still storing the same push".into()));
+                    }
+                    sleep_until(again).await;
+                }
+                Err(error) => {
+                    measures::claim("unavailable");
+                    tracing::warn!(%key, %error, "publishing without a claim");
+                    return Ok(Some(Hold::Unclaimed));
+                }
+            }
+        }
+    }
+
+    async fn publish(&self, envelope: &Envelope, deadline: Instant) -> Result<(), Refusal> {
+        let started = Instant::now();
+        let mut last = "the queue did not answer".to_owned();
+        loop {
+            match timeout_at(deadline, self.publisher.publish(envelope)).await {
+                Ok(Ok(())) => {
+                    measures::published(started.elapsed());
+                    return Ok(());
+                }
+                Ok(Err(error)) => {
+                    last = error.to_string();
+                    sleep_until((Instant::now() + TRY_AGAIN).min(deadline)).await;
+                }
+                Err(_) => return Err(Refusal::NotStored(last)),
+            }
+        }
+    }
+}

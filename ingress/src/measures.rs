@@ -1,0 +1,49 @@
+//! The metrics of ingress, in one place.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+const ANSWERS: &str = "kefu_ingress_answers_total";
+const ANSWER_SECONDS: &str = "kefu_ingress_answer_duration_seconds";
+const PUBLISH_SECONDS: &str = "kefu_ingress_publish_duration_seconds";
+const CLAIMS: &str = "kefu_ingress_claims_total";
+const UNDER_WAY: &str = "kefu_ingress_pushes_under_way";
+
+/// Gives each metric its help text.
+pub(crate) fn describe() {
+    describe_counter!(ANSWERS, "Answers given on the callback URL, by kind of request and outcome");
+    describe_histogram!(ANSWER_SECONDS, Unit::Seconds, "From the head of a request to its answer");
+    describe_histogram!(PUBLISH_SECONDS, Unit::Seconds, "From the first try to the confirm that a push is stored");
+    describe_counter!(CLAIMS, "Claims of message keys, by outcome");
+    describe_gauge!(UNDER_WAY, "Pushes that are being taken in");
+}
+
+pub(crate) fn answered(kind: &'static str, outcome: &'static str, took: Duration) {
+    counter!(ANSWERS, "kind" => kind, "outcome" => outcome).increment(1);
+    histogram!(ANSWER_SECONDS, "kind" => kind).record(took.as_secs_f64());
+}
+
+pub(crate) fn published(took: Duration) {
+    histogram!(PUBLISH_SECONDS).record(took.as_secs_f64());
+}
+
+pub(crate) fn claim(outcome: &'static str) {
+    counter!(CLAIMS, "outcome" => outcome).increment(1);
+}
+
+/// Counts a push as under way until it is dropped.
+pub(crate) struct UnderWay;
+
+impl UnderWay {
+    pub(crate) fn start() -> Self {
+        gauge!(UNDER_WAY).increment(1);
+        Self
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        gauge!(UNDER_WAY).decrement(1);
+    }
+}

@@ -1,0 +1,96 @@
+//! Why a request is not answered with `success`: one table of status, label and level.
+
+use std::time::Duration;
+
+use kefu_shared::wechat::cipher::CipherError;
+use kefu_shared::wechat::push::PushError;
+use tracing::Level;
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The path names no account of the configuration.
+    #[error("no such account is configured")]
+    UnknownAccount,
+    /// The body is larger than allowed.
+    #[error("the body is larger than [ingress] max_body_bytes")]
+    TooLarge,
+    /// The body did not come in time.
+    #[error("the body did not come in time")]
+    SlowBody,
+    /// The connection ended in the body, or its framing is wrong.
+    #[error("the body was cut")]
+    CutBody,
+    /// The body is not text.
+    #[error("the body is not UTF-8")]
+    NotUtf8,
+    /// The signature is not WeChat's, or what it is made of is missing.
+    #[error("not authenticated: {0}")]
+    Unauthenticated(&'static str),
+    /// `Encrypt` cannot be opened.
+    #[error("not decrypted: {0}")]
+    Cipher(CipherError),
+    /// What was decrypted, or came plain, is no push.
+    #[error("not a push: {0}")]
+    Malformed(PushError),
+    /// It could not be stored in time.
+    #[error("not stored in time: {0}")]
+    NotStored(String),
+}
+
+impl Refusal {
+    /// Status, label and level of each. What an attacker could learn from is answered alike.
+    fn row(&self) -> (u16, &'static str, Level) {
+        match self {
+            Self::UnknownAccount => (404, "unknown_account", Level::WARN),
+            Self::TooLarge => (413, "too_large", Level::WARN),
+            Self::SlowBody => (408, "slow_body", Level::WARN),
+            Self::CutBody => (400, "cut_body", Level::INFO),
+            Self::NotUtf8 => (400, "not_utf8", Level::WARN),
+            Self::Unauthenticated(_) => (401, "unauthenticated", Level::WARN),
+            Self::Cipher(_) => (401, "undecryptable", Level::ERROR),
+            Self::Malformed(_) => (400, "malformed", Level::WARN),
+            Self::NotStored(_) => (503, "not_stored", Level::ERROR),
+        }
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> u16 {
+        self.row().0
+    }
+
+    /// The word for metrics and logs.
+    pub(crate) fn label(&self) -> &'static str {
+        self.row().1
+    }
+
+    /// The body of the answer: the same for all that have the same status.
+    pub(crate) fn text(&self) -> &'static str {
+        match self.status() {
+            400 => "this is not a push\n",
+            401 => "not authenticated\n",
+            404 => "not found\n",
+            408 => "the request took too long\n",
+            413 => "the body is too large\n",
+            _ => "not stored, please send it again\n",
+        }
+    }
+
+    /// Whether the rest of the request must not be read as the next one.
+    pub(crate) fn ends_connection(&self) -> bool {
+        matches!(self, Self::TooLarge | Self::SlowBody | Self::CutBody)
+    }
+
+    /// Logs it, once.
+    pub(crate) fn log(&self, kind: &'static str, appid: &str, took: Duration) {
+        let (status, label, level) = self.row();
+        // A path that names no account is a stranger's text: shortened.
+        let account: String = appid.chars().take(32).collect();
+        let took_ms = took.as_millis() as u64;
+        match level {
+            Level::ERROR => tracing::error!(kind, account, status, label, took_ms, reason = %self, "refused"),
+            Level::WARN => tracing::warn!(kind, account, status, label, took_ms, reason = %self, "refused"),
+            _ => tracing::info!(kind, account, status, label, took_ms, reason = %self, "refused"),
+        }
+    }
+}

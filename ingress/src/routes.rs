@@ -1,0 +1,140 @@
+//! The callback URL: `GET` and `POST /push/{appid}`. HTTP types stop here.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::ContentType;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt;
+use kefu_shared::config::{Account, Config};
+use kefu_shared::envelope::{self, Envelope};
+use kefu_shared::message_key::MessageKey;
+use tokio::time::{Instant, timeout_at};
+
+use crate::intake::Intake;
+use crate::query::SignedQuery;
+use crate::refusal::Refusal;
+use crate::{ANSWER_WITHIN, authentic, measures};
+
+/// What the routes stand on.
+pub(crate) struct Callback {
+    pub(crate) config: Arc<Config>,
+    pub(crate) intake: Intake,
+    pub(crate) max_body_bytes: usize,
+}
+
+pub(crate) fn configure(app: &mut web::ServiceConfig) {
+    let push = web::resource("/push/{appid}")
+        .route(web::get().to(verify_url))
+        .route(web::post().to(receive_push))
+        .default_service(web::to(|| async { HttpResponse::MethodNotAllowed() }));
+    app.service(push).default_service(web::to(|| async { HttpResponse::NotFound().body("not found\n") }));
+}
+
+/// WeChat's check of the URL when it is saved in the console: echoes `echostr`, and nothing else.
+async fn verify_url(request: HttpRequest, appid: web::Path<String>, callback: web::Data<Callback>) -> HttpResponse {
+    let started = Instant::now();
+    let echo = callback.account(&appid).and_then(|account| {
+        let query = SignedQuery::parse(request.query_string())?;
+        authentic::verify_url(account, &query)?;
+        query.echostr.clone().ok_or(Refusal::Unauthenticated("echostr is missing"))
+    });
+    answer("verify", &appid, started, echo.map(|echostr| (echostr, "verified")))
+}
+
+async fn receive_push(
+    request: HttpRequest,
+    appid: web::Path<String>,
+    body: web::Payload,
+    callback: web::Data<Callback>,
+) -> HttpResponse {
+    let started = Instant::now();
+    let _under_way = measures::UnderWay::start();
+    let result = callback.receive(&request, &appid, body, started + ANSWER_WITHIN).await;
+    answer("push", &appid, started, result.map(|outcome| ("success".to_owned(), outcome)))
+}
+
+impl Callback {
+    fn account(&self, appid: &str) -> Result<&Account, Refusal> {
+        self.config.accounts.get(appid).ok_or(Refusal::UnknownAccount)
+    }
+
+    /// Takes one push in; `Ok` with the outcome's label when it is stored.
+    async fn receive(
+        &self,
+        request: &HttpRequest,
+        appid: &str,
+        body: web::Payload,
+        deadline: Instant,
+    ) -> Result<&'static str, Refusal> {
+        let account = self.account(appid)?;
+        let query = SignedQuery::parse(request.query_string())?;
+        let body =
+            timeout_at(deadline, read_body(body, self.max_body_bytes)).await.map_err(|_| Refusal::SlowBody)??;
+        let (push, raw) = authentic::open(account, &query, body)?;
+        let key = MessageKey::of(appid, &push);
+        let envelope = Envelope {
+            v: envelope::VERSION,
+            key,
+            account: appid.to_owned(),
+            received_at_ms: now_ms(),
+            push,
+            raw,
+            traceparent: traceparent(request),
+        };
+        self.intake.take(&envelope, deadline).await.map(|taken| taken.as_str())
+    }
+}
+
+/// Reads the body as text, up to `max_bytes`.
+async fn read_body(mut payload: web::Payload, max_bytes: usize) -> Result<String, Refusal> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Refusal::CutBody)?;
+        if body.len() + chunk.len() > max_bytes {
+            return Err(Refusal::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8(body).map_err(|_| Refusal::NotUtf8)
+}
+
+fn answer(
+    kind: &'static str,
+    appid: &str,
+    started: Instant,
+    result: Result<(String, &'static str), Refusal>,
+) -> HttpResponse {
+    let took = started.elapsed();
+    match result {
+        Ok((body, outcome)) => {
+            measures::answered(kind, outcome, took);
+            tracing::debug!(kind, account = appid, outcome, took_ms = took.as_millis() as u64, "answered");
+            HttpResponse::Ok().content_type(ContentType::plaintext()).body(body)
+        }
+        Err(refusal) => {
+            measures::answered(kind, refusal.label(), took);
+            refusal.log(kind, appid, took);
+            let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = HttpResponse::build(status);
+            if refusal.ends_connection() {
+                response.force_close();
+            }
+            response.content_type(ContentType::plaintext()).body(refusal.text())
+        }
+    }
+}
+
+/// The W3C trace context of a request, if it is well-formed.
+fn traceparent(request: &HttpRequest) -> Option<String> {
+    let value = request.headers().get("traceparent")?.to_str().ok()?;
+    let lengths: Vec<usize> = value.split('-').map(str::len).collect();
+    let fine = lengths == [2, 32, 16, 2] && value.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    fine.then(|| value.to_owned())
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
