@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn the_partition_of_a_user_never_changes() {
         let user = OpenId::new("o9AgO5Kd5ggOC-bXrbNODIiE3bGY");
-        assert_eq!(Partition::of("wxba5fad812f8e6fb9", &user, 64).to_string(), "p45");
+        assert_eq!(Partition::of("wxba5fad812f8e6fb9", &user, 64).to_string(), "p18");
         assert_eq!(Partition::of("wxba5fad812f8e6fb9", &user, 1).index(), 0);
     }
 

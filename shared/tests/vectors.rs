@@ -1,0 +1,87 @@
+//! Known answers from WeChat's documentation and from test suites of SDKs.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use kefu_shared::wechat::cipher::EncodingAesKey;
+use kefu_shared::wechat::push::{Body, Push};
+use kefu_shared::wechat::signature;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct File {
+    vectors: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    id: String,
+    kind: String,
+    token: String,
+    encoding_aes_key: Option<String>,
+    appid: Option<String>,
+    timestamp: String,
+    nonce: String,
+    signature: Option<String>,
+    msg_signature: Option<String>,
+    random16: Option<String>,
+    encrypt: String,
+    plaintext: Option<String>,
+    full_body: Option<String>,
+}
+
+fn vectors() -> Vec<Vector> {
+    let file: File = serde_json::from_str(include_str!("../../tests/vectors.json")).unwrap();
+    assert_eq!(file.vectors.len(), 7);
+    file.vectors
+}
+
+#[test]
+fn all_signatures_come_out_as_documented() {
+    let mut checked = 0;
+    for vector in vectors() {
+        let Vector { id, token, timestamp, nonce, encrypt, .. } = &vector;
+        if let Some(expected) = &vector.signature {
+            assert_eq!(&signature::sign(token, timestamp, nonce), expected, "{id}");
+            checked += 1;
+        }
+        if let Some(expected) = &vector.msg_signature {
+            assert_eq!(&signature::sign_encrypted(token, timestamp, nonce, encrypt), expected, "{id}");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 6);
+}
+
+#[test]
+fn all_ciphertexts_open_and_encrypt_again_to_the_same_bytes() {
+    let mut checked = 0;
+    for vector in vectors() {
+        let Some(key) = &vector.encoding_aes_key else { continue };
+        let key = EncodingAesKey::parse(key).unwrap();
+        let (appid, plaintext) = (vector.appid.unwrap(), vector.plaintext.unwrap());
+        let random = vector.random16.unwrap().into_bytes().try_into().unwrap();
+        assert_eq!(key.decrypt(&vector.encrypt, &appid).unwrap(), plaintext, "{}", vector.id);
+        assert_eq!(key.encrypt(&plaintext, &appid, random), vector.encrypt, "{}", vector.id);
+        checked += 1;
+    }
+    assert_eq!(checked, 6);
+}
+
+#[test]
+fn all_pushes_are_understood() {
+    let mut checked = 0;
+    for vector in vectors().into_iter().filter(|vector| vector.kind == "push") {
+        let push = Push::parse(&vector.plaintext.unwrap()).unwrap();
+        assert!(!push.from_user.as_str().is_empty() && !push.msg_type.is_empty(), "{}", vector.id);
+        checked += 1;
+    }
+    assert_eq!(checked, 3);
+}
+
+#[test]
+fn a_compat_body_has_both_the_plain_fields_and_the_ciphertext() {
+    let vector = vectors().into_iter().find(|vector| vector.full_body.is_some()).unwrap();
+    let body = vector.full_body.unwrap().replace("{encrypt}", &vector.encrypt);
+    let body = Body::parse(&body).unwrap();
+    assert_eq!(body.encrypt(), Some(vector.encrypt.as_str()));
+    assert!(body.fields.text("FromUserName").is_some());
+}
