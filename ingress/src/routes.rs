@@ -28,7 +28,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
     let push = web::resource("/push/{appid}")
         .route(web::get().to(verify_url))
         .route(web::post().to(receive_push))
-        .default_service(web::to(|| async { HttpResponse::MethodNotAllowed() }));
+        .default_service(web::to(|| async { HttpResponse::MethodNotAllowed().finish() }));
     app.service(push).default_service(web::to(|| async { HttpResponse::NotFound().body("not found\n") }));
 }
 

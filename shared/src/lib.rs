@@ -17,6 +17,7 @@ pub mod message_key;
 pub mod openid;
 pub mod partition;
 pub mod plan;
+pub mod program;
 pub mod queue;
 pub mod rules;
 pub mod store;

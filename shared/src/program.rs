@@ -1,0 +1,71 @@
+//! The frame of a long-running program: configuration, logs, metrics, internal server, signals, exit status.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::Backend;
+use crate::config::{self, Config};
+use crate::internal::{self, Readiness};
+use crate::{lifecycle, telemetry};
+
+/// What the frame gives to the program's own part.
+pub struct Frame {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Queue and store that it names.
+    pub backend: Backend,
+    /// Where checks for `/readyz` are added.
+    pub readiness: Readiness,
+    /// Cancelled by SIGTERM or SIGINT: finish what is under way and return.
+    pub shutdown: CancellationToken,
+}
+
+/// Runs `run` in its frame, with the internal server on the address that `internal_listen` picks.
+///
+/// Exit status: 0 after a shutdown, 1 when something failed, 2 when the configuration is wrong; the reasons go to
+/// standard error.
+pub async fn run<E: Display>(
+    name: &str,
+    file: &Path,
+    internal_listen: impl FnOnce(&Config) -> SocketAddr,
+    run: impl AsyncFnOnce(Frame) -> Result<(), E>,
+) -> ExitCode {
+    lifecycle::prepare_process();
+    let config = match config::load(file) {
+        Ok(config) => Arc::new(config),
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::from(2);
+        }
+    };
+    let listen = internal_listen(&config);
+    let result = match start(config, listen).await {
+        Ok(frame) => run(frame).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(config: Arc<Config>, listen: SocketAddr) -> Result<Frame, String> {
+    telemetry::start_logs(&config.telemetry).map_err(|error| error.to_string())?;
+    let metrics = telemetry::start_metrics().map_err(|error| error.to_string())?;
+    let shutdown = lifecycle::shutdown_on_signal().map_err(|error| format!("no signals can be caught: {error}"))?;
+    let readiness = Readiness::default();
+    let server = internal::serve(listen, readiness.clone(), metrics, shutdown.clone())
+        .map_err(|error| format!("internal_listen = \"{listen}\" cannot be bound: {error}"))?;
+    // It answers until the process ends: a shutdown can be watched to its end.
+    tokio::spawn(server);
+    let backend = Backend::open(&config).await.map_err(|error| error.to_string())?;
+    Ok(Frame { config, backend, readiness, shutdown })
+}
