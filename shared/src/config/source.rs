@@ -138,7 +138,13 @@ fn plain(error: &ConfigError) -> String {
     match error {
         ConfigError::Type { expected, .. } => format!("must be {expected}"),
         ConfigError::At { error, .. } => plain(error),
-        other => other.to_string(),
+        other => {
+            let text = other.to_string();
+            match text.strip_prefix("invalid ").and_then(|text| text.rsplit_once(", expected ")) {
+                Some((_, expected)) => format!("must be {expected}"),
+                None => text,
+            }
+        }
     }
 }
 

@@ -1,0 +1,170 @@
+//! Which push gets which replies, and which rules are refused.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+
+use kefu_shared::config;
+use kefu_shared::rules::Rules;
+use kefu_shared::rules::reply::Reply;
+use kefu_shared::wechat::push::Push;
+use proptest::prelude::*;
+
+const HEAD: &str = r#"
+[queue]
+url = "embedded:data"
+[store]
+url = "embedded:data"
+[[account]]
+appid = "wx1"
+secret = "s"
+token = "t"
+mode = "plain"
+"#;
+
+fn load(rules: &str) -> Result<Rules, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("kefu.toml"), format!("{HEAD}{rules}")).unwrap();
+    fs::write(folder.path().join("code.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
+    fs::write(folder.path().join("large.png"), [b"\x89PNG".as_slice(), &[0; 3_000_000]].concat()).unwrap();
+    let loaded = config::load_with(&folder.path().join("kefu.toml"), []);
+    loaded.map(|config| config.rules).map_err(|errors| errors.problems().to_vec())
+}
+
+fn push(fields: &str) -> Push {
+    Push::parse(&format!(r#"{{"FromUserName":"oUSER","CreateTime":1,{fields}}}"#)).unwrap()
+}
+
+fn text(content: &str) -> Push {
+    push(&format!(r#""MsgType":"text","MsgId":1,"Content":{}"#, serde_json::to_string(content).unwrap()))
+}
+
+fn enter(session_from: &str) -> Push {
+    push(&format!(r#""MsgType":"event","Event":"user_enter_tempsession","SessionFrom":"{session_from}""#))
+}
+
+/// The texts that the rules reply with.
+fn replies(rules: &str, push: &Push) -> Vec<String> {
+    let plan = load(rules).expect("the rules are good").plan("wx1", push);
+    let texts = plan.steps.iter().map(|step| match step {
+        Reply::Text(text) => text.clone(),
+        other => format!("{other:?}"),
+    });
+    texts.collect()
+}
+
+fn rule(when: &str, reply: &str) -> String {
+    format!("[[rule]]\nwhen = {when}\nreply = [{{ text = \"{reply}\" }}]\n")
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let rules = [
+        rule(r#"{ type = "text", contains = ["二维码", "QR Code"] }"#, "code"),
+        rule(r#"{ type = "text" }"#, "text"),
+        rule("{}", "any"),
+    ]
+    .concat();
+    assert_eq!(replies(&rules, &text("请发二维码")), ["code"]);
+    assert_eq!(replies(&rules, &text("send me the qr code")), ["code"]);
+    assert_eq!(replies(&rules, &text("hello")), ["text"]);
+    assert_eq!(replies(&rules, &enter("x")), ["any"]);
+}
+
+#[test]
+fn no_match_and_ignore_both_mean_no_reply() {
+    assert!(replies(&rule(r#"{ type = "image" }"#, "x"), &text("hi")).is_empty());
+    let ignore = "[[rule]]\nwhen = { contains = \"spam\" }\nignore = true\n".to_owned() + &rule("{}", "any");
+    assert!(replies(&ignore, &text("spam!")).is_empty());
+    assert_eq!(replies(&ignore, &text("ham")), ["any"]);
+}
+
+#[test]
+fn each_condition_narrows() {
+    let cases = [
+        (r#"{ account = "wx1" }"#, text("a"), true),
+        (r#"{ account = ["wx2", "wx3"] }"#, text("a"), false),
+        (r#"{ type = ["image", "TEXT"] }"#, text("a"), true),
+        (r#"{ event = "USER_ENTER_TEMPSESSION" }"#, enter("x"), true),
+        (r#"{ event = "other" }"#, enter("x"), false),
+        (r#"{ regex = "^[0-9]+$" }"#, text("123"), true),
+        (r#"{ regex = "^[0-9]+$" }"#, text("12x"), false),
+        (r#"{ session_from = "order" }"#, enter(r#"{\"page\":\"Order\"}"#), true),
+        (r#"{ session_from = "order" }"#, enter("cart"), false),
+        (r#"{ contains = "a", regex = "b" }"#, text("a"), false),
+        (r#"{ contains = "order" }"#, enter("order"), false),
+    ];
+    for (when, push, matches) in cases {
+        assert_eq!(!replies(&rule(when, "x"), &push).is_empty(), matches, "{when} on {push:?}");
+    }
+}
+
+#[test]
+fn all_four_kinds_of_reply_are_read_in_their_order() {
+    let rules = r#"
+        [[rule]]
+        when = {}
+        reply = [
+            { image = "code.png" },
+            { text = "长按识别二维码" },
+            { link = { title = "t", description = "d", url = "https://x/y", thumb_url = "https://x/z.png" } },
+            { miniprogrampage = { title = "t", pagepath = "pages/a?x=1", thumb = "code.png" } },
+        ]"#;
+    assert_eq!(replies(rules, &text("a")), ["image", "长按识别二维码", "link", "miniprogrampage"]);
+}
+
+#[test]
+fn what_wechat_would_refuse_is_refused_at_once() {
+    let long = "客".repeat(667);
+    let cases = [
+        (r#"{ text = " " }"#.to_owned(), "text is empty"),
+        (format!(r#"{{ text = "{long}" }}"#), "text has 2001 bytes, the most is 2000"),
+        (r#"{ image = "absent.png" }"#.to_owned(), "cannot be read"),
+        (r#"{ image = "notes.txt" }"#.to_owned(), "is no PNG, JPEG or GIF"),
+        (r#"{ image = "large.png" }"#.to_owned(), "the most is 2097152"),
+        (
+            r#"{ link = { title = "", description = "d", url = "shop.example", thumb_url = "https://x" } }"#.to_owned(),
+            "link.title is empty",
+        ),
+        (
+            r#"{ link = { title = "t", description = "d", url = "shop.example", thumb_url = "https://x" } }"#
+                .to_owned(),
+            "link.url must be an http",
+        ),
+        (r#"{ link = { title = "t" } }"#.to_owned(), "missing"),
+        (r#"{ miniprogrampage = { title = "t", pagepath = "", thumb = "code.png" } }"#.to_owned(), "pagepath is empty"),
+        (r#"{ voice = "x" }"#.to_owned(), "voice"),
+    ];
+    for (reply, expected) in cases {
+        let problems = load(&format!("[[rule]]\nwhen = {{}}\nreply = [{reply}]")).expect_err(expected);
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected:?} not in {problems:#?}");
+    }
+}
+
+#[test]
+fn a_rule_that_can_never_match_or_says_nothing_is_refused() {
+    let cases = [
+        (rule(r#"{ type = "image", contains = "x" }"#, "x"), "can never match"),
+        (rule(r#"{ type = "text", event = "x" }"#, "x"), "can never match"),
+        (rule(r#"{ contains = "x", event = "x" }"#, "x"), "can never match"),
+        (rule(r#"{ event = "other", session_from = "x" }"#, "x"), "can never match"),
+        (rule(r#"{ contains = [] }"#, "x"), "when.contains has an empty value"),
+        ("[[rule]]\nwhen = {}".to_owned(), "says nothing"),
+        ("[[rule]]\nreply = [{ text = \"x\" }]".to_owned(), "when is missing"),
+        ("[[rule]]\nwhen = {}\nignore = true\nreply = [{ text = \"x\" }]".to_owned(), "both reply and ignore"),
+        (format!("[[rule]]\nwhen = {{}}\nreply = [{}]", "{ text = \"x\" },".repeat(6)), "has 6 replies"),
+        (rule(r#"{ regex = "a{1000}{1000}" }"#, "x"), "when.regex"),
+    ];
+    for (rules, expected) in cases {
+        let problems = load(&rules).expect_err(expected);
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected:?} not in {problems:#?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_text_is_found_whatever_the_case_and_whatever_surrounds_it(before in ".{0,20}", after in ".{0,20}") {
+        let rules = rule(r#"{ contains = "Qr Code" }"#, "x");
+        prop_assert_eq!(replies(&rules, &text(&format!("{before}qR cODE{after}"))).len(), 1);
+    }
+}
