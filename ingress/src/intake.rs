@@ -23,6 +23,9 @@ const DONE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a push that somebody else is publishing is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(75);
 
+/// What is kept of the time for settling the claim: as long as the store may take.
+const SETTLE_WITHIN: Duration = Duration::from_millis(300);
+
 /// The wait after a publish that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
@@ -69,7 +72,7 @@ impl Intake {
     pub(crate) async fn take(&self, envelope: &Envelope, deadline: Instant) -> Result<Taken, Refusal> {
         let owner = Uuid::new_v4().simple().to_string();
         let Some(hold) = self.claim(&envelope.key, &owner, deadline).await? else { return Ok(Taken::Duplicate) };
-        let published = self.publish(envelope, deadline).await;
+        let published = self.publish(envelope, deadline - SETTLE_WITHIN).await;
         if hold == Hold::Claimed {
             let settled = match &published {
                 Ok(()) => self.claims.complete(&envelope.key, DONE_FOR).await,
@@ -131,3 +134,6 @@ impl Intake {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Behaviour of the intake under each fate of claim and publish, in simulated time.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use kefu_shared::envelope;
+use kefu_shared::queue::{Health, QueueError};
+use kefu_shared::store::StoreError;
+use kefu_shared::wechat::push::Push;
+
+use super::*;
+use crate::ANSWER_WITHIN;
+
+/// Answers claims from a script, the last answer again and again, and notes what else is asked.
+struct ScriptedClaims {
+    answers: Mutex<VecDeque<Result<Claim, StoreError>>>,
+    notes: Mutex<Vec<&'static str>>,
+}
+
+#[async_trait]
+impl Claims for ScriptedClaims {
+    async fn claim(&self, _: &MessageKey, _: &str, _: Duration) -> Result<Claim, StoreError> {
+        let mut answers = self.answers.lock().unwrap();
+        match answers.len() {
+            1 => answers[0].clone(),
+            _ => answers.pop_front().unwrap(),
+        }
+    }
+
+    async fn complete(&self, _: &MessageKey, _: Duration) -> Result<(), StoreError> {
+        self.notes.lock().unwrap().push("complete");
+        Ok(())
+    }
+
+    async fn release(&self, _: &MessageKey, _: &str) -> Result<(), StoreError> {
+        self.notes.lock().unwrap().push("release");
+        Ok(())
+    }
+}
+
+/// Publishes as scripted; with nothing left in the script it never answers.
+struct ScriptedPublisher {
+    answers: Mutex<VecDeque<Result<(), QueueError>>>,
+    asked: Mutex<u32>,
+}
+
+#[async_trait]
+impl Publisher for ScriptedPublisher {
+    async fn publish(&self, _: &Envelope) -> Result<(), QueueError> {
+        *self.asked.lock().unwrap() += 1;
+        let answer = self.answers.lock().unwrap().pop_front();
+        match answer {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn health(&self) -> Health {
+        Health::Up
+    }
+
+    async fn close(&self, _: Duration) {}
+}
+
+struct Run {
+    result: Result<Taken, Refusal>,
+    notes: Vec<&'static str>,
+    published: u32,
+    took: Duration,
+}
+
+async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), QueueError>>) -> Run {
+    tokio::time::pause();
+    let claims = Arc::new(ScriptedClaims { answers: Mutex::new(claims.into()), notes: Mutex::default() });
+    let publisher = Arc::new(ScriptedPublisher { answers: Mutex::new(publishes.into()), asked: Mutex::default() });
+    let intake = Intake::new(claims.clone(), publisher.clone());
+    let push = Push::parse(r#"{"FromUserName":"oUSER","MsgType":"text","MsgId":1,"Content":"hi"}"#).unwrap();
+    let key = MessageKey::of("wx1", &push);
+    let account = "wx1".to_owned();
+    let raw = String::new();
+    let envelope = Envelope { v: envelope::VERSION, key, account, received_at_ms: 0, push, raw, traceparent: None };
+    let started = Instant::now();
+    let result = intake.take(&envelope, started + ANSWER_WITHIN).await;
+    let (notes, published) = (claims.notes.lock().unwrap().clone(), *publisher.asked.lock().unwrap());
+    Run { result, notes, published, took: started.elapsed() }
+}
+
+fn away() -> StoreError {
+    StoreError::Unavailable("down".into())
+}
+
+#[tokio::test]
+async fn a_won_claim_is_published_and_completed() {
+    let run = run(vec![Ok(Claim::Won)], vec![Ok(())]).await;
+    assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Published), vec!["complete"], 1));
+}
+
+#[tokio::test]
+async fn a_done_push_is_answered_without_publishing() {
+    let run = run(vec![Ok(Claim::Done)], vec![]).await;
+    assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Duplicate), vec![], 0));
+}
+
+#[tokio::test]
+async fn a_pending_push_is_waited_for_until_it_is_done() {
+    let run = run(vec![Ok(Claim::Pending), Ok(Claim::Pending), Ok(Claim::Done)], vec![]).await;
+    assert_eq!((run.result, run.published), (Ok(Taken::Duplicate), 0));
+}
+
+#[tokio::test]
+async fn a_pending_push_whose_owner_died_is_taken_over() {
+    let run = run(vec![Ok(Claim::Pending), Ok(Claim::Won)], vec![Ok(())]).await;
+    assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Published), vec!["complete"], 1));
+}
+
+#[tokio::test]
+async fn success_is_never_said_of_a_push_that_stays_pending() {
+    let run = run(vec![Ok(Claim::Pending)], vec![]).await;
+    assert!(matches!(run.result, Err(Refusal::NotStored(_))));
+    assert_eq!(run.published, 0);
+    assert!(run.took <= ANSWER_WITHIN && run.took > ANSWER_WITHIN - Duration::from_millis(200), "{:?}", run.took);
+}
+
+#[tokio::test]
+async fn without_the_store_it_is_published_unclaimed() {
+    let run = run(vec![Err(away())], vec![Ok(())]).await;
+    assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Published), vec![], 1));
+}
+
+#[tokio::test]
+async fn a_publish_that_fails_is_tried_again() {
+    let gone = || Err(QueueError::Unavailable("gone".into()));
+    let run = run(vec![Ok(Claim::Won)], vec![gone(), gone(), Ok(())]).await;
+    assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Published), vec!["complete"], 3));
+}
+
+#[tokio::test]
+async fn a_queue_that_stays_away_is_waited_for_until_the_deadline_and_the_claim_is_released() {
+    let run = run(vec![Ok(Claim::Won)], vec![]).await;
+    assert!(matches!(run.result, Err(Refusal::NotStored(_))));
+    assert_eq!(run.notes, ["release"]);
+    assert!(run.took <= ANSWER_WITHIN && run.took > ANSWER_WITHIN - Duration::from_millis(500), "{:?}", run.took);
+}
+
+#[tokio::test]
+async fn a_queue_that_keeps_refusing_is_asked_until_the_deadline_and_named_in_the_refusal() {
+    let refused = std::iter::repeat_with(|| Err(QueueError::Refused("full".into()))).take(1_000).collect();
+    let run = run(vec![Ok(Claim::Won)], refused).await;
+    assert_eq!(run.result, Err(Refusal::NotStored("the queue refused the message: full".into())));
+    assert!(run.took <= ANSWER_WITHIN, "{:?}", run.took);
+}
