@@ -1,1 +1,141 @@
-//! Not written yet.
+//! One database file for a deployment of one process: what the embedded [`store`](crate::store::embedded) and
+//! [`queue`](crate::queue::embedded) stand on.
+//!
+//! All writes go through one thread, which takes what is waiting (up to [`MAX_BATCH`] writes), runs it in one
+//! transaction and answers each caller after the transaction is on the disk. So a write costs one fsync when it is
+//! alone, and a share of one when it is not.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{ReadTransaction, WriteTransaction};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::queue::Health;
+use crate::queue::embedded::Backlog;
+
+mod clock;
+mod error;
+mod file;
+mod outage;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(crate) use clock::{Clock, millis};
+pub use error::DatabaseError;
+use file::File;
+use writer::{Job, Write};
+
+/// The name of the database file below the data folder.
+pub const FILE_NAME: &str = "kefu.redb";
+
+/// How many writes one transaction takes at most.
+pub const MAX_BATCH: usize = 256;
+
+/// How many writes may wait for the writer thread; more callers wait for room.
+const MAX_WAITING: usize = 1_024;
+
+/// The database of this process. Clones are cheap and share the file.
+///
+/// The file is closed when the last clone is gone, and those of what was opened on it (`Stores`, publishers, consumers,
+/// deliveries), after the writes that were handed over are on the disk. That takes place on the writer's thread;
+/// [`Database::close`] waits for it.
+#[derive(Clone)]
+pub struct Database {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+    file: Arc<File>,
+    backlog: Arc<Backlog>,
+    clock: Clock,
+    closed: watch::Receiver<()>,
+}
+
+impl Database {
+    /// Opens the database below the data folder `folder`, or creates it.
+    ///
+    /// Blocks, for longer after a crash: the file is then checked and repaired. A file that is held by a process that
+    /// is just ending is waited for, for one second at most.
+    pub fn open(folder: &Path) -> Result<Self, DatabaseError> {
+        Self::start(File::open(folder)?)
+    }
+
+    fn start(file: File) -> Result<Self, DatabaseError> {
+        let file = Arc::new(file);
+        let backlog = Arc::new(file.load(Backlog::load)?);
+        let (jobs, waiting) = mpsc::channel(MAX_WAITING);
+        let (closing, closed) = watch::channel(());
+        writer::spawn(waiting, Arc::clone(&file), closing)?;
+        Ok(Self { jobs, file, backlog, clock: Clock::start(), closed })
+    }
+
+    /// Whether writes can be served: down while the file cannot be opened, and for 5 seconds after a write that failed
+    /// unless one succeeds.
+    pub fn health(&self) -> Health {
+        self.file.outage.health()
+    }
+
+    /// Waits until the file is closed and can be opened again. All other clones must be gone, or be going: it waits for
+    /// them too.
+    pub async fn close(self) {
+        let mut closed = self.closed.clone();
+        drop(self);
+        // The thread never sends: the only end is that it drops its half.
+        while closed.changed().await.is_ok() {}
+    }
+
+    /// Runs `work` in a transaction and returns its value once that is on the disk. On an error nothing of it, or all
+    /// of it, was done: nearly always nothing, but a commit that failed half-way may turn out to have succeeded.
+    ///
+    /// `work` shares the transaction with other callers' works, in the order in which they were handed over. Its `Err`
+    /// is for storage errors only, since it fails all of them; whatever is an outcome is a value.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, DatabaseError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send + 'static,
+    {
+        self.write_then(work, |outcome| outcome).await
+    }
+
+    /// As [`Database::write`]; `then` runs on the writer's thread once the outcome is known, in the order of the works,
+    /// even when this future is dropped after the hand-over. When it is dropped before, both are dropped unrun.
+    pub(crate) async fn write_then<T, R, F, G>(&self, work: F, then: G) -> Result<R, DatabaseError>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+        F: FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send + 'static,
+        G: FnOnce(Result<T, DatabaseError>) -> Result<R, DatabaseError> + Send + 'static,
+    {
+        let (answer, outcome) = oneshot::channel();
+        let job = Write::new(work, move |done| {
+            // A caller who has gone does not want the answer.
+            answer.send(then(done)).ok();
+        });
+        self.jobs.send(Box::new(job)).await.map_err(|_| DatabaseError::Closed)?;
+        outcome.await.map_err(|_| DatabaseError::Closed)?
+    }
+
+    /// Runs `work` on a snapshot, on a thread where waiting for the disk hurts nobody.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, DatabaseError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
+    {
+        let file = Arc::clone(&self.file);
+        let outcome = tokio::task::spawn_blocking(move || file.read(work)).await;
+        let outcome = outcome.unwrap_or_else(|ended| Err(DatabaseError::Failed(ended.to_string())));
+        if outcome.is_err() {
+            // redb refuses everything after an error of the disk. Only the writer opens the file anew, so it has to
+            // meet the error too; when its queue is full it is about to.
+            self.jobs.try_send(Box::new(Write::new(|_| Ok(()), |_| ()))).ok();
+        }
+        outcome
+    }
+
+    pub(crate) fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}

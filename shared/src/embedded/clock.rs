@@ -1,0 +1,43 @@
+//! The time that the database's due times and ends of validity are in.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since the Unix epoch, as the system had it at the start, counted on from there by the monotonic clock:
+/// a system clock that is set while the process runs neither ends a lease early nor makes one last for hours.
+#[derive(Debug, Clone)]
+pub(crate) struct Clock {
+    started: Instant,
+    started_ms: u64,
+    #[cfg(test)]
+    ahead_ms: std::sync::Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            started: Instant::now(),
+            started_ms: millis(since_epoch),
+            #[cfg(test)]
+            ahead_ms: std::sync::Arc::default(),
+        }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        let now_ms = self.started_ms + self.started.elapsed().as_millis() as u64;
+        #[cfg(test)]
+        let now_ms = now_ms + self.ahead_ms.load(std::sync::atomic::Ordering::Relaxed);
+        now_ms
+    }
+
+    /// Lets time pass at once, for all clones.
+    #[cfg(test)]
+    pub(crate) fn advance(&self, by: Duration) {
+        self.ahead_ms.fetch_add(millis(by), std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// Whole milliseconds, rounded up: nothing may end, or be due, early.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    duration.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(u64::MAX / 4)
+}

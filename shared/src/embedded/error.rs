@@ -1,0 +1,63 @@
+//! What can go wrong with the database.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the database cannot be opened, or did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DatabaseError {
+    /// The data folder.
+    #[error("the data folder {} cannot be used: {reason}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The file is open already, here or in another process.
+    #[error(
+        "{} is in use by another kefu process: stop that one, or give this one a data folder of its own",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is no database, or a damaged one, or of another version.
+    #[error("{} cannot be opened: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Works again when there is room.
+    #[error("the disk that holds the database is full")]
+    Full,
+    /// The disk failed, or what is stored is damaged. Tried anew with each call.
+    #[error("the database failed: {0}")]
+    Failed(String),
+    /// Its thread has ended.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl From<&redb::Error> for DatabaseError {
+    fn from(error: &redb::Error) -> Self {
+        match error {
+            redb::Error::Io(error) if is_full(error) => Self::Full,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// Whether redb may have stopped serving this file handle because of `error`: after a failed read, write or sync it
+/// answers everything with `PreviousIo` until the file is closed and opened again.
+pub(super) fn needs_reopening(error: &redb::Error) -> bool {
+    use redb::Error::{Corrupted, DatabaseClosed, Io, LockPoisoned, PreviousIo, TransactionPoisoned};
+    matches!(error, Io(_) | PreviousIo | DatabaseClosed | LockPoisoned(_) | Corrupted(_) | TransactionPoisoned)
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

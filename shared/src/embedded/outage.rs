@@ -1,0 +1,59 @@
+//! Whether the database works, for `/readyz` and the log.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::{error, info};
+
+use crate::queue::Health;
+
+/// How long a failure counts when no write came after it: nobody may write while it counts, so it has to lapse.
+const COUNTS_FOR: Duration = Duration::from_secs(5);
+
+/// How often a failure that goes on is logged.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+pub(super) struct Outage(Mutex<Option<Failure>>);
+
+struct Failure {
+    reason: String,
+    last: Instant,
+    logged: Instant,
+    /// Whether the file could not even be opened again.
+    unopened: bool,
+}
+
+impl Outage {
+    pub(super) fn failed(&self, reason: String, unopened: bool) {
+        let now = Instant::now();
+        let mut failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let logged = failure.as_ref().map(|failure| failure.logged);
+        let due = logged.is_none_or(|logged| now.duration_since(logged) >= LOG_EVERY);
+        if due {
+            error!(reason, unopened, "the database failed");
+        }
+        *failure = Some(Failure { reason, last: now, logged: logged.filter(|_| !due).unwrap_or(now), unopened });
+    }
+
+    pub(super) fn reopened(&self) {
+        if let Some(failure) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            failure.unopened = false;
+        }
+    }
+
+    pub(super) fn committed(&self) {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            info!("the database works again");
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(failure) if failure.unopened || failure.last.elapsed() < COUNTS_FOR => {
+                Health::Down(failure.reason.clone())
+            }
+            _ => Health::Up,
+        }
+    }
+}

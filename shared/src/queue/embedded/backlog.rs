@@ -1,0 +1,237 @@
+//! What of the queue is known in memory: where each partition ends, how far it is read, what is handed out.
+//!
+//! Numbers are given out by the writer's thread, so they are committed in their order: who has read up to a number has
+//! missed nothing below it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use redb::WriteTransaction;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::tables::{self, Returned};
+use crate::partition::Partition;
+
+mod lot;
+
+use lot::Lot;
+
+/// How many numbers one opening of the file has: 2^40, so there may be 16 million openings.
+const NUMBERS_PER_OPENING: u32 = 40;
+
+/// One for a database; shared by its publishers, consumers and deliveries.
+pub(crate) struct Backlog {
+    state: Mutex<State>,
+    next_number: AtomicU64,
+    /// Told whenever the active consumer may find something new to do.
+    pub(super) changed: Notify,
+    /// The active consumer's right to read.
+    pub(super) turn: Arc<Semaphore>,
+}
+
+struct State {
+    lots: BTreeMap<Partition, Lot>,
+    next_due_ms: Option<u64>,
+    /// Where the next reading begins, so that no partition starves.
+    first_asked: Partition,
+}
+
+/// A message that is handed out: which, and in which session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    pub(super) partition: Partition,
+    pub(super) number: u64,
+    session: u64,
+}
+
+/// What a consumer should read next.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub(super) partition: Partition,
+    pub(super) from: u64,
+    pub(super) limit: usize,
+    /// The last number committed when this was asked.
+    tail: u64,
+    session: u64,
+}
+
+impl Backlog {
+    /// Reads where the queue stands, when the file is opened.
+    pub(crate) fn load(transaction: &WriteTransaction) -> Result<Self, redb::Error> {
+        let found = tables::open(transaction)?;
+        let lots = found.tails.into_iter().map(|(partition, tail)| (partition, Lot::found(tail))).collect();
+        let state = State { lots, next_due_ms: found.next_due_ms, first_asked: Partition::from(0) };
+        Ok(Self {
+            state: Mutex::new(state),
+            next_number: AtomicU64::new(found.opened << NUMBERS_PER_OPENING),
+            changed: Notify::new(),
+            turn: Arc::new(Semaphore::new(1)),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number above all others. For works of the writer's thread only.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn expect_partitions(&self, partitions: impl Iterator<Item = Partition>) {
+        let mut state = self.state();
+        for partition in partitions {
+            state.lot(partition);
+        }
+    }
+
+    /// The partition has committed messages up to `number`.
+    pub(super) fn appended(&self, partition: Partition, number: u64) {
+        let mut state = self.state();
+        let lot = state.lot(partition);
+        lot.tail = lot.tail.max(number);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// A commit reported an error: any partition may have got messages all the same.
+    pub(super) fn perhaps_appended(&self) {
+        let highest = self.next_number.load(Ordering::Relaxed);
+        self.state().lots.values_mut().for_each(|lot| lot.tail = highest);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        self.state().next_due_ms
+    }
+
+    /// A message is due at `due_ms`, or, after a commit that reported an error, may be.
+    pub(super) fn delayed(&self, due_ms: u64) {
+        let mut state = self.state();
+        state.next_due_ms = Some(state.next_due_ms.map_or(due_ms, |next| next.min(due_ms)));
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Due messages came back.
+    pub(super) fn returned(&self, returned: Returned) {
+        self.state().next_due_ms = returned.next_due_ms;
+        for (partition, number) in returned.tails {
+            self.appended(partition, number);
+        }
+    }
+
+    /// What can be read now, `limit` messages in all, when each partition may have `prefetch` outstanding.
+    pub(super) fn asks(&self, prefetch: usize, limit: usize) -> Vec<Ask> {
+        let mut state = self.state();
+        let first = state.first_asked;
+        let mut left = limit;
+        let mut asks = Vec::new();
+        for (&partition, lot) in state.lots.range(first..).chain(state.lots.range(..first)) {
+            let room = lot.room(prefetch).min(left);
+            if room > 0 && lot.can_be_read() {
+                let Lot { cursor, tail, session, .. } = *lot;
+                asks.push(Ask { partition, from: cursor, limit: room, tail, session });
+                left -= room;
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        if let Some(last) = asks.last() {
+            state.first_asked = Partition::from(last.partition.index().wrapping_add(1));
+        }
+        asks
+    }
+
+    /// Takes down that `numbers` were read for `ask`; they are outstanding from now on. `None` when the session has
+    /// ended meanwhile: what was read must be forgotten.
+    pub(super) fn admit(&self, ask: &Ask, numbers: impl ExactSizeIterator<Item = u64>) -> Option<Vec<Ticket>> {
+        let mut state = self.state();
+        let lot = state.lot(ask.partition);
+        if lot.session != ask.session {
+            return None;
+        }
+        if numbers.len() < ask.limit {
+            lot.cursor = lot.cursor.max(ask.tail + 1);
+        }
+        let ticket = |number| {
+            lot.cursor = lot.cursor.max(number + 1);
+            lot.outstanding.insert(number);
+            Ticket { partition: ask.partition, number, session: ask.session }
+        };
+        Some(numbers.map(ticket).collect())
+    }
+
+    /// Marks a message as handed out: its session's end, and whether it was handed out before. `None` when the session
+    /// has ended: the message will be read again.
+    pub(super) fn hand_out(&self, ticket: Ticket) -> Option<(CancellationToken, bool)> {
+        let mut state = self.state();
+        let lot = state.lot(ticket.partition);
+        if lot.session != ticket.session {
+            return None;
+        }
+        let redelivered = ticket.number <= lot.handed_out;
+        lot.handed_out = lot.handed_out.max(ticket.number);
+        Some((lot.ended.clone(), redelivered))
+    }
+
+    /// Asks, in the transaction, whether the message may still be settled. After a yes its session's end changes
+    /// nothing any more, and [`Backlog::settled`] must follow.
+    pub(super) fn may_settle(&self, ticket: Ticket) -> bool {
+        let mut state = self.state();
+        let lot = state.lot(ticket.partition);
+        let may = lot.session == ticket.session && lot.outstanding.contains(&ticket.number);
+        if may {
+            lot.committing.insert((ticket.number, ticket.session));
+        }
+        may
+    }
+
+    /// The transaction that settled the message has ended, durable or not.
+    pub(super) fn settled(&self, ticket: Ticket, durable: bool) {
+        let mut state = self.state();
+        let lot = state.lot(ticket.partition);
+        lot.committing.remove(&(ticket.number, ticket.session));
+        let ended = match lot.session == ticket.session {
+            true if durable => {
+                lot.outstanding.remove(&ticket.number);
+                None
+            }
+            true => Some(lot.end_session()),
+            false => None,
+        };
+        drop(state);
+        self.tell(ended);
+    }
+
+    /// The message was dropped unsettled: it and all others outstanding in its partition are read again.
+    pub(super) fn give_back(&self, ticket: Ticket) {
+        let mut state = self.state();
+        let lot = state.lot(ticket.partition);
+        let owned = lot.session == ticket.session && lot.outstanding.contains(&ticket.number);
+        let ended = owned.then(|| lot.end_session());
+        drop(state);
+        self.tell(ended);
+    }
+
+    /// The consumer is closed: all that is outstanding is read again by the next one.
+    pub(super) fn give_all_back(&self) {
+        let ended: Vec<_> = self.state().lots.values_mut().map(Lot::end_session).collect();
+        self.tell(ended);
+    }
+
+    /// Outside the lock: cancelling wakes others.
+    fn tell(&self, ended: impl IntoIterator<Item = CancellationToken>) {
+        ended.into_iter().for_each(|session| session.cancel());
+        self.changed.notify_one();
+    }
+}
+
+impl State {
+    fn lot(&mut self, partition: Partition) -> &mut Lot {
+        self.lots.entry(partition).or_default()
+    }
+}

@@ -1,0 +1,64 @@
+//! Puts envelopes into the file.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::task::TaskTracker;
+
+use super::record::Record;
+use super::tables;
+use crate::embedded::Database;
+use crate::envelope::Envelope;
+use crate::queue::{Health, Publisher, QueueError};
+
+pub(super) struct EmbeddedPublisher {
+    database: Database,
+    partitions: u16,
+    under_way: TaskTracker,
+}
+
+impl EmbeddedPublisher {
+    pub(super) fn new(database: Database, partitions: u16) -> Self {
+        Self { database, partitions, under_way: TaskTracker::new() }
+    }
+}
+
+#[async_trait]
+impl Publisher for EmbeddedPublisher {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
+        let token = self.under_way.token();
+        if self.under_way.is_closed() {
+            return Err(QueueError::Unavailable("the publisher is closed".to_owned()));
+        }
+        let partition = envelope.partition(self.partitions);
+        let record = Record::new(partition, self.database.clock().now_ms(), envelope.to_json());
+        let backlog = self.database.backlog().clone();
+        let numbers = backlog.clone();
+        let outcome = self.database.write_then(
+            move |transaction| {
+                let number = numbers.next_number();
+                tables::append(transaction, number, &record)?;
+                Ok(number)
+            },
+            move |outcome| {
+                match outcome {
+                    Ok(number) => backlog.appended(partition, number),
+                    Err(_) => backlog.perhaps_appended(),
+                }
+                drop(token);
+                outcome.map(drop)
+            },
+        );
+        Ok(outcome.await?)
+    }
+
+    fn health(&self) -> Health {
+        self.database.health()
+    }
+
+    async fn close(&self, within: Duration) {
+        self.under_way.close();
+        // What is not finished by then is still written; only nobody waits for it.
+        tokio::time::timeout(within, self.under_way.wait()).await.ok();
+    }
+}

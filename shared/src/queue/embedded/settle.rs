@@ -1,0 +1,102 @@
+//! The end of a delivery.
+
+use async_trait::async_trait;
+use redb::WriteTransaction;
+
+use super::backlog::Ticket;
+use super::record::{Death, Record};
+use super::tables;
+use crate::embedded::{Database, millis};
+use crate::queue::{QueueError, Settle, Settlement};
+
+/// Belongs to one delivery. Gives the message back when it is dropped before it is settled.
+pub(super) struct Holder {
+    database: Database,
+    ticket: Ticket,
+    settled: bool,
+}
+
+impl Holder {
+    pub(super) fn new(database: Database, ticket: Ticket) -> Self {
+        Self { database, ticket, settled: false }
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.database.backlog().give_back(self.ticket);
+        }
+    }
+}
+
+/// What a settlement's transaction did.
+#[derive(PartialEq)]
+enum Settled {
+    Yes { due_ms: Option<u64> },
+    Stale,
+}
+
+#[async_trait]
+impl Settle for Holder {
+    async fn settle(mut self: Box<Self>, settlement: Settlement) -> Result<(), QueueError> {
+        let (database, ticket) = (self.database.clone(), self.ticket);
+        let clock = database.clock().clone();
+        let backlog = database.backlog().clone();
+        let is_retry = matches!(settlement, Settlement::Retry { .. });
+        let work = move |transaction: &WriteTransaction| {
+            if !backlog.may_settle(ticket) {
+                return Ok(Settled::Stale);
+            }
+            let Some(record) = tables::take(transaction, ticket.partition, ticket.number)? else {
+                return Ok(Settled::Stale);
+            };
+            let number = || backlog.next_number();
+            let due_ms = carry_out(transaction, record, settlement, clock.now_ms(), number)?;
+            Ok(Settled::Yes { due_ms })
+        };
+        // The holder moves into the hand-over: when this future is dropped before it, the message is given back.
+        let then = move |outcome| {
+            self.settled = true;
+            let backlog = self.database.backlog();
+            backlog.settled(ticket, matches!(outcome, Ok(Settled::Yes { .. })));
+            match &outcome {
+                Ok(Settled::Yes { due_ms: Some(due_ms) }) => backlog.delayed(*due_ms),
+                // It may be durable all the same: then its time is found by looking.
+                Err(_) if is_retry => backlog.delayed(0),
+                _ => {}
+            }
+            outcome
+        };
+        match database.write_then(work, then).await? {
+            Settled::Yes { .. } => Ok(()),
+            Settled::Stale => Err(QueueError::Stale),
+        }
+    }
+}
+
+/// Puts the message where it belongs now. Returns when it is due, if it is retried.
+fn carry_out(
+    transaction: &WriteTransaction,
+    mut record: Record,
+    settlement: Settlement,
+    now_ms: u64,
+    next_number: impl FnOnce() -> u64,
+) -> Result<Option<u64>, redb::Error> {
+    match settlement {
+        Settlement::Done => Ok(None),
+        Settlement::Retry { after, error } => {
+            let due_ms = now_ms.saturating_add(millis(after));
+            record.header.attempt = record.header.attempt.saturating_add(1);
+            record.header.error = Some(error);
+            tables::delay(transaction, due_ms, next_number(), &record)?;
+            Ok(Some(due_ms))
+        }
+        Settlement::Dead { reason, error } => {
+            record.header.error = Some(error);
+            record.header.death = Some(Death { reason: reason.as_str().to_owned(), at_ms: now_ms });
+            tables::bury(transaction, next_number(), &record)?;
+            Ok(None)
+        }
+    }
+}

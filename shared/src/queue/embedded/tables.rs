@@ -1,0 +1,131 @@
+//! The queue's tables, and the moves between them. Every move is one transaction's work.
+
+use redb::{AccessGuard, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::record::Record;
+use crate::partition::Partition;
+
+type Rows<K> = TableDefinition<'static, K, &'static [u8]>;
+
+/// (partition, number): numbers grow in the order of the commits, over all partitions.
+const READY: Rows<(u16, u64)> = TableDefinition::new("queue_ready");
+/// (due in milliseconds since the epoch, number)
+const DUE: Rows<(u64, u64)> = TableDefinition::new("queue_due");
+/// number
+const DEAD: Rows<u64> = TableDefinition::new("queue_dead");
+/// `opened` -> how often the file was opened.
+const COUNTERS: TableDefinition<'static, &str, u64> = TableDefinition::new("queue_counters");
+
+/// How many messages come back from [`DUE`] in one transaction at most.
+const MAX_RETURNED: usize = 256;
+
+/// What is found when the file is opened.
+pub(super) struct Found {
+    /// Counts the openings, from 1.
+    pub(super) opened: u64,
+    /// The last number of each partition that has ready messages.
+    pub(super) tails: Vec<(Partition, u64)>,
+    pub(super) next_due_ms: Option<u64>,
+}
+
+pub(super) fn open(transaction: &WriteTransaction) -> Result<Found, redb::Error> {
+    let mut counters = transaction.open_table(COUNTERS)?;
+    let opened = counters.get("opened")?.map_or(1, |opened| opened.value() + 1);
+    counters.insert("opened", opened)?;
+    transaction.open_table(DEAD)?;
+
+    let ready = transaction.open_table(READY)?;
+    let mut tails = Vec::new();
+    let mut above = ready.last()?.map(|(key, _)| key.value());
+    while let Some((partition, number)) = above {
+        tails.push((Partition::from(partition), number));
+        above = ready.range(..(partition, 0))?.next_back().transpose()?.map(|(key, _)| key.value());
+    }
+    let next_due_ms = transaction.open_table(DUE)?.first()?.map(|(key, _)| key.value().0);
+    Ok(Found { opened, tails, next_due_ms })
+}
+
+pub(super) fn append(transaction: &WriteTransaction, number: u64, record: &Record) -> Result<(), redb::Error> {
+    let mut ready = transaction.open_table(READY)?;
+    ready.insert((record.header.partition.index(), number), &*record.to_bytes())?;
+    Ok(())
+}
+
+/// Takes a ready message away; `None` if it is not there.
+pub(super) fn take(
+    transaction: &WriteTransaction,
+    partition: Partition,
+    number: u64,
+) -> Result<Option<Record>, redb::Error> {
+    let mut ready = transaction.open_table(READY)?;
+    let taken = ready.remove((partition.index(), number))?;
+    Ok(taken.map(|row| Record::from_bytes(row.value(), partition)))
+}
+
+pub(super) fn delay(
+    transaction: &WriteTransaction,
+    due_ms: u64,
+    number: u64,
+    record: &Record,
+) -> Result<(), redb::Error> {
+    transaction.open_table(DUE)?.insert((due_ms, number), &*record.to_bytes())?;
+    Ok(())
+}
+
+pub(super) fn bury(transaction: &WriteTransaction, number: u64, record: &Record) -> Result<(), redb::Error> {
+    transaction.open_table(DEAD)?.insert(number, &*record.to_bytes())?;
+    Ok(())
+}
+
+/// What [`return_due`] did.
+pub(super) struct Returned {
+    /// The partitions that got messages, with their new last numbers.
+    pub(super) tails: Vec<(Partition, u64)>,
+    /// When the next is due; it may be already.
+    pub(super) next_due_ms: Option<u64>,
+}
+
+/// Moves what is due to the tail of its partition, up to [`MAX_RETURNED`] messages.
+pub(super) fn return_due(
+    transaction: &WriteTransaction,
+    now_ms: u64,
+    mut next_number: impl FnMut() -> u64,
+) -> Result<Returned, redb::Error> {
+    let mut due = transaction.open_table(DUE)?;
+    let mut tails = Vec::new();
+    for _ in 0..MAX_RETURNED {
+        let Some(key) = due.first()?.map(|(key, _)| key.value()).filter(|&(due_ms, _)| due_ms <= now_ms) else { break };
+        if let Some(row) = due.remove(key)? {
+            let record = Record::from_bytes(row.value(), Partition::from(0));
+            let number = next_number();
+            append(transaction, number, &record)?;
+            tails.push((record.header.partition, number));
+        }
+    }
+    let next_due_ms = due.first()?.map(|(key, _)| key.value().0);
+    Ok(Returned { tails, next_due_ms })
+}
+
+/// The ready messages of a partition from `from` on, up to `limit`, with their numbers.
+pub(super) fn read(
+    transaction: &ReadTransaction,
+    partition: Partition,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Record)>, redb::Error> {
+    let ready = transaction.open_table(READY)?;
+    let rows = ReadableTable::range(&ready, (partition.index(), from)..=(partition.index(), u64::MAX))?;
+    rows.take(limit)
+        .map(|row| {
+            let (key, row) = row?;
+            Ok((key.value().1, Record::from_bytes(row.value(), partition)))
+        })
+        .collect()
+}
+
+/// All dead letters, in the order in which they died.
+pub(super) fn dead(transaction: &ReadTransaction) -> Result<Vec<Record>, redb::Error> {
+    let dead = transaction.open_table(DEAD)?;
+    let record = |row: AccessGuard<'_, &[u8]>| Record::from_bytes(row.value(), Partition::from(0));
+    ReadableTable::iter(&dead)?.map(|row| Ok(record(row?.1))).collect()
+}
