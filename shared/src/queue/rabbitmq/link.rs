@@ -1,0 +1,245 @@
+//! One connection that comes back by itself, for as long as the process wants it.
+//!
+//! The AMQP library's own recovery stays off: with it, confirms of a dead connection only fail once a new one is up,
+//! and when its attempts are used up it stays silent for ever.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::{Stream, StreamExt};
+use lapin::{Connection, ConnectionProperties, Event};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::fault::Fault;
+use super::settings::Address;
+use super::topology::Topology;
+use crate::queue::Health;
+
+const CONNECT: Duration = Duration::from_secs(5);
+const CLOSE: Duration = Duration::from_secs(2);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The pause while only the operator can help.
+const STANDING_PAUSE: Duration = Duration::from_secs(10);
+/// An attempt that lasted this long had a connection: the pauses start from the shortest again.
+const GOOD: Duration = Duration::from_secs(5);
+/// How often the state is looked at, beside the library's events.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often a blocked connection is looked at by those who want to write.
+const BLOCKED_LOOK: Duration = Duration::from_millis(50);
+
+/// One life of the connection.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    ended: CancellationToken,
+    fault: Mutex<Option<Fault>>,
+}
+
+impl Session {
+    /// Ends this life; a new connection is made, and the topology declared again. The first reason stands.
+    pub(super) fn end(&self, fault: Fault) {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        self.ended.cancel();
+    }
+
+    /// Waits until this life is over.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    fn take_fault(&self) -> Fault {
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        fault.unwrap_or_else(|| Fault::Passing("the connection was lost".into()))
+    }
+}
+
+#[derive(Clone)]
+enum State {
+    Down(String),
+    Up(Arc<Session>),
+    Closed,
+}
+
+/// The connection that comes back. Dropping it closes it, without waiting.
+pub(super) struct Link {
+    state: watch::Receiver<State>,
+    closing: CancellationToken,
+}
+
+impl Link {
+    /// Starts to connect, in the background of the current runtime. `role` names the connection in logs and on the
+    /// broker's own pages.
+    pub(super) fn start(address: Address, topology: Arc<Topology>, role: String) -> Self {
+        let (sender, state) = watch::channel(State::Down("not connected yet".into()));
+        let closing = CancellationToken::new();
+        let keeper = Keeper { address, topology, role, state: sender, closing: closing.clone() };
+        tokio::spawn(keeper.keep());
+        Self { state, closing }
+    }
+
+    /// The connection; waits for it. `None` once the link is closed.
+    pub(super) async fn session(&self) -> Option<Arc<Session>> {
+        let mut state = self.state.clone();
+        let state = state.wait_for(|state| !matches!(state, State::Down(_))).await.ok()?;
+        match &*state {
+            State::Up(session) => Some(session.clone()),
+            _ => None,
+        }
+    }
+
+    /// The connection, once the broker takes messages on it. `None` once the link is closed.
+    ///
+    /// While a connection is blocked the library writes nothing on it, but queues without limit what it is given.
+    pub(super) async fn writable_session(&self) -> Option<Arc<Session>> {
+        loop {
+            let session = self.session().await?;
+            if !session.connection.status().blocked() {
+                return Some(session);
+            }
+            tokio::select! {
+                () = sleep(BLOCKED_LOOK) => {}
+                () = session.ended() => {}
+            }
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match &*self.state.borrow() {
+            State::Up(session) if session.connection.status().blocked() => {
+                Health::Down("the broker takes no messages now: it is low on memory or disk".into())
+            }
+            State::Up(_) => Health::Up,
+            State::Down(reason) => Health::Down(reason.clone()),
+            State::Closed => Health::Down("closed".into()),
+        }
+    }
+
+    /// Closes the connection and waits until it is closed.
+    pub(super) async fn close(&self) {
+        self.closing.cancel();
+        let mut state = self.state.clone();
+        // An error says that the keeper is gone, and so the connection.
+        let _closed = state.wait_for(|state| matches!(state, State::Closed)).await;
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
+/// The task behind a [`Link`].
+struct Keeper {
+    address: Address,
+    topology: Arc<Topology>,
+    role: String,
+    state: watch::Sender<State>,
+    closing: CancellationToken,
+}
+
+impl Keeper {
+    async fn keep(self) {
+        let (role, broker) = (&self.role, self.address.to_string());
+        let mut pause = SHORTEST_PAUSE;
+        let mut told = None;
+        while !self.closing.is_cancelled() {
+            let begun = Instant::now();
+            let fault = tokio::select! {
+                biased;
+                () = self.closing.cancelled() => break,
+                connection = self.connect() => match connection {
+                    Ok(connection) => {
+                        tracing::info!(role, broker, "connected to the message broker");
+                        self.hold(connection).await
+                    }
+                    Err(fault) => fault,
+                }
+            };
+            if self.closing.is_cancelled() {
+                break;
+            }
+            let reason = fault.text();
+            self.state.send_replace(State::Down(reason.into()));
+            if begun.elapsed() >= GOOD {
+                (pause, told) = (SHORTEST_PAUSE, None);
+            }
+            if told.as_deref() != Some(reason) {
+                match &fault {
+                    Fault::Passing(_) => tracing::warn!(role, broker, reason, "no connection to the message broker"),
+                    Fault::Standing(_) => tracing::error!(role, broker, reason, "the message broker cannot be used"),
+                }
+                told = Some(reason.to_owned());
+            }
+            let length = if matches!(fault, Fault::Standing(_)) { STANDING_PAUSE } else { pause };
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::select! {
+                () = sleep(length.mul_f64(rand::random_range(0.5..1.0))) => {}
+                () = self.closing.cancelled() => {}
+            }
+        }
+        self.state.send_replace(State::Closed);
+        tracing::debug!(role, broker, "connection to the message broker closed");
+    }
+
+    async fn connect(&self) -> Result<Connection, Fault> {
+        let name = format!("kefu {}", self.role);
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connection = timeout(CONNECT, Connection::connect_uri(self.address.uri.clone(), properties))
+            .await
+            .map_err(|_| Fault::Passing(format!("the broker did not answer within {CONNECT:?}")))?
+            .map_err(|error| Fault::of(&error))?;
+        match self.topology.declare(&connection).await {
+            Ok(()) => Ok(connection),
+            Err(fault) => {
+                close(&connection).await;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Lends the connection out until it is lost or given up.
+    async fn hold(&self, connection: Connection) -> Fault {
+        let mut events = Box::pin(connection.events_listener());
+        let session = Arc::new(Session { connection, ended: CancellationToken::new(), fault: Mutex::new(None) });
+        self.state.send_replace(State::Up(session.clone()));
+        tokio::select! {
+            () = session.ended() => {}
+            () = self.lost(&session, &mut events) => {}
+            () = self.closing.cancelled() => {}
+        }
+        session.ended.cancel();
+        close(&session.connection).await;
+        session.take_fault()
+    }
+
+    async fn lost(&self, session: &Session, events: &mut (impl Stream<Item = Event> + Unpin)) {
+        let (role, status) = (&self.role, session.connection.status());
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while status.connected() {
+            tokio::select! {
+                _ = look.tick() => {}
+                event = events.next() => match event {
+                    Some(Event::ConnectionBlocked(reason)) => {
+                        tracing::warn!(role, reason, "the message broker takes no messages");
+                    }
+                    Some(Event::ConnectionUnblocked) => tracing::info!(role, "the message broker takes messages again"),
+                    // Errors of single channels come here, too; whether it was the connection's shows in the state.
+                    Some(Event::Error(error)) if !status.connected() => session.end(Fault::of(&error)),
+                    Some(_) => {}
+                    None => return,
+                },
+            }
+        }
+    }
+}
+
+async fn close(connection: &Connection) {
+    if connection.status().connected() {
+        // Its errors and its slowness change nothing any more: the connection is given up either way.
+        let _closed = timeout(CLOSE, connection.close(200, "OK".into())).await;
+    }
+}

@@ -1,0 +1,118 @@
+//! One partition of a consumer: a channel that is opened again whenever what is unsettled on it has to go back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, message};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::fault::Fault;
+use super::link::{Link, Session};
+use super::message::Original;
+use super::publisher::Outlet;
+use super::settlement::Unsettled;
+use super::topology::{Topology, partition_queue};
+use crate::envelope::Envelope;
+use crate::partition::{Partition, spread};
+use crate::queue::{ConsumerOptions, Delivery};
+
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// The task that keeps one partition consumed.
+pub(super) struct Subscription {
+    pub(super) partition: Partition,
+    pub(super) options: ConsumerOptions,
+    pub(super) topology: Arc<Topology>,
+    pub(super) link: Arc<Link>,
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) deliveries: mpsc::Sender<Delivery>,
+    pub(super) closing: CancellationToken,
+}
+
+impl Subscription {
+    /// Ends when the consumer is closed.
+    pub(super) async fn run(self) {
+        while !self.closing.is_cancelled() {
+            let session = tokio::select! {
+                session = self.link.session() => session,
+                () = self.closing.cancelled() => return,
+            };
+            let Some(session) = session else { return };
+            if let Err(error) = self.consume(&session).await {
+                session.end(Fault::of(&error));
+                session.ended().await;
+            }
+        }
+    }
+
+    /// Hands deliveries over until something on the channel has to go back to the queue. An error says that the
+    /// channel could not be had, not that it was lost later.
+    async fn consume(&self, session: &Session) -> lapin::Result<()> {
+        let channel = session.connection.create_channel().await?;
+        let mut deliveries = self.subscribe(&channel).await?;
+        let unsettled = CancellationToken::new();
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = self.closing.cancelled() => break,
+                () = unsettled.cancelled() => break,
+                () = session.ended() => break,
+                delivery = deliveries.next() => delivery,
+            };
+            let Some(Ok(delivery)) = delivery else { break };
+            let delivery = self.delivery(delivery, &unsettled);
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled() => break,
+                () = unsettled.cancelled() => break,
+                () = session.ended() => break,
+                sent = self.deliveries.send(delivery) => if sent.is_err() { break },
+            }
+        }
+        unsettled.cancel();
+        // The channel first, and only then what else hangs on it: the library cancels the consumption when the stream
+        // is dropped, and a partition that is handed over with deliveries unsettled loses its order.
+        if channel.status().connected() {
+            let _closed = timeout(CLOSE, channel.close(200, "OK".into())).await;
+        }
+        drop(deliveries);
+        Ok(())
+    }
+
+    async fn subscribe(&self, channel: &Channel) -> lapin::Result<lapin::Consumer> {
+        channel.basic_qos(self.options.prefetch, BasicQosOptions::default()).await?;
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-priority".into(), self.priority().into());
+        let (queue, options) = (partition_queue(self.partition), BasicConsumeOptions::default());
+        channel.basic_consume(queue.into(), "".into(), options, arguments).await
+    }
+
+    /// The broker gives a partition to its consumer of highest priority, so a hash for each pair spreads the partitions
+    /// over the consumers, and moves only those of a consumer that comes or goes.
+    fn priority(&self) -> i32 {
+        let partition = self.partition.to_string();
+        let hash = spread(self.options.id.bytes().chain([b'|']).chain(partition.bytes()));
+        i32::from((hash % (1 << 15)) as u16)
+    }
+
+    fn delivery(&self, mut delivery: message::Delivery, unsettled: &CancellationToken) -> Delivery {
+        let envelope = Envelope::from_json(&delivery.data);
+        let (redelivered, acker) = (delivery.redelivered, delivery.acker.clone());
+        let original = Original::of(&mut delivery, self.partition);
+        let attempt = original.attempt();
+        let settle = Unsettled {
+            original,
+            acker,
+            session: unsettled.clone(),
+            topology: self.topology.clone(),
+            outlet: self.outlet.clone(),
+            settled: false,
+        };
+        Delivery::new(envelope, self.partition, attempt, redelivered, unsettled.clone(), Box::new(settle))
+    }
+}

@@ -1,0 +1,253 @@
+//! The exchanges and queues that kefu declares, as one table, and what is said when the broker has others.
+
+use std::time::Duration;
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Connection, ExchangeKind};
+use tokio::time::timeout;
+
+use super::fault::{Fault, protocol_code};
+use super::settings::Settings;
+use crate::partition::Partition;
+
+/// The exchange that envelopes are published to; the routing key is the partition's name.
+pub(super) const IN: &str = "kefu.in";
+/// The exchange and the queue of dead letters.
+pub(super) const DEAD: &str = "kefu.dead";
+/// The exchange and the queue of what no partition queue is bound for. Never used as long as the table stands.
+const UNROUTED: &str = "kefu.unrouted";
+
+/// How often a message may be given back before the broker itself makes it a dead letter: the net under crash loops.
+/// Each loss of a channel counts once for all messages that were unsettled on it.
+const DELIVERY_LIMIT: i32 = 20;
+/// For queues that are only looked into: since 4.0 the broker's own limit is 20, and it would then drop the message.
+const NO_DELIVERY_LIMIT: i32 = i32::MAX;
+/// For one declaration; creating a quorum queue on a busy disk takes a while.
+const DECLARATION: Duration = Duration::from_secs(15);
+
+/// The queue that holds the messages of a partition.
+pub(super) fn partition_queue(partition: Partition) -> String {
+    format!("{IN}.{partition}")
+}
+
+/// One stop on the way back to a partition: a queue whose messages expire into [`IN`] after the delay.
+#[derive(Debug, Clone)]
+struct Tier {
+    delay: Duration,
+    name: String,
+}
+
+struct Exchange {
+    name: String,
+    kind: ExchangeKind,
+    arguments: FieldTable,
+}
+
+struct Queue {
+    name: String,
+    exchange: String,
+    routing_key: String,
+    arguments: FieldTable,
+}
+
+/// What is declared for one configuration.
+#[derive(Debug, Clone)]
+pub(super) struct Topology {
+    partitions: u16,
+    /// Shortest first, at least one.
+    tiers: Vec<Tier>,
+}
+
+impl Topology {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut delays = settings.retry_delays.clone();
+        delays.sort();
+        delays.dedup();
+        let tiers = delays.into_iter().map(|delay| Tier { delay, name: format!("kefu.retry.{}", label(delay)) });
+        Self { partitions: settings.partitions, tiers: tiers.collect() }
+    }
+
+    /// The exchange for a message that is to come back after `after`: of the shortest delay that is not shorter, else
+    /// of the longest there is.
+    pub(super) fn retry_exchange(&self, after: Duration) -> &str {
+        let tier = self.tiers.iter().find(|tier| tier.delay >= after).or(self.tiers.last());
+        tier.map_or(DEAD, |tier| &tier.name)
+    }
+
+    /// Declares everything. Declaring what is there already changes nothing.
+    pub(super) async fn declare(&self, connection: &Connection) -> Result<(), Fault> {
+        let channel = connection.create_channel().await.map_err(|error| Fault::of(&error))?;
+        for exchange in self.exchanges() {
+            let name = format!("exchange {}", exchange.name);
+            within(&name, declare_exchange(&channel, exchange)).await?;
+        }
+        for queue in self.queues() {
+            let name = format!("queue {}", queue.name);
+            within(&name, declare_queue(&channel, queue)).await?;
+        }
+        channel.close(200, "OK".into()).await.map_err(|error| Fault::of(&error))
+    }
+
+    fn exchanges(&self) -> impl Iterator<Item = Exchange> {
+        let fixed = [
+            (UNROUTED, ExchangeKind::Fanout, table([])),
+            (DEAD, ExchangeKind::Fanout, table([])),
+            (IN, ExchangeKind::Direct, table([("alternate-exchange", text(UNROUTED))])),
+        ];
+        let fixed = fixed.map(|(name, kind, arguments)| Exchange { name: name.into(), kind, arguments });
+        let tiers = self.tiers.iter().map(|tier| Exchange {
+            name: tier.name.clone(),
+            kind: ExchangeKind::Fanout,
+            arguments: table([]),
+        });
+        fixed.into_iter().chain(tiers)
+    }
+
+    fn queues(&self) -> impl Iterator<Item = Queue> {
+        let kept = [UNROUTED, DEAD].map(|name| Queue {
+            name: name.into(),
+            exchange: name.into(),
+            routing_key: String::new(),
+            arguments: table([("x-delivery-limit", NO_DELIVERY_LIMIT.into())]),
+        });
+        let partitions = Partition::all(self.partitions).map(|partition| Queue {
+            name: partition_queue(partition),
+            exchange: IN.into(),
+            routing_key: partition.to_string(),
+            arguments: table([
+                ("x-single-active-consumer", true.into()),
+                ("x-delivery-limit", DELIVERY_LIMIT.into()),
+                ("x-dead-letter-exchange", text(DEAD)),
+                ("x-dead-letter-strategy", text("at-least-once")),
+                // Without it the broker quietly falls back to dead-lettering at most once.
+                ("x-overflow", text("reject-publish")),
+            ]),
+        });
+        let tiers = self.tiers.iter().map(|tier| Queue {
+            name: tier.name.clone(),
+            exchange: tier.name.clone(),
+            routing_key: String::new(),
+            // No dead letter routing key: the message keeps its own, which is its partition.
+            arguments: table([
+                ("x-message-ttl", AMQPValue::LongLongInt(millis(tier.delay))),
+                ("x-dead-letter-exchange", text(IN)),
+                ("x-dead-letter-strategy", text("at-least-once")),
+                ("x-overflow", text("reject-publish")),
+            ]),
+        });
+        kept.into_iter().chain(partitions).chain(tiers)
+    }
+}
+
+async fn declare_exchange(channel: &Channel, exchange: Exchange) -> lapin::Result<()> {
+    let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+    channel.exchange_declare(exchange.name.into(), exchange.kind, options, exchange.arguments).await
+}
+
+async fn declare_queue(channel: &Channel, mut queue: Queue) -> lapin::Result<()> {
+    queue.arguments.insert("x-queue-type".into(), text("quorum"));
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    channel.queue_declare(queue.name.as_str().into(), options, queue.arguments).await?;
+    let bind = (queue.name.into(), queue.exchange.into(), queue.routing_key.into());
+    channel.queue_bind(bind.0, bind.1, bind.2, QueueBindOptions::default(), FieldTable::default()).await
+}
+
+async fn within(what: &str, declaration: impl Future<Output = lapin::Result<()>>) -> Result<(), Fault> {
+    match timeout(DECLARATION, declaration).await {
+        Ok(result) => result.map_err(|error| refusal(what, &error)),
+        Err(_) => Err(Fault::Passing(format!("the broker took longer than {DECLARATION:?} to declare {what}"))),
+    }
+}
+
+/// What the operator is told when a declaration fails.
+fn refusal(what: &str, error: &lapin::Error) -> Fault {
+    match protocol_code(error) {
+        Some((406, reason)) if reason.contains("inequivalent") => Fault::Standing(format!(
+            "the broker has a {what} that is not the one kefu needs ({reason}); let its messages be consumed or move \
+             them away, then delete it (or remove the policy that changed it), and kefu declares it anew by itself"
+        )),
+        Some((406, reason)) => Fault::Standing(format!(
+            "the broker cannot make the {what} that kefu needs ({reason}); use RabbitMQ 4.0 or later (3.10 is the least)"
+        )),
+        Some((403, reason)) => Fault::Standing(format!(
+            "the broker does not let this user declare {what} ({reason}); give it the permissions configure, write and \
+             read for the names that start with kefu."
+        )),
+        _ => Fault::of(error),
+    }
+}
+
+fn table<const N: usize>(arguments: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        table.insert(name.into(), value);
+    }
+    table
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+fn millis(delay: Duration) -> i64 {
+    i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// `5s`, `30s`, `2m`, `10m`, `1h`; the largest unit that fits without a rest.
+fn label(delay: Duration) -> String {
+    match millis(delay) {
+        ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topology() -> Topology {
+        Topology::new(&Settings::new("amqp://localhost".into(), 64))
+    }
+
+    #[test]
+    fn the_names_are_the_documented_ones() {
+        let topology = topology();
+        let queues: Vec<String> = topology.queues().map(|queue| queue.name).collect();
+        assert_eq!(queues.len(), 2 + 64 + 5);
+        for name in [
+            "kefu.in.p00",
+            "kefu.in.p63",
+            "kefu.retry.5s",
+            "kefu.retry.30s",
+            "kefu.retry.2m",
+            "kefu.retry.10m",
+            "kefu.retry.1h",
+            "kefu.dead",
+            "kefu.unrouted",
+        ] {
+            assert!(queues.iter().any(|queue| queue == name), "{name} is missing in {queues:?}");
+        }
+    }
+
+    #[test]
+    fn a_retry_waits_at_least_as_long_as_asked_and_an_hour_at_most() {
+        let topology = topology();
+        let exchange = |seconds| topology.retry_exchange(Duration::from_secs(seconds));
+        assert_eq!(exchange(0), "kefu.retry.5s");
+        assert_eq!(exchange(5), "kefu.retry.5s");
+        assert_eq!(exchange(6), "kefu.retry.30s");
+        assert_eq!(exchange(3_600), "kefu.retry.1h");
+        assert_eq!(exchange(90_000), "kefu.retry.1h");
+    }
+
+    #[test]
+    fn a_delay_is_named_by_its_largest_whole_unit() {
+        assert_eq!(label(Duration::from_millis(200)), "200ms");
+        assert_eq!(label(Duration::from_secs(90)), "90s");
+        assert_eq!(label(Duration::from_secs(120)), "2m");
+        assert_eq!(label(Duration::from_secs(7_200)), "2h");
+    }
+}
