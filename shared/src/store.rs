@@ -34,6 +34,9 @@ pub struct Stores {
 /// Why the store did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
+    /// Its URL in the configuration is none that can be used. The text does not repeat it: it may hold a password.
+    #[error("the store's URL cannot be used: {0}")]
+    Url(String),
     /// It cannot be reached, is loading, is full or read-only, or did not answer in time. What was asked may have
     /// been done all the same. Passes by itself, or when the operator mends the store.
     #[error("the store cannot be used now: {0}")]
@@ -140,7 +143,7 @@ pub trait Ledger: Send + Sync {
     async fn renew(&self, key: &MessageKey, fence: Fence, lease: Duration) -> Result<Written, StoreError>;
     /// Ends the lease without an end of the work: the next claim may come at once.
     async fn release(&self, key: &MessageKey, fence: Fence) -> Result<Written, StoreError>;
-    /// Marks the message as done for `keep_for` and drops its plan.
+    /// Marks the message as done for `keep_for` and drops its plan. The fence that did so may do so again.
     async fn done(&self, key: &MessageKey, fence: Fence, keep_for: Duration) -> Result<Written, StoreError>;
 }
 

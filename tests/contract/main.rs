@@ -1,0 +1,8 @@
+//! The contracts of the seams, over every implementation of each.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod clock;
+mod redis;
+mod redis_server;
+mod store;

@@ -1,0 +1,122 @@
+//! The keys and values that the module's head describes to operators.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use kefu_shared::message_key::MessageKey;
+use kefu_shared::plan::Plan;
+use kefu_shared::store::{LedgerClaim, StoreError, StoredToken, Stores, Written};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, cmd};
+use secrecy::SecretString;
+
+use crate::redis_server::RedisServer;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn key() -> MessageKey {
+    MessageKey::from_text("wx1|gh_1|oUser|1")
+}
+
+async fn begin() -> (RedisServer, Stores, MultiplexedConnection) {
+    let server = RedisServer::start().await;
+    let stores = kefu_shared::store::redis::open(&server.url()).await.unwrap();
+    let connection = server.connect().await;
+    (server, stores, connection)
+}
+
+async fn fields(connection: &mut MultiplexedConnection, key: &str) -> BTreeMap<String, String> {
+    connection.hgetall(key).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_claim_is_a_string_with_its_owner_and_then_d() {
+    let (_server, stores, mut connection) = begin().await;
+    stores.claims.claim(&key(), "owner-1", LONG).await.unwrap();
+    let claim = "kefu:claim:{wx1|gh_1|oUser|1}";
+    assert_eq!(connection.get::<_, String>(claim).await.unwrap(), "p:owner-1");
+    stores.claims.complete(&key(), LONG).await.unwrap();
+    assert_eq!(connection.get::<_, String>(claim).await.unwrap(), "d");
+}
+
+#[tokio::test]
+async fn a_job_is_a_hash_that_loses_its_plan_when_it_is_done() {
+    let (_server, stores, mut connection) = begin().await;
+    let job = "kefu:job:{wx1|gh_1|oUser|1}";
+    let LedgerClaim::Claimed(claimed) = stores.ledger.claim(&key(), "worker-1", LONG, LONG).await.unwrap() else {
+        panic!("not claimed")
+    };
+    assert_eq!(stores.ledger.store_plan(&key(), claimed.fence, &Plan::default()).await.unwrap(), Written::Yes);
+    assert_eq!(stores.ledger.begin(&key(), claimed.fence, 0, LONG).await.unwrap(), Written::Yes);
+    let mut found = fields(&mut connection, job).await;
+    assert_eq!(found.remove("fence"), Some(claimed.fence.to_string()));
+    assert!(found.remove("until").unwrap().parse::<u64>().is_ok(), "no exponent and no fraction");
+    let expected =
+        [("next", "0"), ("owner", "worker-1"), ("plan", r#"{"steps":[]}"#), ("sending", "0"), ("state", "open")];
+    assert_eq!(found, expected.map(|(field, value)| (field.into(), value.into())).into());
+
+    assert_eq!(stores.ledger.sent(&key(), claimed.fence, 0).await.unwrap(), Written::Yes);
+    assert_eq!(stores.ledger.done(&key(), claimed.fence, LONG).await.unwrap(), Written::Yes);
+    let fence = claimed.fence.to_string();
+    let expected = [("fence", fence.as_str()), ("next", "1"), ("state", "done")];
+    assert_eq!(fields(&mut connection, job).await, expected.map(|(field, value)| (field.into(), value.into())).into());
+}
+
+#[tokio::test]
+async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
+    let (_server, stores, mut connection) = begin().await;
+    stores.claims.claim(&key(), "owner-1", LONG).await.unwrap();
+    stores.ledger.claim(&key(), "worker-1", LONG, LONG).await.unwrap();
+    let fence = stores.tokens.lock("wx1", "worker-1", Duration::from_secs(1)).await.unwrap().unwrap();
+    let token = StoredToken { value: SecretString::from("token-1"), expires_in: LONG };
+    assert_eq!(stores.tokens.store("wx1", fence, &token).await.unwrap(), Written::Yes);
+    stores.tokens.lock("wx1", "worker-1", Duration::from_secs(1)).await.unwrap();
+    stores.media.put("wx1", "abc123", "media-1", LONG).await.unwrap();
+
+    let keys: BTreeSet<String> = connection.keys("*").await.unwrap();
+    let expected =
+        ["kefu:claim:{wx1|gh_1|oUser|1}", "kefu:job:{wx1|gh_1|oUser|1}", "kefu:media:{wx1}:abc123", "kefu:token:{wx1}"];
+    assert_eq!(keys, expected.map(String::from).into());
+    for key in keys {
+        let seconds: i64 = connection.ttl(&key).await.unwrap();
+        assert!((31..=60).contains(&seconds), "{key}: {seconds}, a short lock must not shorten the token's life");
+    }
+}
+
+#[tokio::test]
+async fn a_fence_grows_even_when_redis_forgot_the_last() {
+    let (_server, stores, mut connection) = begin().await;
+    let mut last = (0, 0);
+    for _ in 0..3 {
+        let LedgerClaim::Claimed(job) = stores.ledger.claim(&key(), "worker-1", LONG, LONG).await.unwrap() else {
+            panic!("not claimed")
+        };
+        let lock = stores.tokens.lock("wx1", "worker-1", LONG).await.unwrap().unwrap();
+        assert!(job.fence > last.0 && lock > last.1);
+        last = (job.fence, lock);
+        cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_kefu_did_not_write_is_reported_without_showing_it() {
+    let (_server, stores, mut connection) = begin().await;
+    let (claim, job, token) = ("kefu:claim:{wx1|gh_1|oUser|1}", "kefu:job:{wx1|gh_1|oUser|1}", "kefu:token:{wx1}");
+    let mut errors = Vec::new();
+
+    connection.set::<_, _, ()>(claim, "oUser").await.unwrap();
+    errors.push(stores.claims.claim(&key(), "a", LONG).await.unwrap_err());
+    connection.set::<_, _, ()>(job, "oUser").await.unwrap();
+    errors.push(stores.ledger.claim(&key(), "a", LONG, LONG).await.unwrap_err());
+    connection.set::<_, _, ()>(token, "oUser").await.unwrap();
+    errors.push(stores.tokens.get("wx1").await.unwrap_err());
+    for wrong in [[("state", "oUser")], [("plan", "{oUser")], [("fence", "oUser")], [("next", "oUser")]] {
+        connection.del::<_, ()>(job).await.unwrap();
+        connection.hset_multiple::<_, _, _, ()>(job, &wrong).await.unwrap();
+        errors.push(stores.ledger.claim(&key(), "a", LONG, LONG).await.unwrap_err());
+    }
+    for error in errors {
+        assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
+        assert!(!error.to_string().contains("oUser") && !error.to_string().contains("wx1"), "{error}");
+    }
+}

@@ -1,0 +1,170 @@
+use kefu_shared::plan::Plan;
+use kefu_shared::rules::reply::{Card, Link, Reply};
+use kefu_shared::store::{Fence, LedgerClaim, Stores, Written};
+
+use super::ledger::{claim, claimed, plan, resumed};
+use super::{LONG, SHORT, key};
+
+async fn store_plan(stores: &Stores, fence: Fence, plan: &Plan) {
+    assert_eq!(stores.ledger.store_plan(&key("1"), fence, plan).await.unwrap(), Written::Yes);
+}
+
+async fn begin(stores: &Stores, fence: Fence, step: u32) {
+    assert_eq!(stores.ledger.begin(&key("1"), fence, step, LONG).await.unwrap(), Written::Yes);
+}
+
+async fn not_sent(stores: &Stores, fence: Fence, step: u32) {
+    assert_eq!(stores.ledger.not_sent(&key("1"), fence, step).await.unwrap(), Written::Yes);
+}
+
+async fn sent(stores: &Stores, fence: Fence, step: u32) {
+    assert_eq!(stores.ledger.sent(&key("1"), fence, step).await.unwrap(), Written::Yes);
+}
+
+pub(super) async fn the_first_plan_stored_stands(stores: &Stores) {
+    let first = claimed(stores, &key("1"), "a").await;
+    store_plan(stores, first.fence, &plan(&["first"])).await;
+    store_plan(stores, first.fence, &plan(&["second"])).await;
+    let second = resumed(stores, &key("1"), first.fence).await;
+    assert_eq!(second.plan, Some(plan(&["first"])));
+    store_plan(stores, second.fence, &plan(&["third"])).await;
+    assert_eq!(resumed(stores, &key("1"), second.fence).await.plan, Some(plan(&["first"])));
+}
+
+pub(super) async fn a_plan_comes_back_as_it_was_stored(stores: &Stores) {
+    let every_kind = Plan {
+        steps: vec![
+            Reply::Text("您好 \"客服\" 👋\n\\ \u{0}".into()),
+            Reply::Image("images/服务.png".into()),
+            Reply::Link(Link {
+                title: "标题".into(),
+                description: String::new(),
+                url: "https://shop.example/?a=1&b=2".into(),
+                thumb_url: "https://shop.example/t.jpg".into(),
+            }),
+            Reply::Miniprogrampage(Card {
+                title: "卡片".into(),
+                pagepath: "pages/index?id=1".into(),
+                appid: None,
+                thumb: "images/cover.jpg".into(),
+            }),
+        ],
+    };
+    let job = claimed(stores, &key("1"), "a").await;
+    store_plan(stores, job.fence, &every_kind).await;
+    assert_eq!(resumed(stores, &key("1"), job.fence).await.plan, Some(every_kind));
+}
+
+pub(super) async fn an_empty_plan_is_a_plan(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    store_plan(stores, job.fence, &Plan::default()).await;
+    assert_eq!(resumed(stores, &key("1"), job.fence).await.plan, Some(Plan::default()));
+}
+
+pub(super) async fn a_step_that_was_begun_and_not_recorded_is_ambiguous(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    begin(stores, job.fence, 0).await;
+    let job = resumed(stores, &key("1"), job.fence).await;
+    assert_eq!((job.next_step, job.ambiguous), (0, true));
+}
+
+pub(super) async fn an_ambiguous_step_stays_so_until_it_is_settled(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    sent(stores, job.fence, 0).await;
+    begin(stores, job.fence, 1).await;
+    let job = resumed(stores, &key("1"), job.fence).await;
+    assert!(job.ambiguous);
+    let job = resumed(stores, &key("1"), job.fence).await;
+    assert!(job.ambiguous, "a worker that only looked settled nothing");
+    begin(stores, job.fence, 1).await;
+    sent(stores, job.fence, 1).await;
+    let job = resumed(stores, &key("1"), job.fence).await;
+    assert_eq!((job.next_step, job.ambiguous), (2, false));
+}
+
+pub(super) async fn a_step_that_was_sent_is_not_sent_again(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    begin(stores, job.fence, 0).await;
+    sent(stores, job.fence, 0).await;
+    let job = resumed(stores, &key("1"), job.fence).await;
+    assert_eq!((job.next_step, job.ambiguous), (1, false));
+}
+
+pub(super) async fn a_step_taken_back_is_not_ambiguous(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    begin(stores, job.fence, 0).await;
+    not_sent(stores, job.fence, 0).await;
+    let job = resumed(stores, &key("1"), job.fence).await;
+    assert_eq!((job.next_step, job.ambiguous), (0, false));
+}
+
+pub(super) async fn taking_back_another_step_does_nothing(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    sent(stores, job.fence, 0).await;
+    begin(stores, job.fence, 1).await;
+    not_sent(stores, job.fence, 0).await;
+    let job = resumed(stores, &key("1"), job.fence).await;
+    assert_eq!((job.next_step, job.ambiguous), (1, true));
+}
+
+pub(super) async fn each_call_may_be_made_twice(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    for _ in 0..2 {
+        begin(stores, job.fence, 0).await;
+    }
+    for _ in 0..2 {
+        not_sent(stores, job.fence, 0).await;
+    }
+    begin(stores, job.fence, 0).await;
+    for _ in 0..2 {
+        sent(stores, job.fence, 0).await;
+    }
+    for _ in 0..2 {
+        assert_eq!(stores.ledger.renew(&key("1"), job.fence, LONG).await.unwrap(), Written::Yes);
+    }
+    for _ in 0..2 {
+        assert_eq!(stores.ledger.release(&key("1"), job.fence).await.unwrap(), Written::Yes);
+    }
+    let job = claimed(stores, &key("1"), "b").await;
+    assert_eq!((job.next_step, job.ambiguous), (1, false));
+}
+
+/// A call that timed out may take effect after those that came later.
+pub(super) async fn a_late_copy_of_a_call_takes_nothing_back(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    for step in 0..2 {
+        begin(stores, job.fence, step).await;
+        sent(stores, job.fence, step).await;
+    }
+    sent(stores, job.fence, 0).await;
+    let job = resumed(stores, &key("1"), job.fence).await;
+    assert_eq!((job.next_step, job.ambiguous), (2, false));
+    begin(stores, job.fence, 1).await;
+    let job = resumed(stores, &key("1"), job.fence).await;
+    assert_eq!((job.next_step, job.ambiguous), (2, false), "what is known to be sent is not ambiguous");
+}
+
+pub(super) async fn beginning_a_step_renews_the_lease(stores: &Stores) {
+    let LedgerClaim::Claimed(job) = claim(stores, &key("1"), "a", SHORT).await else { panic!("not claimed") };
+    begin(stores, job.fence, 0).await;
+    match claim(stores, &key("1"), "b", LONG).await {
+        LedgerClaim::Leased { for_at_most } => assert!(for_at_most > LONG / 2, "{for_at_most:?}"),
+        other => panic!("the lease is {other:?}"),
+    }
+}
+
+pub(super) async fn a_resumed_message_goes_on_where_it_was(stores: &Stores) {
+    let steps = plan(&["one", "two", "three"]);
+    let mut fence = claimed(stores, &key("1"), "a").await.fence;
+    store_plan(stores, fence, &steps).await;
+    for step in 0..3 {
+        begin(stores, fence, step).await;
+        sent(stores, fence, step).await;
+        let job = resumed(stores, &key("1"), fence).await;
+        assert_eq!((job.next_step, job.ambiguous), (step + 1, false));
+        assert_eq!(job.plan.as_ref(), Some(&steps));
+        fence = job.fence;
+    }
+    assert_eq!(stores.ledger.done(&key("1"), fence, LONG).await.unwrap(), Written::Yes);
+    assert_eq!(claim(stores, &key("1"), "b", LONG).await, LedgerClaim::Done);
+}
