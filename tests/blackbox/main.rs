@@ -1,0 +1,12 @@
+//! Black-box tests: real processes of the real programs, a real Redis, a real RabbitMQ.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod leftovers;
+mod program;
+mod rabbitmq;
+mod redis;
+mod stack_config;
+mod vectors;
+mod waiting;
+mod wechat_client;

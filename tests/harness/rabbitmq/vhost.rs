@@ -1,0 +1,95 @@
+//! A virtual host: a test's own corner of a shared RabbitMQ.
+
+use std::collections::BTreeMap;
+
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
+use uuid::Uuid;
+
+use super::{Broker, management};
+
+/// An empty virtual host. On the run's shared server it is deleted with all it holds on drop.
+#[derive(Debug)]
+pub struct Vhost {
+    broker: Broker,
+    name: String,
+    shared: bool,
+}
+
+/// What a queue holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// Messages that wait for a consumer.
+    pub ready: u64,
+    /// Messages that a consumer has and has not acknowledged.
+    pub unacknowledged: u64,
+}
+
+impl Vhost {
+    pub(super) async fn create(broker: Broker, shared: bool) -> Self {
+        let vhost = Self { broker, name: format!("test-{}", Uuid::new_v4().simple()), shared };
+        let (broker, path) = (vhost.broker.clone(), vhost.path());
+        let created = tokio::task::spawn_blocking(move || management::call(&broker, "PUT", &path)).await;
+        match created.expect("calling does not panic") {
+            Ok(201) => vhost,
+            other => panic!("the virtual host {} was not made: {other:?}\n{}", vhost.name, vhost.broker.log()),
+        }
+    }
+
+    /// `amqp://guest:guest@127.0.0.1:PORT/NAME`
+    pub fn url(&self) -> String {
+        format!("{}/{}", self.broker.url(), self.name)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The server it is on.
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// How many messages of a queue wait for a consumer; `None` when there is no such queue.
+    pub async fn ready(&self, queue: &str) -> Option<u32> {
+        let connection = Connection::connect(&self.url(), ConnectionProperties::default()).await;
+        let connection = connection.expect("the virtual host takes connections");
+        let channel = connection.create_channel().await.expect("a connection gives channels");
+        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+        let declared = channel.queue_declare(queue.into(), passive, FieldTable::default()).await;
+        connection.close(200, "seen".into()).await.expect("an idle connection closes");
+        declared.ok().map(|queue| queue.message_count())
+    }
+
+    /// All its queues by name, with what they hold; takes about a second.
+    pub async fn depths(&self) -> BTreeMap<String, Depth> {
+        let columns = ["name", "messages_ready", "messages_unacknowledged"];
+        let args = [&["list_queues", "--no-table-headers", "-p", &self.name][..], &columns[..]].concat();
+        let read = |line: &str| {
+            let mut cells = line.split_whitespace();
+            let name = cells.next()?.to_owned();
+            let mut number = || cells.next()?.parse().ok();
+            Some((name, Depth { ready: number()?, unacknowledged: number()? }))
+        };
+        let printed = self.broker.rabbitmqctl(&args).await;
+        printed.lines().map(|line| read(line).unwrap_or_else(|| panic!("rabbitmqctl list_queues: {line:?}"))).collect()
+    }
+
+    fn path(&self) -> String {
+        format!("/api/vhosts/{}", self.name)
+    }
+}
+
+impl Drop for Vhost {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the virtual host was {}", self.url());
+        }
+        // A test's own server goes with all it holds, and may be dead or stopped by now.
+        if self.shared {
+            management::call(&self.broker, "DELETE", &self.path()).ok();
+        }
+    }
+}
