@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(frame: Frame) -> anyhow::Result<()> {
-    let publisher = frame.backend.publisher().await?;
+    let publisher = frame.backend.publisher()?;
     let Frame { config, backend, readiness, shutdown } = frame;
     Ingress::bind(Parts { config, stores: backend.stores, publisher, readiness, shutdown })?.run().await?;
     Ok(())

@@ -2,40 +2,74 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
+
 use crate::config::{BackendUrls, Config};
-use crate::queue::{Consumer, ConsumerOptions, Publisher};
-use crate::store::Stores;
+use crate::embedded::{Database, DatabaseError};
+use crate::queue::{self, Consumer, ConsumerOptions, Publisher, rabbitmq};
+use crate::store::{self, StoreError, Stores};
 
 /// An opened backend. Clones share it.
 #[derive(Clone)]
 pub struct Backend {
     /// The seams to state.
     pub stores: Stores,
+    queue: Queue,
+    partitions: u16,
 }
 
-/// Why a backend could not be opened. Servers that are merely down are no error: their connections are made later.
+#[derive(Clone)]
+enum Queue {
+    RabbitMq(rabbitmq::Settings),
+    Embedded(Database),
+}
+
+/// Why a backend could not be opened. Servers that are merely down are no error: connections are made as they come up.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// Not written yet.
-    #[error("not written yet")]
-    Unwritten,
+    /// `[queue]` cannot be used as it is.
+    #[error("[queue] {0}")]
+    Queue(#[from] rabbitmq::SettingsError),
+    /// `[store]` cannot be used as it is.
+    #[error("[store] {0}")]
+    Store(#[from] StoreError),
+    /// The embedded database cannot be opened.
+    #[error("the embedded database: {0}")]
+    Database(#[from] DatabaseError),
 }
 
 impl Backend {
     /// Opens what `config` names.
     pub async fn open(config: &Config) -> Result<Self, BackendError> {
-        match &config.backend {
-            BackendUrls::Servers { .. } | BackendUrls::Embedded(_) => Err(BackendError::Unwritten),
-        }
+        let partitions = config.queue.partitions;
+        let (stores, queue) = match &config.backend {
+            BackendUrls::Servers { queue, store } => {
+                let stores = store::redis::open(store.expose_secret()).await?;
+                (stores, Queue::RabbitMq(rabbitmq::Settings::new(queue.clone(), partitions)))
+            }
+            BackendUrls::Embedded(folder) => {
+                let folder = folder.clone();
+                let opened = tokio::task::spawn_blocking(move || Database::open(&folder)).await;
+                let database = opened.unwrap_or_else(|ended| Err(DatabaseError::Failed(ended.to_string())))?;
+                (store::embedded::open(&database), Queue::Embedded(database))
+            }
+        };
+        Ok(Self { stores, queue, partitions })
     }
 
-    /// A publisher of its own connection.
-    pub async fn publisher(&self) -> Result<Arc<dyn Publisher>, BackendError> {
-        Err(BackendError::Unwritten)
+    /// A publisher, on a connection of its own.
+    pub fn publisher(&self) -> Result<Arc<dyn Publisher>, BackendError> {
+        Ok(match &self.queue {
+            Queue::RabbitMq(settings) => rabbitmq::publisher(settings)?,
+            Queue::Embedded(database) => queue::embedded::publisher(database, self.partitions),
+        })
     }
 
-    /// A consumer of its own connection.
-    pub async fn consumer(&self, _options: ConsumerOptions) -> Result<Box<dyn Consumer>, BackendError> {
-        Err(BackendError::Unwritten)
+    /// A consumer, on connections of its own.
+    pub fn consumer(&self, options: ConsumerOptions) -> Result<Box<dyn Consumer>, BackendError> {
+        Ok(match &self.queue {
+            Queue::RabbitMq(settings) => rabbitmq::consumer(settings, options)?,
+            Queue::Embedded(database) => queue::embedded::consumer(database, self.partitions, options),
+        })
     }
 }

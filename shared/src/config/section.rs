@@ -104,7 +104,7 @@ pub enum TokenApi {
 pub struct Telemetry {
     /// `text` (default) or `json`.
     pub log_format: LogFormat,
-    /// What is logged, in the syntax of `tracing`'s `EnvFilter`: `info` (default), `kefu_worker=debug,info`, …
+    /// What is logged, in the syntax of `tracing`'s `EnvFilter`. Default `info,actix_server=warn,lapin=warn`.
     pub log_filter: String,
 }
 
@@ -160,7 +160,7 @@ impl Default for WeChat {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_filter: "info".to_owned() }
+        Self { log_format: LogFormat::Text, log_filter: "info,actix_server=warn,lapin=warn".to_owned() }
     }
 }
 
