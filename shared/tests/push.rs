@@ -63,6 +63,12 @@ fn an_unknown_type_is_kept() {
 }
 
 #[test]
+fn a_notice_to_a_third_party_platform_is_kept() {
+    let push = Push::parse("<xml><AppId>wx1</AppId><InfoType>authorized</InfoType></xml>").unwrap();
+    assert_eq!((push.msg_type.as_str(), push.from_user.as_str()), ("authorized", ""));
+}
+
+#[test]
 fn an_event_with_nested_fields_keeps_them_as_they_are_written() {
     let push = Push::parse(
         "<xml><FromUserName>o</FromUserName><MsgType>event</MsgType><Event>subscribe_msg_popup_event</Event>\

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod ingress;
 mod leftovers;
 mod program;
 mod rabbitmq;

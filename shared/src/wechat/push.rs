@@ -27,14 +27,16 @@ pub struct Push {
     pub format: Format,
     /// `ToUserName`: the mini program's original id (`gh_…`); some pushes carry an appid there.
     pub to_user: String,
-    /// `FromUserName`: the user's openid; for many events an account of the platform.
+    /// `FromUserName`: the user's openid; for many events an account of the platform; empty for notices to third-party
+    /// platforms.
     pub from_user: OpenId,
     /// `CreateTime`: seconds since the Unix epoch; 0 when absent.
     pub create_time: i64,
     /// `MsgId`, for messages of users only. Not always a number, and beyond what a float can hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msg_id: Option<String>,
-    /// `MsgType` as it came: `text`, `image`, `miniprogrampage`, `event` or anything else.
+    /// `MsgType` as it came: `text`, `image`, `miniprogrampage`, `event` or anything else; the `InfoType` of a notice to a
+    /// third-party platform.
     pub msg_type: String,
     /// What the type brings with it.
     pub content: Content,
@@ -157,13 +159,16 @@ impl Push {
     /// Takes the fields of a body as a push.
     pub fn from_body(Body { format, fields }: Body) -> Result<Self, PushError> {
         let text = |name: &str| fields.text(name).unwrap_or_default().to_owned();
-        // Without these a push has no identity. Third-party platform notices, which have neither, are not for kefu.
         let required = |name: &'static str| match fields.text(name) {
             Some(value) if !value.trim().is_empty() => Ok(value.to_owned()),
             _ => Err(PushError::Missing(name)),
         };
-        let from_user = OpenId::new(required("FromUserName")?);
-        let msg_type = required("MsgType")?;
+        // Notices to third-party platforms have an InfoType in the place of a type, and no sender.
+        let (from_user, msg_type) = match required("InfoType") {
+            Ok(info_type) if fields.text("MsgType").is_none() => (String::new(), info_type),
+            _ => (required("FromUserName")?, required("MsgType")?),
+        };
+        let from_user = OpenId::new(from_user);
         // A number in some pushes and a string in others, even on one documentation page.
         let create_time = match text("CreateTime").trim() {
             "" => 0,

@@ -1,0 +1,75 @@
+//! The real `kefu-ingress` with a real Redis and RabbitMQ, and no worker: what is answered, and what is stored.
+
+use std::time::Duration;
+
+use kefu_harness::eventually;
+use kefu_harness::folder::Folder;
+use kefu_harness::process::{Launch, Program, Role};
+use kefu_harness::rabbitmq::{RabbitMq, Vhost};
+use kefu_harness::redis::RedisServer;
+use kefu_harness::stack::{Backend, StackOptions};
+use kefu_harness::wechat::{Account, Answer, Client};
+
+mod bad_bodies;
+mod bad_ciphertexts;
+mod bad_queries;
+mod good_pushes;
+mod second_copies;
+mod slow_requests;
+mod verification;
+
+const USER: &str = "oUSER0123456789abcdefghijkl";
+
+/// An ingress and its servers.
+struct Ingress {
+    program: Program,
+    pushes: Client,
+    vhost: Vhost,
+    redis: RedisServer,
+    _folder: Folder,
+}
+
+impl Ingress {
+    async fn start(accounts: &[&Account]) -> Self {
+        let accounts = accounts.iter().map(|&account| account.clone()).collect();
+        Self::start_with(StackOptions::new(Backend::Production, accounts, "http://127.0.0.1:9")).await
+    }
+
+    async fn start_with(mut options: StackOptions) -> Self {
+        let (redis, vhost) = tokio::join!(RedisServer::start(), RabbitMq::vhost());
+        options.settings.push(("queue", "partitions = 4".to_owned()));
+        let folder = Folder::new("ingress");
+        let config = folder.write("kefu.toml", options.config(&vhost.url(), &redis.url()));
+        let program = Program::start(Launch::ingress(&config)).await;
+        let pushes = Client::new(program.url(Role::Public));
+        Self { program, pushes, vhost, redis, _folder: folder }
+    }
+
+    /// Waits until exactly this many messages are on the partitions.
+    async fn stores(&self, expected: u64) {
+        let what = format!("{expected} messages are stored");
+        eventually(Duration::from_secs(20), &what, async || {
+            let depths = self.vhost.depths().await;
+            let partitions = depths.iter().filter(|(queue, _)| queue.starts_with("kefu.in."));
+            let stored: u64 = partitions.map(|(_, depth)| u64::from(depth.ready)).sum();
+            if stored == expected { Ok(()) } else { Err(format!("{stored} are stored")) }
+        })
+        .await;
+    }
+
+    /// Whether it still answers, after whatever came.
+    async fn is_up(&self) {
+        let livez = reqwest::get(format!("{}/livez", self.program.url(Role::Internal))).await.unwrap();
+        assert_eq!(livez.status().as_u16(), 200);
+    }
+}
+
+/// The answer to a push that was not taken: this status, and never `success`.
+fn assert_refused(answer: &Answer, status: u16, case: &str) {
+    assert_eq!(answer.status, status, "{case}: {answer:?}");
+    assert!(!answer.body.contains("success"), "{case}: {answer:?}");
+}
+
+fn assert_success(answer: &Answer, case: &str) {
+    assert_eq!((answer.status, answer.body.as_str()), (200, "success"), "{case}");
+}

@@ -1,0 +1,109 @@
+//! Bodies that are no pushes.
+
+use kefu_harness::wechat::{Account, Format, Message, Mode, Value};
+
+use super::{Ingress, USER, assert_refused, assert_success};
+
+fn texts_that_are_no_push() -> Vec<(&'static str, String)> {
+    let doctype = r#"<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>"#;
+    let laughs = r#"<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>"#;
+    let fields = "<FromUserName>o</FromUserName><MsgType>text</MsgType>";
+    vec![
+        ("empty", String::new()),
+        ("white space", " \r\n ".to_owned()),
+        ("neither XML nor JSON", "ToUserName=gh_1".to_owned()),
+        ("truncated XML", format!("<xml>{fields}<Content><![CDATA[hi")),
+        ("XML without its end", format!("<xml>{fields}")),
+        ("crossed tags", "<xml><a><b></a></b></xml>".to_owned()),
+        ("truncated JSON", r#"{"FromUserName":"o","MsgType":"te"#.to_owned()),
+        ("JSON with a tail", r#"{"FromUserName":"o","MsgType":"text"} {}"#.to_owned()),
+        ("a JSON array", r#"[{"FromUserName":"o","MsgType":"text"}]"#.to_owned()),
+        ("DOCTYPE", format!("{doctype}<xml>{fields}<Content>&e;</Content></xml>")),
+        ("nested entities", format!("{laughs}<xml>{fields}<Content>&b;</Content></xml>")),
+        ("an undefined entity", format!("<xml>{fields}<Content>&e;</Content></xml>")),
+        ("10,000 levels of XML", format!("<xml>{fields}{}{}</xml>", "<a>".repeat(10_000), "</a>".repeat(10_000))),
+        (
+            "10,000 levels of JSON",
+            format!(r#"{{"FromUserName":"o","a":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000)),
+        ),
+        ("no FromUserName", Message::text(USER, "hi").without("FromUserName").to_text(Format::Xml)),
+        ("an empty FromUserName", Message::text(USER, "hi").text_field("FromUserName", "").to_text(Format::Json)),
+        ("no MsgType", Message::text(USER, "hi").without("MsgType").to_text(Format::Json)),
+        (
+            "a CreateTime that is no number",
+            Message::text(USER, "hi").text_field("CreateTime", "soon").to_text(Format::Xml),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_no_push_is_refused_in_every_mode_and_the_service_stays_up() {
+    let accounts = Mode::ALL.map(Account::random);
+    let ingress = Ingress::start(&accounts.each_ref()).await;
+    for account in &accounts {
+        for (case, text) in texts_that_are_no_push() {
+            let push = account.push_raw(Format::Xml, &text);
+            assert_refused(
+                &ingress.pushes.send(&account.appid, &push).await,
+                400,
+                &format!("{case} in {:?} mode", account.mode),
+            );
+        }
+        assert_success(
+            &ingress.pushes.push(account, Format::Xml, &Message::text(USER, "hi")).await,
+            "a good one after it",
+        );
+    }
+    ingress.stores(3).await;
+    ingress.is_up().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_text_or_too_large_is_refused() {
+    let accounts = Mode::ALL.map(Account::random);
+    let ingress = Ingress::start(&accounts.each_ref()).await;
+    for account in &accounts {
+        let push = account.push(Format::Json, &Message::text(USER, "hi"));
+        let not_text = push
+            .clone()
+            .with_body([b"{\"FromUserName\":\"o\",\"Content\":\"".as_slice(), &[0xff, 0xfe], b"\"}"].concat());
+        assert_refused(&ingress.pushes.send(&account.appid, &not_text).await, 400, "not UTF-8");
+        let large = push.clone().with_body(vec![b' '; 1024 * 1024 + 1]);
+        // The connection may be closed while the body is still being written: no answer is an answer then.
+        if let Ok(answer) = ingress.pushes.try_send(&account.appid, &large).await {
+            assert_refused(&answer, 413, "too large");
+        }
+        assert_success(&ingress.pushes.send(&account.appid, &push).await, "a good one after it");
+    }
+    ingress.stores(3).await;
+}
+
+#[tokio::test]
+async fn odd_values_that_wechat_sends_are_taken() {
+    let account = Account::random(Mode::Safe);
+    let ingress = Ingress::start(&[&account]).await;
+    let text = || Message::text(USER, "hi");
+    let number = |digits: &str| Value::Number(digits.to_owned());
+    let cases = [
+        ("a MsgId above 2^53", text().with("MsgId", number("9007199254740993"))),
+        ("one more than that", text().with("MsgId", number("9007199254740994"))),
+        ("a MsgId above 2^64", text().with("MsgId", number("184467440737095516150"))),
+        ("a MsgId that is a string", text().text_field("MsgId", "49d7ab_1555684067")),
+        ("a CreateTime that is a string", text().text_field("CreateTime", "1620973045")),
+        ("an unknown type", Message::of_type(USER, "hologram").text_field("Depth", "9").with_fresh_msg_id()),
+        ("an unknown event", Message::event(USER, "some_new_event").text_field("x", "y")),
+        ("a text with everything XML dislikes", Message::text(USER, "]]> <xml> & &amp; \" ' \n 😀")),
+    ];
+    let count = 2 * cases.len() as u64;
+    for (case, message) in cases {
+        for format in Format::ALL {
+            // The same MsgId twice would be a copy.
+            let message = match format {
+                Format::Xml => message.clone(),
+                Format::Json => message.clone().text_field("FromUserName", "oANOTHER"),
+            };
+            assert_success(&ingress.pushes.push(&account, format, &message).await, case);
+        }
+    }
+    ingress.stores(count).await;
+}

@@ -1,0 +1,68 @@
+//! Copies of a push: the same answer, one message.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kefu_harness::wechat::{Account, Format, Message, Mode};
+
+use super::{Ingress, USER, assert_refused, assert_success};
+
+#[tokio::test]
+async fn a_second_copy_is_answered_the_same_and_stored_once() {
+    let accounts = Mode::ALL.map(Account::random);
+    let ingress = Ingress::start(&accounts.each_ref()).await;
+    for account in &accounts {
+        for message in [Message::text(USER, "hi"), Message::enter_tempsession(USER, "order")] {
+            // Each copy has a nonce and a ciphertext of its own.
+            for _ in 0..3 {
+                assert_success(&ingress.pushes.push(account, Format::Xml, &message).await, "a copy");
+            }
+        }
+    }
+    ingress.stores(6).await;
+}
+
+#[tokio::test]
+async fn copies_at_the_same_moment_are_stored_once() {
+    let account = Account::random(Mode::Safe);
+    let ingress = Ingress::start(&[&account]).await;
+    let message = Message::text(USER, "hi");
+    let copies = (0..50).map(|_| ingress.pushes.push(&account, Format::Json, &message));
+    for answer in join_all(copies).await {
+        assert_success(&answer, "one of 50");
+    }
+    ingress.stores(1).await;
+}
+
+#[tokio::test]
+async fn the_claim_is_pending_for_4_seconds_at_most_and_done_for_24_hours() {
+    let account = Account::random(Mode::Plain);
+    let ingress = Ingress::start(&[&account]).await;
+    assert_success(&ingress.pushes.push(&account, Format::Xml, &Message::text(USER, "hi")).await, "the push");
+    let client = redis::Client::open(ingress.redis.url()).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("kefu:claim:*").query_async(&mut redis).await.unwrap();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    let left: u64 = redis::cmd("PTTL").arg(&keys[0]).query_async(&mut redis).await.unwrap();
+    assert!((86_000_000..=86_400_000).contains(&left), "{left} ms");
+
+    // A claim whose owner died: a copy waits for its end, then takes over, within WeChat's patience.
+    let message = Message::text(USER, "died");
+    let another = keys[0].rsplit_once('|').unwrap().0.to_owned() + "|" + message.field("MsgId").unwrap() + "}";
+    let () =
+        redis::cmd("SET").arg(&another).arg("p:somebody").arg("PX").arg(2_000).query_async(&mut redis).await.unwrap();
+    let answer = ingress.pushes.push(&account, Format::Xml, &message).await;
+    assert_success(&answer, "taken over");
+    assert!(answer.duration > Duration::from_millis(1_000), "it did not wait: {:?}", answer.duration);
+    ingress.stores(2).await;
+
+    // One that is renewed again and again: never success, and an answer before WeChat gives up.
+    let message = Message::text(USER, "held");
+    let held = keys[0].rsplit_once('|').unwrap().0.to_owned() + "|" + message.field("MsgId").unwrap() + "}";
+    let () =
+        redis::cmd("SET").arg(&held).arg("p:somebody").arg("PX").arg(60_000).query_async(&mut redis).await.unwrap();
+    let answer = ingress.pushes.push(&account, Format::Xml, &message).await;
+    assert_refused(&answer, 503, "held by somebody");
+    assert!(answer.duration < Duration::from_millis(4_700), "{:?}", answer.duration);
+    ingress.stores(2).await;
+}

@@ -1,0 +1,85 @@
+//! Requests that come slowly, or only in part.
+
+use std::time::Duration;
+
+use kefu_harness::eventually;
+use kefu_harness::process::Role;
+use kefu_harness::wechat::{Account, Format, Message, Mode, PushRequest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::{Ingress, USER, assert_success};
+
+/// The request as bytes: head, then body.
+fn bytes(account: &Account, push: &PushRequest) -> (Vec<u8>, Vec<u8>) {
+    let query: Vec<String> = push.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let head = format!(
+        "POST /push/{}?{} HTTP/1.1\r\nhost: kefu\r\ncontent-length: {}\r\n\r\n",
+        account.appid,
+        query.join("&"),
+        push.body.len()
+    );
+    (head.into_bytes(), push.body.clone())
+}
+
+async fn read_to_end(connection: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset after the answer is as good an end.
+    let _end = timeout(Duration::from_secs(10), connection.read_to_end(&mut answer)).await.expect("it ends");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up_in_time_and_others_are_served_meanwhile() {
+    let account = Account::random(Mode::Plain);
+    let ingress = Ingress::start(&[&account]).await;
+    let address = ingress.program.address(Role::Public);
+    let (head, body) = bytes(&account, &account.push(Format::Xml, &Message::text(USER, "slow")));
+
+    let mut slow = Vec::new();
+    for _ in 0..50 {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(&head).await.unwrap();
+        connection.write_all(&body[..body.len() / 2]).await.unwrap();
+        slow.push(connection);
+    }
+    let started = Instant::now();
+    assert_success(&ingress.pushes.push(&account, Format::Xml, &Message::text(USER, "quick")).await, "a quick one");
+    for mut connection in slow {
+        let answer = read_to_end(&mut connection).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && !answer.contains("success"), "{answer}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    ingress.stores(1).await;
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_is_given_up() {
+    let account = Account::random(Mode::Plain);
+    let ingress = Ingress::start(&[&account]).await;
+    let mut connection = TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap();
+    connection.write_all(b"POST /push/wx1?signature=").await.unwrap();
+    let answer = read_to_end(&mut connection).await;
+    assert!(!answer.contains("success"), "{answer}");
+    ingress.is_up().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_stores_nothing() {
+    let account = Account::random(Mode::Plain);
+    let ingress = Ingress::start(&[&account]).await;
+    let (head, body) = bytes(&account, &account.push(Format::Xml, &Message::text(USER, "cut")));
+    let mut connection = TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap();
+    connection.write_all(&head).await.unwrap();
+    connection.write_all(&body[..body.len() - 1]).await.unwrap();
+    drop(connection);
+    eventually(Duration::from_secs(10), "the cut request is noticed", async || {
+        let metrics = reqwest::get(format!("{}/metrics", ingress.program.url(Role::Internal))).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        if metrics.contains("kefu_ingress_pushes_under_way 0") { Ok(()) } else { Err("it is under way") }
+    })
+    .await;
+    ingress.stores(0).await;
+    assert_success(&ingress.pushes.push(&account, Format::Xml, &Message::text(USER, "whole")).await, "the next");
+}
