@@ -1,0 +1,71 @@
+# One image with kefu's three programs: kefu-ingress, kefu-worker and kefu.
+#
+#   docker build -t kefu:local .
+#   docker run --rm kefu:local kefu --help
+#
+# It builds with BuildKit and without it.
+
+FROM rust:1-trixie AS builder
+WORKDIR /src
+
+# The dependencies alone, compiled under empty sources: this layer is built again only after a change of a manifest or
+# of Cargo.lock. Nothing of `tests` is compiled, but a workspace without one of its members would not match Cargo.lock.
+COPY Cargo.toml Cargo.lock ./
+COPY shared/Cargo.toml shared/
+COPY ingress/Cargo.toml ingress/
+COPY worker/Cargo.toml worker/
+COPY cli/Cargo.toml cli/
+COPY simulator/Cargo.toml simulator/
+COPY tests/Cargo.toml tests/
+RUN for crate in shared ingress worker cli simulator; do \
+         mkdir "$crate/src" && touch "$crate/src/lib.rs" && echo 'fn main() {}' >"$crate/src/main.rs" || exit 1; \
+       done \
+    && cargo build --release --locked -p kefu-ingress -p kefu-worker -p kefu-cli \
+    && rm -r shared/src ingress/src worker/src cli/src simulator/src \
+         target/release/kefu-ingress target/release/kefu-worker target/release/kefu
+
+# The sources keep the dates they have outside, which may be older than what was just compiled from the empty ones:
+# cargo would take that for up to date, so they are dated now.
+COPY shared shared
+COPY ingress ingress
+COPY worker worker
+COPY cli cli
+COPY simulator simulator
+RUN find shared ingress worker cli simulator -name '*.rs' -exec touch {} + \
+    && cargo build --release --locked -p kefu-ingress -p kefu-worker -p kefu-cli \
+    && mkdir /out \
+    && cp target/release/kefu-ingress target/release/kefu-worker target/release/kefu /out/
+
+FROM debian:trixie-slim
+
+# The ids are fixed, so that the owner of a volume stays the same from image to image.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 kefu \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/kefu --shell /usr/sbin/nologin kefu \
+    && install -d -m 0755 /etc/kefu \
+    && install -d -m 0750 -o kefu -g kefu /var/lib/kefu /var/lib/kefu/spool
+
+COPY deploy/docker/healthcheck deploy/docker/kefu-start /usr/local/bin/
+COPY --from=builder /out/ /usr/local/bin/
+
+# The last lines change with every build; nothing that costs time stands below them.
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="kefu" \
+      org.opencontainers.image.description="Takes the customer-service pushes of WeChat mini programs and sends the replies" \
+      org.opencontainers.image.source="https://github.com/kefu-rs/kefu" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+
+ENV KEFU_CONFIG=/etc/kefu/kefu.toml
+WORKDIR /var/lib/kefu
+USER 10001:10001
+
+# 8080: pushes. 9080 and 9081: /livez, /readyz and /metrics of ingress and worker, not for the internet.
+EXPOSE 8080 9080 9081
+
+# The programs end by themselves on SIGTERM, also as process 1: no init is needed.
+CMD ["kefu", "--help"]

@@ -1,0 +1,85 @@
+//! The configuration files that come with kefu: they load, and what the manual says of defaults is so.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+
+use kefu_shared::config::{Config, load_with};
+
+const PNG: &[u8] = &[0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
+
+fn shipped(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn load(file: &Path, environment: &[(&str, &str)]) -> Config {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    load_with(file, environment).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// The manual's file with the `#` taken from every `#key = value`, `#[[table]]`: in a folder that has the pictures its
+/// rules name.
+fn uncommented(folder: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(shipped("kefu.example.toml")).unwrap();
+    let uncomment = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|first: char| first == '[' || first.is_ascii_lowercase()) => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    let lines: Vec<String> = text.lines().map(uncomment).collect();
+    std::fs::create_dir(folder.join("images")).unwrap();
+    for picture in ["service_code.png", "shop.png"] {
+        std::fs::write(folder.join("images").join(picture), PNG).unwrap();
+    }
+    let file = folder.join("kefu.toml");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    file
+}
+
+#[test]
+fn the_example_loads_as_it_is() {
+    let config = load(&shipped("kefu.example.toml"), &[]);
+    assert_eq!(config.accounts.iter().count(), 1);
+}
+
+#[test]
+fn the_defaults_that_the_example_shows_are_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = load(&uncommented(folder.path()), &[]);
+    let real = load(&shipped("kefu.example.toml"), &[]);
+
+    assert_eq!(format!("{:?}", shown.queue), format!("{:?}", real.queue));
+    assert_eq!(format!("{:?}", shown.ingress), format!("{:?}", real.ingress));
+    assert_eq!(format!("{:?}", shown.worker), format!("{:?}", real.worker));
+    assert_eq!(format!("{:?}", shown.wechat), format!("{:?}", real.wechat));
+    assert_eq!(format!("{:?}", shown.telemetry), format!("{:?}", real.telemetry));
+}
+
+#[test]
+fn the_example_shows_every_key_of_the_sections() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(uncommented(folder.path())).unwrap();
+    let config = load(&shipped("kefu.example.toml"), &[]);
+    let sections = [
+        ("queue", format!("{:#?}", config.queue)),
+        ("ingress", format!("{:#?}", config.ingress)),
+        ("worker", format!("{:#?}", config.worker)),
+        ("wechat", format!("{:#?}", config.wechat)),
+        ("telemetry", format!("{:#?}", config.telemetry)),
+    ];
+    for (name, shape) in sections {
+        let written = text.split(&format!("\n[{name}]\n")).nth(1).and_then(|rest| rest.split("\n[").next()).unwrap();
+        let shown = |key: &str| written.lines().any(|line| line.starts_with(&format!("{key} = ")));
+        // A line of a pretty Debug that is indented once is `    field: value,`.
+        let fields = shape.lines().filter_map(|line| Some(line.strip_prefix("    ")?.split_once(": ")?.0));
+        for field in fields.filter(|field| !field.starts_with(' ') && !field.ends_with("_file")) {
+            assert!(shown(field) || shown(&format!("{field}_ms")), "[{name}] does not show {field}");
+        }
+    }
+}
+
+#[test]
+fn the_demonstration_loads_with_the_urls_that_compose_gives() {
+    let environment =
+        [("KEFU__QUEUE__URL", "amqp://kefu:kefu@rabbitmq:5672/%2f"), ("KEFU__STORE__URL", "redis://redis:6379/0")];
+    let config = load(&shipped("deploy/demo/kefu.toml"), &environment);
+    assert_eq!(config.accounts.iter().count(), 3);
+}
