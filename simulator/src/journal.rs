@@ -6,7 +6,12 @@ use serde_json::Value;
 use kefu_shared::wechat::push::Format;
 
 use crate::config::Mode;
+use crate::faults::path_matches;
 use crate::report::Try;
+
+mod log;
+
+pub(crate) use log::Log;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,4 +114,32 @@ pub struct Filter {
     pub path: Option<String>,
     /// Only custom/send calls that did (or did not) reach the user.
     pub delivered: Option<bool>,
+}
+
+impl Filter {
+    /// All entries after a number.
+    pub fn since(since: u64) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    /// The custom/send calls after a number that reached a user.
+    pub fn delivered(since: u64) -> Self {
+        Self { since, delivered: Some(true), ..Self::default() }
+    }
+
+    /// Whether an entry is wanted.
+    pub fn matches(&self, entry: &Entry) -> bool {
+        let wanted = |limit: &Option<String>, given: &Option<String>| limit.is_none() || limit == given;
+        let (kind, path, delivered) = match &entry.event {
+            Event::Push(_) => ("push", None, None),
+            Event::PushAnswer(_) => ("push_answer", None, None),
+            Event::ApiCall(call) => ("api_call", Some(call.path.as_str()), call.delivered),
+        };
+        entry.seq > self.since
+            && wanted(&self.account, &entry.account)
+            && wanted(&self.user, &entry.user)
+            && self.kind.as_deref().is_none_or(|wanted| wanted == kind)
+            && self.path.as_deref().is_none_or(|wanted| path.is_some_and(|path| path_matches(path, wanted)))
+            && self.delivered.is_none_or(|wanted| delivered == Some(wanted))
+    }
 }

@@ -17,14 +17,29 @@
 //! # }
 //! ```
 
+pub mod answer;
+mod api;
 pub mod clock;
 pub mod config;
+mod control;
+mod errcode;
 pub mod faults;
 pub mod journal;
+mod load;
+mod media;
 pub mod message;
+mod multipart;
+mod platform;
 pub mod push;
+pub mod pusher;
+mod pushing;
 pub mod report;
+mod routes;
 mod simulator;
+mod tokens;
+mod users;
+mod window;
+mod world;
 
 pub use clock::Clock;
 pub use config::{Limits, Mode, SimulatedAccount, SimulatorConfig};
@@ -32,5 +47,6 @@ pub use faults::{FaultKind, FaultRequest};
 pub use journal::{Entry, Event, Filter};
 pub use message::{Message, MsgId};
 pub use push::{BuildError, Push, SignedRequest, build_request};
+pub use pusher::{PushOrder, Pusher};
 pub use report::{LoadReport, LoadRequest, Outcome, PushCopy, PushReport, PushRequest, Transfer, Try, VerifyReport};
 pub use simulator::{RequestError, Simulator, StartError};
