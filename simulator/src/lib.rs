@@ -1,1 +1,52 @@
-//! x
+//! A simulated WeChat, for demonstrations and tests.
+//!
+//! It has WeChat's two sides. The API side answers `token`, `stable_token`, `custom/send`, `typing`, `media/upload` and
+//! `media/get` as WeChat does, errors and reply windows included. The pushing side signs, encrypts and posts what
+//! simulated users write, waits 5 seconds and tries three times. Faults are ordered over HTTP, everything that happens
+//! is in a journal, and a chat page lets a person play the user. `README.md` beside this crate lists the HTTP routes.
+//!
+//! ```no_run
+//! # async fn example(account: kefu_simulator::SimulatedAccount) -> Result<(), Box<dyn std::error::Error>> {
+//! use kefu_simulator::{Message, PushRequest, Simulator, SimulatorConfig};
+//!
+//! let simulator = Simulator::start(SimulatorConfig::new(vec![account])).await?;
+//! let report = simulator.push(PushRequest::new("wx0123456789abcdef", "oUser", Message::text("你好"))).await?;
+//! assert!(report.answered);
+//! simulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod answer;
+mod api;
+pub mod clock;
+pub mod config;
+mod control;
+mod errcode;
+pub mod faults;
+pub mod journal;
+mod load;
+mod media;
+pub mod message;
+mod multipart;
+mod platform;
+pub mod push;
+pub mod pusher;
+mod pushing;
+pub mod report;
+mod routes;
+mod simulator;
+mod tokens;
+mod users;
+mod window;
+mod world;
+
+pub use clock::Clock;
+pub use config::{Limits, Mode, SimulatedAccount, SimulatorConfig};
+pub use faults::{FaultKind, FaultRequest};
+pub use journal::{Entry, Event, Filter};
+pub use message::{Message, MsgId};
+pub use push::{BuildError, Push, SignedRequest, build_request};
+pub use pusher::{PushOrder, Pusher};
+pub use report::{LoadReport, LoadRequest, Outcome, PushCopy, PushReport, PushRequest, Transfer, Try, VerifyReport};
+pub use simulator::{RequestError, Simulator, StartError};

@@ -1,0 +1,105 @@
+//! What WeChat makes of the answer to a push.
+
+use kefu_shared::wechat::push::{Body, Format};
+use kefu_shared::wechat::signature;
+
+use crate::config::{Mode, SimulatedAccount};
+use crate::message::Message;
+use crate::push::Push;
+use crate::report::{Outcome, Transfer};
+
+/// The judgement on one answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How the try ended.
+    pub outcome: Outcome,
+    /// What is wrong with the answer, in words.
+    pub detail: Option<String>,
+    /// The transfer, if it is one.
+    pub transfer: Option<Transfer>,
+}
+
+impl Verdict {
+    fn good(outcome: Outcome) -> Self {
+        Self { outcome, detail: None, transfer: None }
+    }
+
+    pub(crate) fn bad(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self { outcome, detail: Some(detail.into()), transfer: None }
+    }
+}
+
+/// Judges an answer that came in time. `success` and an empty body are always good and never encrypted. What users
+/// write may be answered with a transfer in the push's own format, encrypted in safe mode; entering the session with
+/// neither; other events with any well-formed reply.
+pub fn judge(account: &SimulatedAccount, push: &Push, format: Format, mode: Mode, status: u16, body: &[u8]) -> Verdict {
+    if !(200..300).contains(&status) {
+        return Verdict::bad(Outcome::Status, format!("the status is {status}"));
+    }
+    match body {
+        b"" => return Verdict::good(Outcome::Empty),
+        b"success" => return Verdict::good(Outcome::Success),
+        _ => {}
+    }
+    match reply(account, push, format, mode, body) {
+        Ok(Some(transfer)) => Verdict { transfer: Some(transfer), ..Verdict::good(Outcome::Transfer) },
+        Ok(None) => Verdict::good(Outcome::Reply),
+        Err(detail) => Verdict::bad(Outcome::Malformed, detail),
+    }
+}
+
+fn reply(
+    account: &SimulatedAccount,
+    push: &Push,
+    format: Format,
+    mode: Mode,
+    body: &[u8],
+) -> Result<Option<Transfer>, String> {
+    let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
+    let outer = read(text, format)?;
+    let encrypted = outer.encrypt().is_some();
+    let inner = match mode {
+        Mode::Plain if encrypted => return Err("the reply is encrypted, and the mode is plain".to_owned()),
+        _ if encrypted => read(&decrypt(account, &outer)?, format)?,
+        _ => outer,
+    };
+    let is_transfer = inner.fields.text("MsgType") == Some("transfer_customer_service");
+    match push.message {
+        Message::Event { .. } if !is_transfer => return Ok(None),
+        Message::Enter { .. } | Message::Event { .. } => return Err("an event cannot be transferred".to_owned()),
+        _ if !is_transfer => return Err("a message can be answered with success or a transfer only".to_owned()),
+        _ if mode == Mode::Safe && !encrypted => return Err("in safe mode a transfer must be encrypted".to_owned()),
+        _ => {}
+    }
+    let field = |name: &str| inner.fields.text(name).unwrap_or_default();
+    if field("ToUserName") != push.user {
+        return Err("ToUserName of the transfer is not the user's openid".to_owned());
+    }
+    if field("FromUserName") != account.raw_id {
+        return Err("FromUserName of the transfer is not the mini program's original id".to_owned());
+    }
+    let create_time = field("CreateTime").parse().map_err(|_| "CreateTime of the transfer is not a number")?;
+    Ok(Some(Transfer { to_user: push.user.clone(), from_user: account.raw_id.clone(), create_time, encrypted }))
+}
+
+fn read(text: &str, format: Format) -> Result<Body, String> {
+    let body = Body::parse(text).map_err(|error| error.to_string())?;
+    match body.format == format {
+        true => Ok(body),
+        false => Err("the reply is not in the push's data format".to_owned()),
+    }
+}
+
+fn decrypt(account: &SimulatedAccount, outer: &Body) -> Result<String, String> {
+    let field = |name: &str| outer.fields.text(name).ok_or_else(|| format!("the encrypted reply has no {name}"));
+    let encrypt = field("Encrypt")?;
+    let expected = signature::sign_encrypted(&account.token, field("TimeStamp")?, field("Nonce")?, encrypt);
+    if expected != field("MsgSignature")? {
+        return Err("MsgSignature of the reply is wrong".to_owned());
+    }
+    let key = account.key().ok().flatten().ok_or("the reply is encrypted, and the account has no key")?;
+    key.decrypt(encrypt, &account.appid).map_err(|error| format!("the reply cannot be decrypted: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

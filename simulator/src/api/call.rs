@@ -1,0 +1,137 @@
+//! A call, read before the lock is taken.
+
+use std::collections::HashMap;
+
+use actix_web::web::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::multipart;
+
+/// Bodies above this are not kept in the journal.
+const MAX_JOURNAL_BYTES: usize = 64 * 1_024;
+/// Parameters that never reach the journal.
+const SECRETS: [&str; 2] = ["access_token", "secret"];
+
+/// One HTTP request to the API.
+pub(crate) struct Call {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: HashMap<String, String>,
+    pub(crate) body: Bytes,
+    /// The body, if it is a JSON object.
+    pub(crate) json: Option<Map<String, Value>>,
+    /// The part `media` of a multipart body.
+    pub(crate) upload: Option<Upload>,
+}
+
+/// A file that is uploaded.
+pub(crate) struct Upload {
+    pub(crate) filename: Option<String>,
+    pub(crate) bytes: Bytes,
+}
+
+impl Call {
+    pub(crate) fn read(
+        method: &str,
+        path: &str,
+        query: HashMap<String, String>,
+        content_type: &str,
+        body: Bytes,
+    ) -> Self {
+        let upload = multipart::parts(content_type, &body).and_then(|parts| {
+            let part = parts.into_iter().find(|part| part.name.as_deref() == Some("media"))?;
+            Some(Upload { filename: part.filename, bytes: body.slice_ref(part.data) })
+        });
+        let json = match serde_json::from_slice(&body) {
+            Ok(Value::Object(object)) => Some(object),
+            _ => None,
+        };
+        Self { method: method.to_owned(), path: path.to_owned(), query, body, json, upload }
+    }
+
+    /// A query parameter that is there and not empty.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn access_token(&self) -> Option<&str> {
+        self.parameter("access_token")
+    }
+
+    /// The appid that a caller of the token endpoints says it is.
+    pub(crate) fn claimed_appid(&self) -> Option<&str> {
+        self.parameter("appid").or_else(|| self.json.as_ref()?.get("appid")?.as_str())
+    }
+
+    /// The user that the call is about.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.json.as_ref()?.get("touser")?.as_str()
+    }
+
+    /// The body's JSON, or what is wrong with it.
+    pub(crate) fn object(&self) -> Result<&Map<String, Value>, crate::errcode::ApiError> {
+        use crate::errcode::ApiError;
+        match &self.json {
+            _ if self.body.is_empty() => Err(ApiError::EMPTY_BODY),
+            _ if has_escaped_text(&self.body) => Err(ApiError::ESCAPED_TEXT),
+            Some(object) => Ok(object),
+            None => Err(ApiError::FORMAT),
+        }
+    }
+
+    /// What the journal shows of it.
+    pub(crate) fn for_journal(&self) -> Value {
+        let masked = |name: &String| SECRETS.contains(&name.as_str());
+        match (&self.upload, &self.json) {
+            (Some(upload), _) => json!({ "filename": upload.filename, "bytes": upload.bytes.len() }),
+            _ if self.body.len() > MAX_JOURNAL_BYTES => json!({ "bytes": self.body.len() }),
+            (None, Some(object)) => object.iter().filter(|(name, _)| !masked(name)).map(owned).collect(),
+            _ if self.body.is_empty() => {
+                let shown = self.query.iter().filter(|(name, _)| !masked(name));
+                shown.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
+            }
+            _ => Value::String(String::from_utf8_lossy(&self.body).into_owned()),
+        }
+    }
+}
+
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
+/// Whether a character beyond ASCII is written as `\uXXXX`, which WeChat does not read.
+fn has_escaped_text(body: &[u8]) -> bool {
+    let mut rest = body;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
+        let escape = &rest[at + 1..];
+        let code = escape.strip_prefix(b"u").and_then(|digits| std::str::from_utf8(digits.get(..4)?).ok());
+        if code.and_then(|digits| u32::from_str_radix(digits, 16).ok()).is_some_and(|code| code > 0x7f) {
+            return true;
+        }
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_escapes_beyond_ascii_are_refused_and_an_escaped_backslash_is_none() {
+        assert!(has_escaped_text(br#"{"content":"\u4f60"}"#));
+        assert!(has_escaped_text(br#"{"content":"\\\u4f60"}"#));
+        assert!(!has_escaped_text(br#"{"content":"\\u4f60 \u003c \n"}"#));
+        assert!(!has_escaped_text("{\"content\":\"你\"}".as_bytes()));
+    }
+
+    #[test]
+    fn the_journal_sees_neither_secret_nor_token() {
+        let query = HashMap::from([("access_token".to_owned(), "T".to_owned()), ("a".to_owned(), "1".to_owned())]);
+        let get = Call::read("GET", "/", query, "", Bytes::new());
+        assert_eq!(get.for_journal(), json!({ "a": "1" }));
+        let body = Bytes::from_static(br#"{"appid":"wx1","secret":"hush"}"#);
+        let post = Call::read("POST", "/", HashMap::new(), "", body);
+        assert_eq!(post.for_journal(), json!({ "appid": "wx1" }));
+    }
+}

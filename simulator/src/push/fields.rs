@@ -1,0 +1,74 @@
+//! The fields of a push in their order, written as XML or JSON.
+
+use kefu_shared::wechat::push::Format;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Number, Value};
+
+/// Fields in the order they are written.
+#[derive(Default)]
+pub(super) struct PushFields(Vec<(String, Value)>);
+
+impl PushFields {
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), Value::String(value.to_owned())));
+    }
+
+    pub(super) fn number(&mut self, name: &str, value: impl Into<Number>) {
+        self.0.push((name.to_owned(), Value::Number(value.into())));
+    }
+
+    /// Adds fields; one that is there already is replaced, so that a caller can send another `CreateTime`.
+    pub(super) fn extend(&mut self, further: &Map<String, Value>) {
+        for (name, value) in further {
+            match self.0.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = value.clone(),
+                None => self.0.push((name.clone(), value.clone())),
+            }
+        }
+    }
+
+    pub(super) fn write(&self, format: Format) -> String {
+        match format {
+            // Numbers, strings and their nesting always have a text.
+            Format::Json => serde_json::to_string(self).unwrap_or_default(),
+            Format::Xml => {
+                let mut out = String::from("<xml>");
+                for (name, value) in &self.0 {
+                    element(&mut out, name, value);
+                }
+                out.push_str("</xml>");
+                out
+            }
+        }
+    }
+}
+
+impl Serialize for PushFields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Texts in CDATA, numbers without; a list as one element for each entry.
+fn element(out: &mut String, name: &str, value: &Value) {
+    if let Value::Array(entries) = value {
+        return entries.iter().for_each(|entry| element(out, name, entry));
+    }
+    out.push_str(&format!("<{name}>"));
+    match value {
+        Value::Object(children) => children.iter().for_each(|(name, value)| element(out, name, value)),
+        Value::String(text) => out.push_str(&cdata(text)),
+        Value::Null => {}
+        scalar => out.push_str(&scalar.to_string()),
+    }
+    out.push_str(&format!("</{name}>"));
+}
+
+/// `]]>` would end the section, so it is split over two.
+fn cdata(text: &str) -> String {
+    format!("<![CDATA[{}]]>", text.replace("]]>", "]]]]><![CDATA[>"))
+}

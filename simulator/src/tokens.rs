@@ -1,0 +1,196 @@
+//! access_tokens, of both families.
+//!
+//! Source: <https://developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getstableaccesstoken.html>.
+
+use std::collections::{HashMap, VecDeque};
+
+use rand::Rng;
+use rand::distr::slice::Choose;
+
+use crate::config::Limits;
+use crate::errcode::ApiError;
+
+/// How long a token is unless a fault says otherwise.
+pub(crate) const USUAL_CHARS: usize = 136;
+/// How long it is with the fault `long_token`.
+pub(crate) const LONG_CHARS: usize = 600;
+const CHARACTERS: &[char] = &[
+    'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y',
+    'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', '2',
+    '3', '4', '5', '6', '7', '8', '9', '_', '-',
+];
+/// Forced refreshes of a stable token: at most so many a day, and so far apart.
+const FORCED_A_DAY: usize = 20;
+const FORCED_APART_MS: i64 = 30_000;
+const DAY_MS: i64 = 24 * 3_600 * 1_000;
+/// Tokens that are known to have been valid once. Older ones are taken for invented.
+const REMEMBERED: usize = 10_000;
+
+/// Where a token comes from; one family never invalidates the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Family {
+    /// `/cgi-bin/token`
+    Plain,
+    /// `/cgi-bin/stable_token`
+    Stable,
+}
+
+#[derive(Default)]
+pub(crate) struct Tokens {
+    issued: HashMap<String, Issued>,
+    order: VecDeque<String>,
+    current: HashMap<(String, Family), String>,
+    forced: HashMap<String, VecDeque<i64>>,
+    serial: u64,
+}
+
+struct Issued {
+    appid: String,
+    serial: u64,
+    expires_ms: i64,
+    /// From when on it is not the latest any more.
+    superseded_ms: i64,
+}
+
+/// A token as it is answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Granted {
+    pub(crate) token: String,
+    pub(crate) expires_in_s: i64,
+    pub(crate) serial: u64,
+}
+
+/// Whose call it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bearer {
+    pub(crate) appid: String,
+    pub(crate) serial: u64,
+}
+
+impl Tokens {
+    /// `/cgi-bin/token`: a new token each time; the former works on for the overlap.
+    pub(crate) fn plain(&mut self, appid: &str, limits: &Limits, chars: usize, now_ms: i64) -> Granted {
+        self.supersede(appid, Family::Plain, now_ms.saturating_add(ms(limits.token_overlap_s)));
+        self.issue(appid, Family::Plain, limits, chars, now_ms)
+    }
+
+    /// `/cgi-bin/stable_token`: the same token until its last minutes, unless a refresh is forced and allowed.
+    pub(crate) fn stable(
+        &mut self,
+        appid: &str,
+        force: bool,
+        limits: &Limits,
+        chars: usize,
+        now_ms: i64,
+    ) -> Result<Granted, ApiError> {
+        if force && self.may_force(appid, now_ms)? {
+            self.supersede(appid, Family::Stable, now_ms);
+        } else if let Some(granted) = self.still_current(appid, limits, chars, now_ms) {
+            return Ok(granted);
+        }
+        Ok(self.issue(appid, Family::Stable, limits, chars, now_ms))
+    }
+
+    fn still_current(&self, appid: &str, limits: &Limits, chars: usize, now_ms: i64) -> Option<Granted> {
+        let token = self.current.get(&(appid.to_owned(), Family::Stable))?;
+        let issued = self.issued.get(token)?;
+        let left_ms = issued.expires_ms - now_ms;
+        let usable = left_ms >= ms(limits.token_overlap_s) && left_ms > 0 && now_ms < issued.superseded_ms;
+        (usable && (chars == USUAL_CHARS || token.len() == chars)).then(|| Granted {
+            token: token.clone(),
+            expires_in_s: left_ms / 1_000,
+            serial: issued.serial,
+        })
+    }
+
+    /// Within 30 seconds of the last one a forced refresh is taken as a normal call.
+    fn may_force(&mut self, appid: &str, now_ms: i64) -> Result<bool, ApiError> {
+        let forced = self.forced.entry(appid.to_owned()).or_default();
+        while forced.front().is_some_and(|at| now_ms - at >= DAY_MS) {
+            forced.pop_front();
+        }
+        if forced.back().is_some_and(|at| now_ms - at < FORCED_APART_MS) {
+            return Ok(false);
+        }
+        if forced.len() >= FORCED_A_DAY {
+            return Err(ApiError::QUOTA_USED_UP);
+        }
+        forced.push_back(now_ms);
+        Ok(true)
+    }
+
+    fn supersede(&mut self, appid: &str, family: Family, at_ms: i64) {
+        if let Some(token) = self.current.remove(&(appid.to_owned(), family))
+            && let Some(issued) = self.issued.get_mut(&token)
+        {
+            issued.superseded_ms = issued.superseded_ms.min(at_ms);
+        }
+    }
+
+    fn issue(&mut self, appid: &str, family: Family, limits: &Limits, chars: usize, now_ms: i64) -> Granted {
+        self.serial += 1;
+        let serial = self.serial;
+        let token = random_text(chars);
+        let expires_ms = now_ms.saturating_add(ms(limits.token_lifetime_s));
+        let issued = Issued { appid: appid.to_owned(), serial, expires_ms, superseded_ms: i64::MAX };
+        self.issued.insert(token.clone(), issued);
+        self.order.push_back(token.clone());
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.issued.remove(&oldest);
+        }
+        self.current.insert((appid.to_owned(), family), token.clone());
+        let expires_in_s = i64::try_from(limits.token_lifetime_s).unwrap_or(i64::MAX);
+        Granted { token, expires_in_s, serial }
+    }
+
+    /// The account of a token.
+    pub(crate) fn check(&self, token: &str, now_ms: i64) -> Result<Bearer, ApiError> {
+        let Some(issued) = self.issued.get(token) else {
+            let proper = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+            return Err(if proper { ApiError::INVALID_CREDENTIAL } else { ApiError::MALFORMED_TOKEN });
+        };
+        if now_ms >= issued.superseded_ms {
+            return Err(ApiError::INVALID_CREDENTIAL);
+        }
+        if now_ms >= issued.expires_ms {
+            return Err(ApiError::TOKEN_EXPIRED);
+        }
+        Ok(Bearer { appid: issued.appid.clone(), serial: issued.serial })
+    }
+
+    /// Whose token it is or was, whether it still works or not.
+    pub(crate) fn bearer(&self, token: &str) -> Option<Bearer> {
+        self.issued.get(token).map(|issued| Bearer { appid: issued.appid.clone(), serial: issued.serial })
+    }
+
+    /// The account's current tokens have come to their end.
+    pub(crate) fn expire(&mut self, appid: &str, now_ms: i64) {
+        self.end(appid, |issued| issued.expires_ms = issued.expires_ms.min(now_ms));
+    }
+
+    /// The account's current tokens are not the latest any more.
+    pub(crate) fn invalidate(&mut self, appid: &str, now_ms: i64) {
+        self.end(appid, |issued| issued.superseded_ms = issued.superseded_ms.min(now_ms));
+    }
+
+    /// Superseded tokens that still work end with the current ones: "now" means that no token works.
+    fn end(&mut self, appid: &str, end: impl Fn(&mut Issued)) {
+        self.issued.values_mut().filter(|issued| issued.appid == appid).for_each(end);
+    }
+}
+
+fn ms(seconds: u64) -> i64 {
+    i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)
+}
+
+/// Characters as WeChat's tokens and media_ids have them.
+pub(crate) fn random_text(chars: usize) -> String {
+    // The list is not empty, which is the only way this can fail.
+    let Ok(choose) = Choose::new(CHARACTERS) else { return String::new() };
+    rand::rng().sample_iter(choose).take(chars).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! The simulator over HTTP, as its users see it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod api;
+mod bench;
+mod callback;
+mod control;
+mod faults;
+mod media;
+mod push;
