@@ -58,6 +58,7 @@ pub trait Consumer: Send {
     /// The next message; waits for one, and through losses of the connection. `None` after [`Consumer::close`].
     ///
     /// At most `prefetch` deliveries of a partition are unsettled at a time. Within a partition they come in order.
+    /// Cancel-safe: dropping the future loses no delivery, so it can be one branch of a `select!`.
     async fn next(&mut self) -> Option<Delivery>;
     /// The state of the connection, without a round trip.
     fn health(&self) -> Health;

@@ -1,1 +1,124 @@
-//! x
+//! The worker: takes messages off the queue and sends the replies through WeChat's API.
+//!
+//! ```text
+//! Consumer -> dispatch -> lanes (one a user) -> message: claim, plan, steps, settlement
+//!                                                 step:  token, media_id, begin, custom/send, sent
+//! ```
+//!
+//! Nothing is sent that the ledger does not know of first, so a message that is delivered again goes on where it
+//! stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::backend::{Backend, BackendError};
+use kefu_shared::config::Config;
+use kefu_shared::internal::Readiness;
+use kefu_shared::queue::{Consumer, ConsumerOptions, Health};
+use kefu_shared::store::{Probe, Stores};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+mod backoff;
+mod dispatch;
+mod halt;
+mod hold;
+mod lanes;
+mod message;
+mod metric;
+mod outage;
+mod pauses;
+mod slots;
+mod step;
+#[cfg(test)]
+mod testing;
+mod timings;
+mod wechat;
+
+use dispatch::QueueHealth;
+use message::Handler;
+use pauses::Pauses;
+use timings::Timings;
+use wechat::client::{HttpTransport, Transport};
+
+/// Why a worker could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The queue.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The HTTP client.
+    #[error("{0}")]
+    Client(String),
+}
+
+/// Handles messages until `shutdown`, then ends what is in work, for `config.worker.grace` at most, gives the rest back
+/// to the queue and returns. Adds its checks to `readiness`.
+///
+/// # Errors
+/// When the worker could not start. Servers that are down, or go down, are waited for.
+pub async fn run(
+    config: Arc<Config>,
+    backend: &Backend,
+    readiness: &Readiness,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
+    // New at each start: a worker that starts again is another owner of leases and another consumer.
+    let id = Uuid::new_v4().to_string();
+    let transport = Arc::new(HttpTransport::new(&config.wechat).map_err(WorkerError::Client)?);
+    let options = ConsumerOptions { id: id.clone(), prefetch: config.queue.prefetch };
+    let consumer = backend.consumer(options)?;
+    let worker = Worker { config, id, stores: backend.stores.clone(), transport, timings: Timings::default() };
+    worker.run(consumer, readiness, shutdown).await;
+    Ok(())
+}
+
+/// What a worker is put together from.
+struct Worker {
+    config: Arc<Config>,
+    id: String,
+    stores: Stores,
+    transport: Arc<dyn Transport>,
+    timings: Timings,
+}
+
+impl Worker {
+    async fn run(self, consumer: Box<dyn Consumer>, readiness: &Readiness, shutdown: CancellationToken) {
+        metric::describe();
+        let Self { config, id, stores, transport, timings } = self;
+        let grace = config.worker.grace;
+        tracing::info!(worker = id, accounts = config.accounts.iter().count(), "taking messages");
+        let handler = Arc::new(Handler::new(config, id, &stores, transport, timings, shutdown.clone()));
+        let health = QueueHealth::new();
+        add_checks(readiness, &health, &stores.probe, &handler.pauses);
+        dispatch::dispatch(handler, consumer, health, shutdown, grace).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// How long a look at the store may take.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>, pauses: &Arc<Pauses>) {
+    let queue = queue.clone();
+    readiness.add("queue", true, move || {
+        let health = queue.get();
+        Box::pin(async move { health })
+    });
+    let store = Arc::clone(store);
+    readiness.add("store", true, move || {
+        let store = Arc::clone(&store);
+        Box::pin(async move {
+            match tokio::time::timeout(PROBE_LIMIT, store.probe()).await {
+                Ok(Ok(())) => Health::Up,
+                Ok(Err(error)) => Health::Down(error.to_string()),
+                Err(_) => Health::Down("the store does not answer".to_owned()),
+            }
+        })
+    });
+    let pauses = Arc::clone(pauses);
+    readiness.add("accounts", false, move || {
+        let health = pauses.in_words().map_or(Health::Up, Health::Down);
+        Box::pin(async move { health })
+    });
+}

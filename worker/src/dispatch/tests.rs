@@ -1,0 +1,133 @@
+#![allow(clippy::unwrap_used)]
+
+use kefu_shared::queue::Settlement;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::*;
+use crate::testing::queue::{self, FakeQueue, Settled};
+use crate::testing::wechat::SEND;
+use crate::testing::{Bench, seconds, settle_down};
+use crate::wechat::failure::Failure;
+
+const DONE: Settled = Settled::As(Settlement::Done);
+
+fn start(bench: &Bench) -> (FakeQueue, JoinHandle<()>, QueueHealth) {
+    let (queue, consumer) = queue::queue();
+    let health = QueueHealth::new();
+    let grace = bench.config.worker.grace;
+    let running = dispatch(Arc::clone(&bench.handler), consumer, health.clone(), bench.shutdown.clone(), grace);
+    (queue, tokio::spawn(running), health)
+}
+
+async fn until_all_are_done(queue: &FakeQueue) {
+    while !queue.states().iter().all(|state| *state == DONE) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_go_side_by_side_and_each_users_messages_in_order() {
+    let bench = Bench::new();
+    bench.wechat.set_latency(seconds(1));
+    let (queue, _running, _) = start(&bench);
+    let start = Instant::now();
+    for message in ["hi 1", "three 2", "hi 3"] {
+        for user in 0..100 {
+            queue.push("wx1", &format!("oU{user}"), message);
+        }
+    }
+    until_all_are_done(&queue).await;
+    // One token fetch and five sends a user, one after the other (FakeWeChat fails on two at once).
+    assert!(start.elapsed() < seconds(7), "{:?}", start.elapsed());
+    for user in 0..100 {
+        assert_eq!(bench.wechat.texts_to(&format!("oU{user}")), ["您好", "one", "two", "three", "您好"]);
+    }
+    assert_eq!(bench.wechat.most_sending(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_messages_are_in_work_at_once_than_configured() {
+    let bench = Bench::with("[worker]\nconcurrency = 7");
+    bench.wechat.set_latency(Duration::from_millis(100));
+    let (queue, _running, _) = start(&bench);
+    for user in 0..50 {
+        queue.push("wx1", &format!("oU{user}"), "hi");
+    }
+    until_all_are_done(&queue).await;
+    assert_eq!(bench.wechat.most_sending(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_waits_holds_nobody_else_up() {
+    let bench = Bench::with("[worker]\nconcurrency = 1");
+    let (queue, _running, _) = start(&bench);
+    bench.wechat.fail(SEND, Failure::Unanswered("timed out".into()));
+    let slow = queue.push("wx1", "oSLOW", "hi");
+    settle_down().await;
+    assert_eq!(bench.wechat.texts_to("oSLOW").len(), 1);
+    let others: Vec<_> = (0..10).map(|user| queue.push("wx1", &format!("oU{user}"), "hi")).collect();
+    tokio::time::sleep(seconds(1)).await;
+    assert!(others.iter().all(|other| other.get() == DONE));
+    assert_eq!(slow.get(), Settled::Open);
+    until_all_are_done(&queue).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_what_is_in_work_and_gives_the_rest_back_after_the_close() {
+    let bench = Bench::new();
+    bench.wechat.set_latency(seconds(1));
+    let (queue, running, _) = start(&bench);
+    let in_work = queue.push("wx1", "oA", "three 1");
+    let behind_it = queue.push("wx1", "oA", "hi 2");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    bench.shutdown.cancel();
+    running.await.unwrap();
+    assert_eq!(queue.states_at_close(), [DONE, Settled::Open]);
+    assert_eq!((in_work.get(), behind_it.get()), (DONE, Settled::GivenBack));
+    assert_eq!(bench.wechat.texts_to("oA"), ["one", "two", "three"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_outlasts_the_grace_time_is_cut_off() {
+    let bench = Bench::with("[worker]\ngrace_ms = 2000");
+    bench.wechat.set_latency(seconds(60));
+    let (queue, running, _) = start(&bench);
+    let stuck = queue.push("wx1", "oA", "hi");
+    tokio::time::sleep(seconds(1)).await;
+    let start = Instant::now();
+    bench.shutdown.cancel();
+    running.await.unwrap();
+    assert_eq!(start.elapsed(), seconds(2));
+    assert_eq!(stuck.get(), Settled::GivenBack);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_an_ended_session_are_not_begun() {
+    let bench = Bench::new();
+    bench.wechat.set_latency(seconds(1));
+    let (queue, _running, _) = start(&bench);
+    let in_work = queue.push("wx1", "oA", "hi 1");
+    let old = queue.push("wx1", "oA", "hi 2");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    in_work.session.cancel();
+    old.session.cancel();
+    // The queue delivers both again; the first is done by then.
+    let again = [queue.push("wx1", "oA", "hi 1"), queue.push("wx1", "oA", "hi 2")];
+    tokio::time::sleep(seconds(10)).await;
+    assert_eq!(old.get(), Settled::GivenBack);
+    assert!(again.iter().all(|again| again.get() == DONE));
+    assert_eq!(bench.wechat.texts_to("oA").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_queues_health_is_known_while_the_consumer_waits() {
+    let bench = Bench::new();
+    let (_queue, running, health) = start(&bench);
+    assert!(matches!(health.get(), Health::Down(_)));
+    settle_down().await;
+    assert_eq!(health.get(), Health::Up);
+    bench.shutdown.cancel();
+    running.await.unwrap();
+    assert!(matches!(health.get(), Health::Down(_)));
+}

@@ -1,0 +1,67 @@
+//! Why the work on a message ends before all of its steps are sent.
+
+use std::time::Duration;
+
+use kefu_shared::queue::DeadReason;
+use tokio_util::sync::CancellationToken;
+
+/// Why the work on a message ends early. Texts are for the operator, without secrets, users' texts or openids.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// Another worker has the message: nothing more may be sent or written.
+    Fenced,
+    /// The process shuts down, or the delivery's session is over.
+    Interrupted,
+    /// It is worth another try, later.
+    Later {
+        /// The least wait that makes sense.
+        at_least: Duration,
+        /// What was in the way.
+        error: String,
+    },
+    /// It is not worth another try.
+    Dead {
+        /// The kind of reason.
+        reason: DeadReason,
+        /// What was in the way.
+        error: String,
+    },
+}
+
+impl Halt {
+    pub(crate) fn later(error: impl Into<String>) -> Self {
+        Self::Later { at_least: Duration::ZERO, error: error.into() }
+    }
+
+    pub(crate) fn dead(reason: DeadReason, error: impl Into<String>) -> Self {
+        Self::Dead { reason, error: error.into() }
+    }
+}
+
+/// What ends waits: the process's shutdown and the delivery's session.
+#[derive(Debug, Clone)]
+pub(crate) struct Interrupt {
+    shutdown: CancellationToken,
+    session: CancellationToken,
+}
+
+impl Interrupt {
+    pub(crate) fn new(shutdown: &CancellationToken, session: &CancellationToken) -> Self {
+        Self { shutdown: shutdown.clone(), session: session.clone() }
+    }
+
+    /// One that never comes, for writes that must not be given up while the process lives.
+    pub(crate) fn never() -> Self {
+        Self { shutdown: CancellationToken::new(), session: CancellationToken::new() }
+    }
+
+    /// Waits for `wait`, but not beyond an interruption.
+    pub(crate) async fn or<T>(&self, wait: impl Future<Output = T>) -> Result<T, Halt> {
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Err(Halt::Interrupted),
+            () = self.session.cancelled() => Err(Halt::Interrupted),
+            output = wait => Ok(output),
+        }
+    }
+}

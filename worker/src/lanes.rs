@@ -1,0 +1,127 @@
+//! Lanes: one user's messages, one at a time, in order; users side by side.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
+use kefu_shared::openid::OpenId;
+use kefu_shared::queue::Delivery;
+
+/// Whose lane it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum LaneKey {
+    /// A user of an account.
+    User {
+        /// The appid.
+        account: String,
+        /// The user.
+        user: OpenId,
+    },
+    /// Bodies that are no envelopes have a lane of their own.
+    Undecodable,
+}
+
+impl LaneKey {
+    pub(crate) fn of(delivery: &Delivery) -> Self {
+        match &delivery.envelope {
+            Ok(envelope) => Self::User { account: envelope.account.clone(), user: envelope.push.from_user.clone() },
+            Err(_) => Self::Undecodable,
+        }
+    }
+}
+
+/// What waits behind what. A lane exists while one of its items is in work; its memory goes when it is empty.
+#[derive(Debug)]
+pub(crate) struct Lanes<K, T>(HashMap<K, VecDeque<T>>);
+
+impl<K: Eq + Hash + Clone, T> Lanes<K, T> {
+    pub(crate) fn new() -> Self {
+        Self(HashMap::new())
+    }
+
+    /// Takes an item in. Returned at once when its lane is free: it is in work from now on, until
+    /// [`Lanes::finished`].
+    pub(crate) fn push(&mut self, key: &K, item: T) -> Option<T> {
+        match self.0.get_mut(key) {
+            Some(waiting) => {
+                waiting.push_back(item);
+                None
+            }
+            None => {
+                self.0.insert(key.clone(), VecDeque::new());
+                Some(item)
+            }
+        }
+    }
+
+    /// Ends the work on the lane's item; the next one, if there is any, is in work from now on.
+    pub(crate) fn finished(&mut self, key: &K) -> Option<T> {
+        let next = self.0.get_mut(key)?.pop_front();
+        if next.is_none() {
+            self.0.remove(key);
+        }
+        next
+    }
+
+    /// How many lanes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may happen next: a message of a user comes in, or one of those in work (picked by number) ends.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Arrives(u8),
+        Ends(usize),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![(0_u8..6).prop_map(Event::Arrives), any::<usize>().prop_map(Event::Ends)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_interleaving_keeps_each_users_order_one_at_a_time(events in proptest::collection::vec(event(), 0..300)) {
+            let mut lanes = Lanes::new();
+            let mut in_work: BTreeMap<u8, u32> = BTreeMap::new();
+            let mut arrived: BTreeMap<u8, u32> = BTreeMap::new();
+            let mut ended: BTreeMap<u8, Vec<u32>> = BTreeMap::new();
+            let mut end = |user: u8, lanes: &mut Lanes<u8, (u8, u32)>, in_work: &mut BTreeMap<u8, u32>| {
+                ended.entry(user).or_default().extend(in_work.remove(&user));
+                in_work.extend(lanes.finished(&user));
+            };
+            for event in events {
+                match event {
+                    Event::Arrives(user) => {
+                        let number = arrived.entry(user).or_default();
+                        *number += 1;
+                        if let Some((user, number)) = lanes.push(&user, (user, *number)) {
+                            prop_assert_eq!(in_work.insert(user, number), None, "two of one user at once");
+                        }
+                    }
+                    Event::Ends(pick) if !in_work.is_empty() => {
+                        let users: Vec<u8> = in_work.keys().copied().collect();
+                        end(users[pick % users.len()], &mut lanes, &mut in_work);
+                    }
+                    Event::Ends(_) => {}
+                }
+                prop_assert_eq!(lanes.len(), in_work.len(), "a lane is there while one of its items is in work");
+            }
+            while let Some(user) = in_work.keys().next().copied() {
+                end(user, &mut lanes, &mut in_work);
+            }
+            prop_assert_eq!(lanes.len(), 0);
+            for (user, count) in arrived {
+                prop_assert_eq!(&ended[&user], &(1..=count).collect::<Vec<u32>>());
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! One message from its claim to its settlement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::config::{Account, Config};
+use kefu_shared::envelope::Envelope;
+use kefu_shared::queue::{DeadReason, Delivery, Settlement};
+use kefu_shared::store::{Job, Ledger, LedgerClaim, Stores};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::backoff::Backoff;
+use crate::halt::{Halt, Interrupt};
+use crate::hold::Hold;
+use crate::metric;
+use crate::outage::StoreOutage;
+use crate::pauses::Pauses;
+use crate::slots::{Slot, Slots};
+use crate::timings::Timings;
+use crate::wechat::WeChat;
+use crate::wechat::client::Transport;
+use crate::wechat::media::Pictures;
+use crate::wechat::token::AccessTokens;
+
+/// The longest wait that a queue has.
+const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
+
+/// Handles messages; all lanes share it.
+pub(crate) struct Handler {
+    pub(crate) config: Arc<Config>,
+    /// Names this process in the ledger.
+    id: String,
+    ledger: Arc<dyn Ledger>,
+    pub(crate) outage: Arc<StoreOutage>,
+    pub(crate) wechat: Arc<WeChat>,
+    pub(crate) tokens: AccessTokens,
+    pub(crate) pictures: Pictures,
+    pub(crate) pauses: Arc<Pauses>,
+    slots: Slots,
+    pub(crate) timings: Timings,
+    shutdown: CancellationToken,
+}
+
+/// How the work on a message ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Done,
+    /// No rule matched.
+    Ignored,
+    /// All of it was sent before.
+    Duplicate,
+}
+
+/// One message in work.
+pub(crate) struct Message<'a> {
+    pub(crate) handler: &'a Handler,
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) account: &'a Account,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) slot: Slot,
+    pub(crate) backoff: Backoff,
+    /// Whether this is the first handling, of which the lag is measured.
+    pub(crate) first_send: bool,
+}
+
+impl Handler {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        id: String,
+        stores: &Stores,
+        transport: Arc<dyn Transport>,
+        timings: Timings,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let wechat = Arc::new(WeChat::new(transport, config.wechat.token_api));
+        Self {
+            id,
+            ledger: Arc::clone(&stores.ledger),
+            outage: Arc::new(StoreOutage::new(timings.store_poll)),
+            tokens: AccessTokens::new(&config.accounts, &stores.tokens, &wechat, config.wechat.timeout),
+            pictures: Pictures::new(Arc::clone(&stores.media), Arc::clone(&wechat), config.wechat.max_image_bytes),
+            wechat,
+            pauses: Arc::default(),
+            slots: Slots::new(config.worker.concurrency),
+            timings,
+            config,
+            shutdown,
+        }
+    }
+
+    /// Handles a message and settles it. Returned is a delivery that is to be given back to the queue, when the consumer
+    /// closes: because of the shutdown, it is not handled, or not to its end.
+    pub(crate) async fn handle(&self, delivery: Delivery) -> Option<Delivery> {
+        let span = match &delivery.envelope {
+            Ok(envelope) => tracing::info_span!("message", key = %envelope.key, account = envelope.account),
+            Err(_) => tracing::info_span!("message"),
+        };
+        let result = self.work_on(&delivery).instrument(span.clone()).await;
+        self.conclude(delivery, result).instrument(span).await
+    }
+
+    async fn work_on(&self, delivery: &Delivery) -> Result<End, Halt> {
+        let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
+        let slot = interrupt.or(self.slots.take()).await?;
+        let envelope = match &delivery.envelope {
+            Ok(envelope) => envelope,
+            Err(error) => return Err(Halt::dead(DeadReason::Undecodable, error.to_string())),
+        };
+        let Some(account) = self.config.accounts.get(&envelope.account) else {
+            return Err(Halt::dead(DeadReason::UnknownAccount, "the account is not in this worker's configuration"));
+        };
+        let backoff = Backoff::new(&self.timings);
+        let first_send = delivery.attempt == 0;
+        Message { handler: self, envelope, account, interrupt, slot, backoff, first_send }.process().await
+    }
+
+    async fn conclude(&self, delivery: Delivery, result: Result<End, Halt>) -> Option<Delivery> {
+        let attempt = delivery.attempt;
+        let (outcome, settlement) = match result {
+            Ok(end) => {
+                let outcome = match end {
+                    End::Done => "done",
+                    End::Ignored => "ignored",
+                    End::Duplicate => "duplicate",
+                };
+                tracing::debug!(outcome, "handled");
+                (outcome, Some(Settlement::Done))
+            }
+            Err(Halt::Fenced) => {
+                tracing::warn!("another worker has taken the message over");
+                ("fenced", None)
+            }
+            Err(Halt::Interrupted) => ("handed_back", None),
+            Err(Halt::Dead { reason, error }) => {
+                tracing::warn!(reason = reason.as_str(), attempt, error, "the message is a dead letter");
+                ("dead", Some(Settlement::Dead { reason, error }))
+            }
+            Err(Halt::Later { at_least, error }) => match self.timings.retry_tiers.get(attempt as usize) {
+                Some(tier) => {
+                    let after = at_least.min(LONGEST_DELAY).max(*tier);
+                    tracing::warn!(attempt, ?after, error, "the message is tried again later");
+                    ("retry", Some(Settlement::Retry { after, error }))
+                }
+                None => {
+                    let reason = DeadReason::Exhausted;
+                    tracing::warn!(reason = reason.as_str(), attempt, error, "the message is a dead letter");
+                    ("dead", Some(Settlement::Dead { reason, error }))
+                }
+            },
+        };
+        metrics::counter!(metric::MESSAGES, "outcome" => outcome).increment(1);
+        match &settlement {
+            Some(Settlement::Retry { .. }) => metrics::counter!(metric::RETRIES, "place" => "queue").increment(1),
+            Some(Settlement::Dead { reason, .. }) => {
+                metrics::counter!(metric::DEAD_LETTERS, "reason" => reason.as_str()).increment(1);
+            }
+            _ => {}
+        }
+        let Some(settlement) = settlement else {
+            // While the consumer is open, dropping a delivery makes its whole partition come again: at a shutdown that
+            // would take the messages along that are about to end well.
+            return Some(delivery).filter(|_| self.shutdown.is_cancelled());
+        };
+        if let Err(error) = delivery.settle(settlement).await {
+            tracing::warn!(%error, "the message is not settled and comes again");
+            metrics::counter!(metric::SETTLE_FAILURES).increment(1);
+        }
+        None
+    }
+
+    /// A call's time limit and some, so that a lease that is renewed before a call outlasts it.
+    fn lease(&self) -> Duration {
+        self.config.wechat.timeout + self.timings.lease_margin
+    }
+}
+
+impl Message<'_> {
+    async fn process(mut self) -> Result<End, Halt> {
+        let Some((hold, job)) = self.claim().await? else { return Ok(End::Duplicate) };
+        let result = self.send_plan(&hold, job).await;
+        if matches!(result, Err(Halt::Later { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
+            hold.release().await;
+        }
+        result
+    }
+
+    /// Claims the message in the ledger; `None` when all of it is sent already.
+    async fn claim(&mut self) -> Result<Option<(Hold, Job)>, Halt> {
+        let handler = self.handler;
+        let (key, lease, keep_for) = (&self.envelope.key, handler.lease(), handler.timings.keep_for);
+        // A worker that died loses its lease within that time. One that lives on and renews it also works in its lane.
+        let give_up_at = Instant::now() + lease + handler.timings.retry_total;
+        loop {
+            let call = || handler.ledger.claim(key, &handler.id, lease, keep_for);
+            match handler.outage.outlast(&self.interrupt, call).await? {
+                LedgerClaim::Done => return Ok(None),
+                LedgerClaim::Claimed(job) => {
+                    let hold = Hold {
+                        ledger: Arc::clone(&handler.ledger),
+                        outage: Arc::clone(&handler.outage),
+                        interrupt: self.interrupt.clone(),
+                        key: key.clone(),
+                        fence: job.fence,
+                        lease,
+                        keep_for,
+                    };
+                    return Ok(Some((hold, job)));
+                }
+                LedgerClaim::Leased { .. } if Instant::now() >= give_up_at => {
+                    return Err(Halt::later("another worker holds the message"));
+                }
+                LedgerClaim::Leased { for_at_most } => {
+                    let wait = for_at_most.clamp(Duration::from_millis(1), handler.timings.lease_poll);
+                    self.slot.leave_for(self.interrupt.or(tokio::time::sleep(wait))).await?;
+                }
+            }
+        }
+    }
+
+    async fn send_plan(&mut self, hold: &Hold, job: Job) -> Result<End, Halt> {
+        let plan = match job.plan {
+            Some(plan) => plan,
+            None => {
+                let plan = self.handler.config.rules.plan(&self.account.appid, &self.envelope.push);
+                if plan.steps.is_empty() {
+                    hold.done().await?;
+                    return Ok(End::Ignored);
+                }
+                hold.store_plan(&plan).await?;
+                plan
+            }
+        };
+        self.first_send &= job.next_step == 0;
+        for (index, reply) in (0_u32..).zip(&plan.steps).skip(job.next_step as usize) {
+            let ambiguous = job.ambiguous && index == job.next_step;
+            self.send_step(hold, index, reply, ambiguous).await?;
+            self.backoff.shorten();
+        }
+        hold.done().await?;
+        Ok(End::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests;

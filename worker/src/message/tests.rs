@@ -1,0 +1,229 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use kefu_shared::envelope::EnvelopeError;
+use kefu_shared::plan::Plan;
+use kefu_shared::rules::reply::Reply;
+
+use super::*;
+use crate::testing::queue::{self, Settled, delivery};
+use crate::testing::store::Entry;
+use crate::testing::wechat::{SEND, STABLE_TOKEN};
+use crate::testing::{Bench, seconds, settle_down};
+
+const DONE: Settled = Settled::As(Settlement::Done);
+
+fn reason(settled: &Settled) -> DeadReason {
+    match settled {
+        Settled::As(Settlement::Dead { reason, .. }) => *reason,
+        other => panic!("not dead: {other:?}"),
+    }
+}
+
+fn plan(texts: &[&str]) -> Option<Plan> {
+    Some(Plan { steps: texts.iter().map(|text| Reply::Text((*text).to_owned())).collect() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_is_answered_and_the_message_done() {
+    let bench = Bench::new();
+    assert_eq!(bench.handle("oA", "hi").await, DONE);
+    let sends = bench.wechat.calls(SEND);
+    assert_eq!(sends.len(), 1);
+    assert_eq!(sends[0].query["access_token"], "T1");
+    assert_eq!(sends[0].body, serde_json::json!({"touser":"oA","msgtype":"text","text":{"content":"您好"}}));
+    assert!(bench.store.entry(&queue::envelope("wx1", "oA", "hi").key).done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_steps_of_a_plan_are_sent_in_order() {
+    let bench = Bench::new();
+    assert_eq!(bench.handle("oA", "three please").await, DONE);
+    assert_eq!(bench.wechat.texts_to("oA"), ["one", "two", "three"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_rule_matches_is_done_without_a_call() {
+    let bench = Bench::new();
+    assert_eq!(bench.handle("oA", "nothing").await, DONE);
+    assert!(bench.wechat.calls(SEND).is_empty() && bench.wechat.calls(STABLE_TOKEN).is_empty());
+    assert!(bench.store.entry(&queue::envelope("wx1", "oA", "nothing").key).done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_copy_of_a_message_sends_nothing() {
+    let bench = Bench::new();
+    assert_eq!(bench.handle("oA", "hi").await, DONE);
+    assert_eq!(bench.handle("oA", "hi").await, DONE);
+    assert_eq!(bench.wechat.texts_to("oA"), ["您好"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_or_has_no_account_is_dead() {
+    let bench = Bench::new();
+    let (broken, watch) = delivery(Err(EnvelopeError::Malformed("line 1 column 1".into())), 0);
+    bench.run(broken).await;
+    assert_eq!(reason(&watch.get()), DeadReason::Undecodable);
+    let (foreign, watch) = delivery(Ok(queue::envelope("wx9", "oA", "hi")), 0);
+    bench.run(foreign).await;
+    assert_eq!(reason(&watch.get()), DeadReason::UnknownAccount);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_left_behind_goes_on_at_its_next_step_with_its_stored_plan() {
+    let bench = Bench::new();
+    let envelope = queue::envelope("wx1", "oA", "hi");
+    let entry = Entry { plan: plan(&["old one", "old two", "old three"]), next_step: 1, ..Entry::default() };
+    bench.store.leave_behind(&envelope.key, entry, seconds(0));
+    assert_eq!(bench.handle("oA", "hi").await, DONE);
+    assert_eq!(bench.wechat.texts_to("oA"), ["old two", "old three"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_steps_are_all_sent_is_only_marked_done() {
+    let bench = Bench::new();
+    let envelope = queue::envelope("wx1", "oA", "hi");
+    let entry = Entry { plan: plan(&["old one"]), next_step: 1, ..Entry::default() };
+    bench.store.leave_behind(&envelope.key, entry, seconds(0));
+    assert_eq!(bench.handle("oA", "hi").await, DONE);
+    assert!(bench.wechat.calls(SEND).is_empty());
+    assert!(bench.store.entry(&envelope.key).done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_of_a_dead_worker_is_waited_for_and_no_longer() {
+    let bench = Bench::new();
+    let envelope = queue::envelope("wx1", "oA", "hi");
+    bench.store.leave_behind(&envelope.key, Entry::default(), seconds(15));
+    let start = Instant::now();
+    assert_eq!(bench.handle("oA", "hi").await, DONE);
+    let waited = start.elapsed();
+    assert!((seconds(15)..seconds(16)).contains(&waited), "{waited:?}");
+    assert_eq!(bench.wechat.texts_to("oA"), ["您好"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_another_worker_keeps_comes_again_later() {
+    let bench = Bench::new();
+    let envelope = queue::envelope("wx1", "oA", "hi");
+    bench.store.leave_behind(&envelope.key, Entry::default(), seconds(3_600));
+    assert!(matches!(bench.handle("oA", "hi").await, Settled::As(Settlement::Retry { .. })));
+    assert!(bench.wechat.calls(SEND).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_lost_its_message_sends_nothing_more() {
+    let bench = Bench::new();
+    bench.wechat.set_latency(seconds(1));
+    let (delivery, watch) = delivery(Ok(queue::envelope("wx1", "oA", "three")), 0);
+    let handling = bench.run(delivery);
+    let stealing = async {
+        // Within the call that sends the first step.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(bench.wechat.texts_to("oA"), ["one"]);
+        bench.store.steal(&queue::envelope("wx1", "oA", "three").key);
+    };
+    tokio::join!(handling, stealing);
+    assert_eq!(bench.wechat.texts_to("oA"), ["one"]);
+    assert_eq!(watch.get(), Settled::GivenBack);
+    assert!(bench.store.is_leased(&queue::envelope("wx1", "oA", "three").key), "the thief's lease stands");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_kept_through_long_waits() {
+    let bench = Bench::new();
+    let key = queue::envelope("wx1", "oA", "hi").key;
+    for _ in 0..3 {
+        bench.wechat.answer(STABLE_TOKEN, 500, "");
+    }
+    bench.wechat.set_latency(seconds(9));
+    let watching = async {
+        tokio::time::sleep(seconds(1)).await;
+        for _ in 0..26 {
+            assert!(bench.store.is_leased(&key));
+            tokio::time::sleep(seconds(1)).await;
+        }
+    };
+    let (settled, ()) = tokio::join!(bench.handle("oA", "hi"), watching);
+    assert_eq!(settled, DONE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_while_the_store_is_down() {
+    let bench = Bench::new();
+    bench.store.set_down(true);
+    let mending = async {
+        tokio::time::sleep(seconds(300)).await;
+        assert!(bench.wechat.calls(SEND).is_empty());
+        bench.store.set_down(false);
+    };
+    let (settled, ()) = tokio::join!(bench.handle("oA", "hi"), mending);
+    assert_eq!(settled, DONE);
+    assert_eq!(bench.wechat.texts_to("oA"), ["您好"]);
+    assert!((500..=1_300).contains(&bench.store.refused()), "one call about every 0.4 s: {}", bench.store.refused());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_goes_away_during_a_send_gets_the_record_when_it_is_back() {
+    let bench = Bench::new();
+    bench.wechat.set_latency(seconds(1));
+    let breaking = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        bench.store.set_down(true);
+        tokio::time::sleep(seconds(120)).await;
+        // A shutdown does not end this wait: the send would be unrecorded.
+        bench.shutdown.cancel();
+        settle_down().await;
+        bench.store.set_down(false);
+    };
+    let (settled, ()) = tokio::join!(bench.handle("oA", "hi"), breaking);
+    assert_eq!(settled, DONE);
+    assert_eq!(bench.wechat.texts_to("oA"), ["您好"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_waits_in_the_queue_grow_and_end_in_a_dead_letter() {
+    let bench = Bench::new();
+    let tiers = Timings::default().retry_tiers;
+    for (attempt, tier) in (0..).zip(tiers) {
+        bench.wechat.fail(STABLE_TOKEN, crate::wechat::failure::Failure::File("no picture".into()));
+        let settled = bench.handle_attempt("oA", "hi", attempt).await;
+        assert_eq!(settled, Settled::As(Settlement::Retry { after: tier, error: "no picture".into() }));
+    }
+    bench.wechat.fail(STABLE_TOKEN, crate::wechat::failure::Failure::File("no picture".into()));
+    let settled = bench.handle_attempt("oA", "hi", 5).await;
+    assert_eq!(reason(&settled), DeadReason::Exhausted);
+    assert!(!bench.store.is_leased(&queue::envelope("wx1", "oA", "hi").key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_a_wait_and_frees_the_message_for_the_next_worker() {
+    let bench = Bench::new();
+    let key = queue::envelope("wx1", "oA", "hi").key;
+    bench.wechat.fail(SEND, crate::wechat::failure::Failure::Unanswered("cut".into()));
+    let (delivery, watch) = delivery(Ok(queue::envelope("wx1", "oA", "hi")), 0);
+    let stopping = async {
+        tokio::time::sleep(seconds(2)).await;
+        bench.shutdown.cancel();
+    };
+    let (given_back, ()) = tokio::join!(bench.handler.handle(delivery), stopping);
+    assert_eq!(watch.get(), Settled::Open, "it is given back with the others, when the consumer closes");
+    drop(given_back);
+    assert_eq!(watch.get(), Settled::GivenBack);
+    assert!(!bench.store.is_leased(&key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_with_the_deliverys_session() {
+    let bench = Bench::new();
+    let key = queue::envelope("wx1", "oA", "hi").key;
+    bench.wechat.fail(SEND, crate::wechat::failure::Failure::Unanswered("cut".into()));
+    let (delivery, watch) = delivery(Ok(queue::envelope("wx1", "oA", "hi")), 0);
+    let ending = async {
+        tokio::time::sleep(seconds(2)).await;
+        watch.session.cancel();
+    };
+    tokio::join!(bench.run(delivery), ending);
+    assert_eq!(watch.get(), Settled::GivenBack);
+    assert!(!bench.store.is_leased(&key));
+    assert_eq!(bench.wechat.texts_to("oA").len(), 1);
+}

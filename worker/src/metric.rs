@@ -1,0 +1,49 @@
+//! The worker's metrics: names, and what they mean.
+
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+
+pub(crate) const MESSAGES: &str = "kefu_worker_messages_total";
+pub(crate) const SENDS: &str = "kefu_worker_sends_total";
+pub(crate) const SEND_DURATION: &str = "kefu_worker_send_duration_seconds";
+pub(crate) const QUEUE_LAG: &str = "kefu_worker_queue_lag_seconds";
+pub(crate) const WECHAT_ERRORS: &str = "kefu_worker_wechat_errors_total";
+pub(crate) const TOKEN_FETCHES: &str = "kefu_worker_token_fetches_total";
+pub(crate) const MEDIA_UPLOADS: &str = "kefu_worker_media_uploads_total";
+pub(crate) const LANES: &str = "kefu_worker_lanes";
+pub(crate) const IN_FLIGHT: &str = "kefu_worker_in_flight";
+pub(crate) const RETRIES: &str = "kefu_worker_retries_total";
+pub(crate) const DEAD_LETTERS: &str = "kefu_worker_dead_letters_total";
+pub(crate) const AMBIGUOUS_STEPS: &str = "kefu_worker_ambiguous_steps_total";
+pub(crate) const SETTLE_FAILURES: &str = "kefu_worker_settle_failures_total";
+pub(crate) const STORE_OUTAGES: &str = "kefu_worker_store_outages_total";
+pub(crate) const ACCOUNT_PAUSED: &str = "kefu_worker_account_paused";
+
+/// Gives `/metrics` its HELP texts.
+pub(crate) fn describe() {
+    describe_counter!(
+        MESSAGES,
+        "Deliveries handled, by outcome: done, ignored (no rule), duplicate (all sent before), retry (back to the \
+         queue with a delay), dead, handed_back (shutdown or a lost connection), fenced (another worker took over)."
+    );
+    describe_counter!(
+        SENDS,
+        "Calls of custom/send, by kind of reply and outcome: ok, refused (an errcode), failed (surely not sent), \
+         unanswered (may have been sent)."
+    );
+    describe_histogram!(SEND_DURATION, "Time from a call of custom/send to its answer or failure.");
+    describe_histogram!(QUEUE_LAG, "Time from a push's arrival at ingress to the first send of a reply to it.");
+    describe_counter!(WECHAT_ERRORS, "Errcodes that WeChat answered, by API and errcode; `unknown` when in no table.");
+    describe_counter!(TOKEN_FETCHES, "access_tokens fetched from WeChat, by outcome: ok, failed.");
+    describe_counter!(MEDIA_UPLOADS, "Pictures uploaded to WeChat, by outcome: ok, failed.");
+    describe_gauge!(LANES, "Users with messages in this process.");
+    describe_gauge!(IN_FLIGHT, "Messages being worked on now; those that wait are not counted.");
+    describe_counter!(RETRIES, "Tries repeated, by place: lane, or queue (the message's order is given up).");
+    describe_counter!(DEAD_LETTERS, "Messages given up, by reason.");
+    describe_counter!(
+        AMBIGUOUS_STEPS,
+        "Replies that may or may not have been sent, by decision: resend, skip, give_up (a dead letter)."
+    );
+    describe_counter!(SETTLE_FAILURES, "Settlements that the queue did not take: the message is delivered again.");
+    describe_counter!(STORE_OUTAGES, "Times that the store became unusable; nothing is sent meanwhile.");
+    describe_gauge!(ACCOUNT_PAUSED, "1 while an account's sends are paused because WeChat refuses them.");
+}

@@ -1,0 +1,77 @@
+//! How many messages are worked on at once.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::metric;
+
+/// Room for a number of messages. One that only waits gives its room to another, so that an account in trouble does not
+/// hold up the others.
+#[derive(Debug, Clone)]
+pub(crate) struct Slots(Arc<Semaphore>);
+
+/// Room for one message, given back by dropping it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    slots: Slots,
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    /// `None` only if the semaphore were closed, which nobody does.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slots {
+    pub(crate) fn new(count: usize) -> Self {
+        Self(Arc::new(Semaphore::new(count)))
+    }
+
+    /// Waits for room; first come, first served.
+    pub(crate) async fn take(&self) -> Slot {
+        Slot { slots: self.clone(), held: Some(self.hold().await) }
+    }
+
+    async fn hold(&self) -> Held {
+        let permit = Arc::clone(&self.0).acquire_owned().await.ok();
+        metrics::gauge!(metric::IN_FLIGHT).increment(1);
+        Held { _permit: permit }
+    }
+}
+
+impl Slot {
+    /// Gives the room away for as long as `wait` takes.
+    pub(crate) async fn leave_for<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        self.held = None;
+        let output = wait.await;
+        self.held = Some(self.slots.hold().await);
+        output
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::IN_FLIGHT).decrement(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_waits_leaves_its_slot_to_another() {
+        let slots = Slots::new(1);
+        let mut first = slots.take().await;
+        assert!(slots.take().now_or_never().is_none(), "there is room for one only");
+        let meanwhile = first.leave_for(async { slots.take().now_or_never().is_some() }).await;
+        assert!(meanwhile);
+        assert!(slots.take().now_or_never().is_none(), "the first has its slot again");
+        drop(first);
+        assert!(slots.take().now_or_never().is_some());
+    }
+}

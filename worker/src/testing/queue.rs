@@ -1,0 +1,132 @@
+//! Deliveries that tell what became of them, and a consumer that is fed by hand.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use kefu_shared::envelope::{Envelope, EnvelopeError, VERSION};
+use kefu_shared::message_key::MessageKey;
+use kefu_shared::partition::Partition;
+use kefu_shared::queue::{Consumer, Delivery, Health, QueueError, Settle, Settlement};
+use kefu_shared::wechat::push::Push;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It is in work, or waits.
+    Open,
+    As(Settlement),
+    /// Dropped unsettled.
+    GivenBack,
+}
+
+/// Watches a delivery.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    settled: Arc<Mutex<Settled>>,
+    pub(crate) session: CancellationToken,
+}
+
+impl Watch {
+    pub(crate) fn get(&self) -> Settled {
+        self.settled.lock().unwrap().clone()
+    }
+}
+
+struct Recorder(Arc<Mutex<Settled>>);
+
+#[async_trait]
+impl Settle for Recorder {
+    async fn settle(self: Box<Self>, settlement: Settlement) -> Result<(), QueueError> {
+        *self.0.lock().unwrap() = Settled::As(settlement);
+        Ok(())
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        let mut settled = self.0.lock().unwrap();
+        if *settled == Settled::Open {
+            *settled = Settled::GivenBack;
+        }
+    }
+}
+
+pub(crate) fn delivery(envelope: Result<Envelope, EnvelopeError>, attempt: u32) -> (Delivery, Watch) {
+    let watch = Watch { settled: Arc::new(Mutex::new(Settled::Open)), session: CancellationToken::new() };
+    let settle = Box::new(Recorder(Arc::clone(&watch.settled)));
+    let delivery = Delivery::new(envelope, Partition::from(0), attempt, attempt > 0, watch.session.clone(), settle);
+    (delivery, watch)
+}
+
+/// A text that the user sent; user and text make it one message.
+pub(crate) fn envelope(account: &str, user: &str, text: &str) -> Envelope {
+    let raw = serde_json::json!({
+        "ToUserName": "gh_1", "FromUserName": user, "CreateTime": 1_482_048_670, "MsgType": "text", "Content": text,
+        "MsgId": text,
+    });
+    let raw = raw.to_string();
+    let push = Push::parse(&raw).unwrap();
+    let key = MessageKey::of(account, &push);
+    Envelope { v: VERSION, key, account: account.to_owned(), received_at_ms: 1, push, raw, traceparent: None }
+}
+
+/// The consumer's end of a queue by hand.
+pub(crate) struct FakeConsumer {
+    deliveries: mpsc::UnboundedReceiver<Delivery>,
+    /// What [`Watch::get`] said of these when the consumer was closed.
+    watched: Arc<Mutex<Vec<Watch>>>,
+    at_close: Arc<Mutex<Option<Vec<Settled>>>>,
+}
+
+/// The test's end.
+#[derive(Clone)]
+pub(crate) struct FakeQueue {
+    deliveries: mpsc::UnboundedSender<Delivery>,
+    watched: Arc<Mutex<Vec<Watch>>>,
+    at_close: Arc<Mutex<Option<Vec<Settled>>>>,
+}
+
+pub(crate) fn queue() -> (FakeQueue, Box<FakeConsumer>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let (watched, at_close) = (Arc::default(), Arc::default());
+    let consumer =
+        FakeConsumer { deliveries: receiver, watched: Arc::clone(&watched), at_close: Arc::clone(&at_close) };
+    (FakeQueue { deliveries: sender, watched, at_close }, Box::new(consumer))
+}
+
+impl FakeQueue {
+    pub(crate) fn push(&self, account: &str, user: &str, text: &str) -> Watch {
+        let (delivery, watch) = delivery(Ok(envelope(account, user, text)), 0);
+        self.watched.lock().unwrap().push(watch.clone());
+        self.deliveries.send(delivery).unwrap();
+        watch
+    }
+
+    /// The state of all deliveries now.
+    pub(crate) fn states(&self) -> Vec<Settled> {
+        self.watched.lock().unwrap().iter().map(Watch::get).collect()
+    }
+
+    /// The state of all deliveries at the moment of the close.
+    pub(crate) fn states_at_close(&self) -> Vec<Settled> {
+        self.at_close.lock().unwrap().clone().expect("the consumer was not closed")
+    }
+}
+
+#[async_trait]
+impl Consumer for FakeConsumer {
+    async fn next(&mut self) -> Option<Delivery> {
+        self.deliveries.recv().await
+    }
+
+    fn health(&self) -> Health {
+        Health::Up
+    }
+
+    async fn close(&mut self) {
+        let states = self.watched.lock().unwrap().iter().map(Watch::get).collect();
+        *self.at_close.lock().unwrap() = Some(states);
+    }
+}

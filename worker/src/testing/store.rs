@@ -1,0 +1,275 @@
+//! The state seams in memory.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kefu_shared::message_key::MessageKey;
+use kefu_shared::plan::Plan;
+use kefu_shared::store::{
+    Claim, Claims, Fence, Job, Ledger, LedgerClaim, Media, Probe, StoreError, StoredToken, Stores, Tokens, Written,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entry {
+    pub(crate) plan: Option<Plan>,
+    pub(crate) next_step: u32,
+    pub(crate) begun: Option<u32>,
+    pub(crate) done: bool,
+    fence: Fence,
+    lease: Option<(String, Instant)>,
+}
+
+#[derive(Default)]
+struct TokenEntry {
+    token: Option<(String, Instant)>,
+    stored_fence: Fence,
+    fence: Fence,
+    lock: Option<(String, Instant)>,
+}
+
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    jobs: Mutex<HashMap<MessageKey, Entry>>,
+    tokens: Mutex<HashMap<String, TokenEntry>>,
+    media: Mutex<HashMap<(String, String), (String, Instant)>>,
+    down: AtomicBool,
+    refused: AtomicU64,
+}
+
+impl MemoryStore {
+    pub(crate) fn stores(this: &Arc<Self>) -> Stores {
+        Stores {
+            claims: this.clone(),
+            ledger: this.clone(),
+            tokens: this.clone(),
+            media: this.clone(),
+            probe: this.clone(),
+        }
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// How many calls met the store down.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn entry(&self, key: &MessageKey) -> Entry {
+        self.jobs.lock().unwrap().get(key).cloned().unwrap_or_default()
+    }
+
+    /// Writes an entry as an earlier, dead worker left it, its lease still running for `lease`.
+    pub(crate) fn leave_behind(&self, key: &MessageKey, entry: Entry, lease: Duration) {
+        let lease = Some(("dead worker".to_owned(), Instant::now() + lease));
+        self.jobs.lock().unwrap().insert(key.clone(), Entry { fence: 1, lease, ..entry });
+    }
+
+    /// Takes the message away from whoever holds it.
+    pub(crate) fn steal(&self, key: &MessageKey) {
+        let mut jobs = self.jobs.lock().unwrap();
+        let entry = jobs.get_mut(key).unwrap();
+        entry.fence += 1;
+        entry.lease = Some(("thief".to_owned(), Instant::now() + Duration::from_secs(3_600)));
+    }
+
+    pub(crate) fn is_leased(&self, key: &MessageKey) -> bool {
+        self.entry(key).lease.is_some_and(|(_, until)| until > Instant::now())
+    }
+
+    fn up(&self) -> Result<(), StoreError> {
+        match self.down.load(Ordering::SeqCst) {
+            false => Ok(()),
+            true => {
+                self.refused.fetch_add(1, Ordering::SeqCst);
+                Err(StoreError::Unavailable("down".into()))
+            }
+        }
+    }
+
+    fn fenced(&self, key: &MessageKey, fence: Fence, change: impl FnOnce(&mut Entry)) -> Result<Written, StoreError> {
+        self.up()?;
+        let mut jobs = self.jobs.lock().unwrap();
+        match jobs.get_mut(key) {
+            Some(entry) if entry.fence == fence && !entry.done => {
+                change(entry);
+                Ok(Written::Yes)
+            }
+            _ => Ok(Written::Fenced),
+        }
+    }
+}
+
+#[async_trait]
+impl Ledger for MemoryStore {
+    async fn claim(
+        &self,
+        key: &MessageKey,
+        owner: &str,
+        lease: Duration,
+        _keep_for: Duration,
+    ) -> Result<LedgerClaim, StoreError> {
+        self.up()?;
+        let now = Instant::now();
+        let mut jobs = self.jobs.lock().unwrap();
+        let entry = jobs.entry(key.clone()).or_default();
+        if entry.done {
+            return Ok(LedgerClaim::Done);
+        }
+        if let Some((holder, until)) = &entry.lease
+            && holder != owner
+            && *until > now
+        {
+            return Ok(LedgerClaim::Leased { for_at_most: *until - now });
+        }
+        entry.fence += 1;
+        entry.lease = Some((owner.to_owned(), now + lease));
+        Ok(LedgerClaim::Claimed(Job {
+            fence: entry.fence,
+            plan: entry.plan.clone(),
+            next_step: entry.next_step,
+            ambiguous: entry.begun.is_some(),
+        }))
+    }
+
+    async fn store_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
+        self.fenced(key, fence, |entry| entry.plan = entry.plan.take().or_else(|| Some(plan.clone())))
+    }
+
+    async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError> {
+        self.fenced(key, fence, |entry| {
+            entry.begun = Some(step);
+            entry.lease = entry.lease.take().map(|(owner, _)| (owner, Instant::now() + lease));
+        })
+    }
+
+    async fn not_sent(&self, key: &MessageKey, fence: Fence, _step: u32) -> Result<Written, StoreError> {
+        self.fenced(key, fence, |entry| entry.begun = None)
+    }
+
+    async fn sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError> {
+        self.fenced(key, fence, |entry| (entry.begun, entry.next_step) = (None, step + 1))
+    }
+
+    async fn renew(&self, key: &MessageKey, fence: Fence, lease: Duration) -> Result<Written, StoreError> {
+        self.fenced(key, fence, |entry| {
+            entry.lease = entry.lease.take().map(|(owner, _)| (owner, Instant::now() + lease));
+        })
+    }
+
+    async fn release(&self, key: &MessageKey, fence: Fence) -> Result<Written, StoreError> {
+        self.fenced(key, fence, |entry| entry.lease = None)
+    }
+
+    async fn done(&self, key: &MessageKey, fence: Fence, _keep_for: Duration) -> Result<Written, StoreError> {
+        self.fenced(key, fence, |entry| (entry.done, entry.plan, entry.lease) = (true, None, None))
+    }
+}
+
+#[async_trait]
+impl Tokens for MemoryStore {
+    async fn get(&self, appid: &str) -> Result<Option<StoredToken>, StoreError> {
+        self.up()?;
+        let tokens = self.tokens.lock().unwrap();
+        let token = tokens.get(appid).and_then(|entry| entry.token.as_ref());
+        Ok(token.filter(|(_, until)| *until > Instant::now()).map(|(value, until)| StoredToken {
+            value: SecretString::from(value.as_str()),
+            expires_in: *until - Instant::now(),
+        }))
+    }
+
+    async fn lock(&self, appid: &str, owner: &str, lock_for: Duration) -> Result<Option<Fence>, StoreError> {
+        self.up()?;
+        let mut tokens = self.tokens.lock().unwrap();
+        let entry = tokens.entry(appid.to_owned()).or_default();
+        if entry.lock.as_ref().is_some_and(|(_, until)| *until > Instant::now()) {
+            return Ok(None);
+        }
+        entry.lock = Some((owner.to_owned(), Instant::now() + lock_for));
+        entry.fence += 1;
+        Ok(Some(entry.fence))
+    }
+
+    async fn store(&self, appid: &str, fence: Fence, token: &StoredToken) -> Result<Written, StoreError> {
+        self.up()?;
+        let mut tokens = self.tokens.lock().unwrap();
+        let entry = tokens.entry(appid.to_owned()).or_default();
+        if entry.stored_fence > fence {
+            return Ok(Written::Fenced);
+        }
+        entry.stored_fence = fence;
+        entry.token = Some((token.value.expose_secret().to_owned(), Instant::now() + token.expires_in));
+        Ok(Written::Yes)
+    }
+
+    async fn unlock(&self, appid: &str, owner: &str) -> Result<(), StoreError> {
+        self.up()?;
+        if let Some(entry) = self.tokens.lock().unwrap().get_mut(appid) {
+            entry.lock.take_if(|(holder, _)| holder == owner);
+        }
+        Ok(())
+    }
+
+    async fn invalidate(&self, appid: &str, failed: &SecretString) -> Result<(), StoreError> {
+        self.up()?;
+        if let Some(entry) = self.tokens.lock().unwrap().get_mut(appid) {
+            entry.token.take_if(|(value, _)| value == failed.expose_secret());
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Media for MemoryStore {
+    async fn get(&self, appid: &str, sha256: &str) -> Result<Option<String>, StoreError> {
+        self.up()?;
+        let media = self.media.lock().unwrap();
+        let found = media.get(&(appid.to_owned(), sha256.to_owned()));
+        Ok(found.filter(|(_, until)| *until > Instant::now()).map(|(media_id, _)| media_id.clone()))
+    }
+
+    async fn put(&self, appid: &str, sha256: &str, media_id: &str, keep_for: Duration) -> Result<(), StoreError> {
+        self.up()?;
+        let until = Instant::now() + keep_for;
+        self.media.lock().unwrap().insert((appid.to_owned(), sha256.to_owned()), (media_id.to_owned(), until));
+        Ok(())
+    }
+
+    async fn forget(&self, appid: &str, sha256: &str, media_id: &str) -> Result<(), StoreError> {
+        self.up()?;
+        let key = (appid.to_owned(), sha256.to_owned());
+        let mut media = self.media.lock().unwrap();
+        if media.get(&key).is_some_and(|(known, _)| known == media_id) {
+            media.remove(&key);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Probe for MemoryStore {
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.up()
+    }
+}
+
+#[async_trait]
+impl Claims for MemoryStore {
+    async fn claim(&self, _key: &MessageKey, _owner: &str, _pending_for: Duration) -> Result<Claim, StoreError> {
+        Ok(Claim::Won)
+    }
+
+    async fn complete(&self, _key: &MessageKey, _done_for: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn release(&self, _key: &MessageKey, _owner: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! The waits of a worker, together.
+
+use std::time::Duration;
+
+/// How long a worker waits for what. The defaults are meant for everybody; tests shorten them.
+#[derive(Debug, Clone)]
+pub(crate) struct Timings {
+    /// The most that is waited before the first retry in the lane; it doubles with each retry.
+    pub(crate) retry_first: Duration,
+    /// What that doubling stops at.
+    pub(crate) retry_longest: Duration,
+    /// How long a message may be retried in its lane, from its first failure on. The user's next messages wait.
+    pub(crate) retry_total: Duration,
+    /// The waits before the message comes back from the queue, by how often it did; after them it is a dead letter.
+    pub(crate) retry_tiers: [Duration; 5],
+    /// The wait before a request is sent again to which no answer came.
+    pub(crate) unanswered: Duration,
+    /// The wait before a send is repeated whose access_token was refused.
+    pub(crate) token_refused: Duration,
+    /// How much longer than one call's time limit a ledger lease lasts.
+    pub(crate) lease_margin: Duration,
+    /// How often a message that another worker has is asked for.
+    pub(crate) lease_poll: Duration,
+    /// How long the ledger remembers a message.
+    pub(crate) keep_for: Duration,
+    /// How often a store that is down is tried.
+    pub(crate) store_poll: Duration,
+    /// How often the state that `/readyz` and the gauges show is brought up to date.
+    pub(crate) state_poll: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            retry_first: Duration::from_secs(1),
+            retry_longest: Duration::from_secs(30),
+            retry_total: Duration::from_secs(60),
+            retry_tiers: [5, 30, 120, 600, 3_600].map(Duration::from_secs),
+            unanswered: Duration::from_secs(5),
+            token_refused: Duration::from_millis(200),
+            lease_margin: Duration::from_secs(5),
+            lease_poll: Duration::from_millis(500),
+            keep_for: Duration::from_secs(72 * 3_600),
+            store_poll: Duration::from_millis(500),
+            state_poll: Duration::from_secs(1),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! WeChat's API: the three calls that the worker makes, and what its answers mean.
+//!
+//! * [`client`]: the HTTP below it. * [`answer`], [`errcode`], [`failure`]: what came back, and what to do about it.
+//! * [`token`], [`media`]: access_tokens and media_ids, shared by all workers. * [`body`]: replies as JSON.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::config::{Account, TokenApi};
+use kefu_shared::store::StoredToken;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+pub(crate) mod answer;
+pub(crate) mod body;
+pub(crate) mod client;
+pub(crate) mod errcode;
+pub(crate) mod failure;
+pub(crate) mod media;
+pub(crate) mod single_flight;
+pub(crate) mod token;
+
+use answer::Answer;
+use client::{Body, Call, Picture, Transport};
+use failure::{Failure, Refusal};
+
+use crate::metric;
+
+/// The APIs, as far as errcodes and metrics tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Api {
+    /// `/cgi-bin/stable_token` or `/cgi-bin/token`
+    Token,
+    /// `/cgi-bin/message/custom/send`
+    Send,
+    /// `/cgi-bin/media/upload`
+    Upload,
+}
+
+impl Api {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Send => "custom_send",
+            Self::Upload => "media_upload",
+        }
+    }
+}
+
+/// Calls WeChat's API. Each call is made once.
+pub(crate) struct WeChat {
+    transport: Arc<dyn Transport>,
+    token_api: TokenApi,
+}
+
+impl WeChat {
+    pub(crate) fn new(transport: Arc<dyn Transport>, token_api: TokenApi) -> Self {
+        Self { transport, token_api }
+    }
+
+    /// Fetches the account's access_token. Never with `force_refresh`: that would end the token that other programs of
+    /// the same account use.
+    pub(crate) async fn fetch_token(&self, account: &Account) -> Result<StoredToken, Failure> {
+        let fetched = self.fetch(account).await.map_err(Failure::of_harmless_call);
+        let outcome = if fetched.is_ok() { "ok" } else { "failed" };
+        metrics::counter!(metric::TOKEN_FETCHES, "outcome" => outcome).increment(1);
+        fetched
+    }
+
+    /// Sends one reply, made by [`body::of`].
+    pub(crate) async fn send(&self, token: &SecretString, body: Vec<u8>) -> Result<(), Failure> {
+        let query = vec![("access_token", token.clone())];
+        let call = Call { path: "/cgi-bin/message/custom/send", query, body: Body::Json(body) };
+        self.call(Api::Send, call).await.map(drop)
+    }
+
+    /// Uploads a picture; the media_id lasts for 3 days.
+    pub(crate) async fn upload(&self, token: &SecretString, picture: Picture) -> Result<String, Failure> {
+        let query = vec![("access_token", token.clone()), ("type", SecretString::from("image"))];
+        let call = Call { path: "/cgi-bin/media/upload", query, body: Body::Picture(picture) };
+        let uploaded = self.call(Api::Upload, call).await.map_err(Failure::of_harmless_call).and_then(|answer| {
+            answer.text("media_id").map(str::to_owned).ok_or_else(|| missing(Api::Upload, "media_id"))
+        });
+        let outcome = if uploaded.is_ok() { "ok" } else { "failed" };
+        metrics::counter!(metric::MEDIA_UPLOADS, "outcome" => outcome).increment(1);
+        uploaded
+    }
+
+    async fn fetch(&self, account: &Account) -> Result<StoredToken, Failure> {
+        let call = match self.token_api {
+            TokenApi::StableToken => {
+                let body = json!({
+                    "grant_type": "client_credential",
+                    "appid": account.appid,
+                    "secret": account.secret.expose_secret(),
+                    "force_refresh": false,
+                });
+                let body = Body::Json(body.to_string().into_bytes());
+                Call { path: "/cgi-bin/stable_token", query: Vec::new(), body }
+            }
+            TokenApi::Token => {
+                let query = vec![
+                    ("grant_type", SecretString::from("client_credential")),
+                    ("appid", SecretString::from(account.appid.as_str())),
+                    ("secret", account.secret.clone()),
+                ];
+                Call { path: "/cgi-bin/token", query, body: Body::None }
+            }
+        };
+        let answer = self.call(Api::Token, call).await?;
+        let value = answer.text("access_token").ok_or_else(|| missing(Api::Token, "access_token"))?;
+        let seconds = answer.number("expires_in").and_then(|seconds| u64::try_from(seconds).ok());
+        let seconds = seconds.filter(|seconds| *seconds > 0).ok_or_else(|| missing(Api::Token, "expires_in"))?;
+        Ok(StoredToken { value: SecretString::from(value), expires_in: Duration::from_secs(seconds) })
+    }
+
+    async fn call(&self, api: Api, call: Call) -> Result<Answer, Failure> {
+        let raw = self.transport.call(call).await?;
+        let answer = Answer::read(&raw)?;
+        let Some(refusal) = Refusal::of(api, &answer) else { return Ok(answer) };
+        // WeChat's numbers are many; unlisted ones are in the log.
+        let errcode = errcode::row(answer.errcode).map_or_else(|| "unknown".to_owned(), |_| answer.errcode.to_string());
+        metrics::counter!(metric::WECHAT_ERRORS, "api" => api.as_str(), "errcode" => errcode).increment(1);
+        Err(Failure::Refused(refusal))
+    }
+}
+
+fn missing(api: Api, field: &str) -> Failure {
+    Failure::Passing(format!("{}'s answer has no usable {field}", api.as_str()))
+}

@@ -1,0 +1,167 @@
+//! Reads WeChat's answers, which are JSON only more or less.
+
+use serde_json::{Map, Value};
+
+use super::client::Raw;
+use super::failure::Failure;
+
+/// A JSON answer of WeChat's API layer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// 0 when it worked, or when the answer has none.
+    pub(crate) errcode: i64,
+    /// WeChat's text for the errcode.
+    pub(crate) errmsg: String,
+    fields: Map<String, Value>,
+}
+
+impl Answer {
+    /// Reads the answer to a call.
+    ///
+    /// Lenient, as answers come with bytes that are not UTF-8, with bare control characters, with `errcode` as a string
+    /// or not at all, and cut off. What is from a gateway and not from the API layer is a failure that passes; what
+    /// leaves open whether the API layer did the work is [`Failure::Unanswered`].
+    pub(crate) fn read(raw: &Raw) -> Result<Self, Failure> {
+        let text: String =
+            String::from_utf8_lossy(&raw.body).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = text.trim_start_matches('\u{feff}').trim();
+        let success = (200..300).contains(&raw.status);
+        match serde_json::from_str(text) {
+            Ok(Value::Object(fields)) => {
+                let errcode = match fields.get("errcode") {
+                    None => Some(0),
+                    Some(value) => integer(value),
+                };
+                match errcode {
+                    Some(errcode) if success || errcode != 0 => {
+                        let errmsg = fields.get("errmsg").and_then(Value::as_str).unwrap_or_default().to_owned();
+                        return Ok(Self { errcode, errmsg, fields });
+                    }
+                    None if success => return Err(Failure::Unanswered("the answer has an unreadable errcode".into())),
+                    _ => {}
+                }
+            }
+            _ if success && text.starts_with('{') => {
+                return match cut_errcode(text) {
+                    Some(errcode) => Ok(Self { errcode, errmsg: String::new(), fields: Map::new() }),
+                    None => Err(Failure::Unanswered("the answer is cut off".into())),
+                };
+            }
+            _ if success && text.is_empty() => return Err(Failure::Unanswered("the answer is empty".into())),
+            _ => {}
+        }
+        match raw.status {
+            // The gateway passed the call on and got nothing back.
+            502 | 504 => Err(Failure::Unanswered(format!("a gateway answered with HTTP status {}", raw.status))),
+            status if success => Err(Failure::Passing(format!("the answer (HTTP status {status}) is not JSON"))),
+            status => Err(Failure::Passing(format!("the answer has HTTP status {status}"))),
+        }
+    }
+
+    /// WeChat's id of the request, for looking it up in its console.
+    pub(crate) fn rid(&self) -> Option<&str> {
+        let (_, rest) = self.errmsg.split_once("rid:")?;
+        let rest = rest.trim_start();
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len());
+        Some(&rest[..end]).filter(|rid| (1..=64).contains(&rid.len()))
+    }
+
+    /// A text that is not empty.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A number, also when it came as a string.
+    pub(crate) fn number(&self, name: &str) -> Option<i64> {
+        self.fields.get(name).and_then(integer)
+    }
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// The errcode of an answer that is cut off behind it. It is only believed with what follows a number, as its own digits
+/// may be cut.
+fn cut_errcode(text: &str) -> Option<i64> {
+    let (_, rest) = text.split_once("\"errcode\"")?;
+    let rest = rest.trim_start().strip_prefix(':')?.trim_start();
+    let rest = rest.strip_prefix('"').unwrap_or(rest);
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '-')?;
+    rest[..end].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &[u8]) -> Result<Answer, Failure> {
+        Answer::read(&Raw { status, body: body.to_vec() })
+    }
+
+    #[test]
+    fn errcode_is_a_number_a_string_or_absent() {
+        for (body, errcode) in [
+            (
+                &br#"{"errcode":45047,"errmsg":"out of response count limit rid: 64a774ce-020c072d-6c820ec0"}"#[..],
+                45047,
+            ),
+            (br#"{"errcode":"-1","errmsg":"system error"}"#, -1),
+            (br#"{"errcode":0}"#, 0),
+            (br#"{"access_token":"T","expires_in":7200}"#, 0),
+            (b"\xef\xbb\xbf {\"errcode\":40001,\"errmsg\":\"bad \xff\xfe\nbytes\"}", 40001),
+        ] {
+            assert_eq!(read(200, body).unwrap().errcode, errcode);
+        }
+    }
+
+    #[test]
+    fn the_rid_is_found_in_the_errmsg() {
+        let rid = |errmsg: &str| {
+            let body = serde_json::json!({ "errcode": 1, "errmsg": errmsg }).to_string();
+            read(200, body.as_bytes()).unwrap().rid().map(str::to_owned)
+        };
+        assert_eq!(rid("x rid: 64a774ce-020c072d-6c820ec0, more").as_deref(), Some("64a774ce-020c072d-6c820ec0"));
+        assert_eq!(rid("hint: [abc]"), None);
+        assert_eq!(rid("rid:"), None);
+    }
+
+    #[test]
+    fn what_no_api_layer_wrote_passes() {
+        for (status, body) in
+            [(500, &b"oops"[..]), (200, b"<html>busy</html>"), (503, br#"{"errcode":0}"#), (404, b""), (200, b"[1]")]
+        {
+            let failure = read(status, body).unwrap_err();
+            assert!(matches!(failure, Failure::Passing(_)), "{status}: {failure:?}");
+        }
+    }
+
+    #[test]
+    fn an_errcode_counts_whatever_the_status() {
+        assert_eq!(read(412, br#"{"errcode":45011,"errmsg":"api minute-quota reach limit"}"#).unwrap().errcode, 45011);
+    }
+
+    #[test]
+    fn an_answer_that_leaves_the_outcome_open_is_unanswered() {
+        for (status, body) in [
+            (200, &br#"{"errc"#[..]),
+            (200, br#"{"errcode":0"#),
+            (200, b""),
+            (504, b"<html>"),
+            (200, br#"{"errcode":[]}"#),
+        ] {
+            let failure = read(status, body).unwrap_err();
+            assert!(matches!(failure, Failure::Unanswered(_)), "{status} {body:?}: {failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_answer_with_a_whole_errcode_is_an_answer() {
+        assert_eq!(read(200, br#"{"errcode":0,"errm"#).unwrap().errcode, 0);
+        assert_eq!(read(200, br#"{"errcode" : "40001" ,"errmsg":"inv"#).unwrap().errcode, 40001);
+    }
+}

@@ -1,0 +1,144 @@
+//! HTTP to WeChat's API. The only place that knows reqwest.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kefu_shared::config;
+use reqwest::multipart::{Form, Part};
+use reqwest::redirect;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::failure::Failure;
+
+/// One call of the API.
+pub(crate) struct Call {
+    /// `/cgi-bin/…`
+    pub(crate) path: &'static str,
+    /// The query, secrets included: it reaches no log and no error text.
+    pub(crate) query: Vec<(&'static str, SecretString)>,
+    pub(crate) body: Body,
+}
+
+/// The body decides the method: none is a GET.
+pub(crate) enum Body {
+    None,
+    /// `application/json`
+    Json(Vec<u8>),
+    /// `multipart/form-data` with the one field `media`.
+    Picture(Picture),
+}
+
+/// A picture to upload.
+pub(crate) struct Picture {
+    pub(crate) content: Vec<u8>,
+    /// ASCII, with the extension of the format: WeChat answers 41005 to a missing or non-ASCII one.
+    pub(crate) file_name: &'static str,
+    pub(crate) content_type: &'static str,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Carries calls to the API. A seam, so that what stands on it can be tested with a stopped clock.
+#[async_trait]
+pub(crate) trait Transport: Send + Sync {
+    /// `Err` is [`Failure::Passing`] when nothing was written, and [`Failure::Unanswered`] when no whole answer came.
+    async fn call(&self, call: Call) -> Result<Raw, Failure>;
+}
+
+/// [`Transport`] over HTTP.
+pub(crate) struct HttpTransport {
+    http: reqwest::Client,
+    base: String,
+}
+
+/// More than any answer has.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// WeChat closes idle connections; a request written to one that is being closed would be an open outcome.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+
+const LOOPBACK: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
+
+impl HttpTransport {
+    pub(crate) fn new(config: &config::WeChat) -> Result<Self, String> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .pool_idle_timeout(IDLE_CONNECTION)
+            // Below the whole call's limit, so that reaching that one means that the request was written.
+            .connect_timeout(config.timeout / 2)
+            .timeout(config.timeout);
+        if config.api_base.starts_with("http://") {
+            // Without TLS the system's certificates are not needed, and need not be installed.
+            builder = builder.tls_certs_only([]);
+        }
+        if LOOPBACK.iter().any(|prefix| config.api_base.starts_with(prefix)) {
+            // A proxy from the environment would look for the address on its own machine.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", chain(&error)))?;
+        Ok(Self { http, base: config.api_base.clone() })
+    }
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn call(&self, call: Call) -> Result<Raw, Failure> {
+        let url = format!("{}{}", self.base, call.path);
+        let query: Vec<(&str, &str)> = call.query.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
+        let request = match call.body {
+            Body::None => self.http.get(url),
+            Body::Json(body) => self.http.post(url).header("Content-Type", "application/json").body(body),
+            Body::Picture(picture) => {
+                let part = Part::bytes(picture.content).file_name(picture.file_name);
+                let part = part.mime_str(picture.content_type).map_err(not_written)?;
+                self.http.post(url).multipart(Form::new().part("media", part))
+            }
+        };
+        let mut response = request.query(&query).send().await.map_err(|error| match error.is_connect() {
+            true => not_written(error),
+            false => Failure::Unanswered(format!("no answer came: {}", chain(&error.without_url()))),
+        })?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
+                Ok(Some(_)) => return Err(Failure::Unanswered("the answer is larger than 1 MiB".into())),
+                Ok(None) => return Ok(Raw { status, body }),
+                // What came so far may say enough.
+                Err(_) if !body.is_empty() => return Ok(Raw { status, body }),
+                Err(error) => {
+                    return Err(Failure::Unanswered(format!("no answer came: {}", chain(&error.without_url()))));
+                }
+            }
+        }
+    }
+}
+
+fn not_written(error: reqwest::Error) -> Failure {
+    Failure::Passing(format!("WeChat cannot be reached: {}", chain(&error.without_url())))
+}
+
+/// The error with its causes: reqwest's own text is only the outermost.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! media_ids of pictures: each uploaded once per account and content, and used until shortly before WeChat forgets it.
+//!
+//! Source: <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/kf-mgnt/kf-message/uploadTempMedia.html>.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use kefu_shared::rules::reply::PictureFormat;
+use kefu_shared::store::Media;
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use super::WeChat;
+use super::client::Picture;
+use super::failure::Failure;
+use super::single_flight::SingleFlight;
+
+/// How long a media_id is used. WeChat keeps the media for 3 days.
+const KEEP_FOR: Duration = Duration::from_secs(60 * 3_600);
+
+/// The pictures that replies name.
+pub(crate) struct Pictures {
+    media: Arc<dyn Media>,
+    wechat: Arc<WeChat>,
+    max_bytes: u64,
+    digests: Mutex<HashMap<PathBuf, (Version, String)>>,
+    /// By appid and digest. As many as the rules have pictures.
+    flights: Mutex<HashMap<(String, String), Arc<SingleFlight>>>,
+}
+
+/// What changes when a file does.
+type Version = (Option<SystemTime>, u64);
+
+/// A picture that WeChat has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Uploaded {
+    sha256: String,
+    pub(crate) media_id: String,
+}
+
+impl Pictures {
+    /// `max_bytes`: the largest picture that is uploaded.
+    pub(crate) fn new(media: Arc<dyn Media>, wechat: Arc<WeChat>, max_bytes: u64) -> Self {
+        Self { media, wechat, max_bytes, digests: Mutex::default(), flights: Mutex::default() }
+    }
+
+    /// The media_id of the file for the account: from the store, or by an upload with `token`.
+    pub(crate) async fn media_id(&self, appid: &str, file: &Path, token: &SecretString) -> Result<Uploaded, Failure> {
+        let sha256 = self.digest(file).await?;
+        if let Some(uploaded) = self.known(appid, &sha256).await? {
+            return Ok(uploaded);
+        }
+        let flight = {
+            let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(flights.entry((appid.to_owned(), sha256.clone())).or_default())
+        };
+        let upload = async {
+            match self.known(appid, &sha256).await? {
+                Some(uploaded) => Ok(uploaded),
+                None => self.upload(appid, file, token).await,
+            }
+        };
+        flight.run(upload).await
+    }
+
+    /// Drops a media_id that WeChat refused.
+    pub(crate) async fn forget(&self, appid: &str, refused: &Uploaded) {
+        if let Err(error) = self.media.forget(appid, &refused.sha256, &refused.media_id).await {
+            tracing::debug!(%error, "the refused media_id stays in the store");
+        }
+    }
+
+    async fn known(&self, appid: &str, sha256: &str) -> Result<Option<Uploaded>, Failure> {
+        let media_id = self.media.get(appid, sha256).await.map_err(Failure::Store)?;
+        Ok(media_id.map(|media_id| Uploaded { sha256: sha256.to_owned(), media_id }))
+    }
+
+    async fn upload(&self, appid: &str, file: &Path, token: &SecretString) -> Result<Uploaded, Failure> {
+        let content = tokio::fs::read(file).await.map_err(|error| unreadable(file, &error))?;
+        let size = content.len() as u64;
+        if size > self.max_bytes {
+            return Err(Failure::File(format!("{} has {size} bytes, the most is {}", file.display(), self.max_bytes)));
+        }
+        let (file_name, content_type) = match PictureFormat::of(&content) {
+            Some(PictureFormat::Png) => ("image.png", "image/png"),
+            Some(PictureFormat::Jpeg) => ("image.jpg", "image/jpeg"),
+            Some(PictureFormat::Gif) => ("image.gif", "image/gif"),
+            None => return Err(Failure::File(format!("{} is no PNG, JPEG or GIF", file.display()))),
+        };
+        // Of what is uploaded, as the file may have changed since it was looked at.
+        let sha256 = hex::encode(Sha256::digest(&content));
+        let media_id = self.wechat.upload(token, Picture { content, file_name, content_type }).await?;
+        if let Err(error) = self.media.put(appid, &sha256, &media_id, KEEP_FOR).await {
+            tracing::debug!(%error, "the media_id is not stored; the picture is uploaded again next time");
+        }
+        Ok(Uploaded { sha256, media_id })
+    }
+
+    /// The SHA-256 of the file, read again only when its time or size changed.
+    async fn digest(&self, file: &Path) -> Result<String, Failure> {
+        let metadata = tokio::fs::metadata(file).await.map_err(|error| unreadable(file, &error))?;
+        let version = (metadata.modified().ok(), metadata.len());
+        {
+            let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, digest)) = digests.get(file).filter(|(known, _)| *known == version) {
+                return Ok(digest.clone());
+            }
+        }
+        let content = tokio::fs::read(file).await.map_err(|error| unreadable(file, &error))?;
+        let digest = hex::encode(Sha256::digest(&content));
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.insert(file.to_owned(), (version, digest.clone()));
+        Ok(digest)
+    }
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::File(format!("{} cannot be read: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! access_tokens: one for all workers, fetched by one of them at a time.
+//!
+//! In front of the shared store each process has a cache of [`LOCAL_FOR`] and a single flight. Sources of the rules:
+//! <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/mp-access-token/getStableAccessToken.html>.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::config::Accounts;
+use kefu_shared::store::{Fence, StoredToken, Tokens, Written};
+use secrecy::SecretString;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::WeChat;
+use super::failure::Failure;
+
+mod known;
+
+use known::Known;
+
+/// How long a token is used without asking the store whether another process has replaced it.
+const LOCAL_FOR: Duration = Duration::from_secs(2);
+
+/// How long tokens that WeChat refuses are not dropped again: one that is refused right after it was fetched is not
+/// mended by fetching more, and fetches are limited.
+const RENEWAL_GAP: Duration = Duration::from_secs(5);
+
+/// The shortest time between two tries to replace a token that is still good.
+const EARLY_TRY_GAP: Duration = Duration::from_secs(10);
+
+/// The accounts' access_tokens.
+pub(crate) struct AccessTokens {
+    accounts: HashMap<String, Arc<OfAccount>>,
+}
+
+impl AccessTokens {
+    /// `call_limit`: how long one call of WeChat's API may take.
+    pub(crate) fn new(
+        accounts: &Accounts,
+        tokens: &Arc<dyn Tokens>,
+        wechat: &Arc<WeChat>,
+        call_limit: Duration,
+    ) -> Self {
+        let of_account = |account: &kefu_shared::config::Account| OfAccount {
+            account: account.clone(),
+            tokens: Arc::clone(tokens),
+            wechat: Arc::clone(wechat),
+            // Whoever holds the right to fetch makes one call.
+            lock_for: call_limit + Duration::from_secs(2),
+            known: Known::default(),
+            flight: Default::default(),
+        };
+        let accounts = accounts.iter().map(|account| (account.appid.clone(), Arc::new(of_account(account)))).collect();
+        Self { accounts }
+    }
+
+    /// A token that was good a moment ago: cached, from the store, or fetched.
+    pub(crate) async fn get(&self, appid: &str) -> Result<SecretString, Failure> {
+        let account = self.account(appid)?;
+        match account.known.fresh() {
+            Some(token) => Ok(token),
+            None => account.flight.run(account.look_or_fetch()).await,
+        }
+    }
+
+    /// Drops a token that WeChat refused, wherever it is still in use.
+    pub(crate) async fn refuse(&self, appid: &str, refused: &SecretString) {
+        let Ok(account) = self.account(appid) else { return };
+        let drop_it = async {
+            if !account.known.forget(refused, RENEWAL_GAP) {
+                return;
+            }
+            tracing::warn!(account = appid, "WeChat refused the access_token; another is fetched");
+            if let Err(error) = account.tokens.invalidate(appid, refused).await {
+                tracing::debug!(%error, "the refused access_token stays in the store");
+            }
+        };
+        account.flight.between(drop_it).await;
+    }
+
+    fn account(&self, appid: &str) -> Result<&Arc<OfAccount>, Failure> {
+        self.accounts.get(appid).ok_or_else(|| Failure::Passing("the account is not configured".into()))
+    }
+}
+
+struct OfAccount {
+    account: kefu_shared::config::Account,
+    tokens: Arc<dyn Tokens>,
+    wechat: Arc<WeChat>,
+    lock_for: Duration,
+    known: Known,
+    flight: super::single_flight::SingleFlight,
+}
+
+impl OfAccount {
+    async fn look_or_fetch(self: &Arc<Self>) -> Result<SecretString, Failure> {
+        if let Some(token) = self.known.fresh() {
+            return Ok(token);
+        }
+        match self.tokens.get(&self.account.appid).await {
+            Ok(Some(stored)) => {
+                self.known.learn(&stored);
+                if self.known.due(EARLY_TRY_GAP) {
+                    self.refresh_early(stored.value.clone());
+                }
+                Ok(stored.value)
+            }
+            Ok(None) => {
+                let this = Arc::clone(self);
+                // In a task of its own: a caller that is dropped must not leave the right to fetch locked.
+                let fetching = tokio::spawn(async move { this.fetch_or_wait().await });
+                fetching.await.unwrap_or_else(|_| Err(Failure::Passing("the token fetch was cut off".into())))
+            }
+            // Without the store nothing new is learned, but what is known stays good.
+            Err(error) => self.known.unexpired().ok_or(Failure::Store(error)),
+        }
+    }
+
+    /// Fetches, or waits for the process that does.
+    async fn fetch_or_wait(&self) -> Result<SecretString, Failure> {
+        let appid = &self.account.appid;
+        // The owner is new each time, so that two tasks of one process are two owners.
+        let owner = Uuid::new_v4().to_string();
+        let give_up_at = Instant::now() + self.lock_for + EARLY_TRY_GAP;
+        while Instant::now() < give_up_at {
+            if let Some(fence) = self.tokens.lock(appid, &owner, self.lock_for).await.map_err(Failure::Store)? {
+                return self.fetch_locked(fence, &owner, None).await;
+            }
+            tokio::time::sleep(rand::random_range(Duration::from_millis(20)..Duration::from_millis(50))).await;
+            if let Some(stored) = self.tokens.get(appid).await.map_err(Failure::Store)? {
+                self.known.learn(&stored);
+                return Ok(stored.value);
+            }
+        }
+        Err(Failure::Passing("another worker was to fetch the access_token and has not".into()))
+    }
+
+    /// Replaces a token that is good for a while still, without making anybody wait.
+    fn refresh_early(self: &Arc<Self>, present: SecretString) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let owner = Uuid::new_v4().to_string();
+            let appid = &this.account.appid;
+            let refreshed = match this.tokens.lock(appid, &owner, this.lock_for).await {
+                Ok(Some(fence)) => this.fetch_locked(fence, &owner, Some(&present)).await.map(drop),
+                Ok(None) => Ok(()),
+                Err(error) => Err(Failure::Store(error)),
+            };
+            if let Err(error) = refreshed {
+                tracing::warn!(account = appid, %error, "the access_token is not refreshed yet, the present one is used");
+            }
+        });
+    }
+
+    /// Fetches with the right to do so, and gives that back. A token in the store other than `present` was fetched by
+    /// somebody else meanwhile and is taken instead.
+    async fn fetch_locked(
+        &self,
+        fence: Fence,
+        owner: &str,
+        present: Option<&SecretString>,
+    ) -> Result<SecretString, Failure> {
+        let appid = &self.account.appid;
+        let fetched = match self.tokens.get(appid).await.map_err(Failure::Store) {
+            Ok(Some(stored)) if present.is_none_or(|present| !known::same(present, &stored.value)) => Ok(stored),
+            Ok(_) => self.fetch_and_store(fence).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(error) = self.tokens.unlock(appid, owner).await {
+            tracing::debug!(%error, "the right to fetch the access_token was not given back and runs out");
+        }
+        let token = fetched?;
+        self.known.learn(&token);
+        Ok(token.value)
+    }
+
+    async fn fetch_and_store(&self, fence: Fence) -> Result<StoredToken, Failure> {
+        let appid = &self.account.appid;
+        let fetched = self.wechat.fetch_token(&self.account).await?;
+        match self.tokens.store(appid, fence, &fetched).await {
+            Ok(Written::Yes) => Ok(fetched),
+            // The lock ran out and somebody fetched later: theirs is the newer one.
+            Ok(Written::Fenced) => Ok(self.tokens.get(appid).await.ok().flatten().unwrap_or(fetched)),
+            Err(error) => {
+                tracing::debug!(%error, "the access_token is not stored; this process uses it");
+                Ok(fetched)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

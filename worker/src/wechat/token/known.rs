@@ -1,0 +1,100 @@
+//! What this process knows of an account's access_token.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use kefu_shared::store::StoredToken;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+use super::LOCAL_FOR;
+
+/// A token is replaced this long before it expires: then WeChat gives a new one and honours both.
+const EARLY: Duration = Duration::from_secs(300);
+
+/// By how much later at most, so that the processes do not all try at once.
+const EARLY_JITTER: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Default)]
+pub(super) struct Known(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    token: Option<Token>,
+    dropped_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Token {
+    value: SecretString,
+    seen_at: Instant,
+    expires_at: Instant,
+    refresh_at: Instant,
+}
+
+impl Known {
+    /// The token, if the store had it within [`LOCAL_FOR`].
+    pub(super) fn fresh(&self) -> Option<SecretString> {
+        self.token(|token, now| now < token.seen_at + LOCAL_FOR && now < token.expires_at)
+    }
+
+    /// The token, however long ago it was seen.
+    pub(super) fn unexpired(&self) -> Option<SecretString> {
+        self.token(|token, now| now < token.expires_at)
+    }
+
+    /// Takes in what the store or WeChat said.
+    pub(super) fn learn(&self, stored: &StoredToken) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        // A token that lives shorter than EARLY is replaced at half its life; each look at it would be another fetch
+        // otherwise.
+        let early = EARLY - rand::random_range(Duration::ZERO..=EARLY_JITTER);
+        let refresh_in = stored.expires_in.saturating_sub(early).max(stored.expires_in / 2);
+        let refresh_at = match &state.token {
+            Some(token) if same(&token.value, &stored.value) => token.refresh_at,
+            _ => now + refresh_in,
+        };
+        let expires_at = now + stored.expires_in;
+        state.token = Some(Token { value: stored.value.clone(), seen_at: now, expires_at, refresh_at });
+    }
+
+    /// Whether the token should be replaced. Says yes once, then not again for `gap` or half of the remaining time.
+    pub(super) fn due(&self, gap: Duration) -> bool {
+        let now = Instant::now();
+        match &mut self.lock().token {
+            Some(token) if token.refresh_at <= now => {
+                token.refresh_at = now + (token.expires_at.saturating_duration_since(now) / 2).max(gap);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Forgets a token that WeChat refused. Whether it is to be dropped from the store too: not when it was replaced
+    /// already, and not within `gap` of the drop before.
+    pub(super) fn forget(&self, refused: &SecretString, gap: Duration) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let replaced = state.token.as_ref().is_some_and(|token| !same(&token.value, refused));
+        if replaced || state.dropped_at.is_some_and(|dropped_at| now < dropped_at + gap) {
+            return false;
+        }
+        state.dropped_at = Some(now);
+        state.token = None;
+        true
+    }
+
+    fn token(&self, good: impl FnOnce(&Token, Instant) -> bool) -> Option<SecretString> {
+        let now = Instant::now();
+        self.lock().token.as_ref().filter(|token| good(token, now)).map(|token| token.value.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn same(one: &SecretString, other: &SecretString) -> bool {
+    one.expose_secret() == other.expose_secret()
+}
