@@ -1,1 +1,51 @@
-fn main() {}
+//! The command `kefu`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use kefu_shared::lifecycle;
+
+mod demo;
+mod health;
+mod pair;
+mod push;
+mod serve;
+mod simulator;
+
+/// Customer service of WeChat mini programs: no message lost, none answered twice, none out of order.
+#[derive(Parser)]
+#[command(name = "kefu", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows all of it at work in one process, with a simulated WeChat on this machine.
+    Demo(demo::Arguments),
+    /// Runs ingress and worker in one process; with an embedded store nothing else is needed.
+    Serve(serve::Arguments),
+    /// Signs, encrypts and sends one push to a callback URL, as WeChat would.
+    Push(push::Arguments),
+    /// Runs the simulated WeChat by itself.
+    Simulator(simulator::Arguments),
+    /// Asks an internal server whether it is ready; for health checks of containers.
+    Health(health::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    lifecycle::prepare_process();
+    let result = match Arguments::parse().command {
+        Command::Serve(arguments) => return serve::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Push(arguments) => push::run(arguments).await,
+        Command::Simulator(arguments) => simulator::run(arguments).await,
+        Command::Health(arguments) => health::run(arguments).await,
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("kefu: {error:#}");
+        ExitCode::FAILURE
+    })
+}

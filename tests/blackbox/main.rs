@@ -7,6 +7,7 @@ mod leftovers;
 mod program;
 mod rabbitmq;
 mod redis;
+mod replies;
 mod stack_config;
 mod vectors;
 mod waiting;

@@ -4,7 +4,7 @@
 //! * [`process`]: the programs of kefu, as users start them.
 //! * [`wechat`]: pushes, signed and encrypted by code that shares nothing with the code under test, so that a mistake
 //!   made on both sides cannot cancel itself out.
-//! * [`stack`]: all of it together.
+//! * [`stack`]: all of kefu together; [`shop`]: that, and the simulated WeChat that it serves.
 //! * [`eventually`]: the one way to wait for something.
 //!
 //! Whatever a test starts ends with it: on drop, and also when the test process or its runner is killed ([`owned`]).
@@ -29,6 +29,7 @@ pub mod port;
 pub mod process;
 pub mod rabbitmq;
 pub mod redis;
+pub mod shop;
 pub mod stack;
 pub mod target;
 pub mod wechat;

@@ -1,0 +1,78 @@
+//! `kefu demo`: all of it in one process, on a simulated WeChat.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use kefu_shared::backend::Backend;
+use kefu_shared::internal::Readiness;
+use kefu_shared::program::Frame;
+use kefu_shared::{config, lifecycle, telemetry};
+use kefu_simulator::{Simulator, SimulatorConfig};
+use tokio::sync::oneshot;
+
+use crate::pair;
+
+mod accounts;
+mod play;
+mod script;
+
+/// What `kefu demo` is told.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Ends when all is played; the exit status is 0 only if every reply arrived.
+    #[arg(long)]
+    once: bool,
+}
+
+/// The QR code that the demo's rule sends.
+const PICTURE: &[u8] = include_bytes!("../assets/service_code.png");
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::Builder::new().prefix("kefu-demo-").tempdir().context("no temporary folder can be made")?;
+    let shutdown = lifecycle::shutdown_on_signal()?;
+    let simulator = Simulator::start(SimulatorConfig::new(accounts::all())).await?;
+    let config = write_config(folder.path(), &simulator.url())?;
+    telemetry::start_logs(&config.telemetry)?;
+    let backend = Backend::open(&config).await?;
+    let frame =
+        Frame { config: Arc::new(config), backend, readiness: Readiness::default(), shutdown: shutdown.clone() };
+
+    let (listening, address) = oneshot::channel();
+    let pair = tokio::spawn(pair::run(frame, move |addresses| {
+        // The receiver is gone only when the demo has failed already.
+        listening.send(addresses.first().copied()).ok();
+    }));
+    let Some(address) = address.await.ok().flatten() else {
+        pair.await??;
+        anyhow::bail!("ingress has no address");
+    };
+    let url = |appid: &str| format!("http://{address}/push/{appid}");
+    for account in accounts::all() {
+        simulator.set_callback(&account.appid, &url(&account.appid))?;
+    }
+    println!("kefu {}: ingress, worker and a simulated WeChat in one process", env!("CARGO_PKG_VERSION"));
+    println!("data in {}, gone at the end\n", folder.path().display());
+
+    let all_arrived = play::all(&simulator).await?;
+    if !arguments.once {
+        accounts::print_how_to_push(&simulator.url(), &url);
+        shutdown.cancelled().await;
+    }
+    shutdown.cancel();
+    pair.await.context("the pair crashed")??;
+    simulator.shutdown().await;
+    Ok(if all_arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write_config(folder: &Path, api_base: &str) -> anyhow::Result<config::Config> {
+    let file = folder.join("kefu.toml");
+    std::fs::write(folder.join("service_code.png"), PICTURE)?;
+    std::fs::write(&file, accounts::config(api_base))?;
+    Ok(config::load_with(&file, [])?)
+}
+
+/// How long a reply may take before the demo calls it missing.
+const REPLY_WITHIN: Duration = Duration::from_secs(10);

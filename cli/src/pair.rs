@@ -1,0 +1,33 @@
+//! Ingress and worker side by side in this process.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use kefu_ingress::{Ingress, Parts};
+use kefu_shared::program::Frame;
+
+/// Runs both until the shutdown, or until one fails, which stops the other; `listening` is given ingress's addresses.
+pub(crate) async fn run(frame: Frame, listening: impl FnOnce(&[SocketAddr])) -> anyhow::Result<()> {
+    let Frame { config, backend, readiness, shutdown } = frame;
+    let publisher = backend.publisher()?;
+    let parts = Parts {
+        config: config.clone(),
+        stores: backend.stores.clone(),
+        publisher,
+        readiness: readiness.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let ingress = Ingress::bind(parts)?;
+    listening(ingress.addresses());
+
+    let stop_both = shutdown.clone().drop_guard();
+    let worker = tokio::spawn(async move {
+        let _stop_both = stop_both;
+        kefu_worker::run(config, &backend, &readiness, shutdown).await
+    });
+    let ingress = ingress.run().await;
+    let worker = worker.await.context("the worker crashed")?;
+    ingress?;
+    worker?;
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! `kefu push`: one push to any callback URL, as WeChat would send it.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use kefu_shared::wechat::push::Format;
+use kefu_simulator::{Message, Mode, MsgId, Push, SimulatedAccount, build_request};
+
+/// What `kefu push` is told.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The callback URL, for example `http://127.0.0.1:8080/push/wx…`.
+    #[arg(long)]
+    url: String,
+    /// The account's Token.
+    #[arg(long, env = "KEFU_PUSH_TOKEN", hide_env_values = true)]
+    token: String,
+    /// The account's EncodingAESKey; compat and safe mode need it.
+    #[arg(long, env = "KEFU_PUSH_ENCODING_AES_KEY", hide_env_values = true)]
+    encoding_aes_key: Option<String>,
+    /// The appid; the last part of the URL when left out.
+    #[arg(long)]
+    appid: Option<String>,
+    /// How the push travels; safe when there is a key, else plain.
+    #[arg(long)]
+    mode: Option<ModeArgument>,
+    /// The data format.
+    #[arg(long, default_value = "xml")]
+    format: FormatArgument,
+    /// The user's openid.
+    #[arg(long, default_value = "oUserOfKefuPush")]
+    user: String,
+    /// MsgId; a new one when left out. Give the same one again to see that the copy is not answered twice.
+    #[arg(long)]
+    msg_id: Option<u64>,
+    #[command(flatten)]
+    says: Says,
+}
+
+/// What the user does: one of these.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Says {
+    /// The user writes this text.
+    #[arg(long)]
+    text: Option<String>,
+    /// The user sends a picture with this `MediaId`.
+    #[arg(long, value_name = "MEDIA_ID")]
+    image: Option<String>,
+    /// The user sends a mini program card of this page.
+    #[arg(long, value_name = "PAGE_PATH")]
+    card: Option<String>,
+    /// The user enters the session from a button with this `session-from`.
+    #[arg(long, value_name = "SESSION_FROM")]
+    enter: Option<String>,
+    /// Any other event.
+    #[arg(long)]
+    event: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ModeArgument {
+    Plain,
+    Compat,
+    Safe,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatArgument {
+    Xml,
+    Json,
+}
+
+/// As long as WeChat waits.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let from_url = || arguments.url.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+    let appid = arguments.appid.clone().unwrap_or_else(from_url);
+    let mode = match arguments.mode {
+        Some(ModeArgument::Plain) => Mode::Plain,
+        Some(ModeArgument::Compat) => Mode::Compat,
+        Some(ModeArgument::Safe) => Mode::Safe,
+        None if arguments.encoding_aes_key.is_some() => Mode::Safe,
+        None => Mode::Plain,
+    };
+    let format = match arguments.format {
+        FormatArgument::Xml => Format::Xml,
+        FormatArgument::Json => Format::Json,
+    };
+    let account = SimulatedAccount {
+        raw_id: format!("gh_{}", appid.trim_start_matches("wx").get(..12).unwrap_or("000000000000")),
+        appid,
+        secret: String::new(),
+        token: arguments.token,
+        encoding_aes_key: arguments.encoding_aes_key,
+        mode,
+        format,
+        callback_url: None,
+    };
+    let message = arguments.says.message();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let msg_id = message.has_msg_id().then(|| MsgId::Number(arguments.msg_id.unwrap_or(now.as_micros() as u64 * 16)));
+    let push = Push { user: arguments.user, create_time: now.as_secs() as i64, msg_id, message };
+    let nonce = rand::random::<u32>().to_string();
+    let request = build_request(&account, &push, format, mode, now.as_secs() as i64, &nonce, rand::random())?;
+
+    if !arguments.url.starts_with("http") {
+        bail!("--url must start with http:// or https://");
+    }
+    let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+    let started = Instant::now();
+    let response = client
+        .post(&arguments.url)
+        .query(&request.query)
+        .header("content-type", request.content_type)
+        .body(request.body)
+        .send()
+        .await
+        .map_err(reqwest::Error::without_url)
+        .context("no answer")?;
+    let status = response.status();
+    let body = response.text().await.map_err(reqwest::Error::without_url).context("the answer was cut")?;
+    println!("{status} after {:.1} ms: {}", started.elapsed().as_secs_f64() * 1_000.0, body.trim_end());
+    let content = status.as_u16() == 200 && (body.is_empty() || body == "success" || body.starts_with(['<', '{']));
+    Ok(if content { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Says {
+    fn message(self) -> Message {
+        if let Some(content) = self.text {
+            return Message::text(content);
+        }
+        if let Some(media_id) = self.image {
+            return Message::Image { pic_url: String::new(), media_id };
+        }
+        if let Some(page_path) = self.card {
+            let title = "kefu push".to_owned();
+            let (app_id, thumb_url, thumb_media_id) = Default::default();
+            return Message::Miniprogrampage { title, app_id, page_path, thumb_url, thumb_media_id };
+        }
+        if let Some(event) = self.event {
+            return Message::Event { event, fields: serde_json::Map::new() };
+        }
+        Message::enter(self.enter.unwrap_or_default())
+    }
+}

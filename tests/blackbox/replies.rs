@@ -1,0 +1,6 @@
+//! All of kefu with a simulated WeChat: what is pushed, and what the user gets.
+
+mod faults;
+mod main_path;
+mod media;
+mod tokens;

@@ -1,0 +1,161 @@
+//! A team with mini programs: the simulated WeChat, and a kefu that serves it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_simulator::{
+    Entry, Event, Filter, Limits, PushReport, PushRequest, SimulatedAccount, Simulator, SimulatorConfig,
+};
+
+use crate::eventually;
+use crate::stack::{Backend, Stack, StackOptions};
+use crate::wechat::{Account, Mode};
+
+/// How long a reply may take, the machine being busy.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The smallest PNG: one pixel.
+pub const PICTURE: &[u8] = include_bytes!("shop/pixel.png");
+
+/// The rules that a shop has unless told otherwise: one for each kind of reply.
+pub const RULES: &str = r#"
+[[rule]]
+when = { event = "user_enter_tempsession" }
+reply = [{ text = "welcome" }]
+[[rule]]
+when = { type = "text", contains = "code" }
+reply = [{ image = "code.png" }, { text = "scan it" }]
+[[rule]]
+when = { type = "text" }
+reply = [{ text = "text: 你好 <b>&</b> \"]]>" }]
+[[rule]]
+when = { type = "image" }
+reply = [{ link = { title = "t", description = "d", url = "https://shop.example/", thumb_url = "https://shop.example/t.png" } }]
+[[rule]]
+when = { type = "miniprogrampage" }
+reply = [{ miniprogrampage = { title = "back", pagepath = "pages/a?x=1&y=2", thumb = "code.png" } }]
+"#;
+
+/// What a shop is made of. Set what differs, then start it.
+pub struct ShopOptions {
+    /// What kefu runs on.
+    pub backend: Backend,
+    /// The mini programs.
+    pub accounts: Vec<Account>,
+    /// The `[[rule]]` tables.
+    pub rules: String,
+    /// WeChat's limits.
+    pub limits: Limits,
+    /// Further settings by table.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+impl ShopOptions {
+    /// One account in safe mode, the usual rules and limits.
+    pub fn new(backend: Backend) -> Self {
+        let settings = vec![("queue", "partitions = 8".to_owned())];
+        let accounts = vec![Account::random(Mode::Safe)];
+        Self { backend, accounts, rules: RULES.to_owned(), limits: Limits::default(), settings }
+    }
+}
+
+/// The simulated WeChat, and kefu.
+pub struct Shop {
+    /// WeChat.
+    pub simulator: Simulator,
+    /// kefu.
+    pub stack: Stack,
+    /// The mini programs.
+    pub accounts: Vec<Account>,
+}
+
+impl Shop {
+    /// Starts all of it; ready when this returns.
+    pub async fn start(options: ShopOptions) -> Self {
+        let ShopOptions { backend, accounts, rules, limits, settings } = options;
+        let mut config = SimulatorConfig::new(accounts.iter().map(simulated).collect());
+        config.limits = limits;
+        let simulator = Simulator::start(config).await.expect("the simulator starts");
+        let mut options = StackOptions::new(backend, accounts.clone(), simulator.url());
+        options.rules = rules;
+        options.settings = settings;
+        options.files = vec![(PathBuf::from("code.png"), PICTURE.to_vec())];
+        let stack = Stack::start(options).await;
+        let shop = Self { simulator, stack, accounts };
+        shop.set_callbacks();
+        shop
+    }
+
+    /// Tells WeChat where kefu listens now.
+    pub fn set_callbacks(&self) {
+        for account in &self.accounts {
+            self.simulator.set_callback(&account.appid, &self.stack.callback(account)).expect("it knows the account");
+        }
+    }
+
+    /// The first account's appid.
+    pub fn appid(&self) -> &str {
+        &self.accounts[0].appid
+    }
+
+    /// Pushes a message of a user of the first account as WeChat does, re-sends included.
+    pub async fn push(&self, user: &str, message: kefu_simulator::Message) -> PushReport {
+        self.send(PushRequest::new(self.appid(), user, message)).await
+    }
+
+    /// Pushes as WeChat does.
+    pub async fn send(&self, request: PushRequest) -> PushReport {
+        self.simulator.push(request).await.expect("the simulator takes the push")
+    }
+
+    /// The replies that a user has received, in order.
+    pub fn replies(&self, user: &str) -> Vec<serde_json::Value> {
+        let filter = Filter { user: Some(user.to_owned()), delivered: Some(true), ..Filter::default() };
+        self.simulator.journal(&filter).iter().map(|entry| request_of(entry)).collect()
+    }
+
+    /// Waits until a user has received `count` replies, and gives them.
+    ///
+    /// # Panics
+    /// When they do not come, or when there are more.
+    pub async fn replies_within(&self, user: &str, count: usize) -> Vec<serde_json::Value> {
+        let what = format!("{user} has {count} replies");
+        eventually(PATIENCE, &what, async || {
+            let replies = self.replies(user);
+            assert!(replies.len() <= count, "{user} has more than {count} replies: {replies:?}");
+            if replies.len() == count { Ok(replies) } else { Err(format!("it has {replies:?}")) }
+        })
+        .await
+    }
+
+    /// Calls of the API whose path ends so, in order.
+    pub fn calls(&self, path: &str) -> Vec<Arc<Entry>> {
+        self.simulator.journal(&Filter { path: Some(path.to_owned()), ..Filter::default() })
+    }
+}
+
+/// The body of the API call of an entry.
+fn request_of(entry: &Entry) -> serde_json::Value {
+    match &entry.event {
+        Event::ApiCall(call) => call.request.clone(),
+        _ => serde_json::Value::Null,
+    }
+}
+
+fn simulated(account: &Account) -> SimulatedAccount {
+    SimulatedAccount {
+        appid: account.appid.clone(),
+        secret: account.secret.clone(),
+        token: account.token.clone(),
+        encoding_aes_key: Some(account.encoding_aes_key.clone()),
+        mode: match account.mode {
+            Mode::Plain => kefu_simulator::Mode::Plain,
+            Mode::Compat => kefu_simulator::Mode::Compat,
+            Mode::Safe => kefu_simulator::Mode::Safe,
+        },
+        format: kefu_shared::wechat::push::Format::Xml,
+        raw_id: "gh_0123456789ab".to_owned(),
+        callback_url: None,
+    }
+}
