@@ -37,7 +37,7 @@ impl Clock {
     }
 }
 
-/// Whole milliseconds, rounded up: nothing may end, or be due, early.
+/// Whole milliseconds, rounded up: nothing may end, or be due, early. To be added with `saturating_add`.
 pub(crate) fn millis(duration: Duration) -> u64 {
-    duration.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(u64::MAX / 4)
+    duration.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(u64::MAX)
 }

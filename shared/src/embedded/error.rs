@@ -54,8 +54,8 @@ impl From<&redb::Error> for DatabaseError {
 /// Whether redb may have stopped serving this file handle because of `error`: after a failed read, write or sync it
 /// answers everything with `PreviousIo` until the file is closed and opened again.
 pub(super) fn needs_reopening(error: &redb::Error) -> bool {
-    use redb::Error::{Corrupted, DatabaseClosed, Io, LockPoisoned, PreviousIo, TransactionPoisoned};
-    matches!(error, Io(_) | PreviousIo | DatabaseClosed | LockPoisoned(_) | Corrupted(_) | TransactionPoisoned)
+    use redb::Error::{Corrupted, Io, LockPoisoned, PreviousIo, TransactionPoisoned};
+    matches!(error, Io(_) | PreviousIo | LockPoisoned(_) | Corrupted(_) | TransactionPoisoned)
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -122,18 +122,30 @@ impl File {
             let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
             Ok(database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_read()?)
         };
-        begin().and_then(|transaction| work(&transaction)).map_err(|error| DatabaseError::from(&error))
+        begin().and_then(|transaction| work(&transaction)).map_err(|error| self.describe(&error))
     }
 
     pub(super) fn is_open(&self) -> bool {
         self.database.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Takes note of a failure. Closes the file if the failure has, or may have, made it unusable, and opens it again.
-    pub(super) fn recover(&self, error: &redb::Error) {
-        self.outage.failed(DatabaseError::from(error).to_string(), false);
+    /// Takes note of a failure, and returns what to tell the callers. Closes the file if the failure has, or may have,
+    /// made it unusable, and opens it again.
+    pub(super) fn recover(&self, error: &redb::Error) -> DatabaseError {
+        let told = self.describe(error);
+        if !matches!(error, redb::Error::DatabaseClosed) {
+            self.outage.failed(told.clone(), false);
+        }
         if needs_reopening(error) {
             self.reopen();
+        }
+        told
+    }
+
+    fn describe(&self, error: &redb::Error) -> DatabaseError {
+        match error {
+            redb::Error::DatabaseClosed => self.outage.why_closed(),
+            other => DatabaseError::from(other),
         }
     }
 
@@ -146,7 +158,7 @@ impl File {
                 *database = Some(opened);
                 self.outage.reopened();
             }
-            Err(error) => self.outage.failed(DatabaseError::from(&redb::Error::from(error)).to_string(), true),
+            Err(error) => self.outage.failed(DatabaseError::from(&redb::Error::from(error)), true),
         }
     }
 
@@ -169,7 +181,7 @@ fn unreadable(path: &Path, error: redb::Error) -> DatabaseError {
     }
 }
 
-/// What lies there are messages of users and access_tokens: a folder that is created is its owner's alone.
+/// What lies there are messages of users and tokens of accounts: a folder that is created is its owner's alone.
 fn create_folder(folder: &Path) -> Result<(), DatabaseError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
+use super::error::DatabaseError;
 use crate::queue::Health;
 
 /// How long a failure counts when no write came after it: nobody may write while it counts, so it has to lapse.
@@ -17,23 +18,23 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Outage(Mutex<Option<Failure>>);
 
 struct Failure {
-    reason: String,
+    error: DatabaseError,
     last: Instant,
     logged: Instant,
-    /// Whether the file could not even be opened again.
     unopened: bool,
 }
 
 impl Outage {
-    pub(super) fn failed(&self, reason: String, unopened: bool) {
+    /// A write failed, or (`unopened`) the file could not even be opened again.
+    pub(super) fn failed(&self, error: DatabaseError, unopened: bool) {
         let now = Instant::now();
         let mut failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let logged = failure.as_ref().map(|failure| failure.logged);
         let due = logged.is_none_or(|logged| now.duration_since(logged) >= LOG_EVERY);
         if due {
-            error!(reason, unopened, "the database failed");
+            error!(%error, unopened, "the database cannot be written");
         }
-        *failure = Some(Failure { reason, last: now, logged: logged.filter(|_| !due).unwrap_or(now), unopened });
+        *failure = Some(Failure { error, last: now, logged: logged.filter(|_| !due).unwrap_or(now), unopened });
     }
 
     pub(super) fn reopened(&self) {
@@ -48,10 +49,16 @@ impl Outage {
         }
     }
 
+    /// Why the file is not open.
+    pub(super) fn why_closed(&self) -> DatabaseError {
+        let failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().map_or(DatabaseError::Closed, |failure| failure.error.clone())
+    }
+
     pub(super) fn health(&self) -> Health {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(failure) if failure.unopened || failure.last.elapsed() < COUNTS_FOR => {
-                Health::Down(failure.reason.clone())
+                Health::Down(failure.error.to_string())
             }
             _ => Health::Up,
         }

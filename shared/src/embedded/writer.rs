@@ -130,14 +130,11 @@ fn commit(file: &File, batch: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> 
             file.outage.committed();
             Ok(())
         }
-        Ok(Err(error)) => {
-            file.recover(&error);
-            Err(DatabaseError::from(&error))
-        }
+        Ok(Err(error)) => Err(file.recover(&error)),
         Err(_) => {
             // redb leaks the pages of a transaction that a panic ended, until the file is opened again.
             let error = DatabaseError::Failed("a write panicked".to_owned());
-            file.outage.failed(error.to_string(), false);
+            file.outage.failed(error.clone(), false);
             file.reopen();
             Err(error)
         }

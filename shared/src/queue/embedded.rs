@@ -1,8 +1,8 @@
 //! The queue in the database file of one process.
 //!
-//! Messages lie in three tables ([`tables`]): ready ones in the order of their partition, those that wait for a retry by
+//! Messages lie in three tables: ready ones in the order of their partition, those that wait for a retry by
 //! the time at which they are due, dead letters. What is handed out, and to whom it still belongs, is known in memory
-//! only ([`backlog`]): so after a restart everything that is not settled is simply read again.
+//! only: so after a restart everything that is not settled is simply read again.
 //!
 //! One consumer is active at a time; another one waits until that is closed or dropped, and goes on where it stopped.
 

@@ -116,9 +116,9 @@ impl Backlog {
     }
 
     /// Due messages came back.
-    pub(super) fn returned(&self, returned: Returned) {
+    pub(super) fn returned(&self, returned: &Returned) {
         self.state().next_due_ms = returned.next_due_ms;
-        for (partition, number) in returned.tails {
+        for &(partition, number) in &returned.tails {
             self.appended(partition, number);
         }
     }

@@ -101,14 +101,11 @@ impl EmbeddedConsumer {
         let returned = self.database.write_then(
             move |transaction| tables::return_due(transaction, now_ms, || numbers.next_number()),
             move |outcome| match outcome {
-                Ok(returned) => Ok(backlog.returned(returned)),
-                Err(error) => {
-                    backlog.perhaps_appended();
-                    Err(error)
-                }
+                Ok(returned) => backlog.returned(returned),
+                Err(_) => backlog.perhaps_appended(),
             },
         );
-        returned.await
+        returned.await.map(drop)
     }
 
     /// Until something is published, settled, given back, or due.

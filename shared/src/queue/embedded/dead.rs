@@ -1,16 +1,15 @@
 //! Reading the dead letters.
 
 use crate::embedded::{Database, DatabaseError};
-use crate::envelope::{Envelope, EnvelopeError};
 use crate::partition::Partition;
 
 use super::tables;
 
 /// A message that will not be tried again by itself.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DeadLetter {
-    /// What it was, or why the body is no envelope.
-    pub envelope: Result<Envelope, EnvelopeError>,
+    /// The body as it was published: the JSON of an envelope, unless `reason` is `undecodable`.
+    pub body: Vec<u8>,
     /// The partition it was on.
     pub partition: Partition,
     /// The word of the [`DeadReason`](crate::queue::DeadReason) it was settled with.
@@ -34,7 +33,7 @@ pub async fn dead_letters(database: &Database) -> Result<Vec<DeadLetter>, Databa
                 let (reason, died_at_ms) =
                     record.header.death.map_or_else(Default::default, |death| (death.reason, death.at_ms));
                 DeadLetter {
-                    envelope: Envelope::from_json(&record.body),
+                    body: record.body,
                     partition: record.header.partition,
                     reason,
                     error: record.header.error.unwrap_or_default(),

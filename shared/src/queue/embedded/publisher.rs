@@ -11,6 +11,8 @@ use crate::embedded::Database;
 use crate::envelope::Envelope;
 use crate::queue::{Health, Publisher, QueueError};
 
+const CLOSED: &str = "the publisher is closed";
+
 pub(super) struct EmbeddedPublisher {
     database: Database,
     partitions: u16,
@@ -28,7 +30,7 @@ impl Publisher for EmbeddedPublisher {
     async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
         let token = self.under_way.token();
         if self.under_way.is_closed() {
-            return Err(QueueError::Unavailable("the publisher is closed".to_owned()));
+            return Err(QueueError::Unavailable(CLOSED.to_owned()));
         }
         let partition = envelope.partition(self.partitions);
         let record = Record::new(partition, self.database.clock().now_ms(), envelope.to_json());
@@ -42,18 +44,21 @@ impl Publisher for EmbeddedPublisher {
             },
             move |outcome| {
                 match outcome {
-                    Ok(number) => backlog.appended(partition, number),
+                    Ok(&number) => backlog.appended(partition, number),
                     Err(_) => backlog.perhaps_appended(),
                 }
-                drop(token);
-                outcome.map(drop)
+                // So that it ends, for `close`, once the caller has been answered.
+                token
             },
         );
-        Ok(outcome.await?)
+        Ok(outcome.await.map(drop)?)
     }
 
     fn health(&self) -> Health {
-        self.database.health()
+        match self.under_way.is_closed() {
+            true => Health::Down(CLOSED.to_owned()),
+            false => self.database.health(),
+        }
     }
 
     async fn close(&self, within: Duration) {

@@ -6,7 +6,7 @@ use redb::WriteTransaction;
 use super::backlog::Ticket;
 use super::record::{Death, Record};
 use super::tables;
-use crate::embedded::{Database, millis};
+use crate::embedded::{Database, DatabaseError, millis};
 use crate::queue::{QueueError, Settle, Settlement};
 
 /// Belongs to one delivery. Gives the message back when it is dropped before it is settled.
@@ -31,7 +31,6 @@ impl Drop for Holder {
 }
 
 /// What a settlement's transaction did.
-#[derive(PartialEq)]
 enum Settled {
     Yes { due_ms: Option<u64> },
     Stale,
@@ -56,17 +55,16 @@ impl Settle for Holder {
             Ok(Settled::Yes { due_ms })
         };
         // The holder moves into the hand-over: when this future is dropped before it, the message is given back.
-        let then = move |outcome| {
+        let then = move |outcome: Result<&Settled, &DatabaseError>| {
             self.settled = true;
             let backlog = self.database.backlog();
             backlog.settled(ticket, matches!(outcome, Ok(Settled::Yes { .. })));
-            match &outcome {
-                Ok(Settled::Yes { due_ms: Some(due_ms) }) => backlog.delayed(*due_ms),
+            match outcome {
+                Ok(&Settled::Yes { due_ms: Some(due_ms) }) => backlog.delayed(due_ms),
                 // It may be durable all the same: then its time is found by looking.
                 Err(_) if is_retry => backlog.delayed(0),
                 _ => {}
             }
-            outcome
         };
         match database.write_then(work, then).await? {
             Settled::Yes { .. } => Ok(()),

@@ -1,1 +1,100 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::envelope::{self, Envelope};
+use crate::message_key::MessageKey;
+use crate::openid::OpenId;
+use crate::queue::{DeadReason, Delivery, QueueError, Settlement};
+use crate::wechat::push::{Content, Fields, Format, Push};
+
+mod delivering;
+mod outages;
+mod reopening;
+mod settling;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Queue {
+    folder: TempDir,
+    database: Database,
+    publisher: Arc<dyn Publisher>,
+}
+
+impl Queue {
+    fn open() -> Self {
+        Self::reopen(tempfile::tempdir().unwrap())
+    }
+
+    fn reopen(folder: TempDir) -> Self {
+        let database = Database::open(folder.path()).unwrap();
+        Self::on(folder, database)
+    }
+
+    fn on(folder: TempDir, database: Database) -> Self {
+        let publisher = publisher(&database, 4);
+        Self { folder, database, publisher }
+    }
+
+    /// Closes it and waits until it is closed.
+    async fn close(self) -> TempDir {
+        drop(self.publisher);
+        self.database.close().await;
+        self.folder
+    }
+
+    async fn publish(&self, user: &str, ids: impl IntoIterator<Item = u32>) {
+        for id in ids {
+            self.publisher.publish(&envelope(user, id)).await.unwrap();
+        }
+    }
+
+    fn consumer(&self, prefetch: u16) -> Box<dyn Consumer> {
+        consumer(&self.database, 4, ConsumerOptions { id: "test".to_owned(), prefetch })
+    }
+}
+
+fn envelope(user: &str, id: u32) -> Envelope {
+    let push = Push {
+        format: Format::Json,
+        to_user: "gh_1".to_owned(),
+        from_user: OpenId::new(user),
+        create_time: 1_700_000_000,
+        msg_id: Some(id.to_string()),
+        msg_type: "text".to_owned(),
+        content: Content::Text { content: "hello".to_owned() },
+        fields: Fields::default(),
+    };
+    Envelope {
+        v: envelope::VERSION,
+        key: MessageKey::of("wx1", &push),
+        account: "wx1".to_owned(),
+        received_at_ms: 1_700_000_000_000,
+        push,
+        raw: "{}".to_owned(),
+        traceparent: None,
+    }
+}
+
+/// The next delivery; that there is none is a failure.
+async fn next(consumer: &mut Box<dyn Consumer>) -> Delivery {
+    tokio::time::timeout(Duration::from_secs(10), consumer.next()).await.unwrap().unwrap()
+}
+
+fn id(delivery: &Delivery) -> u32 {
+    delivery.envelope.as_ref().unwrap().push.msg_id.as_ref().unwrap().parse().unwrap()
+}
+
+/// Takes and settles, and returns whose messages these were, and whether they were redelivered.
+async fn drain(consumer: &mut Box<dyn Consumer>, count: usize) -> Vec<(u32, bool)> {
+    let mut drained = Vec::new();
+    for _ in 0..count {
+        let delivery = next(consumer).await;
+        drained.push((id(&delivery), delivery.redelivered));
+        delivery.settle(Settlement::Done).await.unwrap();
+    }
+    drained
+}

@@ -43,21 +43,27 @@ impl Entry {
     }
 
     fn job(&self) -> Job {
-        Job { fence: self.fence, plan: self.plan.clone(), next_step: self.next_step, ambiguous: self.sending.is_some() }
+        Job {
+            fence: self.fence,
+            plan: self.plan.clone(),
+            next_step: self.next_step,
+            // A late copy of a begin may have come after the step was recorded as sent.
+            ambiguous: self.sending.is_some_and(|sending| sending >= self.next_step),
+        }
     }
 }
 
 impl EmbeddedStore {
-    /// Applies `change` to the entry of `key` if its fence is still `fence` and it is not done. `change` is given the
-    /// time, and the end of the entry, which it may move.
+    /// Applies `change` to the entry of `key`, at the time it is given, if the fence is still `fence` and it is not
+    /// done.
     async fn fenced<F>(&self, key: &MessageKey, fence: Fence, change: F) -> Result<Written, StoreError>
     where
-        F: FnOnce(&mut Entry, u64, &mut u64) + Send + 'static,
+        F: FnOnce(&mut Entry, u64) + Send + 'static,
     {
         let key = key.as_str().to_owned();
         let work = move |transaction: &_, now_ms| match JOBS.get(transaction, &key, now_ms)? {
-            Some((mut entry, mut end_ms)) if entry.fence == fence && !entry.done => {
-                change(&mut entry, now_ms, &mut end_ms);
+            Some((mut entry, end_ms)) if entry.fence == fence && !entry.done => {
+                change(&mut entry, now_ms);
                 JOBS.put(transaction, &key, &entry, end_ms)?;
                 Ok(Written::Yes)
             }
@@ -96,11 +102,11 @@ impl Ledger for EmbeddedStore {
 
     async fn store_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
         let plan = plan.clone();
-        self.fenced(key, fence, |entry, _, _| drop(entry.plan.get_or_insert(plan))).await
+        self.fenced(key, fence, |entry, _| entry.plan = entry.plan.take().or(Some(plan))).await
     }
 
     async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError> {
-        let change = move |entry: &mut Entry, now_ms: u64, _: &mut u64| {
+        let change = move |entry: &mut Entry, now_ms: u64| {
             entry.sending = Some(step);
             entry.leased_until_ms = now_ms.saturating_add(millis(lease));
         };
@@ -108,12 +114,11 @@ impl Ledger for EmbeddedStore {
     }
 
     async fn not_sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError> {
-        self.fenced(key, fence, move |entry, _, _| entry.sending = entry.sending.filter(|&sending| sending != step))
-            .await
+        self.fenced(key, fence, move |entry, _| entry.sending = entry.sending.filter(|&sending| sending != step)).await
     }
 
     async fn sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError> {
-        let change = move |entry: &mut Entry, _: u64, _: &mut u64| {
+        let change = move |entry: &mut Entry, _: u64| {
             // A call that is repeated because its outcome was unknown must not take a later step back.
             entry.next_step = entry.next_step.max(step + 1);
             entry.sending = entry.sending.filter(|&sending| sending > step);
@@ -122,23 +127,29 @@ impl Ledger for EmbeddedStore {
     }
 
     async fn renew(&self, key: &MessageKey, fence: Fence, lease: Duration) -> Result<Written, StoreError> {
-        let change = move |entry: &mut Entry, now_ms: u64, _: &mut u64| {
+        let change = move |entry: &mut Entry, now_ms: u64| {
             entry.leased_until_ms = now_ms.saturating_add(millis(lease));
         };
         self.fenced(key, fence, change).await
     }
 
     async fn release(&self, key: &MessageKey, fence: Fence) -> Result<Written, StoreError> {
-        self.fenced(key, fence, |entry, _, _| entry.leased_until_ms = 0).await
+        self.fenced(key, fence, |entry, _| entry.leased_until_ms = 0).await
     }
 
     async fn done(&self, key: &MessageKey, fence: Fence, keep_for: Duration) -> Result<Written, StoreError> {
-        let change = move |entry: &mut Entry, now_ms: u64, end_ms: &mut u64| {
-            entry.done = true;
-            entry.plan = None;
-            entry.sending = None;
-            *end_ms = now_ms.saturating_add(millis(keep_for));
+        let key = key.as_str().to_owned();
+        let work = move |transaction: &_, now_ms: u64| match JOBS.get(transaction, &key, now_ms)? {
+            // Also when it is done: whoever does not know whether the first call took effect asks again.
+            Some((mut entry, _)) if entry.fence == fence => {
+                entry.done = true;
+                entry.plan = None;
+                entry.sending = None;
+                JOBS.put(transaction, &key, &entry, now_ms.saturating_add(millis(keep_for)))?;
+                Ok(Written::Yes)
+            }
+            _ => Ok(Written::Fenced),
         };
-        self.fenced(key, fence, change).await
+        self.write(work).await
     }
 }

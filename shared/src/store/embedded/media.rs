@@ -1,4 +1,4 @@
-//! media_ids by account and content.
+//! The ids of uploaded files, by account and content.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! access_tokens, and the right to fetch one.
+//! The accounts' tokens, and the right to fetch one.
 
 use std::time::Duration;
 

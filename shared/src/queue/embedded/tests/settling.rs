@@ -1,0 +1,111 @@
+use super::*;
+
+fn retry(after: Duration) -> Settlement {
+    Settlement::Retry { after, error: "busy".to_owned() }
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_dropped_comes_again_in_its_place() {
+    let queue = Queue::open();
+    queue.publish("oAnna", 0..4).await;
+    let mut consumer = queue.consumer(3);
+    next(&mut consumer).await.settle(Settlement::Done).await.unwrap();
+    let dropped = next(&mut consumer).await;
+    let later = next(&mut consumer).await;
+    assert!(!later.session.is_cancelled());
+
+    drop(dropped);
+    assert!(later.session.is_cancelled());
+    assert!(matches!(later.settle(Settlement::Done).await, Err(QueueError::Stale)));
+    assert_eq!(drain(&mut consumer, 3).await, [(1, true), (2, true), (3, false)]);
+}
+
+#[tokio::test]
+async fn a_settlement_that_nobody_waits_for_is_either_whole_or_given_back() {
+    let queue = Queue::open();
+    queue.publish("oAnna", 0..2).await;
+    let mut consumer = queue.consumer(10);
+    drop(next(&mut consumer).await.settle(Settlement::Done));
+    assert_eq!(drain(&mut consumer, 2).await, [(0, true), (1, false)]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_being_settled_is_not_handed_out_again() {
+    let queue = Queue::open();
+    queue.publish("oAnna", 0..2).await;
+    let mut consumer = queue.consumer(10);
+    let first = next(&mut consumer).await;
+    let second = next(&mut consumer).await;
+    let (settled, ()) = tokio::join!(first.settle(Settlement::Done), async { drop(second) });
+    // Whichever came first: never both.
+    let mut left = vec![1];
+    match settled {
+        Ok(()) => {}
+        Err(QueueError::Stale) => left.insert(0, 0),
+        Err(error) => panic!("{error}"),
+    }
+    let again = drain(&mut consumer, left.len()).await;
+    assert_eq!(again, Vec::from_iter(left.into_iter().map(|id| (id, true))));
+    assert!(queue.database.backlog().asks(10, 10).is_empty());
+}
+
+#[tokio::test]
+async fn a_retry_comes_at_the_tail_when_it_is_due_and_not_before() {
+    let queue = Queue::open();
+    queue.publish("oAnna", 0..2).await;
+    let mut consumer = queue.consumer(10);
+    next(&mut consumer).await.settle(retry(MINUTE)).await.unwrap();
+    let before = queue.database.clock().now_ms();
+    let due_ms = queue.database.backlog().next_due_ms().unwrap();
+    assert!(due_ms <= before + 60_000 && due_ms > before + 50_000);
+    queue.publish("oAnna", [2]).await;
+    assert_eq!(drain(&mut consumer, 2).await, [(1, false), (2, false)]);
+
+    queue.database.clock().advance(MINUTE);
+    let delivery = next(&mut consumer).await;
+    assert_eq!((id(&delivery), delivery.attempt, delivery.redelivered), (0, 1, true));
+    delivery.settle(retry(Duration::from_millis(1))).await.unwrap();
+    // Waits for it by itself.
+    let delivery = next(&mut consumer).await;
+    assert_eq!((id(&delivery), delivery.attempt), (0, 2));
+    assert_eq!(queue.database.backlog().next_due_ms(), None);
+}
+
+#[tokio::test]
+async fn a_dead_letter_keeps_its_story() {
+    let queue = Queue::open();
+    queue.publish("oAnna", 0..2).await;
+    let mut consumer = queue.consumer(10);
+    next(&mut consumer).await.settle(retry(Duration::ZERO)).await.unwrap();
+    next(&mut consumer).await.settle(Settlement::Done).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    assert_eq!((id(&delivery), delivery.attempt), (0, 1));
+    let end = Settlement::Dead { reason: DeadReason::Exhausted, error: "45047: busy".to_owned() };
+    delivery.settle(end).await.unwrap();
+
+    let [letter] = &*dead_letters(&queue.database).await.unwrap() else { panic!("not one letter") };
+    assert_eq!(letter.body, envelope("oAnna", 0).to_json());
+    assert_eq!(letter.partition, envelope("oAnna", 0).partition(4));
+    assert_eq!((&*letter.reason, &*letter.error, letter.attempts), ("exhausted", "45047: busy", 2));
+    assert!(letter.first_seen_ms > 0 && letter.first_seen_ms <= letter.died_at_ms);
+    assert!(queue.database.backlog().asks(10, 10).is_empty());
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_envelope_can_be_buried() {
+    let queue = Queue::open();
+    let backlog = queue.database.backlog().clone();
+    let partition = Partition::from(2);
+    let row = record::Record::new(partition, 7, b"{\"v\":1,\"secret\":true}".to_vec());
+    let number = backlog.next_number();
+    queue.database.write(move |transaction| tables::append(transaction, number, &row)).await.unwrap();
+    backlog.appended(partition, number);
+
+    let mut consumer = queue.consumer(10);
+    let delivery = next(&mut consumer).await;
+    assert!(delivery.envelope.is_err());
+    assert_eq!(delivery.partition, partition);
+    let end = Settlement::Dead { reason: DeadReason::Undecodable, error: "no envelope".to_owned() };
+    delivery.settle(end).await.unwrap();
+    assert_eq!(dead_letters(&queue.database).await.unwrap()[0].reason, "undecodable");
+}
