@@ -71,7 +71,7 @@ impl User {
 
     /// The user sees somebody typing.
     pub(crate) fn show_typing(&mut self, now_ms: i64) -> Result<(), ApiError> {
-        if !self.last_action_ms.is_some_and(|at| now_ms - at < TYPING_NEEDS_MESSAGE_WITHIN_MS) {
+        if self.last_action_ms.is_none_or(|at| now_ms - at >= TYPING_NEEDS_MESSAGE_WITHIN_MS) {
             return Err(ApiError::TYPING_WITHOUT_MESSAGE);
         }
         if now_ms < self.typing_until_ms {
