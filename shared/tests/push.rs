@@ -160,7 +160,9 @@ fn the_message_key_tells_users_apart_that_share_a_msg_id() {
 proptest! {
     #[test]
     fn no_body_makes_the_parser_panic(body in ".{0,300}", xml in "<xml>[<>/a&;!\\[\\]CDAT -]{0,80}</xml>") {
-        let _ = (Push::parse(&body), Push::parse(&xml), Body::parse(&format!("{{{body}")));
+        for text in [body.clone(), xml, format!("{{{body}")] {
+            Push::parse(&text).ok();
+        }
     }
 
     #[test]
