@@ -74,6 +74,8 @@ pub(super) async fn the_owner_of_the_lock_may_take_it_again(stores: &Stores) {
 }
 
 pub(super) async fn a_lock_ends_when_its_owner_does_nothing_more(stores: &Stores) {
+    // A token beside it, so that nothing but the lock can end.
+    fetched(stores, "wx1", "token-1").await;
     let held = Lasting::from_now(SHORT);
     let first = lock(stores, "wx1", "a", SHORT).await.unwrap();
     let second = held.ended("the end of the lock", async || lock(stores, "wx1", "b", LONG).await).await;
