@@ -12,12 +12,16 @@ fn mark() -> String {
     format!("leftovers-{:016x}", rand::random::<u64>())
 }
 
-/// The processes with a mark in their environment: name and number.
+/// The processes with a mark in their environment or their folder's name: name and number. redis-server overwrites its
+/// environment, and RabbitMQ may have another root, so either will do.
 fn marked(mark: &str) -> Vec<String> {
     let mut found = Vec::new();
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
         let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-        if environment.split(|byte| *byte == 0).any(|line| line == format!("KEFU_TEST_RUN={mark}").as_bytes()) {
+        let variable = format!("KEFU_TEST_RUN={mark}");
+        let in_environment = environment.split(|byte| *byte == 0).any(|line| line == variable.as_bytes());
+        let folder = std::fs::read_link(process.path().join("cwd")).unwrap_or_default();
+        if in_environment || folder.to_string_lossy().contains(mark) {
             let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             found.push(format!("{} {}", name.trim(), process.file_name().display()));
         }

@@ -71,6 +71,7 @@ async fn an_own_server_can_crash_and_stop_and_be_full_without_losing_what_it_con
     let (_connection, channel) = connect(&vhost).await;
     declare(&channel).await;
     publish(&channel).await;
+    server.write_queue_names_down().await;
 
     server.kill();
     assert!(Connection::connect(&vhost.url(), ConnectionProperties::default()).await.is_err(), "it is dead");

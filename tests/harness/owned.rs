@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ mod group;
 
 /// The guard of this process.
 struct Guard {
-    orders: Mutex<ChildStdin>,
+    shell: Mutex<Child>,
     folder: PathBuf,
 }
 
@@ -27,9 +27,10 @@ impl Guard {
     fn get() -> &'static Self {
         static GUARD: OnceLock<Guard> = OnceLock::new();
         GUARD.get_or_init(|| {
-            let name = format!("kefu-test-{}-{:08x}", std::process::id(), rand::random::<u32>());
+            let run = std::env::var("KEFU_TEST_RUN").unwrap_or_else(|_| "alone".to_owned());
+            let name = format!("kefu-test-{run}-{}-{:08x}", std::process::id(), rand::random::<u32>());
             let folder = std::env::temp_dir().join(name);
-            let mut guard = Command::new("sh")
+            let shell = Command::new("sh")
                 .args(["-c", include_str!("owned/guard.sh"), "guard"])
                 .arg(&folder)
                 .stdin(Stdio::piped())
@@ -39,15 +40,15 @@ impl Guard {
                 .process_group(0)
                 .spawn()
                 .expect("sh must start");
-            let orders = Mutex::new(guard.stdin.take().expect("its input is a pipe"));
             std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
             end_with_the_runner();
-            Guard { orders, folder }
+            Guard { shell: Mutex::new(shell), folder }
         })
     }
 
     fn tell(&self, word: &str, group: Pid) {
-        let mut orders = self.orders.lock().expect("nothing panics while it holds this");
+        let mut shell = self.shell.lock().expect("nothing panics while it holds this");
+        let orders = shell.stdin.as_mut().expect("its input is a pipe");
         writeln!(orders, "{word} {}", group.as_raw_nonzero()).expect("the guard listens as long as this process lives");
     }
 }

@@ -1,5 +1,6 @@
 //! A redis-server of a test's own.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,8 +104,11 @@ fn launch(port: &PortLease, folder: &Folder) -> OwnedProcess {
         ["--maxmemory-policy", "noeviction"],
         ["--save", ""],
     ];
+    let printed =
+        File::options().create(true).append(true).open(folder.path().join(LOG)).expect("a file of the test's");
+    let errors = printed.try_clone().expect("a file can be shared");
     OwnedProcess::start(&program, options.concat(), |command| {
-        command.current_dir(folder.path());
+        command.current_dir(folder.path()).stdout(printed).stderr(errors);
     })
     .unwrap_or_else(|error| panic!("{}: {error}: run tests/run, which provides it", program.display()))
 }

@@ -8,7 +8,7 @@ while read -r word group; do
     ended) groups="${groups%%" $group "*}${groups#*" $group "}" ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 # What is dying may still write: look again.
 tries=0
 while rm -rf -- "$1" 2>/dev/null; [ -e "$1" ] && [ "$tries" -lt 100 ]; do tries=$((tries + 1)); sleep 0.1; done

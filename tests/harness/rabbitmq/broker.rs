@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::installation::{Installation, SYSTEM_PATH};
+use super::installation::Installation;
 use crate::eventually;
 use crate::folder::tail;
 use crate::owned::OwnedProcess;
@@ -68,7 +68,7 @@ impl Broker {
         // Not listening beyond loopback; no busy waiting, which would take a core each on small machines.
         let erlang = "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none";
         let mut environment = vec![
-            ("PATH", SYSTEM_PATH.to_owned()),
+            ("PATH", self.installation.system_path()),
             ("LANG", "C.UTF-8".to_owned()),
             ("HOME", file("home")),
             ("RABBITMQ_NODENAME", "kefu@localhost".to_owned()),

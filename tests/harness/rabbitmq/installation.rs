@@ -45,6 +45,15 @@ impl Installation {
         self.root == Path::new("/")
     }
 
+    /// Where the system's programs are: Erlang's, and those that enter a Debian folder.
+    pub(super) fn system_path(&self) -> String {
+        let usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        match std::env::var("PATH") {
+            Ok(path) if self.is_this_system() => format!("{path}:{usual}"),
+            _ => usual.to_owned(),
+        }
+    }
+
     /// The server's files as the server sees them.
     pub(super) fn seen(&self, files: &Path) -> PathBuf {
         if self.is_this_system() { files.to_owned() } else { INSIDE.into() }
@@ -62,12 +71,9 @@ impl Installation {
             line.extend(["--mount", "sh", "-c", ENTER, "enter"].map(OsString::from));
             line.extend([self.root.clone().into_os_string(), files.as_os_str().to_owned()]);
         }
-        let path = format!("PATH={}:{SYSTEM_PATH}", self.bin.display());
+        let path = format!("PATH={}:{}", self.bin.display(), self.system_path());
         line.extend(["env", &path, "sh", "-c", script, "rabbitmq"].map(OsString::from));
         line.extend(args.iter().map(OsString::from));
         line
     }
 }
-
-/// The system's programs: Erlang's, and, outside, `unshare`, `mount` and `chroot`.
-pub(super) const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
