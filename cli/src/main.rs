@@ -27,7 +27,7 @@ enum Command {
     /// Runs ingress and worker in one process; with an embedded store nothing else is needed.
     Serve(serve::Arguments),
     /// Signs, encrypts and sends one push to a callback URL, as WeChat would.
-    Push(push::Arguments),
+    Push(Box<push::Arguments>),
     /// Runs the simulated WeChat by itself.
     Simulator(simulator::Arguments),
     /// Asks an internal server whether it is ready; for health checks of containers.
@@ -40,7 +40,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(arguments) => return serve::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Push(arguments) => push::run(arguments).await,
+        Command::Push(arguments) => push::run(*arguments).await,
         Command::Simulator(arguments) => simulator::run(arguments).await,
         Command::Health(arguments) => health::run(arguments).await,
     };

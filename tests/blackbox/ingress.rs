@@ -51,7 +51,7 @@ impl Ingress {
         eventually(Duration::from_secs(20), &what, async || {
             let depths = self.vhost.depths().await;
             let partitions = depths.iter().filter(|(queue, _)| queue.starts_with("kefu.in."));
-            let stored: u64 = partitions.map(|(_, depth)| u64::from(depth.ready)).sum();
+            let stored: u64 = partitions.map(|(_, depth)| depth.ready).sum();
             if stored == expected { Ok(()) } else { Err(format!("{stored} are stored")) }
         })
         .await;
