@@ -5,19 +5,9 @@ use std::time::{Duration, Instant};
 /// How long something that must happen may take beyond its time. Only a failure waits so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two looks.
-const TICK: Duration = Duration::from_millis(10);
-
 /// Looks again and again until there is something, and returns it.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(seen) = look().await {
-            return seen;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{what} did not come within {PATIENCE:?}");
-        tokio::time::sleep(TICK).await;
-    }
+    kefu_harness::eventually(PATIENCE, what, async || look().await.ok_or("nothing")).await
 }
 
 /// Something that was set up to last.

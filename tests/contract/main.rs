@@ -4,5 +4,4 @@
 
 mod clock;
 mod redis;
-mod redis_server;
 mod store;

@@ -4,3 +4,12 @@ mod failover;
 mod layout;
 mod outage;
 mod server;
+
+use ::redis::Client;
+use ::redis::aio::MultiplexedConnection;
+use kefu_harness::redis::RedisServer;
+
+/// A plain connection, to see and set what the seams do not show.
+async fn connect(server: &RedisServer) -> MultiplexedConnection {
+    Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+}

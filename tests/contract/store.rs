@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use kefu_harness::redis::RedisServer;
+use kefu_shared::embedded::Database;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::store::Stores;
-
-use crate::redis_server::RedisServer;
+use tempfile::TempDir;
 
 mod claims;
 mod ledger;
@@ -33,6 +34,12 @@ struct Opened<T> {
 async fn redis() -> Opened<RedisServer> {
     let server = RedisServer::start().await;
     Opened { stores: kefu_shared::store::redis::open(&server.url()).await.unwrap(), _alive: server }
+}
+
+async fn embedded() -> Opened<TempDir> {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(folder.path()).unwrap();
+    Opened { stores: kefu_shared::store::embedded::open(&database), _alive: folder }
 }
 
 /// The key of a message of the account `wx1`.
@@ -144,4 +151,4 @@ macro_rules! contract_on {
 }
 
 contract_on!(redis);
-// The embedded store is held to the same contract by one more function beside `redis` above and one more line here.
+contract_on!(embedded);

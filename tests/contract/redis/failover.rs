@@ -8,12 +8,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::clock::eventually;
-use crate::redis_server::RedisServer;
+use kefu_harness::redis::RedisServer;
 
 /// Forwards each new connection to the server that is the target then; older ones stay where they are.
 struct Address {
     port: u16,
-    target: Arc<Mutex<u16>>,
+    target: Arc<Mutex<String>>,
     accepting: JoinHandle<()>,
 }
 
@@ -21,13 +21,13 @@ impl Address {
     async fn of(server: &RedisServer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let target = Arc::new(Mutex::new(server.port()));
+        let target = Arc::new(Mutex::new(host_and_port(server)));
         let current = target.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
-                let port = *current.lock().unwrap();
+                let target = current.lock().unwrap().clone();
                 tokio::spawn(async move {
-                    let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
+                    let mut server = TcpStream::connect(target).await?;
                     tokio::io::copy_bidirectional(&mut client, &mut server).await
                 });
             }
@@ -36,12 +36,16 @@ impl Address {
     }
 
     fn leads_to(&self, server: &RedisServer) {
-        *self.target.lock().unwrap() = server.port();
+        *self.target.lock().unwrap() = host_and_port(server);
     }
 
     fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
+}
+
+fn host_and_port(server: &RedisServer) -> String {
+    server.url().replace("redis://", "")
 }
 
 impl Drop for Address {
@@ -56,7 +60,7 @@ async fn a_server_that_hangs_is_left_for_the_one_that_took_its_address() {
     let address = Address::of(&first).await;
     let stores = open(&address.url()).await.unwrap();
     stores.probe.probe().await.unwrap();
-    first.pause();
+    first.stop_signal();
     address.leads_to(&second);
     eventually("an answer of the second", async || stores.probe.probe().await.ok()).await;
 }
@@ -67,8 +71,9 @@ async fn a_server_that_became_a_replica_is_left_though_it_answers_readers() {
     let address = Address::of(&first).await;
     let stores = open(&address.url()).await.unwrap();
     stores.probe.probe().await.unwrap();
-    let mut connection = first.connect().await;
-    cmd("REPLICAOF").arg("127.0.0.1").arg(second.port()).query_async::<()>(&mut connection).await.unwrap();
+    let mut connection = super::connect(&first).await;
+    // Port 1 has no master; that does not matter to who may write.
+    cmd("REPLICAOF").arg("127.0.0.1").arg(1).query_async::<()>(&mut connection).await.unwrap();
     address.leads_to(&second);
     eventually("a write", async || {
         stores.media.get("wx1", "abc123").await.ok();

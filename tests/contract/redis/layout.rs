@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
 use secrecy::SecretString;
 
-use crate::redis_server::RedisServer;
+use kefu_harness::redis::RedisServer;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -21,7 +21,7 @@ fn key() -> MessageKey {
 async fn begin() -> (RedisServer, Stores, MultiplexedConnection) {
     let server = RedisServer::start().await;
     let stores = kefu_shared::store::redis::open(&server.url()).await.unwrap();
-    let connection = server.connect().await;
+    let connection = super::connect(&server).await;
     (server, stores, connection)
 }
 

@@ -10,7 +10,7 @@ use kefu_shared::store::{Claim, StoreError, StoredToken, Stores};
 use secrecy::SecretString;
 
 use crate::clock::eventually;
-use crate::redis_server::RedisServer;
+use kefu_harness::redis::RedisServer;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -106,15 +106,16 @@ async fn every_call_fails_in_time_when_redis_hangs_and_works_when_it_goes_on() {
     let server = RedisServer::start().await;
     let stores = open(&server.url()).await.unwrap();
     works_again(&stores).await;
-    server.pause();
+    server.stop_signal();
     every_call_fails_in_time(&stores).await;
-    server.resume();
+    server.cont_signal();
     works_again(&stores).await;
 }
 
 #[tokio::test]
 async fn a_store_can_be_opened_before_redis_is_there() {
-    let mut server = RedisServer::stopped().await;
+    let mut server = RedisServer::start().await;
+    server.kill();
     let begun = Instant::now();
     let stores = open(&server.url()).await.unwrap();
     assert!(begun.elapsed() < LIMIT / 3, "{:?}", begun.elapsed());

@@ -12,7 +12,7 @@ use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
 use crate::clock::eventually;
-use crate::redis_server::RedisServer;
+use kefu_harness::redis::RedisServer;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -45,7 +45,7 @@ async fn writes_are_unavailable(stores: &Stores, because: &str) {
 async fn a_full_redis_is_unavailable() {
     let server = RedisServer::start().await;
     let stores = open(&server.url()).await.unwrap();
-    let mut connection = server.connect().await;
+    let mut connection = super::connect(&server).await;
     set(&mut connection, "maxmemory", "1").await;
     writes_are_unavailable(&stores, "OOM").await;
     set(&mut connection, "maxmemory", "0").await;
@@ -56,7 +56,7 @@ async fn a_full_redis_is_unavailable() {
 async fn a_replica_is_unavailable() {
     let server = RedisServer::start().await;
     let stores = open(&server.url()).await.unwrap();
-    let mut connection = server.connect().await;
+    let mut connection = super::connect(&server).await;
     // Port 1 has no master; that does not matter to who may write.
     cmd("REPLICAOF").arg("127.0.0.1").arg("1").query_async::<()>(&mut connection).await.unwrap();
     writes_are_unavailable(&stores, "READONLY").await;
@@ -67,7 +67,7 @@ async fn a_replica_is_unavailable() {
 #[tokio::test]
 async fn a_refused_login_works_as_soon_as_the_password_is_right() {
     let server = RedisServer::start().await;
-    let mut connection = server.connect().await;
+    let mut connection = super::connect(&server).await;
     set(&mut connection, "requirepass", "another").await;
     let stores = open(&server.url().replace("redis://", "redis://:hunter2@")).await.unwrap();
     writes_are_unavailable(&stores, "check user and password").await;
@@ -79,7 +79,7 @@ async fn a_refused_login_works_as_soon_as_the_password_is_right() {
 #[tokio::test]
 async fn a_user_restricted_to_what_the_documentation_names_can_do_all() {
     let server = RedisServer::start().await;
-    let mut connection = server.connect().await;
+    let mut connection = super::connect(&server).await;
     let mut user = cmd("ACL");
     user.arg("SETUSER").arg("kefu").arg("on").arg(">hunter2").arg("~kefu:*");
     user.arg("+@read").arg("+@write").arg("+@scripting").arg("+@connection").arg("+time");
@@ -127,7 +127,7 @@ async fn log_until(until: &str, settings: &[(&str, &str)]) -> String {
     // Of this thread only: the test's runtime has no other.
     let _guard = tracing::subscriber::set_default(subscriber);
     let server = RedisServer::start().await;
-    let mut connection = server.connect().await;
+    let mut connection = super::connect(&server).await;
     for (setting, value) in settings {
         set(&mut connection, setting, value).await;
     }
