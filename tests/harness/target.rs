@@ -19,13 +19,19 @@ pub fn target_folder() -> PathBuf {
 /// One of the workspace's programs.
 ///
 /// # Panics
-/// When it is not built, or is older than its source code: cargo builds the tests of one package without the programs
-/// of the others, and a test of yesterday's program proves nothing.
+/// When it is not built, or not from the source code as it is now: cargo builds the tests of one package without the
+/// programs of the others, and a test of yesterday's program proves nothing.
 pub fn program(name: &str) -> PathBuf {
     const HOW: &str = "run `tests/run`, or `cargo build --workspace --bins` first";
     let path = profile_folder().join(name);
     let Some(built) = modified(&path) else { panic!("{} is not built: {HOW}", path.display()) };
-    if let Some(newer) = sources(&path.with_extension("d")).into_iter().find(|source| modified(source) > Some(built)) {
+    let sources = sources(&path.with_extension("d"));
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package is in the workspace");
+    let ours = |source: &Path| source.starts_with(workspace) || source.starts_with(target_folder());
+    if let Some(elsewhere) = sources.iter().find(|source| !ours(source)) {
+        panic!("{} is built from another copy, {}: {HOW}", path.display(), elsewhere.display());
+    }
+    if let Some(newer) = sources.iter().find(|source| modified(source) > Some(built)) {
         panic!("{} is older than {}: {HOW}", path.display(), newer.display());
     }
     path
