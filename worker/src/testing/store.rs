@@ -20,8 +20,8 @@ pub(crate) struct Entry {
     pub(crate) next_step: u32,
     pub(crate) begun: Option<u32>,
     pub(crate) done: bool,
-    fence: Fence,
-    lease: Option<(String, Instant)>,
+    pub(crate) fence: Fence,
+    pub(crate) lease: Option<(String, Instant)>,
 }
 
 #[derive(Default)]
