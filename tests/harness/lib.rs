@@ -5,7 +5,7 @@
 //! * [`wechat`]: pushes, signed and encrypted by code that shares nothing with the code under test, so that a mistake
 //!   made on both sides cannot cancel itself out.
 //! * [`stack`]: all of kefu together; [`shop`]: that, and the simulated WeChat that it serves.
-//! * [`eventually`]: the one way to wait for something.
+//! * [`mod@eventually`]: the one way to wait for something.
 //!
 //! Whatever a test starts ends with it: on drop, and also when the test process or its runner is killed ([`owned`]).
 //!
