@@ -89,8 +89,8 @@ async fn a_user_restricted_to_what_the_documentation_names_can_do_all() {
     stores.claims.claim(&key(), "a", LONG).await.unwrap();
     stores.claims.release(&key(), "a").await.unwrap();
     stores.ledger.claim(&key(), "a", LONG, LONG).await.unwrap();
-    let written = stores.ledger.store_plan(&key(), 1, &Plan::default()).await.unwrap();
-    assert_eq!(written, Written::Yes);
+    let late = stores.ledger.store_plan(&key(), 1, &Plan::default()).await;
+    assert_eq!(late.unwrap(), Written::Fenced);
     stores.tokens.lock("wx1", "a", LONG).await.unwrap();
     stores.tokens.get("wx1").await.unwrap();
     stores.media.put("wx1", "abc123", "media-1", LONG).await.unwrap();
