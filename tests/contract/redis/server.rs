@@ -7,7 +7,7 @@ use std::time::Duration;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
 use kefu_shared::store::redis::open;
-use kefu_shared::store::{StoreError, Stores};
+use kefu_shared::store::{StoreError, Stores, Written};
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
@@ -89,7 +89,8 @@ async fn a_user_restricted_to_what_the_documentation_names_can_do_all() {
     stores.claims.claim(&key(), "a", LONG).await.unwrap();
     stores.claims.release(&key(), "a").await.unwrap();
     stores.ledger.claim(&key(), "a", LONG, LONG).await.unwrap();
-    let _ = stores.ledger.store_plan(&key(), 1, &Plan::default()).await.unwrap();
+    let late = stores.ledger.store_plan(&key(), 1, &Plan::default()).await;
+    assert_eq!(late.unwrap(), Written::Fenced);
     stores.tokens.lock("wx1", "a", LONG).await.unwrap();
     stores.tokens.get("wx1").await.unwrap();
     stores.media.put("wx1", "abc123", "media-1", LONG).await.unwrap();
