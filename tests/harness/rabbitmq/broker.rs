@@ -83,6 +83,7 @@ impl Broker {
             ("RABBITMQ_ENABLED_PLUGINS_FILE", file("plugins")),
             ("RABBITMQ_CONF_ENV_FILE", file("no-such-file")),
             ("RABBITMQ_PID_FILE", file("pid")),
+            ("ERL_CRASH_DUMP", file("erl_crash.dump")),
             ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang.to_owned()),
         ];
         environment.extend(std::env::var("KEFU_TEST_RUN").ok().map(|run| ("KEFU_TEST_RUN", run)));

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde::Deserialize;
 
 use super::installation::Installation;
 use super::{Broker, management};
@@ -17,9 +18,18 @@ use crate::port::PortLease;
 /// How long a start may take: 5 s alone, much more beside a compiler on two cores.
 const START: Duration = Duration::from_secs(120);
 
-/// epmd, which tells Erlang's nodes of each other, is started here and in the foreground: RabbitMQ itself would start
-/// it as a daemon that outlives it.
-const SCRIPT: &str = "mkdir -p \"$HOME\"; epmd -port \"$ERL_EPMD_PORT\" -address 127.0.0.1 & exec rabbitmq-server";
+/// epmd, which tells Erlang's nodes of each other, is started here, in the foreground and first: RabbitMQ itself would
+/// start it as a daemon that outlives it.
+const SCRIPT: &str = r#"
+mkdir -p "$HOME"
+epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 &
+while kill -0 $! && ! epmd -port "$ERL_EPMD_PORT" -names; do sleep 0.05; done >/dev/null 2>&1
+exec rabbitmq-server"#;
+
+#[derive(Deserialize)]
+struct Overview {
+    rabbitmq_version: String,
+}
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -82,7 +92,8 @@ impl Server {
                 panic!("rabbitmq-server ended with {status}:\n{}", broker.log());
             }
             let broker = broker.clone();
-            tokio::task::spawn_blocking(move || answers(&broker)).await.expect("asking does not panic")
+            let asked = tokio::task::spawn_blocking(move || answers(&broker)).await;
+            asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
         })
         .await;
     }
@@ -117,8 +128,17 @@ fn answers(broker: &Broker) -> std::io::Result<()> {
     if frame_type != [1] {
         return Err(std::io::Error::other("it does not speak AMQP 0-9-1 on its port"));
     }
-    match management::call(broker, "GET", "/api/whoami")? {
-        200 => Ok(()),
-        status => Err(std::io::Error::other(format!("its HTTP API says {status}"))),
+    match management::call(broker, "GET", "/api/overview")? {
+        (200, body) => {
+            let overview: Overview = serde_json::from_str(&body)?;
+            let major = overview.rabbitmq_version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+            assert!(
+                major >= Some(4),
+                "RabbitMQ {} is too old for the tests: run tests/run, which provides 4.0 or later",
+                overview.rabbitmq_version
+            );
+            Ok(())
+        }
+        (status, _) => Err(std::io::Error::other(format!("its HTTP API says {status}"))),
     }
 }

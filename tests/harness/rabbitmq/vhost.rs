@@ -32,7 +32,7 @@ impl Vhost {
         let (broker, path) = (vhost.broker.clone(), vhost.path());
         let created = tokio::task::spawn_blocking(move || management::call(&broker, "PUT", &path)).await;
         match created.expect("calling does not panic") {
-            Ok(201) => vhost,
+            Ok((201, _)) => vhost,
             other => panic!("the virtual host {} was not made: {other:?}\n{}", vhost.name, vhost.broker.log()),
         }
     }
