@@ -56,15 +56,12 @@ fn report(what: &str, user: &str, number: u32) {
     out.flush().unwrap();
 }
 
-/// Not a test by itself: the process that is killed.
-#[test]
-#[ignore = "started by the test below"]
-fn the_process_that_is_killed() {
-    let Ok(folder) = std::env::var(FOLDER) else { return };
+/// What the process that is killed does, until it is.
+fn publish_and_settle(folder: &str) {
     let round = std::env::var(ROUND).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let database = Database::open(Path::new(&folder)).unwrap();
+        let database = Database::open(Path::new(folder)).unwrap();
         let publisher = publisher(&database, PARTITIONS);
         let mut consumer = consumer(&database, PARTITIONS, options());
         for caller in 0..PUBLISHING {
@@ -96,7 +93,7 @@ fn the_process_that_is_killed() {
 /// Runs the process until it has reported `enough` lines, kills it, and takes its reports down.
 fn run_and_kill(folder: &Path, round: u32, enough: usize, reports: &mut BTreeMap<String, BTreeSet<(String, u32)>>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_that_is_killed", "--ignored", "--nocapture"])
+        .args(["--exact", "what_was_acknowledged_survives_a_kill", "--nocapture"])
         .env(FOLDER, folder)
         .env(ROUND, round.to_string())
         .stdout(Stdio::piped())
@@ -154,8 +151,16 @@ async fn stored(folder: &Path) -> Vec<(String, u32)> {
     found
 }
 
-#[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() {
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    // The same test, in the process that it has started.
+    if let Ok(folder) = std::env::var(FOLDER) {
+        return publish_and_settle(&folder);
+    }
+    tokio::runtime::Runtime::new().unwrap().block_on(kill_again_and_again());
+}
+
+async fn kill_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut reports = BTreeMap::new();
     for round in 0..4 {
