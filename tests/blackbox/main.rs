@@ -2,8 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod command;
+mod configuration;
 mod ingress;
 mod leftovers;
+mod operation;
 mod program;
 mod rabbitmq;
 mod redis;

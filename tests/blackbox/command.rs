@@ -1,0 +1,97 @@
+//! The command `kefu`, as a newcomer types it.
+
+use std::process::Output;
+use std::time::Duration;
+
+use kefu_harness::shop::{Shop, ShopOptions};
+use kefu_harness::stack::Backend;
+use kefu_harness::target;
+use kefu_simulator::Message;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// Runs it to its end.
+async fn kefu(args: &[&str]) -> Output {
+    let mut command = Command::new(target::program("kefu"));
+    let run = command.args(args).kill_on_drop(true).output();
+    timeout(Duration::from_secs(120), run).await.expect("it ends").unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test]
+async fn the_demo_plays_every_message_and_ends_well() {
+    let output = kefu(&["demo", "--once"]).await;
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{shown}\n{}", text(&output.stderr));
+    for part in
+        ["user_enter_tempsession", "image", "miniprogrampage", "link", "XML, plain", "JSON, safe", "XML, compat"]
+    {
+        assert!(shown.contains(part), "{part} is not shown:\n{shown}");
+    }
+    let answers = shown.matches("answer success after").count();
+    assert_eq!((answers, shown.matches("    reply ").count()), (14, 14), "{shown}");
+    assert!(shown.contains("all 14 replies arrived once and in order"), "{shown}");
+    assert!(text(&output.stderr).is_empty(), "{}", text(&output.stderr));
+}
+
+#[tokio::test]
+async fn kefu_push_is_taken_as_wechats_own_and_a_copy_of_it_as_a_copy() {
+    let shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
+    let account = &shop.accounts[0];
+    // WeChat knows the user by this, and allows 5 replies.
+    shop.push("oUSER", Message::text("hello")).await;
+    let (url, token, key) = (shop.stack.callback(account), &account.token, &account.encoding_aes_key);
+    for format in ["xml", "json", "json"] {
+        let msg_id = if format == "xml" { "1" } else { "2" };
+        let output = kefu(&[
+            "push",
+            "--url",
+            &url,
+            "--token",
+            token,
+            "--encoding-aes-key",
+            key,
+            "--user",
+            "oUSER",
+            "--format",
+            format,
+            "--msg-id",
+            msg_id,
+            "--text",
+            "你好",
+        ])
+        .await;
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).contains("success"), "{}", text(&output.stdout));
+    }
+    // Handled after all of them: a reply to the copy would be there by then.
+    shop.push("oUSER", Message::text("goodbye")).await;
+    shop.replies_within("oUSER", 4).await;
+}
+
+#[tokio::test]
+async fn kefu_push_says_when_it_is_refused() {
+    let shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
+    let account = &shop.accounts[0];
+    let url = shop.stack.callback(account);
+    let output = kefu(&[
+        "push",
+        "--url",
+        &url,
+        "--token",
+        "wrong",
+        "--encoding-aes-key",
+        &account.encoding_aes_key,
+        "--text",
+        "x",
+    ])
+    .await;
+    assert!(!output.status.success());
+    assert!(text(&output.stdout).contains("401"), "{}", text(&output.stdout));
+    let output = kefu(&["push", "--url", "http://127.0.0.1:9/push/wx1", "--token", "t", "--text", "x"]).await;
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("no answer"), "{}", text(&output.stderr));
+}

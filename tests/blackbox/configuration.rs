@@ -1,0 +1,69 @@
+//! What the programs say of a configuration that they cannot take.
+
+use std::time::Duration;
+
+use kefu_harness::folder::Folder;
+use kefu_harness::process::{Launch, Program, Wait};
+
+const WRONG: &str = r#"
+[queue]
+url = "amqp://user:hush@127.0.0.1"
+colour = "red"
+[store]
+url = "redis://127.0.0.1"
+[[account]]
+appid = "wx1"
+secret = "hush"
+token = "hush"
+mode = "plain"
+[[account]]
+appid = "wx1"
+secret_file = "absent"
+token = "hush"
+encoding_aes_key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEF"
+mode = "safe"
+[[rule]]
+when = { regex = "(" }
+reply = [{ text = "x" }]
+"#;
+
+#[tokio::test]
+async fn all_problems_are_listed_at_once_before_anything_starts() {
+    let folder = Folder::new("wrong");
+    let config = folder.write("kefu.toml", WRONG);
+    for launch in [Launch::ingress(&config), Launch::worker(&config), Launch::serve(&config)] {
+        let program = Program::start(Launch { wait: Wait::Nothing, ..launch }).await;
+        let (status, output) = program.end_within(Duration::from_secs(30)).await;
+        assert_eq!(status.code(), Some(2), "{output}");
+        for problem in [
+            "kefu.toml has 5 problems",
+            "1. [queue]: there is no key `colour`",
+            "2. [[account]] 2 (wx1): another account has the same appid",
+            "3. [[account]] 2 (wx1): secret_file",
+            "4. [[account]] 2 (wx1) encoding_aes_key: an EncodingAESKey has 43 characters, this one has 42",
+            "5. [[rule]] 1: when.regex: unclosed group",
+        ] {
+            assert!(output.contains(problem), "{problem:?} is not in:\n{output}");
+        }
+        assert!(!output.contains("hush"), "a secret is shown:\n{output}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let folder = Folder::new("taken");
+    let config = folder.write(
+        "kefu.toml",
+        format!(
+            "[queue]\nurl = \"embedded:data\"\n[store]\nurl = \"embedded:data\"\n\
+             [ingress]\nlisten = \"{address}\"\ninternal_listen = \"127.0.0.1:0\"\n\
+             [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n"
+        ),
+    );
+    let program = Program::start(Launch { wait: Wait::Nothing, ..Launch::serve(&config) }).await;
+    let (status, output) = program.end_within(Duration::from_secs(30)).await;
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(output.contains(&format!("[ingress] listen = \"{address}\" cannot be bound")), "{output}");
+}

@@ -1,0 +1,113 @@
+//! What an operator sees: health, metrics, logs, and a shutdown under load.
+
+use std::time::Duration;
+
+use kefu_harness::eventually;
+use kefu_harness::process::{Launch, Program, Role};
+use kefu_harness::shop::{Shop, ShopOptions};
+use kefu_harness::stack::{Backend, Servers};
+use kefu_simulator::{FaultKind, FaultRequest, Message};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn get(program: &Program, path: &str) -> (u16, String) {
+    let response = reqwest::get(format!("{}{path}", program.url(Role::Internal))).await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+async fn readyz_becomes(program: &Program, status: u16, part: &str) {
+    let what = format!("/readyz says {status} and {part:?}");
+    eventually(PATIENCE, &what, async || {
+        let (found, text) = get(program, "/readyz").await;
+        if found == status && text.contains(part) { Ok(()) } else { Err(format!("{found}: {text}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_redis_ingress_goes_on_degraded_and_the_worker_waits() {
+    let mut shop = Shop::start(ShopOptions::new(Backend::Production)).await;
+    let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
+    redis.kill();
+    readyz_becomes(&shop.stack.programs[0], 200, "degraded").await;
+    readyz_becomes(&shop.stack.programs[1], 503, "\"store\":\"down").await;
+    let report = shop.push("oUSER", Message::text("hi")).await;
+    assert!(report.answered && report.copies[0].tries.len() == 1, "{report:?}");
+    assert!(shop.replies("oUSER").is_empty(), "it was sent without the ledger");
+
+    let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
+    redis.restart().await;
+    shop.replies_within("oUSER", 1).await;
+    readyz_becomes(&shop.stack.programs[0], 200, "\"ingress_store\":\"up\"").await;
+    readyz_becomes(&shop.stack.programs[1], 200, "ready").await;
+}
+
+#[tokio::test]
+async fn metrics_name_what_happened_and_nobody_it_happened_to() {
+    let shop = Shop::start(ShopOptions::new(Backend::Production)).await;
+    shop.push("oUSER", Message::text("hello there")).await;
+    shop.replies_within("oUSER", 1).await;
+    for program in &shop.stack.programs {
+        assert_eq!(get(program, "/livez").await.0, 200);
+    }
+    let (status, ingress) = get(&shop.stack.programs[0], "/metrics").await;
+    assert_eq!(status, 200);
+    assert!(ingress.contains(r#"kefu_ingress_answers_total{kind="push",outcome="published"} 1"#), "{ingress}");
+    assert!(ingress.contains("kefu_ingress_answer_duration_seconds_bucket"), "{ingress}");
+    let worker = &shop.stack.programs[1];
+    eventually(PATIENCE, "the message is counted as done", async || {
+        let (_, metrics) = get(worker, "/metrics").await;
+        assert!(!metrics.contains("oUSER") && !metrics.contains("hello there"), "{metrics}");
+        match metrics.contains(r#"kefu_worker_messages_total{outcome="done"} 1"#) {
+            true => Ok(()),
+            false => Err(metrics),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_log_line_is_json_where_that_is_asked_for() {
+    let shop = Shop::start(ShopOptions::new(Backend::Production)).await;
+    shop.push("oUSER", Message::text("hi")).await;
+    shop.replies_within("oUSER", 1).await;
+    for program in &shop.stack.programs {
+        let output = program.output();
+        assert!(output.lines().count() > 0);
+        for line in output.lines() {
+            let parsed = serde_json::from_str::<serde_json::Value>(line);
+            assert!(parsed.is_ok_and(|line| line["level"].is_string()), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_under_load_ends_in_time_and_neither_loses_nor_doubles() {
+    for backend in Backend::ALL {
+        let mut shop = Shop::start(ShopOptions::new(backend)).await;
+        // Each send takes a moment, so that some are under way when the signal comes.
+        let slow =
+            FaultRequest { times: 60, latency_ms: Some(300), ..FaultRequest::new(FaultKind::Latency, "custom/send") };
+        shop.simulator.fault(slow).unwrap();
+        let users: Vec<String> = (0..60).map(|n| format!("oUSER{n}")).collect();
+        let pushes = users.iter().map(|user| shop.push(user, Message::text("hi")));
+        assert!(futures_util::future::join_all(pushes).await.iter().all(|report| report.answered));
+
+        let programs = std::mem::take(&mut shop.stack.programs);
+        for program in &programs {
+            program.terminate();
+        }
+        for program in programs {
+            let (status, output) = program.end_within(Duration::from_secs(20)).await;
+            assert_eq!(status.code(), Some(0), "{output}");
+        }
+        let launch = match backend {
+            Backend::Embedded => Launch::serve(shop.stack.config()),
+            Backend::Production => Launch::worker(shop.stack.config()),
+        };
+        shop.stack.programs.push(Program::start(launch).await);
+        for user in &users {
+            shop.replies_within(user, 1).await;
+        }
+    }
+}
