@@ -12,7 +12,7 @@ const MOST_CHANNELS: u16 = 1_000;
 /// AMQP's limit for a short string, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// What [`publisher`](super::publisher) and [`consumer`](super::consumer) need to know.
+/// What [`publisher`](super::publisher()) and [`consumer`](super::consumer()) need to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `amqp://USER:PASSWORD@HOST:PORT/VHOST` or `amqps://…`; a vhost's `/` is written `%2f`. Holds a password.
