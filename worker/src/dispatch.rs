@@ -85,12 +85,8 @@ impl Work {
             error.id()
         });
         let Some(lane) = self.lane_of.remove(&id) else { return };
-        // Those whose session is over come again: what is left of them here is not to be begun.
-        while let Some(delivery) = self.lanes.finished(&lane) {
-            if !delivery.session.is_cancelled() {
-                self.start(lane, delivery);
-                return;
-            }
+        if let Some(delivery) = self.lanes.finished(&lane) {
+            self.start(lane, delivery);
         }
     }
 

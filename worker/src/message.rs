@@ -102,6 +102,7 @@ impl Handler {
     }
 
     async fn work_on(&self, delivery: &Delivery) -> Result<End, Halt> {
+        // Before anything is begun: a delivery whose session is over comes again, and is not for here any more.
         let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
         let slot = interrupt.or(self.slots.take()).await?;
         let envelope = match &delivery.envelope {

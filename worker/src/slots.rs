@@ -59,17 +59,19 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::FutureExt;
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_message_that_waits_leaves_its_slot_to_another() {
         let slots = Slots::new(1);
         let mut first = slots.take().await;
         assert!(slots.take().now_or_never().is_none(), "there is room for one only");
-        let meanwhile = first.leave_for(async { slots.take().now_or_never().is_some() }).await;
-        assert!(meanwhile);
+        let leave = first.leave_for(async { slots.take().now_or_never().is_some() });
+        assert_eq!(tokio::time::timeout(Duration::from_secs(1), leave).await, Ok(true));
         assert!(slots.take().now_or_never().is_none(), "the first has its slot again");
         drop(first);
         assert!(slots.take().now_or_never().is_some());

@@ -21,7 +21,9 @@ fn start(bench: &Bench) -> (FakeQueue, JoinHandle<()>, QueueHealth) {
 }
 
 async fn until_all_are_done(queue: &FakeQueue) {
+    let start = Instant::now();
     while !queue.states().iter().all(|state| *state == DONE) {
+        assert!(start.elapsed() < seconds(120), "{:?}", queue.states());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

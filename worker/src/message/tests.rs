@@ -129,6 +129,22 @@ async fn a_worker_that_lost_its_message_sends_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_that_loses_its_message_in_a_wait_stops_waiting() {
+    let bench = Bench::new();
+    let envelope = queue::envelope("wx1", "oA", "hi");
+    bench.wechat.errcode(SEND, 45011);
+    let (delivery, watch) = delivery(Ok(envelope.clone()), 0);
+    let stealing = async {
+        tokio::time::sleep(seconds(1)).await;
+        bench.store.steal(&envelope.key);
+    };
+    let start = Instant::now();
+    tokio::join!(bench.run(delivery), stealing);
+    assert!(start.elapsed() <= seconds(6), "it renews its lease every 5 s: {:?}", start.elapsed());
+    assert_eq!(watch.get(), Settled::GivenBack);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_is_kept_through_long_waits() {
     let bench = Bench::new();
     let key = queue::envelope("wx1", "oA", "hi").key;
