@@ -56,8 +56,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     println!("kefu {}: ingress, worker and a simulated WeChat in one process", env!("CARGO_PKG_VERSION"));
     println!("data in {}, gone at the end\n", folder.path().display());
 
-    let all_arrived = play::all(&simulator).await?;
-    if !arguments.once {
+    let all_arrived = tokio::select! {
+        played = play::all(&simulator) => played?,
+        () = shutdown.cancelled() => false,
+    };
+    if !arguments.once && !shutdown.is_cancelled() {
         accounts::print_how_to_push(&simulator.url(), &url);
         shutdown.cancelled().await;
     }

@@ -6,7 +6,6 @@ use clap::{Parser, Subcommand};
 use kefu_shared::lifecycle;
 
 mod demo;
-mod health;
 mod pair;
 mod push;
 mod serve;
@@ -30,8 +29,6 @@ enum Command {
     Push(Box<push::Arguments>),
     /// Runs the simulated WeChat by itself.
     Simulator(simulator::Arguments),
-    /// Asks an internal server whether it is ready; for health checks of containers.
-    Health(health::Arguments),
 }
 
 #[tokio::main]
@@ -42,7 +39,6 @@ async fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Push(arguments) => push::run(*arguments).await,
         Command::Simulator(arguments) => simulator::run(arguments).await,
-        Command::Health(arguments) => health::run(arguments).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("kefu: {error:#}");

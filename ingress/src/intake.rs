@@ -6,7 +6,7 @@ use std::time::Duration;
 use kefu_shared::envelope::Envelope;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::queue::Publisher;
-use kefu_shared::store::{Claim, Claims};
+use kefu_shared::store::{Claim, Claims, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
@@ -25,6 +25,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(75);
 
 /// What is kept of the time for settling the claim: as long as the store may take.
 const SETTLE_WITHIN: Duration = Duration::from_millis(300);
+
+/// How long a claim may take. The store on Redis gives up sooner.
+const STORE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The wait after a publish that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -71,18 +74,19 @@ impl Intake {
     /// re-sends within a second.
     pub(crate) async fn take(&self, envelope: &Envelope, deadline: Instant) -> Result<Taken, Refusal> {
         let owner = Uuid::new_v4().simple().to_string();
-        let Some(hold) = self.claim(&envelope.key, &owner, deadline).await? else { return Ok(Taken::Duplicate) };
-        let published = self.publish(envelope, deadline - SETTLE_WITHIN).await;
-        if hold == Hold::Claimed {
-            let settled = match &published {
-                Ok(()) => self.claims.complete(&envelope.key, DONE_FOR).await,
-                Err(_) => self.claims.release(&envelope.key, &owner).await,
-            };
-            // Nothing depends on it: the claim runs out, and the ledger drops the copy that may come.
-            if let Err(error) = settled {
-                measures::claim("unsettled");
-                tracing::warn!(key = %envelope.key, %error, "the claim could not be settled");
+        let publish_by = deadline - SETTLE_WITHIN;
+        let Some(hold) = self.claim(&envelope.key, &owner, publish_by).await? else { return Ok(Taken::Duplicate) };
+        let published = self.publish(envelope, publish_by).await;
+        let settled = timeout_at(deadline, async {
+            match (&published, hold) {
+                (Ok(()), _) => self.claims.complete(&envelope.key, DONE_FOR).await,
+                (Err(_), Hold::Claimed) => self.claims.release(&envelope.key, &owner).await,
+                (Err(_), Hold::Unclaimed) => Ok(()),
             }
+        });
+        // Nothing depends on it: the claim runs out, and the ledger drops the copy that may come.
+        if !matches!(settled.await, Ok(Ok(()))) {
+            measures::claim("unsettled");
         }
         published.map(|()| Taken::Published)
     }
@@ -90,7 +94,10 @@ impl Intake {
     /// The hold on the key, or `None` when the push is stored already.
     async fn claim(&self, key: &MessageKey, owner: &str, deadline: Instant) -> Result<Option<Hold>, Refusal> {
         loop {
-            match self.claims.claim(key, owner, PENDING_FOR).await {
+            // A store that hangs counts as one that is away.
+            let limit = (Instant::now() + STORE_WITHIN).min(deadline);
+            let answer = timeout_at(limit, self.claims.claim(key, owner, PENDING_FOR)).await;
+            match answer.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into()))) {
                 Ok(Claim::Won) => {
                     measures::claim("won");
                     return Ok(Some(Hold::Claimed));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::ContentType;
+use actix_web::http::header::{CONTENT_LENGTH, ContentType};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 use kefu_shared::config::{Account, Config};
@@ -70,6 +70,11 @@ impl Callback {
     ) -> Result<&'static str, Refusal> {
         let account = self.account(appid)?;
         let query = SignedQuery::parse(request.query_string())?;
+        authentic::admit(account, &query)?;
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: usize| length > self.max_body_bytes) {
+            return Err(Refusal::TooLarge);
+        }
         let body =
             timeout_at(deadline, read_body(body, self.max_body_bytes)).await.map_err(|_| Refusal::SlowBody)??;
         let (push, raw) = authentic::open(account, &query, body)?;

@@ -63,8 +63,11 @@ impl Ingress {
             max_body_bytes: settings.max_body_bytes,
             config,
         });
+        // actix counts connections by thread.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let server = HttpServer::new(move || App::new().app_data(callback.clone()).configure(routes::configure))
-            .max_connections(settings.max_connections)
+            .workers(threads)
+            .max_connections(settings.max_connections.div_ceil(threads))
             .client_request_timeout(HEAD_WITHIN)
             .shutdown_signal(shutdown.cancelled_owned())
             .shutdown_timeout(settings.grace.as_secs().max(1))

@@ -86,7 +86,10 @@ impl Problems {
 
 /// Reads the configuration of `file` with the overrides of the process environment.
 pub fn load(file: &Path) -> Result<Config, ConfigErrors> {
-    load_with(file, std::env::vars())
+    // Names and values that are not UTF-8 are none of ours.
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+    load_with(file, environment)
 }
 
 /// As [`load`], with `environment` in place of the process's.

@@ -9,7 +9,8 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{LogFormat, Telemetry};
 
 /// The upper bounds of the buckets of every `*_seconds` histogram. WeChat's limit of 5 s is among them.
-const SECONDS_BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 4.5, 5.0];
+const SECONDS_BUCKETS: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 4.5, 5.0, 10.0, 60.0, 3_600.0];
 
 /// Why telemetry could not be started.
 #[derive(Debug, thiserror::Error)]

@@ -30,9 +30,15 @@ async fn without_redis_ingress_goes_on_degraded_and_the_worker_waits() {
     let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
     redis.kill();
     readyz_becomes(&shop.stack.programs[0], 200, "degraded").await;
-    readyz_becomes(&shop.stack.programs[1], 503, "\"store\":\"down").await;
+    readyz_becomes(&shop.stack.programs[1], 503, "\"worker_store\":\"down").await;
     let report = shop.push("oUSER", Message::text("hi")).await;
     assert!(report.answered && report.copies[0].tries.len() == 1, "{report:?}");
+    let worker = &shop.stack.programs[1];
+    eventually(PATIENCE, "the worker waits for its ledger", async || {
+        let (_, metrics) = get(worker, "/metrics").await;
+        if metrics.contains("kefu_worker_store_outages_total 1") { Ok(()) } else { Err("it has not come to it") }
+    })
+    .await;
     assert!(shop.replies("oUSER").is_empty(), "it was sent without the ledger");
 
     let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
@@ -84,7 +90,10 @@ async fn every_log_line_is_json_where_that_is_asked_for() {
 #[tokio::test]
 async fn a_shutdown_under_load_ends_in_time_and_neither_loses_nor_doubles() {
     for backend in Backend::ALL {
-        let mut shop = Shop::start(ShopOptions::new(backend)).await;
+        let mut options = ShopOptions::new(backend);
+        // Fewer at once than there are messages, so that some are not begun when the signal comes.
+        options.settings.push(("worker", "concurrency = 4".to_owned()));
+        let mut shop = Shop::start(options).await;
         // Each send takes a moment, so that some are under way when the signal comes.
         let slow =
             FaultRequest { times: 60, latency_ms: Some(300), ..FaultRequest::new(FaultKind::Latency, "custom/send") };
@@ -101,6 +110,8 @@ async fn a_shutdown_under_load_ends_in_time_and_neither_loses_nor_doubles() {
             let (status, output) = program.end_within(Duration::from_secs(20)).await;
             assert_eq!(status.code(), Some(0), "{output}");
         }
+        let delivered = users.iter().filter(|user| !shop.replies(user).is_empty()).count();
+        assert!(delivered < users.len(), "all was sent before the end: nothing was given back");
         let launch = match backend {
             Backend::Embedded => Launch::serve(shop.stack.config()),
             Backend::Production => Launch::worker(shop.stack.config()),

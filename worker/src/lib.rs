@@ -101,12 +101,12 @@ const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
 fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>, pauses: &Arc<Pauses>) {
     let queue = queue.clone();
-    readiness.add("queue", true, move || {
+    readiness.add("worker_queue", true, move || {
         let health = queue.get();
         Box::pin(async move { health })
     });
     let store = Arc::clone(store);
-    readiness.add("store", true, move || {
+    readiness.add("worker_store", true, move || {
         let store = Arc::clone(&store);
         Box::pin(async move {
             match tokio::time::timeout(PROBE_LIMIT, store.probe()).await {
@@ -117,7 +117,7 @@ fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>
         })
     });
     let pauses = Arc::clone(pauses);
-    readiness.add("accounts", false, move || {
+    readiness.add("worker_accounts", false, move || {
         let health = pauses.in_words().map_or(Health::Up, Health::Down);
         Box::pin(async move { health })
     });

@@ -119,13 +119,13 @@ async fn success_is_never_said_of_a_push_that_stays_pending() {
     let run = run(vec![Ok(Claim::Pending)], vec![]).await;
     assert!(matches!(run.result, Err(Refusal::NotStored(_))));
     assert_eq!(run.published, 0);
-    assert!(run.took <= ANSWER_WITHIN && run.took > ANSWER_WITHIN - Duration::from_millis(200), "{:?}", run.took);
+    assert!(run.took <= ANSWER_WITHIN && run.took > ANSWER_WITHIN - Duration::from_millis(500), "{:?}", run.took);
 }
 
 #[tokio::test]
 async fn without_the_store_it_is_published_unclaimed() {
     let run = run(vec![Err(away())], vec![Ok(())]).await;
-    assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Published), vec![], 1));
+    assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Published), vec!["complete"], 1));
 }
 
 #[tokio::test]

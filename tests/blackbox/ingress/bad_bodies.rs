@@ -1,5 +1,6 @@
 //! Bodies that are no pushes.
 
+use kefu_harness::process::Role;
 use kefu_harness::wechat::{Account, Format, Message, Mode, Value};
 
 use super::{Ingress, USER, assert_refused, assert_success};
@@ -76,6 +77,9 @@ async fn a_body_that_is_not_text_or_too_large_is_refused() {
         assert_success(&ingress.pushes.send(&account.appid, &push).await, "a good one after it");
     }
     ingress.stores(3).await;
+    let metrics = reqwest::get(format!("{}/metrics", ingress.program.url(Role::Internal))).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains(r#"kefu_ingress_answers_total{kind="push",outcome="too_large"} 3"#), "{metrics}");
 }
 
 #[tokio::test]

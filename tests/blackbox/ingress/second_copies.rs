@@ -56,7 +56,7 @@ async fn the_claim_is_pending_for_4_seconds_at_most_and_done_for_24_hours() {
     assert!(answer.duration > Duration::from_millis(1_000), "it did not wait: {:?}", answer.duration);
     ingress.stores(2).await;
 
-    // One that is renewed again and again: never success, and an answer before WeChat gives up.
+    // One that outlasts the answer: never success, and an answer before WeChat gives up.
     let message = Message::text(USER, "held");
     let held = keys[0].rsplit_once('|').unwrap().0.to_owned() + "|" + message.field("MsgId").unwrap() + "}";
     let () =

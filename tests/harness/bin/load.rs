@@ -29,7 +29,8 @@ const FLOOR_ROUNDS: usize = 1_000;
 async fn main() {
     let mut options = ShopOptions::new(Backend::Production);
     options.limits = Limits { message_replies: 1_000_000, journal_entries: 1_000_000, ..Limits::default() };
-    options.settings = vec![("telemetry", "log_filter = \"warn\"".to_owned())];
+    options.settings =
+        vec![("telemetry", "log_filter = \"warn,kefu_ingress::server=info,kefu_shared::internal=info\"".to_owned())];
     println!("starting redis-server, rabbitmq-server, kefu-ingress, kefu-worker and a simulated WeChat");
     let shop = Shop::start(options).await;
     let Servers::Production { redis, vhost } = &shop.stack.servers else { unreachable!("production was asked for") };
@@ -45,7 +46,8 @@ async fn main() {
 
     let pushed = steady.answered + full.answered;
     let replies = wait_for_replies(&shop, pushed as usize + 200).await;
-    println!("replies: {replies} for {} pushes answered success", pushed + 200);
+    assert_eq!(replies, pushed as usize + 200, "not every push that was answered success was replied to once");
+    println!("replies: {replies}, one for each push answered success");
 }
 
 async fn load(shop: &Shop, (pushes, per_second): (u32, f64), name: &str) -> LoadReport {
