@@ -38,8 +38,12 @@ pub fn publisher(settings: &Settings) -> Result<Arc<dyn Publisher>, SettingsErro
 /// A consumer, which connects in the background of the current tokio runtime.
 ///
 /// It holds two connections: what the worker publishes (retries, dead letters) must not be able to stop what it
-/// acknowledges. A message that is given back, or whose connection is lost, more than 20 times is made a dead letter by
-/// the broker itself, with its `x-death` header in place of a reason.
+/// acknowledges.
+///
+/// Dropping a delivery gives back everything that is unsettled of its partition, the earlier ones too. Each time that a
+/// message is given back, or its connection is lost, is counted by the broker; after 20 the broker itself makes it a dead
+/// letter, with its `x-death` header in place of a reason. All consumers must have the same prefetch: what a consumer with
+/// a smaller one gives back may overtake what it was not given yet.
 pub fn consumer(settings: &Settings, options: ConsumerOptions) -> Result<Box<dyn Consumer>, SettingsError> {
     let address = settings.check()?;
     Ok(Box::new(consumer::EnvelopeConsumer::start(settings, &address, &options)))

@@ -49,6 +49,11 @@ impl Session {
         self.ended.cancelled().await;
     }
 
+    /// Whether something can be asked of it.
+    pub(super) fn usable(&self) -> bool {
+        !self.ended.is_cancelled() && self.connection.status().connected()
+    }
+
     fn take_fault(&self) -> Fault {
         let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
         fault.unwrap_or_else(|| Fault::Passing("the connection was lost".into()))
@@ -82,10 +87,19 @@ impl Link {
     /// The connection; waits for it. `None` once the link is closed.
     pub(super) async fn session(&self) -> Option<Arc<Session>> {
         let mut state = self.state.clone();
-        let state = state.wait_for(|state| !matches!(state, State::Down(_))).await.ok()?;
-        match &*state {
-            State::Up(session) => Some(session.clone()),
-            _ => None,
+        loop {
+            let session = match &*state.borrow_and_update() {
+                State::Up(session) => Some(session.clone()),
+                State::Down(_) => None,
+                State::Closed => return None,
+            };
+            match session {
+                Some(session) if session.usable() => return Some(session),
+                // It is lost, and the keeper is about to notice.
+                Some(session) => session.ended().await,
+                None => {}
+            }
+            state.changed().await.ok()?;
         }
     }
 

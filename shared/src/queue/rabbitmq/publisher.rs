@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
 use super::fault::{Fault, protocol_code};
@@ -51,14 +51,28 @@ impl Outlet {
             return Err(closed());
         }
         let slot = self.slots[usize::from(partition.index()) % self.slots.len()].clone();
-        let slot = slot.lock_owned().await;
-        let session = self.link.writable_session().await.ok_or_else(closed)?;
+        let mut slot = slot.lock_owned().await;
+        let (session, channel) = loop {
+            let session = self.link.writable_session().await.ok_or_else(closed)?;
+            match slot.take() {
+                Some(channel) if channel.status().connected() => break (session, channel),
+                _ => {}
+            }
+            match open(&session).await {
+                Ok(channel) => break (session, channel),
+                Err(error) if session.usable() => return Err(QueueError::Unavailable(error.to_string())),
+                Err(_) => {}
+            }
+        };
         let (outcome, answer) = oneshot::channel();
         let message = message();
         // On its own task: a confirm that is dropped before its time stays in the library's memory.
         self.runtime.spawn(async move {
+            let published = confirmed(&session, &channel, message).await;
+            *slot = Some(channel);
+            drop(slot);
             // The caller may have given up waiting.
-            let _abandoned = outcome.send(confirmed(slot, &session, message).await);
+            let _abandoned = outcome.send(published);
         });
         answer.await.unwrap_or_else(|_| Err(QueueError::Unavailable("the program is ending".into())))
     }
@@ -85,29 +99,19 @@ impl Outlet {
     }
 }
 
-/// Publishes one message and waits for the broker's word on it. The slot stays taken until then.
-async fn confirmed(
-    mut slot: OwnedMutexGuard<Option<Channel>>,
-    session: &Session,
-    message: Message,
-) -> Result<(), QueueError> {
+/// Publishes one message and waits for the broker's word on it.
+async fn confirmed(session: &Session, channel: &Channel, message: Message) -> Result<(), QueueError> {
     let lost = |error: lapin::Error| {
-        // Only a missing exchange does this; a new session declares it again.
+        // The exchange is missing; a new session declares it again.
         if protocol_code(&error).is_some_and(|(code, _)| code == 404) {
             session.end(Fault::of(&error));
         }
         QueueError::Unavailable(error.to_string())
     };
-    let channel = match slot.take() {
-        Some(channel) if channel.status().connected() => channel,
-        _ => open(session).await.map_err(lost)?,
-    };
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
     let (exchange, key) = (message.exchange.into(), message.routing_key.into());
     let confirm = channel.basic_publish(exchange, key, options, &message.body, message.properties).await;
-    let confirmation = confirm.map_err(lost)?.await.map_err(lost)?;
-    *slot = Some(channel);
-    match confirmation {
+    match confirm.map_err(lost)?.await.map_err(lost)? {
         Confirmation::Ack(None) => Ok(()),
         Confirmation::Ack(Some(_)) => Err(QueueError::Refused("no queue is bound for it".into())),
         Confirmation::Nack(_) => Err(QueueError::Refused("the broker did not store it; is its queue full?".into())),

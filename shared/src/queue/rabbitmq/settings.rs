@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// Seconds. The broker and kefu each notice a dead peer after two of them.
 const HEARTBEAT: u16 = 10;
 /// A connection has 2,047 channels unless the broker is set otherwise, and one is needed for each partition.
-const MOST_CHANNELS: u16 = 1_000;
+const MOST_CHANNELS: u16 = 1_024;
 /// AMQP's limit for a short string, in bytes.
 const LONGEST_NAME: usize = 255;
 
@@ -125,6 +125,6 @@ mod tests {
         assert_eq!(error_of("amqp://kefu:x@[::1]:5672"), SettingsError::Ipv6);
         assert_eq!(error_of(&format!("amqp://mq/{}", "v".repeat(256))), SettingsError::Vhost);
         let none = Settings::new("amqp://mq".into(), 0).check().err().unwrap();
-        assert_eq!(none.to_string(), "partitions is 0; it must be from 1 to 1000");
+        assert_eq!(none.to_string(), "partitions is 0; it must be from 1 to 1024");
     }
 }

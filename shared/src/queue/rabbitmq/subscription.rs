@@ -1,14 +1,14 @@
 //! One partition of a consumer: a channel that is opened again whenever what is unsettled on it has to go back.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, message};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::fault::Fault;
@@ -22,6 +22,12 @@ use crate::partition::{Partition, spread};
 use crate::queue::{ConsumerOptions, Delivery};
 
 const CLOSE: Duration = Duration::from_secs(5);
+/// Before a channel is opened again, longer each time: a worker that gives everything back at once must not take all its
+/// messages to the delivery limit in a moment.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// After a channel lasted this long the pauses start from the shortest again.
+const CALM: Duration = Duration::from_secs(2);
 
 /// The task that keeps one partition consumed.
 pub(super) struct Subscription {
@@ -37,21 +43,30 @@ pub(super) struct Subscription {
 impl Subscription {
     /// Ends when the consumer is closed.
     pub(super) async fn run(self) {
+        let mut pause = SHORTEST_PAUSE;
         while !self.closing.is_cancelled() {
             let session = tokio::select! {
                 session = self.link.session() => session,
                 () = self.closing.cancelled() => return,
             };
             let Some(session) = session else { return };
+            let begun = Instant::now();
             if let Err(error) = self.consume(&session).await {
                 session.end(Fault::of(&error));
-                session.ended().await;
+            }
+            pause = if begun.elapsed() > CALM { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.closing.cancelled() => return,
             }
         }
     }
 
     /// Hands deliveries over until something on the channel has to go back to the queue. An error says that the
     /// channel could not be had, not that it was lost later.
+    ///
+    /// The broker puts what goes back behind what went back before and was not delivered again since. As long as every
+    /// consumer has the same prefetch there is no such message, and what goes back keeps its place.
     async fn consume(&self, session: &Session) -> lapin::Result<()> {
         let channel = session.connection.create_channel().await?;
         let mut deliveries = self.subscribe(&channel).await?;
@@ -59,20 +74,17 @@ impl Subscription {
         loop {
             let delivery = tokio::select! {
                 biased;
-                () = self.closing.cancelled() => break,
-                () = unsettled.cancelled() => break,
-                () = session.ended() => break,
+                () = self.over(session, &unsettled) => break,
                 delivery = deliveries.next() => delivery,
             };
             let Some(Ok(delivery)) = delivery else { break };
-            let delivery = self.delivery(delivery, &unsettled);
-            tokio::select! {
+            let place = tokio::select! {
                 biased;
-                () = self.closing.cancelled() => break,
-                () = unsettled.cancelled() => break,
-                () = session.ended() => break,
-                sent = self.deliveries.send(delivery) => if sent.is_err() { break },
-            }
+                () = self.over(session, &unsettled) => break,
+                place = self.deliveries.reserve() => place,
+            };
+            let Ok(place) = place else { break };
+            place.send(self.delivery(delivery, &unsettled));
         }
         unsettled.cancel();
         // The channel first, and only then what else hangs on it: the library cancels the consumption when the stream
@@ -82,6 +94,14 @@ impl Subscription {
         }
         drop(deliveries);
         Ok(())
+    }
+
+    async fn over(&self, session: &Session, unsettled: &CancellationToken) {
+        tokio::select! {
+            () = self.closing.cancelled() => {}
+            () = session.ended() => {}
+            () = unsettled.cancelled() => {}
+        }
     }
 
     async fn subscribe(&self, channel: &Channel) -> lapin::Result<lapin::Consumer> {

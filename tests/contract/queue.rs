@@ -1,0 +1,183 @@
+//! The contract of `kefu_shared::queue`: what every implementation has to keep, sentence by sentence.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::envelope::{Envelope, VERSION};
+use kefu_shared::message_key::MessageKey;
+use kefu_shared::openid::OpenId;
+use kefu_shared::partition::Partition;
+use kefu_shared::queue::{Consumer, Delivery, Publisher, Settlement};
+use kefu_shared::wechat::push::{Content, Fields, Format, Push};
+use tokio::time::timeout;
+
+mod crashing;
+mod delivering;
+mod publishing;
+mod settling;
+
+mod embedded;
+mod rabbitmq;
+
+/// Few, so that a case can have users on the same one and on others.
+const PARTITIONS: u16 = 4;
+/// The shortest delay there is for retries, in every implementation as it is set up here.
+const SHORTEST_RETRY: Duration = Duration::from_millis(200);
+/// The delay after it.
+const NEXT_RETRY: Duration = Duration::from_millis(1_500);
+
+const ACCOUNT: &str = "wxba5fad812f8e6fb9";
+/// Far more than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it is watched that nothing comes. A fault may slip through on a slow machine, but none is made up.
+const SILENCE: Duration = Duration::from_millis(400);
+
+/// An empty queue that a case has to itself: what an implementation provides to be put to the test.
+trait Queue {
+    /// Another publisher.
+    async fn publisher(&self) -> Arc<dyn Publisher>;
+    /// Another consumer.
+    async fn consumer(&self, id: &str, prefetch: u16) -> Box<dyn Consumer>;
+    /// Waits until there are `count` dead letters, and takes them off, oldest first.
+    async fn dead_letters(&self, count: usize) -> Vec<DeadLetter>;
+    /// Crashes what holds the messages, and brings it back on its data. Publishers and consumers are gone before.
+    async fn crash(&mut self);
+}
+
+/// What is known of a dead letter.
+#[derive(Debug, PartialEq, Eq)]
+struct DeadLetter {
+    body: Vec<u8>,
+    reason: String,
+    error: String,
+    attempts: i64,
+}
+
+/// Makes a test of each case, for two functions that make a [`Queue`]: any, and one that can be crashed.
+macro_rules! contract {
+    ($make:path, $make_for_a_crash:path) => {
+        contract!(@tests $make, publishing:
+            what_is_published_comes_out_whole,
+            messages_of_a_user_come_in_the_order_of_publishing,
+            a_dropped_publish_neither_blocks_nor_doubles_nor_reorders,
+            closing_waits_for_the_publishes_under_way,
+            a_closed_publisher_publishes_no_more,
+        );
+        contract!(@tests $make_for_a_crash, crashing:
+            published_messages_outlive_a_crash,
+            unsettled_and_retried_messages_outlive_a_crash,
+        );
+        contract!(@tests $make, delivering:
+            no_more_than_the_prefetch_of_a_partition_is_unsettled,
+            a_partition_at_its_prefetch_does_not_hold_up_the_others,
+            a_dropped_delivery_comes_again_in_its_place,
+            a_dropped_delivery_ends_the_sessions_of_those_after_it,
+            a_delivery_dropped_before_the_first_is_settled_disturbs_no_other_partition,
+            closing_gives_the_unsettled_back_in_order,
+            after_closing_there_is_no_next_and_settling_is_stale,
+            a_waiting_next_sees_what_is_published_later,
+        );
+        contract!(@tests $make, settling:
+            done_is_for_good,
+            deliveries_are_settled_in_any_order,
+            a_retry_comes_back_after_its_delay_with_the_attempt_raised,
+            a_retry_lets_the_users_later_messages_pass,
+            a_retry_never_comes_back_early,
+            a_dead_letter_is_kept_with_its_reason_and_not_delivered_again,
+            what_cannot_be_read_is_a_delivery_and_becomes_a_dead_letter_unchanged,
+        );
+    };
+    (@tests $make:path, $group:ident: $($case:ident,)+) => {
+        mod $group {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    crate::queue::$group::$case($make().await).await;
+                }
+            )+
+        }
+    };
+}
+use contract;
+
+/// The `index`th of many users whose messages are on the partition.
+fn user(partition: u16, index: usize) -> OpenId {
+    let users = (0..).map(|n| OpenId::new(format!("oUSER{n}")));
+    let mut here = users.filter(|user| Partition::of(ACCOUNT, user, PARTITIONS).index() == partition);
+    here.nth(index).unwrap()
+}
+
+/// The `number`th text of a user.
+fn envelope(user: &OpenId, number: u32) -> Envelope {
+    let push = Push {
+        format: Format::Xml,
+        to_user: "gh_7f083739789a".into(),
+        from_user: user.clone(),
+        create_time: 1_482_048_670,
+        msg_id: Some(number.to_string()),
+        msg_type: "text".into(),
+        content: Content::Text { content: format!("第{number}条") },
+        fields: Fields::default(),
+    };
+    Envelope {
+        v: VERSION,
+        key: MessageKey::of(ACCOUNT, &push),
+        account: ACCOUNT.into(),
+        received_at_ms: 1_482_048_670_123,
+        push,
+        raw: "<xml/>".into(),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+    }
+}
+
+/// Publishes the user's messages of these numbers, one after the other.
+async fn publish(publisher: &Arc<dyn Publisher>, user: &OpenId, numbers: impl IntoIterator<Item = u32>) {
+    for number in numbers {
+        let published = timeout(PATIENCE, publisher.publish(&envelope(user, number))).await;
+        published.expect("a publish takes no minute").expect("the queue takes messages");
+    }
+}
+
+/// The next delivery, which must come.
+async fn next(consumer: &mut Box<dyn Consumer>) -> Delivery {
+    let next = timeout(PATIENCE, consumer.next()).await;
+    next.expect("a delivery comes within a minute").expect("the consumer is open")
+}
+
+/// The next `count` deliveries.
+async fn next_many(consumer: &mut Box<dyn Consumer>, count: usize) -> Vec<Delivery> {
+    let mut deliveries = Vec::new();
+    for _ in 0..count {
+        deliveries.push(next(consumer).await);
+    }
+    deliveries
+}
+
+/// Watches for a while that nothing comes.
+async fn nothing_comes(consumer: &mut Box<dyn Consumer>) {
+    if let Ok(next) = timeout(SILENCE, consumer.next()).await {
+        panic!("something came: {next:?}");
+    }
+}
+
+/// The number of the message.
+fn number(delivery: &Delivery) -> u32 {
+    let envelope = delivery.envelope.as_ref().expect("an envelope");
+    envelope.push.msg_id.as_ref().unwrap().parse().unwrap()
+}
+
+/// The numbers of the messages.
+fn numbers(deliveries: &[Delivery]) -> Vec<u32> {
+    deliveries.iter().map(number).collect()
+}
+
+/// Settles the delivery as handled.
+async fn done(delivery: Delivery) {
+    delivery.settle(Settlement::Done).await.expect("the delivery is still this consumer's");
+}
+
+/// `Ok` or the debug text, for assertions on results whose values cannot be compared.
+fn said<T, E: fmt::Debug>(result: Result<T, E>) -> Result<(), String> {
+    result.map(|_| ()).map_err(|error| format!("{error:?}"))
+}

@@ -1,0 +1,82 @@
+//! What `Publisher` promises.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use kefu_shared::queue::QueueError;
+
+use super::{Queue, done, envelope, next, number, publish, user};
+
+pub(super) async fn what_is_published_comes_out_whole(queue: impl Queue) {
+    let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 10).await);
+    let published = envelope(&user(2, 0), 1);
+    publisher.publish(&published).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.envelope.as_ref().unwrap(), &published);
+    assert_eq!((delivery.partition.index(), delivery.attempt, delivery.redelivered), (2, 0, false));
+    assert!(!delivery.session.is_cancelled());
+}
+
+pub(super) async fn messages_of_a_user_come_in_the_order_of_publishing(queue: impl Queue) {
+    const EACH: u32 = 50;
+    let publisher = queue.publisher().await;
+    let users: Vec<_> = (0..4).flat_map(|partition| [user(partition, 0), user(partition, 1)]).collect();
+    join_all(users.iter().map(|user| publish(&publisher, user, 1..=EACH))).await;
+    let mut consumer = queue.consumer("a", 10).await;
+    let mut last = vec![0; users.len()];
+    for _ in 0..users.len() * EACH as usize {
+        let delivery = next(&mut consumer).await;
+        let from = &delivery.envelope.as_ref().unwrap().push.from_user;
+        let last = &mut last[users.iter().position(|user| user == from).unwrap()];
+        assert_eq!(number(&delivery), *last + 1, "of {from}");
+        *last += 1;
+        done(delivery).await;
+    }
+    assert_eq!(last, vec![EACH; users.len()]);
+}
+
+pub(super) async fn a_dropped_publish_neither_blocks_nor_doubles_nor_reorders(queue: impl Queue) {
+    const DROPPED: u32 = 500;
+    let (publisher, user) = (queue.publisher().await, user(0, 0));
+    for number in 1..=DROPPED {
+        let envelope = envelope(&user, number);
+        // Polled once, so that it is begun, and then dropped.
+        let _begun = publisher.publish(&envelope).now_or_never();
+    }
+    publish(&publisher, &user, [DROPPED + 1]).await;
+    let mut consumer = queue.consumer("a", 100).await;
+    let mut last = 0;
+    while last <= DROPPED {
+        let delivery = next(&mut consumer).await;
+        assert!(number(&delivery) > last, "{} after {last}", number(&delivery));
+        last = number(&delivery);
+        done(delivery).await;
+    }
+}
+
+pub(super) async fn closing_waits_for_the_publishes_under_way(queue: impl Queue) {
+    let (publisher, user) = (queue.publisher().await, user(0, 0));
+    publish(&publisher, &user, [1]).await;
+    let envelopes: Vec<_> = (2..=50).map(|number| envelope(&user, number)).collect();
+    let mut under_way = join_all(envelopes.iter().map(|envelope| publisher.publish(envelope)));
+    let begun = (&mut under_way).now_or_never();
+    let ((), answers) = tokio::join!(publisher.close(Duration::from_secs(30)), async {
+        match begun {
+            Some(answers) => answers,
+            None => under_way.await,
+        }
+    });
+    assert!(answers.iter().all(|answer| answer.is_ok()), "{answers:?}");
+}
+
+pub(super) async fn a_closed_publisher_publishes_no_more(queue: impl Queue) {
+    let (publisher, user) = (queue.publisher().await, user(0, 0));
+    publish(&publisher, &user, [1]).await;
+    publisher.close(Duration::from_secs(5)).await;
+    let refused = publisher.publish(&envelope(&user, 2)).await;
+    assert!(matches!(refused, Err(QueueError::Unavailable(_))), "{refused:?}");
+    assert_ne!(publisher.health(), kefu_shared::queue::Health::Up);
+    drop::<Arc<_>>(publisher);
+}
