@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::rules::Rules;
+use crate::telemetry;
 
 pub mod account;
 mod backend;
@@ -98,7 +99,8 @@ pub fn load_with(file: &Path, environment: impl IntoIterator<Item = (String, Str
     let fail = |problems: Problems| ConfigErrors { file: file.to_owned(), problems: problems.0 };
     let folder = file.parent().unwrap_or(Path::new("."));
 
-    let Some(mut source) = problems.take("the file", source::Source::read(file, environment)) else {
+    let source = source::Source::read(file, environment, &mut problems);
+    let Some(mut source) = problems.take("the file", source) else {
         return Err(fail(problems));
     };
     let queue: Queue = source.section("queue", &mut problems);
@@ -106,7 +108,8 @@ pub fn load_with(file: &Path, environment: impl IntoIterator<Item = (String, Str
     let ingress: Ingress = source.section("ingress", &mut problems);
     let worker: Worker = source.section("worker", &mut problems);
     let wechat: WeChat = source.section("wechat", &mut problems);
-    let telemetry = source.section("telemetry", &mut problems);
+    let telemetry: Telemetry = source.section("telemetry", &mut problems);
+    problems.take("[telemetry]", telemetry::filter(&telemetry));
     queue.check(&mut problems);
     ingress.check(&mut problems);
     worker.check(&mut problems);

@@ -11,6 +11,16 @@ use crate::partition::Partition;
 pub mod embedded;
 pub mod rabbitmq;
 
+/// The waits before a message comes back, by how often it did; after the last it is a dead letter. RabbitMQ has a queue
+/// for each.
+pub const RETRY_DELAYS: [Duration; 5] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(2 * 60),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(60 * 60),
+];
+
 /// Why the queue did not do what it was asked. All of them pass.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum QueueError {

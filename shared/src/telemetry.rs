@@ -16,7 +16,7 @@ const SECONDS_BUCKETS: [f64; 16] =
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// `log_filter` is not understood.
-    #[error("[telemetry] log_filter: {0}")]
+    #[error("log_filter: {0}")]
     Filter(String),
     /// Logs or metrics were started in this process before.
     #[error("telemetry was started before: {0}")]
@@ -25,7 +25,7 @@ pub enum TelemetryError {
 
 /// Sends logs to standard error, for the rest of the process's life.
 pub fn start_logs(config: &Telemetry) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log_filter).map_err(|error| TelemetryError::Filter(error.to_string()))?;
+    let filter = filter(config)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
@@ -35,6 +35,11 @@ pub fn start_logs(config: &Telemetry) -> Result<(), TelemetryError> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     result.map_err(|error| TelemetryError::Started(error.to_string()))
+}
+
+/// The filter of the logs.
+pub(crate) fn filter(config: &Telemetry) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(&config.log_filter).map_err(|error| TelemetryError::Filter(error.to_string()))
 }
 
 /// Collects metrics from now on; the handle renders them for `/metrics`.

@@ -221,6 +221,18 @@ fn queue_and_store_must_belong_together() {
 }
 
 #[test]
+fn what_can_be_told_without_the_servers_is_told_with_everything_else() {
+    let text = GOOD.replace("@rabbit/%2f", "@[::1]/").replace("redis://redis/", "redis://redis:port/");
+    let folder = Folder::new().with("kefu.toml", &format!("{text}[telemetry]\nlog_filter = \"kefu=loud\""));
+    let problems = folder.problems(&[("KEFU__ACCOUNT__WX1", "x")]);
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    assert!(problems[0].contains("KEFU__ACCOUNT__WX1: must be KEFU__ACCOUNT__APPID__KEY"), "{problems:#?}");
+    assert!(problems[1].starts_with("[telemetry]: log_filter"), "{problems:#?}");
+    assert!(problems[2].starts_with("[queue] url: ") && problems[2].contains("IPv6"), "{problems:#?}");
+    assert!(problems[3].starts_with("[store] url: ") && !problems[3].contains("hush"), "{problems:#?}");
+}
+
+#[test]
 fn numbers_out_of_range_are_problems() {
     let text =
         format!("{GOOD}[ingress]\nmax_body_bytes = 1\n[worker]\nconcurrency = 0\n[wechat]\napi_base = \"ftp://x\"");

@@ -9,6 +9,17 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct File {
     vectors: Vec<Vector>,
+    url_verification: Signed,
+    plaintext_mode_push: Signed,
+}
+
+#[derive(Deserialize)]
+struct Signed {
+    token: String,
+    timestamp: String,
+    nonce: String,
+    signature: String,
+    body: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -28,10 +39,24 @@ struct Vector {
     full_body: Option<String>,
 }
 
+fn file() -> File {
+    serde_json::from_str(include_str!("../../tests/vectors.json")).unwrap()
+}
+
 fn vectors() -> Vec<Vector> {
-    let file: File = serde_json::from_str(include_str!("../../tests/vectors.json")).unwrap();
-    assert_eq!(file.vectors.len(), 7);
-    file.vectors
+    let vectors = file().vectors;
+    assert_eq!(vectors.len(), 7);
+    vectors
+}
+
+#[test]
+fn the_url_verification_and_the_plain_push_are_signed_as_documented() {
+    let File { url_verification, plaintext_mode_push, .. } = file();
+    for one in [&url_verification, &plaintext_mode_push] {
+        assert_eq!(signature::sign(&one.token, &one.timestamp, &one.nonce), one.signature);
+    }
+    let push = Push::parse(&plaintext_mode_push.body.unwrap().to_string()).unwrap();
+    assert_eq!((push.event(), push.create_time), (Some("debug_demo"), 1_714_037_059));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::Envelope;
-use kefu_shared::queue::{DeadReason, Delivery, Settlement};
+use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
 use kefu_shared::store::{Job, Ledger, LedgerClaim, Stores};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ use crate::wechat::media::Pictures;
 use crate::wechat::token::AccessTokens;
 
 /// The longest wait that a queue has.
-const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
+const LONGEST_DELAY: Duration = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
 
 /// Handles messages; all lanes share it.
 pub(crate) struct Handler {

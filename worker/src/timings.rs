@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kefu_shared::queue::RETRY_DELAYS;
+
 /// How long a worker waits for what. The defaults are meant for everybody; tests shorten them.
 #[derive(Debug, Clone)]
 pub(crate) struct Timings {
@@ -35,7 +37,7 @@ impl Default for Timings {
             retry_first: Duration::from_secs(1),
             retry_longest: Duration::from_secs(30),
             retry_total: Duration::from_secs(60),
-            retry_tiers: [5, 30, 120, 600, 3_600].map(Duration::from_secs),
+            retry_tiers: RETRY_DELAYS,
             unanswered: Duration::from_secs(5),
             token_refused: Duration::from_millis(200),
             lease_margin: Duration::from_secs(5),

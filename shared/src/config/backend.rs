@@ -6,6 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::section::{Queue, Store};
 use super::{Problems, secret};
+use crate::queue::rabbitmq;
+use crate::store::redis;
 
 /// Where queue and state live: both on servers, or both in one folder.
 #[derive(Debug, Clone)]
@@ -46,7 +48,10 @@ impl BackendUrls {
         } else if queue_is_server != store_is_server {
             problems.add("[store] url", "queue and store must be both embedded or both on servers");
         } else if queue_is_server {
-            return Some(Self::Servers { queue, store });
+            let settings = rabbitmq::Settings::new(queue.clone(), 1);
+            let queue_is_fine = problems.take("[queue] url", settings.verify());
+            let store_is_fine = problems.take("[store] url", redis::verify_url(store.expose_secret()));
+            return queue_is_fine.and(store_is_fine).map(|()| Self::Servers { queue, store });
         } else if queue_rest.is_empty() || queue_rest != store_rest {
             problems.add("[store] url", "must be the same embedded:FOLDER as the queue's");
         } else {

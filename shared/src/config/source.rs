@@ -21,7 +21,11 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn read(file: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, String> {
+    pub(super) fn read(
+        file: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+        problems: &mut Problems,
+    ) -> Result<Self, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))?;
         let mut accounts: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         let mut others = HashMap::new();
@@ -30,9 +34,10 @@ impl Source {
                 others.insert(name, value);
                 continue;
             };
-            let (appid, key) = rest
-                .split_once(SEPARATOR)
-                .ok_or_else(|| format!("the environment variable {name} must be {ACCOUNT_PREFIX}APPID__KEY"))?;
+            let Some((appid, key)) = rest.split_once(SEPARATOR) else {
+                problems.add(format!("the environment's {name}"), format!("must be {ACCOUNT_PREFIX}APPID__KEY"));
+                continue;
+            };
             accounts.entry(appid.to_lowercase()).or_default().insert(key.to_lowercase(), value);
         }
         let overrides = Environment::with_prefix(PREFIX).prefix_separator(SEPARATOR).separator(SEPARATOR);

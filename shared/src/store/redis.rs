@@ -73,6 +73,11 @@ pub async fn open(url: &str) -> Result<Stores, StoreError> {
     })
 }
 
+/// Whether a URL can be used, as far as that can be told without the server.
+pub fn verify_url(url: &str) -> Result<(), StoreError> {
+    Connection::parse(url).map(drop)
+}
+
 /// All seams on one connection.
 struct Redis {
     connection: Arc<Connection>,

@@ -5,6 +5,8 @@ use std::time::Duration;
 use lapin::uri::AMQPUri;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::queue::RETRY_DELAYS;
+
 /// Seconds. The broker and kefu each notice a dead peer after two of them.
 const HEARTBEAT: u16 = 10;
 /// A connection has 2,047 channels unless the broker is set otherwise, and one is needed for each partition.
@@ -53,8 +55,12 @@ pub enum SettingsError {
 impl Settings {
     /// The settings for a broker, with 64 publish channels and retries after 5 s, 30 s, 2 min, 10 min and 1 h.
     pub fn new(url: SecretString, partitions: u16) -> Self {
-        let retry_delays = [5, 30, 120, 600, 3_600].map(Duration::from_secs).to_vec();
-        Self { url, partitions, publish_channels: 64, retry_delays }
+        Self { url, partitions, publish_channels: 64, retry_delays: RETRY_DELAYS.to_vec() }
+    }
+
+    /// Whether they can be used, as far as that can be told without the broker.
+    pub fn verify(&self) -> Result<(), SettingsError> {
+        self.check().map(drop)
     }
 
     pub(super) fn check(&self) -> Result<Address, SettingsError> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult, ScriptInvocation,
+    Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult,
+    ScriptInvocation,
 };
 use tokio::time::{Instant, timeout};
 
@@ -40,8 +41,8 @@ enum Request<'a> {
 }
 
 impl Connection {
-    /// Does not connect yet.
-    pub(super) fn open(url: &str) -> Result<Self, StoreError> {
+    /// Whether the URL can be used, as far as that can be told without the server.
+    pub(super) fn parse(url: &str) -> Result<ConnectionInfo, StoreError> {
         // The reason is not passed on: it may repeat a part of the URL, which holds a password.
         let info = url.into_connection_info().map_err(|_| {
             StoreError::Url(
@@ -55,6 +56,12 @@ impl Connection {
                 "#insecure is not supported; name the certificate authority in SSL_CERT_FILE".into(),
             ));
         }
+        Ok(info)
+    }
+
+    /// Does not connect yet.
+    pub(super) fn open(url: &str) -> Result<Self, StoreError> {
+        let info = Self::parse(url)?;
         // Small requests one after another: with Nagle's algorithm each would wait for the answer to the one before.
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info).map_err(|error| error::of(&error))?;
