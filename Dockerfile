@@ -18,7 +18,8 @@ COPY cli/Cargo.toml cli/
 COPY simulator/Cargo.toml simulator/
 COPY tests/Cargo.toml tests/
 RUN for crate in shared ingress worker cli simulator; do \
-         mkdir "$crate/src" && touch "$crate/src/lib.rs" && echo 'fn main() {}' >"$crate/src/main.rs" || exit 1; \
+         mkdir "$crate/src" && echo '//! Empty.' >"$crate/src/lib.rs" \
+         && printf '//! Empty.\nfn main() {}\n' >"$crate/src/main.rs" || exit 1; \
        done \
     && cargo build --release --locked -p kefu-ingress -p kefu-worker -p kefu-cli \
     && rm -r shared/src ingress/src worker/src cli/src simulator/src \
@@ -45,7 +46,7 @@ RUN apt-get update \
     && groupadd --gid 10001 kefu \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/kefu --shell /usr/sbin/nologin kefu \
     && install -d -m 0755 /etc/kefu \
-    && install -d -m 0750 -o kefu -g kefu /var/lib/kefu /var/lib/kefu/spool
+    && install -d -m 0750 -o kefu -g kefu /var/lib/kefu
 
 COPY deploy/docker/healthcheck deploy/docker/kefu-start /usr/local/bin/
 COPY --from=builder /out/ /usr/local/bin/
