@@ -62,7 +62,8 @@ impl RabbitMq {
         self.server.kill();
     }
 
-    /// Starts it again on its ports and data, after killing it if it still runs.
+    /// Starts it again on its ports and data, after killing it if it still runs. Its queues are recovered when this
+    /// returns.
     pub async fn restart(&mut self) {
         self.server.restart().await;
     }

@@ -57,6 +57,7 @@ impl Server {
             format!(
                 "management.tcp.ip = 127.0.0.1\n\
                  management.tcp.port = {}\n\
+                 log.file.level = warning\n\
                  management_agent.disable_metrics_collector = true\n\
                  raft.wal_max_size_bytes = 64000000\n",
                 broker.management_port
@@ -83,6 +84,14 @@ impl Server {
         self.process.kill();
         self.process = launch(&self.broker);
         self.answers().await;
+        // Until a quorum queue has elected its leader, RabbitMQ says that it is empty.
+        let leaderless = "[N || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue,
+            {resource, _, _, N} <- [amqqueue:get_name(Q)], element(1, ra:members(amqqueue:get_pid(Q))) =/= ok].";
+        eventually(START, "the quorum queues have leaders", async || {
+            let printed = self.broker.rabbitmqctl(&["eval", leaderless]).await;
+            if printed.trim() == "[]" { Ok(()) } else { Err(printed) }
+        })
+        .await;
     }
 
     async fn answers(&mut self) {
