@@ -110,7 +110,18 @@ fn a_message_cut_anywhere_is_refused() {
 }
 
 #[test]
-fn a_field_that_comes_twice_is_refused() {
+fn a_list_of_elements_of_one_name_is_kept_whole() {
+    let xml = |details: &str| format!("<xml><FromUserName>o</FromUserName><MsgType>event</MsgType>{details}</xml>");
+    let push = Push::parse(&xml("<detail><a>1</a></detail><detail>2</detail>")).unwrap();
+    assert_eq!(push.fields.text("detail"), Some("<a>1</a>\n2"));
+    let key = |details: &str| MessageKey::of("wx1", &Push::parse(&xml(details)).unwrap());
+    assert_ne!(key("<detail>1</detail><detail>2</detail>"), key("<detail>1</detail><detail>3</detail>"));
+    let json = Push::parse(r#"{"FromUserName":"o","MsgType":"event","x":1,"x":2}"#).unwrap();
+    assert_eq!(json.fields.text("x"), Some("1\n2"));
+}
+
+#[test]
+fn a_field_that_decides_what_the_push_is_must_not_come_twice() {
     let json = r#"{"FromUserName":"o","FromUserName":"p","MsgType":"text"}"#;
     let xml = "<xml><FromUserName>o</FromUserName><FromUserName>p</FromUserName><MsgType>text</MsgType></xml>";
     assert!(matches!(Push::parse(json), Err(PushError::Malformed { .. })));
@@ -121,8 +132,11 @@ fn a_field_that_comes_twice_is_refused() {
 fn no_error_text_repeats_the_body() {
     let error = Push::parse(r#"{"FromUserName":"o","MsgType":"text","Content":"my secret" "x"}"#).unwrap_err();
     assert!(!error.to_string().contains("secret"), "{error}");
-    let error = Push::parse("<xml><Content>my secret</Contents></xml>").unwrap_err();
-    assert!(!error.to_string().contains("secret"), "{error}");
+    for xml in ["<xml><Content>my secret</Contents></xml>", "<xml><a></my secret></xml>", "<xml><Content></my\nsecret"]
+    {
+        let error = Push::parse(xml).unwrap_err().to_string();
+        assert!(!error.contains("secret") && !error.contains('\n'), "{error}");
+    }
 }
 
 #[test]

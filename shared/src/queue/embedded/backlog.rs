@@ -98,7 +98,8 @@ impl Backlog {
 
     /// A commit reported an error: any partition may have got messages all the same.
     pub(super) fn perhaps_appended(&self) {
-        let highest = self.next_number.load(Ordering::Relaxed);
+        // The last one given out: the next one must lie beyond the tail, or it would count as read already.
+        let highest = self.next_number.load(Ordering::Relaxed).saturating_sub(1);
         self.state().lots.values_mut().for_each(|lot| lot.tail = highest);
         self.changed.notify_one();
     }

@@ -1,6 +1,7 @@
 //! The top-level fields of a body.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -9,15 +10,48 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields(BTreeMap<String, String>);
 
+/// What kefu itself reads.
+const DECISIVE: [&str; 17] = [
+    "AppId",
+    "Content",
+    "CreateTime",
+    "Encrypt",
+    "Event",
+    "FromUserName",
+    "InfoType",
+    "MediaId",
+    "MsgId",
+    "MsgType",
+    "PagePath",
+    "PicUrl",
+    "SessionFrom",
+    "ThumbMediaId",
+    "ThumbUrl",
+    "Title",
+    "ToUserName",
+];
+
 impl Fields {
     /// The text of a field, empty if it has none, `None` if it is absent.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Adds a field; `false` if the name was there already.
+    /// Adds a field. A second one of the same name is joined to the first, as lists in XML are written so; `false` if it
+    /// is one that decides what the push is: then none of the two can be believed.
     pub(super) fn insert(&mut self, name: String, value: String) -> bool {
-        self.0.insert(name, value).is_none()
+        match self.0.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(value);
+            }
+            Entry::Occupied(occupied) if DECISIVE.contains(&occupied.key().as_str()) => return false,
+            Entry::Occupied(mut occupied) => {
+                let joined = occupied.get_mut();
+                joined.push('\n');
+                joined.push_str(&value);
+            }
+        }
+        true
     }
 
     /// SHA-256 over all names and values except the field `ignored`, whatever order they came in.

@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
 
     loop {
         let before = reader.buffer_position();
-        let event = reader.read_event().map_err(|error| malformed(&error.to_string(), before))?;
+        let event = reader.read_event().map_err(|error| malformed(in_words(&error), before))?;
         match event {
             Event::Eof => break,
             Event::DocType(_) => return Err(PushError::Entity),
@@ -139,6 +139,16 @@ fn resolve(reference: &BytesRef<'_>) -> Result<char, PushError> {
         "quot" => Ok('"'),
         "apos" => Ok('\''),
         _ => Err(PushError::Entity),
+    }
+}
+
+/// What is wrong, in fixed words: the parser's own repeat the body.
+fn in_words(error: &quick_xml::Error) -> &'static str {
+    match error {
+        quick_xml::Error::IllFormed(_) => "tags that do not match",
+        quick_xml::Error::Syntax(_) => "a tag, comment or CDATA section that does not end",
+        quick_xml::Error::InvalidAttr(_) => "a broken attribute",
+        _ => "a syntax error",
     }
 }
 

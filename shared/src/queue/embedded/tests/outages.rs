@@ -31,6 +31,23 @@ async fn a_full_disk_blocks_publishing_until_there_is_room() {
 }
 
 #[tokio::test]
+async fn what_is_published_after_a_failed_commit_that_the_consumer_has_looked_behind_is_delivered() {
+    let disk = Disk::default();
+    let queue = queue_on(&disk);
+    let mut consumer = queue.consumer(10);
+    queue.publish("oAnna", [0]).await;
+    assert_eq!(drain(&mut consumer, 1).await, [(0, false)]);
+    disk.set_full(true);
+    queue.publisher.publish(&envelope("oAnna", 1)).await.unwrap_err();
+    // The consumer looks, and finds nothing.
+    let look = tokio::time::timeout(Duration::from_millis(200), consumer.next()).await;
+    assert!(look.is_err(), "{look:?}");
+    disk.set_full(false);
+    publish_at_last(&queue, 2).await;
+    assert_eq!(drain(&mut consumer, 1).await, [(2, false)]);
+}
+
+#[tokio::test]
 async fn a_message_whose_settlement_failed_is_delivered_again() {
     let disk = Disk::default();
     let queue = queue_on(&disk);
