@@ -1,10 +1,14 @@
 //! The callback URL: `GET` and `POST /push/{appid}`. HTTP types stop here.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, ContentType};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 use kefu_shared::config::{Account, Config};
@@ -46,13 +50,35 @@ async fn verify_url(request: HttpRequest, appid: web::Path<String>, callback: we
 async fn receive_push(
     request: HttpRequest,
     appid: web::Path<String>,
-    body: web::Payload,
+    mut body: web::Payload,
     callback: web::Data<Callback>,
-) -> HttpResponse {
+) -> HttpResponse<AnswerBody> {
     let started = Instant::now();
     let _under_way = measures::UnderWay::start();
-    let result = callback.receive(&request, &appid, body, started + ANSWER_WITHIN).await;
-    answer("push", &appid, started, result.map(|outcome| ("success".to_owned(), outcome)))
+    let result = callback.receive(&request, &appid, &mut body, started + ANSWER_WITHIN).await;
+    let answer = answer("push", &appid, started, result.map(|outcome| ("success".to_owned(), outcome)));
+    answer.map_body(|_, text| AnswerBody { text, _unread: body })
+}
+
+/// The body of an answer, and with it what the request still has to say.
+///
+/// As long as the payload is there when the answer is written, the server closes a connection whose request was not read
+/// to its end. Once it is dropped, a chunked request would be read on for ever, and hold the connection.
+struct AnswerBody {
+    text: BoxBody,
+    _unread: web::Payload,
+}
+
+impl MessageBody for AnswerBody {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.text.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.text).poll_next(context)
+    }
 }
 
 impl Callback {
@@ -65,7 +91,7 @@ impl Callback {
         &self,
         request: &HttpRequest,
         appid: &str,
-        body: web::Payload,
+        body: &mut web::Payload,
         deadline: Instant,
     ) -> Result<&'static str, Refusal> {
         let account = self.account(appid)?;
@@ -93,7 +119,7 @@ impl Callback {
 }
 
 /// Reads the body as text, up to `max_bytes`.
-async fn read_body(mut payload: web::Payload, max_bytes: usize) -> Result<String, Refusal> {
+async fn read_body(payload: &mut web::Payload, max_bytes: usize) -> Result<String, Refusal> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Refusal::CutBody)?;

@@ -55,6 +55,19 @@ async fn a_body_that_does_not_come_is_given_up_in_time_and_others_are_served_mea
 }
 
 #[tokio::test]
+async fn a_refused_chunked_request_does_not_hold_its_connection() {
+    let account = Account::random(Mode::Plain);
+    let ingress = Ingress::start(&[&account]).await;
+    for path in ["/push/none".to_owned(), format!("/push/{}", account.appid)] {
+        let mut connection = TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: kefu\r\ntransfer-encoding: chunked\r\n\r\nffffffff\r\nabc");
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut connection).await;
+        assert!(answer.starts_with("HTTP/1.1 40"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_that_does_not_come_is_given_up() {
     let account = Account::random(Mode::Plain);
     let ingress = Ingress::start(&[&account]).await;
