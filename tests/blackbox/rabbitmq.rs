@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use kefu_harness::rabbitmq::{Depth, RabbitMq, Vhost};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -91,4 +92,14 @@ async fn an_own_server_can_crash_and_stop_and_be_full_without_losing_what_it_con
     server.clear_memory_alarm().await;
     let (_connection, channel) = connect(&vhost).await;
     publish(&channel).await;
+}
+
+#[tokio::test]
+async fn asking_a_dead_server_starts_nothing() {
+    let mut server = RabbitMq::start_own().await;
+    let broker = server.broker().clone();
+    server.kill();
+    let asked = std::panic::AssertUnwindSafe(broker.rabbitmqctl(&["status"])).catch_unwind().await;
+    assert!(asked.is_err(), "a dead server said {asked:?}");
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", broker.epmd_port())).await.is_err(), "there is an epmd now");
 }

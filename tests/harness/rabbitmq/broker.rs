@@ -31,6 +31,11 @@ impl Broker {
         format!("amqp://guest:guest@127.0.0.1:{}", self.amqp_port)
     }
 
+    /// The port of the server's own epmd, which lives and dies with it.
+    pub fn epmd_port(&self) -> u16 {
+        self.epmd_port
+    }
+
     /// Runs `rabbitmqctl` and returns what it printed.
     ///
     /// # Panics
@@ -75,6 +80,8 @@ impl Broker {
             ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
             ("RABBITMQ_NODE_PORT", self.amqp_port.to_string()),
             ("RABBITMQ_DIST_PORT", self.distribution_port.to_string()),
+            // No tool starts an epmd by itself, which would be a daemon: the server brings its own.
+            ("ERL_FLAGS", "-start_epmd false".to_owned()),
             ("ERL_EPMD_PORT", self.epmd_port.to_string()),
             ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
             ("RABBITMQ_MNESIA_BASE", file("data")),
