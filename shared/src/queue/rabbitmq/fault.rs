@@ -24,7 +24,13 @@ impl Fault {
                 "the broker refuses the connection ({reason}); check the vhost in the AMQP URL (the default one is \
                  written /%2f) and the user's permissions and limits"
             )),
-            _ => Self::Passing(error.to_string()),
+            _ => match error.kind() {
+                ErrorKind::IOError(io) if io.to_string().contains("peer certificate") => Self::Standing(format!(
+                    "the broker's TLS certificate is refused ({io}); connect by the name that the certificate is for, and \
+                     have its authority among the system's certificates"
+                )),
+                _ => Self::Passing(error.to_string()),
+            },
         }
     }
 

@@ -58,7 +58,11 @@ impl Outlet {
                 Some(channel) if channel.status().connected() => break (session, channel),
                 _ => {}
             }
-            match open(&session).await {
+            let opened = tokio::select! {
+                opened = open(&session) => opened,
+                () = session.ended() => continue,
+            };
+            match opened {
                 Ok(channel) => break (session, channel),
                 Err(error) if session.usable() => return Err(QueueError::Unavailable(error.to_string())),
                 Err(_) => {}

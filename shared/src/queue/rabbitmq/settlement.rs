@@ -57,10 +57,12 @@ impl Unsettled {
     }
 
     async fn acknowledge(&mut self) -> Result<(), QueueError> {
-        if self.session.is_cancelled() {
-            return Err(QueueError::Stale);
-        }
-        match self.acker.ack(BasicAckOptions::default()).await {
+        let acknowledged = tokio::select! {
+            biased;
+            () = self.session.cancelled() => return Err(QueueError::Stale),
+            acknowledged = self.acker.ack(BasicAckOptions::default()) => acknowledged,
+        };
+        match acknowledged {
             Ok(true) => {
                 self.settled = true;
                 Ok(())

@@ -68,9 +68,12 @@ impl Subscription {
     /// The broker puts what goes back behind what went back before and was not delivered again since. As long as every
     /// consumer has the same prefetch there is no such message, and what goes back keeps its place.
     async fn consume(&self, session: &Session) -> lapin::Result<()> {
-        let channel = session.connection.create_channel().await?;
-        let mut deliveries = self.subscribe(&channel).await?;
         let unsettled = CancellationToken::new();
+        let (channel, mut deliveries) = tokio::select! {
+            biased;
+            () = self.over(session, &unsettled) => return Ok(()),
+            subscribed = self.subscribe(session) => subscribed?,
+        };
         loop {
             let delivery = tokio::select! {
                 biased;
@@ -104,12 +107,14 @@ impl Subscription {
         }
     }
 
-    async fn subscribe(&self, channel: &Channel) -> lapin::Result<lapin::Consumer> {
+    async fn subscribe(&self, session: &Session) -> lapin::Result<(Channel, lapin::Consumer)> {
+        let channel = session.connection.create_channel().await?;
         channel.basic_qos(self.options.prefetch, BasicQosOptions::default()).await?;
         let mut arguments = FieldTable::default();
         arguments.insert("x-priority".into(), self.priority().into());
         let (queue, options) = (partition_queue(self.partition), BasicConsumeOptions::default());
-        channel.basic_consume(queue.into(), "".into(), options, arguments).await
+        let deliveries = channel.basic_consume(queue.into(), "".into(), options, arguments).await?;
+        Ok((channel, deliveries))
     }
 
     /// The broker gives a partition to its consumer of highest priority, so a hash for each pair spreads the partitions

@@ -77,7 +77,7 @@ impl Topology {
 
     /// Declares everything. Declaring what is there already changes nothing.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), Fault> {
-        let channel = connection.create_channel().await.map_err(|error| Fault::of(&error))?;
+        let channel = within("a channel", connection.create_channel()).await?;
         for exchange in self.exchanges() {
             let name = format!("exchange {}", exchange.name);
             within(&name, declare_exchange(&channel, exchange)).await?;
@@ -86,7 +86,7 @@ impl Topology {
             let name = format!("queue {}", queue.name);
             within(&name, declare_queue(&channel, queue)).await?;
         }
-        channel.close(200, "OK".into()).await.map_err(|error| Fault::of(&error))
+        within("nothing more", channel.close(200, "OK".into())).await
     }
 
     fn exchanges(&self) -> impl Iterator<Item = Exchange> {
@@ -153,7 +153,7 @@ async fn declare_queue(channel: &Channel, mut queue: Queue) -> lapin::Result<()>
     channel.queue_bind(bind.0, bind.1, bind.2, QueueBindOptions::default(), FieldTable::default()).await
 }
 
-async fn within(what: &str, declaration: impl Future<Output = lapin::Result<()>>) -> Result<(), Fault> {
+async fn within<T>(what: &str, declaration: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
     match timeout(DECLARATION, declaration).await {
         Ok(result) => result.map_err(|error| refusal(what, &error)),
         Err(_) => Err(Fault::Passing(format!("the broker took longer than {DECLARATION:?} to declare {what}"))),

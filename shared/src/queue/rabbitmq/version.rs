@@ -34,7 +34,7 @@ pub(super) async fn warn_if_old(address: Address, link: Arc<Link>, closing: Canc
     {
         tracing::warn!(
             version,
-            "this RabbitMQ is older than 4.0: one worker gets all messages, the others only stand by; nothing else is lost"
+            "this RabbitMQ is older than 4.0: the workers do not share the load, one gets everything and the others stand by"
         );
     }
 }
