@@ -39,8 +39,12 @@ impl Broker {
     /// Runs `rabbitmqctl` and returns what it printed.
     ///
     /// # Panics
-    /// When it fails, or takes more than a minute: a stopped server never answers it.
+    /// When it fails, or takes more than a minute: a stopped server never answers it. When the server is dead: asked
+    /// then, `rabbitmqctl` starts an epmd, a daemon that nobody ends.
     pub async fn rabbitmqctl(&self, args: &[&str]) -> String {
+        if let Err(error) = std::net::TcpStream::connect(("127.0.0.1", self.epmd_port)) {
+            panic!("rabbitmqctl {args:?} is not run, the server's epmd is dead: {error}");
+        }
         let line = self.installation.shell(&self.files, "exec rabbitmqctl --quiet \"$@\"", args);
         let mut process = OwnedProcess::start(&line[0], &line[1..], |command| {
             command.env_clear().envs(self.environment()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -80,8 +84,6 @@ impl Broker {
             ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
             ("RABBITMQ_NODE_PORT", self.amqp_port.to_string()),
             ("RABBITMQ_DIST_PORT", self.distribution_port.to_string()),
-            // No tool starts an epmd by itself, which would be a daemon: the server brings its own.
-            ("ERL_FLAGS", "-start_epmd false".to_owned()),
             ("ERL_EPMD_PORT", self.epmd_port.to_string()),
             ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
             ("RABBITMQ_MNESIA_BASE", file("data")),

@@ -18,8 +18,8 @@ use crate::port::PortLease;
 /// How long a start may take: 5 s alone, much more beside a compiler on two cores.
 const START: Duration = Duration::from_secs(120);
 
-/// epmd, which tells Erlang's nodes of each other, is started here, in the foreground and first. RabbitMQ itself
-/// would start it as a daemon that outlives it, and is told not to ([`Broker::environment`]).
+/// epmd, which tells Erlang's nodes of each other, is started here, in the foreground and first: RabbitMQ itself would
+/// start it as a daemon that outlives it.
 const SCRIPT: &str = r#"
 mkdir -p "$HOME"
 epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 &
