@@ -44,7 +44,7 @@ mod world;
 pub use clock::Clock;
 pub use config::{Limits, Mode, SimulatedAccount, SimulatorConfig};
 pub use faults::{FaultKind, FaultRequest};
-pub use journal::{Entry, Event, Filter};
+pub use journal::{ApiCall, Entry, Event, Filter};
 pub use message::{Message, MsgId};
 pub use push::{BuildError, Push, SignedRequest, build_request};
 pub use pusher::{PushOrder, Pusher};

@@ -143,7 +143,8 @@ fn request_of(entry: &Entry) -> serde_json::Value {
     }
 }
 
-fn simulated(account: &Account) -> SimulatedAccount {
+/// An account as WeChat knows it, without a callback URL.
+pub fn simulated(account: &Account) -> SimulatedAccount {
     SimulatedAccount {
         appid: account.appid.clone(),
         secret: account.secret.clone(),

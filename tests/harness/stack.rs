@@ -43,7 +43,6 @@ pub enum Servers {
 impl Stack {
     /// Starts servers and programs; all of them are ready when this returns.
     pub async fn start(options: StackOptions) -> Self {
-        let folder = Folder::new("stack");
         let servers = match options.backend {
             Backend::Embedded => Servers::Embedded,
             Backend::Production => {
@@ -51,6 +50,12 @@ impl Stack {
                 Servers::Production { redis, vhost }
             }
         };
+        Self::start_on(servers, options).await
+    }
+
+    /// Starts the programs on servers that run, as [`Stack::start`] does.
+    pub async fn start_on(servers: Servers, options: StackOptions) -> Self {
+        let folder = Folder::new("stack");
         let (queue, store) = match &servers {
             Servers::Embedded => {
                 let url = format!("embedded:{}", folder.path().join("data").display());

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lapin::options::QueueDeclareOptions;
-use lapin::types::FieldTable;
+use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
 use uuid::Uuid;
 
@@ -24,6 +24,17 @@ pub struct Depth {
     pub ready: u64,
     /// Messages that a consumer has and has not acknowledged.
     pub unacknowledged: u64,
+}
+
+/// A message on the queue of dead letters.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// The word for why it is there.
+    pub reason: String,
+    /// The words.
+    pub error: String,
+    /// The body.
+    pub envelope: serde_json::Value,
 }
 
 impl Vhost {
@@ -63,6 +74,27 @@ impl Vhost {
         declared.ok().map(|queue| queue.message_count())
     }
 
+    /// What is on a queue of dead letters; it stays there.
+    pub async fn dead_letters(&self, queue: &str) -> Vec<DeadLetter> {
+        let connection = Connection::connect(&self.url(), ConnectionProperties::default()).await;
+        let connection = connection.expect("the virtual host takes connections");
+        let channel = connection.create_channel().await.expect("a connection gives channels");
+        let mut letters = Vec::new();
+        while let Some(got) = channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("it is a queue")
+        {
+            let headers = got.properties.headers().clone().unwrap_or_default();
+            let text = |name: &str| match headers.inner().get(name) {
+                Some(AMQPValue::LongString(text)) => text.to_string(),
+                _ => String::new(),
+            };
+            let envelope = serde_json::from_slice(&got.data).unwrap_or_default();
+            letters.push(DeadLetter { reason: text("x-reason"), error: text("x-error"), envelope });
+        }
+        // What was not acknowledged goes back.
+        connection.close(200, "seen".into()).await.expect("an idle connection closes");
+        letters
+    }
+
     /// All its quorum queues by name, with what they hold right now; takes about a second.
     ///
     /// It asks the queues themselves: `rabbitmqctl list_queues` shows what they last reported, up to 5 s ago.
@@ -77,6 +109,28 @@ impl Vhost {
         );
         let printed = self.broker.rabbitmqctl(&["eval", &ask]).await;
         depths(&printed).unwrap_or_else(|| panic!("not a list of queues: {printed:?}"))
+    }
+
+    /// How many quorum queues with single active consumer each connection is the active consumer of, right now.
+    pub async fn active_consumers(&self) -> Vec<usize> {
+        let ask = format!(
+            "lists:flatten([begin
+                Ask = fun rabbit_fifo:query_single_active_consumer/1,
+                case ra:leader_query(amqqueue:get_pid(Q), Ask) of
+                    {{ok, {{_, {{value, {{_, Pid}}}}}}, _}} ->
+                        [{{connection, Connection}}] = rabbit_channel:info(Pid, [connection]),
+                        pid_to_list(Connection) ++ \";\";
+                    _ -> []
+                end
+            end || Q <- rabbit_amqqueue:list(<<\"{}\">>), amqqueue:get_type(Q) =:= rabbit_quorum_queue]).",
+            self.name
+        );
+        let printed = self.broker.rabbitmqctl(&["eval", &ask]).await;
+        let mut shares: BTreeMap<&str, usize> = BTreeMap::new();
+        for connection in printed.trim().trim_matches('"').split_terminator(';') {
+            *shares.entry(connection).or_default() += 1;
+        }
+        shares.into_values().collect()
     }
 
     fn path(&self) -> String {

@@ -35,6 +35,8 @@ pub struct StackOptions {
     pub files: Vec<(PathBuf, Vec<u8>)>,
     /// What the programs have in their environment besides that of the test.
     pub environment: Vec<(String, String)>,
+    /// Where ingress listens: by default on a port of the system's choice, another one after each start.
+    pub listen: String,
 }
 
 impl StackOptions {
@@ -48,15 +50,16 @@ impl StackOptions {
             settings: Vec::new(),
             files: Vec::new(),
             environment: Vec::new(),
+            listen: LISTEN.to_owned(),
         }
     }
 
-    /// `kefu.toml`. Ports are 0: the programs say in their log which they got.
+    /// `kefu.toml`. Other ports are 0: the programs say in their log which they got.
     pub fn config(&self, queue: &str, store: &str) -> String {
         let mut tables = vec![
             ("queue", assign("url", queue)),
             ("store", assign("url", store)),
-            ("ingress", assign("listen", LISTEN) + &assign("internal_listen", LISTEN)),
+            ("ingress", assign("listen", &self.listen) + &assign("internal_listen", LISTEN)),
             ("worker", assign("internal_listen", LISTEN)),
             ("wechat", assign("api_base", &self.api_base)),
             ("telemetry", assign("log_format", "json")),

@@ -1,0 +1,17 @@
+//! Processes and servers that die under load, and what becomes of every push.
+//!
+//! Each test is a [`trial::Trial`]: users who write without a pause through the simulated WeChat, which re-sends as WeChat
+//! does, while the test breaks something. At its end everything that was answered `success` must have been replied to,
+//! every step once and in the order in which the user wrote ([`audit`]).
+//!
+//! `tests/run` goes through a few rounds of each, `tests/run --faults` through all of them ([`rounds`]).
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod audit;
+mod crashes;
+mod outages;
+mod rounds;
+mod tokens;
+mod trial;
+mod workers;
