@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use kefu_ingress::{Ingress, Parts};
 use kefu_shared::program::Frame;
+use kefu_worker::Worker;
 
 /// Runs both until the shutdown, or until one fails, which stops the other; `listening` is given ingress's addresses.
 pub(crate) async fn run(frame: Frame, listening: impl FnOnce(&[SocketAddr])) -> anyhow::Result<()> {
@@ -18,16 +19,16 @@ pub(crate) async fn run(frame: Frame, listening: impl FnOnce(&[SocketAddr])) -> 
         shutdown: shutdown.clone(),
     };
     let ingress = Ingress::bind(parts)?;
+    let worker = Worker::new(config, &backend, &readiness, shutdown.clone())?;
+    readiness.complete();
     listening(ingress.addresses());
 
-    let stop_both = shutdown.clone().drop_guard();
+    let stop_both = shutdown.drop_guard();
     let worker = tokio::spawn(async move {
         let _stop_both = stop_both;
-        kefu_worker::run(config, &backend, &readiness, shutdown).await
+        worker.run().await;
     });
     let ingress = ingress.run().await;
-    let worker = worker.await.context("the worker crashed")?;
-    ingress?;
-    worker?;
-    Ok(())
+    worker.await.context("the worker crashed")?;
+    Ok(ingress?)
 }

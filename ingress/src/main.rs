@@ -25,6 +25,9 @@ async fn main() -> ExitCode {
 async fn run(frame: Frame) -> anyhow::Result<()> {
     let publisher = frame.backend.publisher()?;
     let Frame { config, backend, readiness, shutdown } = frame;
-    Ingress::bind(Parts { config, stores: backend.stores, publisher, readiness, shutdown })?.run().await?;
+    let parts = Parts { config, stores: backend.stores, publisher, readiness: readiness.clone(), shutdown };
+    let ingress = Ingress::bind(parts)?;
+    readiness.complete();
+    ingress.run().await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use futures_util::FutureExt;
-use kefu_shared::queue::{Health, Publisher};
+use kefu_shared::queue::Publisher;
 
 use crate::intake::Intake;
 use crate::routes::{self, Callback};
@@ -50,12 +50,7 @@ impl Ingress {
             let health = queue.health();
             async move { health }.boxed()
         });
-        let probe = stores.probe.clone();
-        readiness.add("ingress_store", false, move || {
-            let probe = probe.clone();
-            async move { probe.probe().await.map_or_else(|error| Health::Down(error.to_string()), |()| Health::Up) }
-                .boxed()
-        });
+        readiness.add_store("ingress_store", false, stores.probe.clone());
 
         let settings = config.ingress.clone();
         let callback = web::Data::new(Callback {

@@ -1,61 +1,20 @@
 //! The internal HTTP server of a process: `/livez`, `/readyz`, `/metrics`. It is not for the internet.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use futures_util::future::{BoxFuture, join_all};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::queue::Health;
+mod readiness;
+#[cfg(test)]
+mod tests;
 
-/// What must be up for the process to be ready. Clones share the checks.
-#[derive(Clone, Default)]
-pub struct Readiness(Arc<Mutex<Vec<Check>>>);
-
-type Ask = Arc<dyn Fn() -> BoxFuture<'static, Health> + Send + Sync>;
-
-#[derive(Clone)]
-struct Check {
-    name: &'static str,
-    required: bool,
-    ask: Ask,
-}
-
-impl Readiness {
-    /// Adds a check. One that is not `required` shows in the answer as degraded and leaves the process ready.
-    pub fn add(
-        &self,
-        name: &'static str,
-        required: bool,
-        ask: impl Fn() -> BoxFuture<'static, Health> + Send + Sync + 'static,
-    ) {
-        let check = Check { name, required, ask: Arc::new(ask) };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(check);
-    }
-
-    async fn ask(&self) -> (bool, serde_json::Map<String, serde_json::Value>) {
-        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let answers = join_all(checks.iter().map(|check| (check.ask)())).await;
-        let mut ready = true;
-        let mut details = serde_json::Map::new();
-        for (check, health) in checks.iter().zip(answers) {
-            let text = match health {
-                Health::Up => "up".to_owned(),
-                Health::Down(why) => {
-                    ready &= !check.required;
-                    format!("{}: {why}", if check.required { "down" } else { "degraded" })
-                }
-            };
-            details.insert(check.name.to_owned(), text.into());
-        }
-        (ready, details)
-    }
-}
+pub use readiness::Readiness;
+use readiness::Standing;
 
 /// Serves until the runtime ends, so that the state of a shutdown can be seen; `draining` turns readiness off.
 ///
@@ -69,11 +28,8 @@ pub fn serve(
 ) -> std::io::Result<Server> {
     let state = web::Data::new(State { readiness, metrics, draining });
     let server = HttpServer::new(move || {
-        App::new()
-            .app_data(state.clone())
-            .route("/livez", web::get().to(livez))
-            .route("/readyz", web::get().to(readyz))
-            .route("/metrics", web::get().to(render_metrics))
+        let state = state.clone();
+        App::new().configure(move |service| configure(service, state))
     })
     .workers(1)
     .disable_signals()
@@ -82,6 +38,14 @@ pub fn serve(
         tracing::info!(role = "internal", %address, "listening");
     }
     Ok(server.run())
+}
+
+fn configure(service: &mut web::ServiceConfig, state: web::Data<State>) {
+    service
+        .app_data(state)
+        .route("/livez", web::get().to(livez))
+        .route("/readyz", web::get().to(readyz))
+        .route("/metrics", web::get().to(render_metrics));
 }
 
 struct State {
@@ -95,16 +59,12 @@ async fn livez() -> HttpResponse {
 }
 
 async fn readyz(state: web::Data<State>) -> HttpResponse {
-    let (up, checks) = state.readiness.ask().await;
-    let draining = state.draining.is_cancelled();
-    let status = match (draining, up) {
-        (true, _) => "draining",
-        (false, true) => "ready",
-        (false, false) => "not ready",
-    };
-    let mut response = match up && !draining {
-        true => HttpResponse::Ok(),
-        false => HttpResponse::ServiceUnavailable(),
+    let (standing, checks) = state.readiness.ask().await;
+    let (mut response, status) = match standing {
+        _ if state.draining.is_cancelled() => (HttpResponse::ServiceUnavailable(), "draining"),
+        Standing::Starting => (HttpResponse::ServiceUnavailable(), "starting"),
+        Standing::Ready => (HttpResponse::Ok(), "ready"),
+        Standing::NotReady => (HttpResponse::ServiceUnavailable(), "not ready"),
     };
     response.json(json!({ "status": status, "checks": checks }))
 }

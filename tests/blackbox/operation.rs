@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_harness::eventually;
-use kefu_harness::process::{Launch, Program, Role};
+use kefu_harness::process::{Launch, Program, Role, Wait};
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::{Backend, Servers};
 use kefu_simulator::{FaultKind, FaultRequest, Message};
@@ -46,6 +46,34 @@ async fn without_redis_ingress_goes_on_degraded_and_the_worker_waits() {
     shop.replies_within("oUSER", 1).await;
     readyz_becomes(&shop.stack.programs[0], 200, "\"ingress_store\":\"up\"").await;
     readyz_becomes(&shop.stack.programs[1], 200, "ready").await;
+}
+
+#[tokio::test]
+async fn a_program_is_not_ready_before_its_checks_are_made() {
+    let shop = Shop::start(ShopOptions::new(Backend::Production)).await;
+    let config = shop.stack.config();
+    let embedded = Shop::start(ShopOptions::new(Backend::Embedded)).await;
+    let embedded_config = embedded.stack.config().clone();
+    for program in embedded.stack.programs {
+        program.terminate();
+        program.end_within(PATIENCE).await;
+    }
+    let ingress = ["ingress_queue", "ingress_store"];
+    let worker = ["worker_queue", "worker_store", "worker_accounts"];
+    let both = [&ingress[..], &worker[..]].concat();
+    for (launch, checks) in [
+        (Launch::ingress(config), &ingress[..]),
+        (Launch::worker(config), &worker[..]),
+        (Launch::serve(&embedded_config), &both[..]),
+    ] {
+        let program = Program::start(Launch { wait: Wait::Listening, listens: vec![Role::Internal], ..launch }).await;
+        eventually(PATIENCE, "it is ready", async || {
+            let (status, text) = get(&program, "/readyz").await;
+            assert!(status != 200 || checks.iter().all(|check| text.contains(check)), "ready too early: {text}");
+            if status == 200 { Ok(()) } else { Err(text) }
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use kefu_shared::backend::{Backend, BackendError};
 use kefu_shared::config::Config;
 use kefu_shared::internal::Readiness;
 use kefu_shared::queue::{Consumer, ConsumerOptions, Health};
-use kefu_shared::store::{Probe, Stores};
+use kefu_shared::store::Probe;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ use dispatch::QueueHealth;
 use message::Handler;
 use pauses::Pauses;
 use timings::Timings;
-use wechat::client::{HttpTransport, Transport};
+use wechat::client::HttpTransport;
 
 /// Why a worker could not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,52 +52,49 @@ pub enum WorkerError {
     Client(String),
 }
 
-/// Handles messages until `shutdown`, then ends what is in work, for `config.worker.grace` at most, gives the rest back
-/// to the queue and returns. Adds its checks to `readiness`.
-///
-/// # Errors
-/// When the worker could not start. Servers that are down, or go down, are waited for.
-pub async fn run(
-    config: Arc<Config>,
-    backend: &Backend,
-    readiness: &Readiness,
+/// A worker that has not begun.
+pub struct Worker {
+    handler: Arc<Handler>,
+    consumer: Box<dyn Consumer>,
+    health: QueueHealth,
     shutdown: CancellationToken,
-) -> Result<(), WorkerError> {
-    // New at each start: a worker that starts again is another owner of leases and another consumer.
-    let id = Uuid::new_v4().to_string();
-    let transport = Arc::new(HttpTransport::new(&config.wechat).map_err(WorkerError::Client)?);
-    let options = ConsumerOptions { id: id.clone(), prefetch: config.queue.prefetch };
-    let consumer = backend.consumer(options)?;
-    let worker = Worker { config, id, stores: backend.stores.clone(), transport, timings: Timings::default() };
-    worker.run(consumer, readiness, shutdown).await;
-    Ok(())
-}
-
-/// What a worker is put together from.
-struct Worker {
-    config: Arc<Config>,
-    id: String,
-    stores: Stores,
-    transport: Arc<dyn Transport>,
-    timings: Timings,
+    grace: Duration,
 }
 
 impl Worker {
-    async fn run(self, consumer: Box<dyn Consumer>, readiness: &Readiness, shutdown: CancellationToken) {
+    /// Puts a worker together and adds its checks to `readiness`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used. Servers that are down, or go down, are waited for.
+    pub fn new(
+        config: Arc<Config>,
+        backend: &Backend,
+        readiness: &Readiness,
+        shutdown: CancellationToken,
+    ) -> Result<Self, WorkerError> {
         metric::describe();
-        let Self { config, id, stores, transport, timings } = self;
+        // New at each start: a worker that starts again is another owner of leases and another consumer.
+        let id = Uuid::new_v4().to_string();
+        let transport = Arc::new(HttpTransport::new(&config.wechat).map_err(WorkerError::Client)?);
+        let options = ConsumerOptions { id: id.clone(), prefetch: config.queue.prefetch };
+        let consumer = backend.consumer(options)?;
         let grace = config.worker.grace;
         tracing::info!(worker = id, accounts = config.accounts.iter().count(), "taking messages");
-        let handler = Arc::new(Handler::new(config, id, &stores, transport, timings, shutdown.clone()));
+        let handler =
+            Arc::new(Handler::new(config, id, &backend.stores, transport, Timings::default(), shutdown.clone()));
         let health = QueueHealth::new();
-        add_checks(readiness, &health, &stores.probe, &handler.pauses);
+        add_checks(readiness, &health, &backend.stores.probe, &handler.pauses);
+        Ok(Self { handler, consumer, health, shutdown, grace })
+    }
+
+    /// Handles messages until the shutdown, then ends what is in work, for `[worker] grace_ms` at most, gives the rest
+    /// back to the queue and returns.
+    pub async fn run(self) {
+        let Self { handler, consumer, health, shutdown, grace } = self;
         dispatch::dispatch(handler, consumer, health, shutdown, grace).await;
         tracing::info!("stopped");
     }
 }
-
-/// How long a look at the store may take.
-const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
 fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>, pauses: &Arc<Pauses>) {
     let queue = queue.clone();
@@ -105,17 +102,7 @@ fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>
         let health = queue.get();
         Box::pin(async move { health })
     });
-    let store = Arc::clone(store);
-    readiness.add("worker_store", true, move || {
-        let store = Arc::clone(&store);
-        Box::pin(async move {
-            match tokio::time::timeout(PROBE_LIMIT, store.probe()).await {
-                Ok(Ok(())) => Health::Up,
-                Ok(Err(error)) => Health::Down(error.to_string()),
-                Err(_) => Health::Down("the store does not answer".to_owned()),
-            }
-        })
-    });
+    readiness.add_store("worker_store", true, Arc::clone(store));
     let pauses = Arc::clone(pauses);
     readiness.add("worker_accounts", false, move || {
         let health = pauses.in_words().map_or(Health::Up, Health::Down);

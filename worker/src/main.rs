@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kefu_shared::program::{self, Frame};
+use kefu_worker::{Worker, WorkerError};
 
 /// Takes WeChat's pushes off the queue and sends the replies.
 #[derive(Parser)]
@@ -21,7 +22,10 @@ async fn main() -> ExitCode {
     let internal = |config: &kefu_shared::config::Config| config.worker.internal_listen;
     program::run("kefu-worker", &arguments.config, internal, async |frame| {
         let Frame { config, backend, readiness, shutdown } = frame;
-        kefu_worker::run(config, &backend, &readiness, shutdown).await
+        let worker = Worker::new(config, &backend, &readiness, shutdown)?;
+        readiness.complete();
+        worker.run().await;
+        Ok::<(), WorkerError>(())
     })
     .await
 }

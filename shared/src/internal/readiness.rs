@@ -1,0 +1,105 @@
+//! What must be up for the process to be ready.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use serde_json::{Map, Value};
+
+use crate::queue::Health;
+use crate::store::Probe;
+
+/// How long a look at the store may take.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+/// The checks behind `/readyz`. Clones share them. Until [`Readiness::complete`], the process is starting and not ready.
+#[derive(Clone, Default)]
+pub struct Readiness(Arc<Mutex<Checks>>);
+
+#[derive(Default)]
+struct Checks {
+    all: Vec<Check>,
+    complete: bool,
+}
+
+type Ask = Arc<dyn Fn() -> BoxFuture<'static, Health> + Send + Sync>;
+
+#[derive(Clone)]
+struct Check {
+    name: &'static str,
+    required: bool,
+    ask: Ask,
+}
+
+/// What all checks together say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Checks are still to be added.
+    Starting,
+    /// Every required check says that it is up.
+    Ready,
+    /// A required check says that it is down.
+    NotReady,
+}
+
+impl Readiness {
+    /// Adds a check. One that is not `required` shows in the answer as degraded and leaves the process ready.
+    pub fn add(
+        &self,
+        name: &'static str,
+        required: bool,
+        ask: impl Fn() -> BoxFuture<'static, Health> + Send + Sync + 'static,
+    ) {
+        self.checks().all.push(Check { name, required, ask: Arc::new(ask) });
+    }
+
+    /// Adds the check of a store: it is up when it answers `probe` within a second.
+    pub fn add_store(&self, name: &'static str, required: bool, probe: Arc<dyn Probe>) {
+        self.add(name, required, move || {
+            let probe = Arc::clone(&probe);
+            async move {
+                match tokio::time::timeout(PROBE_LIMIT, probe.probe()).await {
+                    Ok(Ok(())) => Health::Up,
+                    Ok(Err(error)) => Health::Down(error.to_string()),
+                    Err(_) => Health::Down("the store does not answer".to_owned()),
+                }
+            }
+            .boxed()
+        });
+    }
+
+    /// Says that every part of the process has added its checks: from now on they decide.
+    pub fn complete(&self) {
+        self.checks().complete = true;
+    }
+
+    /// Asks all checks, at the same time.
+    pub(super) async fn ask(&self) -> (Standing, Map<String, Value>) {
+        let (checks, complete) = {
+            let checks = self.checks();
+            (checks.all.clone(), checks.complete)
+        };
+        let answers = join_all(checks.iter().map(|check| (check.ask)())).await;
+        let mut standing = if complete { Standing::Ready } else { Standing::Starting };
+        let mut details = Map::new();
+        for (check, health) in checks.iter().zip(answers) {
+            let text = match health {
+                Health::Up => "up".to_owned(),
+                Health::Down(why) if check.required => {
+                    if complete {
+                        standing = Standing::NotReady;
+                    }
+                    format!("down: {why}")
+                }
+                Health::Down(why) => format!("degraded: {why}"),
+            };
+            details.insert(check.name.to_owned(), text.into());
+        }
+        (standing, details)
+    }
+
+    fn checks(&self) -> MutexGuard<'_, Checks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
