@@ -4,9 +4,16 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Telemetry};
+
+#[cfg(test)]
+mod tests;
 
 /// The upper bounds of the buckets of every `*_seconds` histogram. WeChat's limit of 5 s is among them.
 const SECONDS_BUCKETS: [f64; 16] =
@@ -26,21 +33,38 @@ pub enum TelemetryError {
 /// Sends logs to standard error, for the rest of the process's life.
 pub fn start_logs(config: &Telemetry) -> Result<(), TelemetryError> {
     let filter = filter(config)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    let result = match config.log_format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-    result.map_err(|error| TelemetryError::Started(error.to_string()))
+    subscriber(filter, config.log_format, std::io::stderr)
+        .try_init()
+        .map_err(|error| TelemetryError::Started(error.to_string()))
 }
 
-/// The filter of the logs.
+/// The filter of the logs, as configured.
 pub(crate) fn filter(config: &Telemetry) -> Result<EnvFilter, TelemetryError> {
     EnvFilter::try_new(&config.log_filter).map_err(|error| TelemetryError::Filter(error.to_string()))
 }
+
+fn subscriber<W>(filter: EnvFilter, format: LogFormat, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(writer);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged)).with(lines)
+}
+
+/// What the configured filter can let through. Libraries do not know what is secret: below `info` they log what they
+/// send and receive, byte by byte.
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    let library = metadata.target().split("::").next().unwrap_or_default();
+    let is_ours = library == "kefu" || library.starts_with("kefu_");
+    is_ours || (*metadata.level() <= Level::INFO && !metadata.target().starts_with(WARNS_WITH_BODIES))
+}
+
+/// lapin warns of a message that the broker returned, with its body.
+const WARNS_WITH_BODIES: &str = "lapin::returned_messages";
 
 /// Collects metrics from now on; the handle renders them for `/metrics`.
 pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {

@@ -11,6 +11,7 @@ mod program;
 mod rabbitmq;
 mod redis;
 mod replies;
+mod secrecy;
 mod stack_config;
 mod vectors;
 mod waiting;

@@ -5,6 +5,7 @@
 //! * [`wechat`]: pushes, signed and encrypted by code that shares nothing with the code under test, so that a mistake
 //!   made on both sides cannot cancel itself out.
 //! * [`stack`]: all of kefu together; [`shop`]: that, and the simulated WeChat that it serves.
+//! * [`secrets`]: what must not be in a log, and all the forms in which it could be.
 //! * [`mod@eventually`]: the one way to wait for something.
 //!
 //! Whatever a test starts ends with it: on drop, and also when the test process or its runner is killed ([`owned`]).
@@ -29,6 +30,7 @@ pub mod port;
 pub mod process;
 pub mod rabbitmq;
 pub mod redis;
+pub mod secrets;
 pub mod shop;
 pub mod stack;
 pub mod target;

@@ -9,7 +9,9 @@ use kefu_simulator::{
 };
 
 use crate::eventually;
+use crate::secrets::Secrets;
 use crate::stack::{Backend, Stack, StackOptions};
+use crate::wechat::cipher::aes_key;
 use crate::wechat::{Account, Mode};
 
 /// How long a reply may take, the machine being busy.
@@ -127,6 +129,35 @@ impl Shop {
             if replies.len() == count { Ok(replies) } else { Err(format!("it has {replies:?}")) }
         })
         .await
+    }
+
+    /// What no log may hold: what the accounts keep secret, and the access_tokens that they have now. Asks WeChat for
+    /// these, which shows in its journal.
+    pub async fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        for account in &self.accounts {
+            let appid = &account.appid;
+            let (key, access_token) = (&account.encoding_aes_key, self.access_token(account).await);
+            secrets = secrets
+                .with(format!("AppSecret of {appid}"), &account.secret)
+                .with(format!("Token of {appid}"), &account.token)
+                .with(format!("EncodingAESKey of {appid}"), key)
+                .with(format!("AES key of {appid}"), aes_key(key))
+                .with(format!("access_token of {appid}"), access_token);
+        }
+        secrets
+    }
+
+    /// The access_token that `stable_token` gives to everybody who asks for it.
+    async fn access_token(&self, account: &Account) -> String {
+        let url = format!("{}/cgi-bin/stable_token", self.simulator.url());
+        let body = serde_json::json!({
+            "grant_type": "client_credential", "appid": account.appid, "secret": account.secret,
+        });
+        let client = reqwest::Client::builder().no_proxy().build().expect("a plain client can be built");
+        let answer = client.post(url).json(&body).send().await.expect("the simulator answers");
+        let answer: serde_json::Value = answer.json().await.expect("the answer is JSON");
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
     }
 
     /// Calls of the API whose path ends so, in order.

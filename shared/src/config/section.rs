@@ -104,7 +104,8 @@ pub enum TokenApi {
 pub struct Telemetry {
     /// `text` (default) or `json`.
     pub log_format: LogFormat,
-    /// What is logged, in the syntax of `tracing`'s `EnvFilter`. Default `info,actix_server=warn,lapin=warn`.
+    /// What is logged, in the syntax of `tracing`'s `EnvFilter`; of other crates than kefu's, nothing below `info` is.
+    /// Default `info,actix_server=warn,lapin=warn`.
     pub log_filter: String,
 }
 

@@ -11,7 +11,7 @@ const BLOCK: usize = 32;
 
 /// Encrypts what has been framed and padded, or, for tests of bad input, anything of a multiple of 16 bytes.
 pub fn encrypt_raw(encoding_aes_key: &str, plaintext: &[u8]) -> String {
-    let key = key(encoding_aes_key);
+    let key = aes_key(encoding_aes_key);
     let cipher = cbc::Encryptor::<aes::Aes256>::new_from_slices(&key, &key[..16]).expect("32 bytes and 16 bytes");
     BASE64_STANDARD.encode(cipher.encrypt_padded_vec::<NoPadding>(plaintext))
 }
@@ -47,7 +47,7 @@ pub struct Opened {
 
 /// Takes an `Encrypt` field apart; an error says which part of it is wrong.
 pub fn decrypt(encoding_aes_key: &str, encrypt: &str) -> Result<Opened, &'static str> {
-    let key = key(encoding_aes_key);
+    let key = aes_key(encoding_aes_key);
     let ciphertext = BASE64_STANDARD.decode(encrypt).map_err(|_| "not base64")?;
     let cipher = cbc::Decryptor::<aes::Aes256>::new_from_slices(&key, &key[..16]).expect("32 bytes and 16 bytes");
     let padded = cipher.decrypt_padded_vec::<NoPadding>(&ciphertext).map_err(|_| "not a multiple of 16 bytes")?;
@@ -66,7 +66,7 @@ pub fn decrypt(encoding_aes_key: &str, encrypt: &str) -> Result<Opened, &'static
 }
 
 /// An `EncodingAESKey` is 43 characters of base64, whose last one carries two bits too many: they may be anything.
-fn key(encoding_aes_key: &str) -> [u8; 32] {
+pub fn aes_key(encoding_aes_key: &str) -> [u8; 32] {
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireNone);
