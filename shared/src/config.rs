@@ -6,21 +6,30 @@
 //!
 //! [`load`] finds every problem before it gives up, so that one run tells all that has to be mended.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 
 use crate::rules::Rules;
 use crate::telemetry;
 
 pub mod account;
 mod backend;
+mod choice;
+mod environment;
+mod file;
+mod problems;
 mod secret;
 mod section;
 mod source;
+mod typed;
 
 pub use account::{Account, Accounts, Mode};
 pub use backend::BackendUrls;
+use environment::Overrides;
+pub use problems::ConfigErrors;
+pub(crate) use problems::Problems;
 pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, WeChat, Worker};
+use source::Source;
 
 /// Everything that the programs are told.
 #[derive(Debug, Clone)]
@@ -43,65 +52,23 @@ pub struct Config {
     pub rules: Rules,
 }
 
-/// All that is wrong with a configuration, in the order of the file. Holds no secret.
-#[derive(Debug)]
-pub struct ConfigErrors {
-    file: PathBuf,
-    problems: Vec<String>,
-}
-
-impl ConfigErrors {
-    /// One line a problem.
-    pub fn problems(&self) -> &[String] {
-        &self.problems
-    }
-}
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.problems.len() == 1 { "" } else { "s" };
-        write!(f, "{} has {} problem{plural}:", self.file.display(), self.problems.len())?;
-        for (number, problem) in self.problems.iter().enumerate() {
-            write!(f, "\n  {}. {problem}", number + 1)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
-
-/// Problems found so far.
-#[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<String>);
-
-impl Problems {
-    pub(crate) fn add(&mut self, place: impl fmt::Display, problem: impl fmt::Display) {
-        self.0.push(format!("{place}: {problem}"));
-    }
-
-    /// The value, or `None` with the error noted.
-    pub(crate) fn take<T, E: fmt::Display>(&mut self, place: impl fmt::Display, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.add(place, error)).ok()
-    }
-}
-
 /// Reads the configuration of `file` with the overrides of the process environment.
 pub fn load(file: &Path) -> Result<Config, ConfigErrors> {
-    // Names and values that are not UTF-8 are none of ours.
-    let environment =
-        std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
-    load_with(file, environment)
+    load_with(file, std::env::vars_os())
 }
 
 /// As [`load`], with `environment` in place of the process's.
-pub fn load_with(file: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigErrors> {
+pub fn load_with(
+    file: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::default();
-    let fail = |problems: Problems| ConfigErrors { file: file.to_owned(), problems: problems.0 };
     let folder = file.parent().unwrap_or(Path::new("."));
 
-    let source = source::Source::read(file, environment, &mut problems);
+    let overrides = Overrides::read(environment, &mut problems);
+    let source = Source::read(file, overrides, &mut problems);
     let Some(mut source) = problems.take("the file", source) else {
-        return Err(fail(problems));
+        return Err(problems.into_errors(file.to_owned()));
     };
     let queue: Queue = source.section("queue", &mut problems);
     let store: section::Store = source.section("store", &mut problems);
@@ -109,7 +76,7 @@ pub fn load_with(file: &Path, environment: impl IntoIterator<Item = (String, Str
     let worker: Worker = source.section("worker", &mut problems);
     let wechat: WeChat = source.section("wechat", &mut problems);
     let telemetry: Telemetry = source.section("telemetry", &mut problems);
-    problems.take("[telemetry]", telemetry::filter(&telemetry));
+    problems.take("[telemetry] log_filter", telemetry::filter(&telemetry));
     queue.check(&mut problems);
     ingress.check(&mut problems);
     worker.check(&mut problems);
@@ -120,9 +87,9 @@ pub fn load_with(file: &Path, environment: impl IntoIterator<Item = (String, Str
     source.report_unknown(&mut problems);
 
     match backend {
-        Some(backend) if problems.0.is_empty() => {
+        Some(backend) if problems.count() == 0 => {
             Ok(Config { backend, queue, ingress, worker, wechat, telemetry, accounts, rules })
         }
-        _ => Err(fail(problems)),
+        _ => Err(problems.into_errors(file.to_owned())),
     }
 }

@@ -51,7 +51,9 @@ impl Rules {
         let mut rules = Vec::new();
         for (place, section) in sections {
             match (section.reply.len(), section.ignore) {
-                (0, false) => problems.add(&place, "it says nothing: give it reply = […] or ignore = true"),
+                (0, false) => {
+                    problems.missing(&place, "reply", "it says nothing: give it reply = […] or ignore = true");
+                }
                 (0, true) => {}
                 (_, true) => problems.add(&place, "it has both reply and ignore: keep one"),
                 (count, _) if count > MAX_REPLIES => problems
@@ -66,7 +68,7 @@ impl Rules {
             let when = match section.when {
                 Some(when) => when.resolve(&place, problems),
                 None => {
-                    problems.add(&place, "when is missing; when = {} matches every push");
+                    problems.missing(&place, "when", "when is missing; when = {} matches every push");
                     None
                 }
             };

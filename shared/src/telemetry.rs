@@ -23,7 +23,7 @@ const SECONDS_BUCKETS: [f64; 16] =
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// `log_filter` is not understood.
-    #[error("log_filter: {0}")]
+    #[error("{0}")]
     Filter(String),
     /// Logs or metrics were started in this process before.
     #[error("telemetry was started before: {0}")]

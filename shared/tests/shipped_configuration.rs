@@ -12,7 +12,7 @@ fn shipped(path: &str) -> PathBuf {
 }
 
 fn load(file: &Path, environment: &[(&str, &str)]) -> Config {
-    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
     load_with(file, environment).unwrap_or_else(|errors| panic!("{errors}"))
 }
 

@@ -37,9 +37,9 @@ async fn all_problems_are_listed_at_once_before_anything_starts() {
         assert_eq!(status.code(), Some(2), "{output}");
         for problem in [
             "kefu.toml has 5 problems",
-            "1. [queue]: there is no key `colour`",
+            "1. [queue] colour: there is no such key",
             "2. [[account]] 2 (wx1): another account has the same appid",
-            "3. [[account]] 2 (wx1): secret_file",
+            "3. [[account]] 2 (wx1) secret_file: ",
             "4. [[account]] 2 (wx1) encoding_aes_key: an EncodingAESKey has 43 characters, this one has 42",
             "5. [[rule]] 1: when.regex: unclosed group",
         ] {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
+use super::choice::choice;
 use super::{Problems, secret};
 use crate::wechat::cipher::EncodingAesKey;
 
@@ -27,8 +28,7 @@ pub struct Account {
 /// How pushes come in.
 ///
 /// Source: <https://developers.weixin.qq.com/doc/oplatform/developers/dev/push/encryption>.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// 明文: the body is plain; `signature` does not cover it.
     Plain,
@@ -36,6 +36,12 @@ pub enum Mode {
     Compat,
     /// 安全: the body has `Encrypt` only.
     Safe,
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        choice(deserializer, &[("plain", Self::Plain), ("compat", Self::Compat), ("safe", Self::Safe)])
+    }
 }
 
 /// All accounts, by appid.
@@ -55,18 +61,20 @@ impl Accounts {
 
     pub(super) fn resolve(sections: Vec<(String, AccountSection)>, folder: &Path, problems: &mut Problems) -> Self {
         let mut accounts: Vec<Account> = Vec::new();
-        if sections.is_empty() && problems.0.is_empty() {
+        if sections.is_empty() && problems.count() == 0 {
             problems.add("[[account]]", "there is none: add the mini program's appid, secret, token and mode");
         }
         let mut seen: Vec<String> = Vec::new();
         for (place, section) in sections {
-            let appid = section.appid.trim().to_owned();
-            let place = format!("{place} ({appid})");
+            let appid = section.appid.clone();
             if seen.contains(&appid) {
                 problems.add(&place, "another account has the same appid");
+            } else if let Some(other) = seen.iter().find(|other| other.eq_ignore_ascii_case(&appid)) {
+                let problem = "differs only in capital letters, which variables of the environment do not tell apart";
+                problems.add(&place, format!("the appid of another account, {other}, {problem}"));
             }
-            seen.push(appid.clone());
-            accounts.extend(section.resolve(appid, &place, folder, problems));
+            seen.extend(Some(appid).filter(|appid| !appid.is_empty()));
+            accounts.extend(section.resolve(&place, folder, problems));
         }
         Self(accounts)
     }
@@ -98,12 +106,13 @@ struct PreviousSection {
 }
 
 impl AccountSection {
-    fn resolve(self, appid: String, place: &str, folder: &Path, problems: &mut Problems) -> Option<Account> {
-        let before = problems.0.len();
+    fn resolve(self, place: &str, folder: &Path, problems: &mut Problems) -> Option<Account> {
+        let before = problems.count();
+        let appid = self.appid;
         if appid.is_empty() {
-            problems.add(place, "appid is missing");
+            problems.missing(place, "appid", "appid is missing");
         } else if !appid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
-            problems.add(place, "an appid has only letters and digits");
+            problems.add(format!("{place} appid"), "has something else than letters and digits");
         }
         let secret =
             secret::resolve(place, "secret", self.secret.as_ref(), self.secret_file.as_ref(), folder, problems);
@@ -139,19 +148,20 @@ impl AccountSection {
             keys.extend(key.and_then(|key| problems.take(format!("{place} encoding_aes_key"), key)));
         }
         if !secret_given {
-            problems.add(place, "secret (or secret_file) is missing");
+            problems.missing(place, "secret", "secret (or secret_file) is missing");
         }
         if !token_given {
-            problems.add(place, "token (or token_file) is missing");
+            problems.missing(place, "token", "token (or token_file) is missing");
         }
         if self.mode.is_none() {
-            problems.add(place, "mode is missing: plain, compat or safe, as in WeChat's console");
+            problems.missing(place, "mode", "mode is missing: plain, compat or safe, as in WeChat's console");
         }
         if !key_given && self.mode.is_some_and(|mode| mode != Mode::Plain) {
-            problems.add(place, "encoding_aes_key (or encoding_aes_key_file) is missing: compat and safe mode need it");
+            let problem = "encoding_aes_key (or encoding_aes_key_file) is missing: compat and safe mode need it";
+            problems.missing(place, "encoding_aes_key", problem);
         }
         match (secret, self.mode) {
-            (Some(secret), Some(mode)) if problems.0.len() == before => {
+            (Some(secret), Some(mode)) if problems.count() == before => {
                 Some(Account { appid, secret, tokens, keys, mode })
             }
             _ => None,

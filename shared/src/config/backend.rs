@@ -25,16 +25,14 @@ pub enum BackendUrls {
 
 impl BackendUrls {
     pub(super) fn resolve(queue: &Queue, store: &Store, folder: &Path, problems: &mut Problems) -> Option<Self> {
-        let mut url = |place, value, file| {
-            let before = problems.0.len();
-            let url = secret::resolve(place, "url", value, file, folder, problems);
-            if url.is_none() && problems.0.len() == before {
-                problems.add(place, "url is missing");
+        let mut url = |place, value: &Option<_>, file: &Option<_>, kinds| {
+            if value.is_none() && file.is_none() {
+                problems.missing(place, "url", format!("url (or url_file) is missing: {kinds}"));
             }
-            url
+            secret::resolve(place, "url", value.as_ref(), file.as_ref(), folder, problems)
         };
-        let queue = url("[queue]", queue.url.as_ref(), queue.url_file.as_ref());
-        let store = url("[store]", store.url.as_ref(), store.url_file.as_ref());
+        let queue = url("[queue]", &queue.url, &queue.url_file, "amqp://…, amqps://… or embedded:FOLDER");
+        let store = url("[store]", &store.url, &store.url_file, "redis://…, rediss://… or embedded:FOLDER");
         let (queue, store) = (queue?, store?);
         let (queue_scheme, queue_rest) = split(&queue);
         let (store_scheme, store_rest) = split(&store);

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Problems;
+use super::{Problems, file};
 
-/// The value of `name`, or the content of the file `name_file` without its final line break. Both, neither where one is
-/// required, an unreadable file or an empty value are problems at `place`.
+/// The most that a file with one secret may have: far more than any has.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// The value of `name`, or the content of the file `name_file` without its final line break. Both of them, a file that
+/// cannot be read, and what can be no secret are problems at `place`; neither of them is left to the caller.
 pub(super) fn resolve(
     place: &str,
     name: &str,
@@ -16,27 +19,39 @@ pub(super) fn resolve(
     folder: &Path,
     problems: &mut Problems,
 ) -> Option<SecretString> {
-    let secret = match (value, file) {
+    let (place, shown, secret) = match (value, file) {
         (Some(_), Some(_)) => {
             problems.add(place, format!("{name} and {name}_file are both given: keep one"));
             return None;
         }
-        (Some(value), None) => value.clone(),
+        (Some(value), None) => (format!("{place} {name}"), String::new(), value.clone()),
         (None, Some(file)) => {
-            let path = folder.join(file);
-            match std::fs::read_to_string(&path) {
-                Ok(text) => SecretString::from(text.trim_end_matches(['\r', '\n'])),
-                Err(error) => {
-                    problems.add(place, format!("{name}_file {} cannot be read: {error}", path.display()));
-                    return None;
-                }
-            }
+            let (place, path) = (format!("{place} {name}_file"), folder.join(file));
+            let shown = format!("{} ", path.display());
+            let text = file::read(&path, MAX_FILE_BYTES).map_err(|error| format!("{shown}{error}"));
+            let text = problems.take(&place, text)?;
+            (place, shown, SecretString::from(text.trim_end_matches(['\r', '\n'])))
         }
         (None, None) => return None,
     };
-    if secret.expose_secret().is_empty() {
-        problems.add(place, format!("{name} is empty"));
-        return None;
+    let verified = verify(secret.expose_secret()).map_err(|error| format!("{shown}{error}"));
+    problems.take(place, verified).map(|()| secret)
+}
+
+/// No secret of WeChat's and no URL has white space around it or control characters in it: such a value was cut out or
+/// pasted wrongly.
+fn verify(secret: &str) -> Result<(), &'static str> {
+    if secret.is_empty() {
+        return Err("is empty");
     }
-    Some(secret)
+    if secret.contains(['\n', '\r']) {
+        return Err("has more than one line");
+    }
+    if secret.contains(char::is_control) {
+        return Err("has a control character in it, such as NUL or a tab");
+    }
+    if secret.trim() != secret {
+        return Err("begins or ends with a blank");
+    }
+    Ok(())
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
 
 use super::Problems;
+use super::choice::choice;
 
 /// `[queue]`
 #[derive(Debug, Clone, Deserialize)]
@@ -34,8 +35,10 @@ pub(super) struct Store {
 #[serde(default)]
 pub struct Ingress {
     /// Where WeChat's pushes come in. Default `0.0.0.0:8080`.
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// `/livez`, `/readyz`, `/metrics`; not for the internet. Default `127.0.0.1:9080`.
+    #[serde(deserialize_with = "address")]
     pub internal_listen: SocketAddr,
     /// The largest push, in bytes. Default 1 MiB.
     pub max_body_bytes: usize,
@@ -51,6 +54,7 @@ pub struct Ingress {
 #[serde(default)]
 pub struct Worker {
     /// `/livez`, `/readyz`, `/metrics`. Default `127.0.0.1:9081`.
+    #[serde(deserialize_with = "address")]
     pub internal_listen: SocketAddr,
     /// How many messages are handled at once, of different users. Default 256.
     pub concurrency: usize,
@@ -63,13 +67,18 @@ pub struct Worker {
 }
 
 /// What to do with a step that may or may not have been sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ambiguous {
     /// Send it: the user may see it twice.
     Resend,
     /// Leave it out: the user may not see it.
     Skip,
+}
+
+impl<'de> Deserialize<'de> for Ambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        choice(deserializer, &[("resend", Self::Resend), ("skip", Self::Skip)])
+    }
 }
 
 /// `[wechat]`
@@ -89,13 +98,18 @@ pub struct WeChat {
 }
 
 /// The APIs that give access_tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenApi {
     /// `POST /cgi-bin/stable_token`: the same token for all who ask, so that processes cannot invalidate each other's.
     StableToken,
     /// `GET /cgi-bin/token`: each call may end the token before.
     Token,
+}
+
+impl<'de> Deserialize<'de> for TokenApi {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        choice(deserializer, &[("stable_token", Self::StableToken), ("token", Self::Token)])
+    }
 }
 
 /// `[telemetry]`
@@ -110,13 +124,18 @@ pub struct Telemetry {
 }
 
 /// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
     /// For machines: one JSON object a line.
     Json,
+}
+
+impl<'de> Deserialize<'de> for LogFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        choice(deserializer, &[("text", Self::Text), ("json", Self::Json)])
+    }
 }
 
 impl Default for Queue {
@@ -204,4 +223,9 @@ fn within(place: &str, value: u64, least: u64, most: u64, problems: &mut Problem
 
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_millis)
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| de::Error::custom("must be \"IP:PORT\", for example \"127.0.0.1:8080\""))
 }

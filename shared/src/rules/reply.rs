@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// One reply to a user: `{ text = "…" }`, `{ image = "FILE" }`, `{ link = {…} }` or `{ miniprogrampage = {…} }`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "ReplySection")]
 pub enum Reply {
     /// A text of at most [`MAX_TEXT_BYTES`] bytes.
     Text(String),
@@ -19,6 +19,34 @@ pub enum Reply {
     Link(Link),
     /// A card that opens a page of the mini program.
     Miniprogrampage(Card),
+}
+
+/// A reply as it is written: exactly one of these.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ReplySection {
+    text: Option<String>,
+    image: Option<PathBuf>,
+    link: Option<Link>,
+    miniprogrampage: Option<Card>,
+}
+
+impl TryFrom<ReplySection> for Reply {
+    type Error = &'static str;
+
+    fn try_from(section: ReplySection) -> Result<Self, Self::Error> {
+        let ReplySection { text, image, link, miniprogrampage } = section;
+        let given = [
+            text.map(Self::Text),
+            image.map(Self::Image),
+            link.map(Self::Link),
+            miniprogrampage.map(Self::Miniprogrampage),
+        ];
+        match given.map(Vec::from_iter).concat().as_slice() {
+            [reply] => Ok(reply.clone()),
+            _ => Err("must have exactly one of text, image, link, miniprogrampage"),
+        }
+    }
 }
 
 /// The longest text that WeChat takes, in bytes of UTF-8. Undocumented; developers measured 2,048, and whether bytes or

@@ -1,0 +1,85 @@
+//! What is wrong with a configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+/// All that is wrong with a configuration. Holds no secret.
+#[derive(Debug)]
+pub struct ConfigErrors {
+    pub(super) file: PathBuf,
+    pub(super) problems: Vec<String>,
+}
+
+impl ConfigErrors {
+    /// One line a problem.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.problems.len() == 1 { "" } else { "s" };
+        write!(f, "{} has {} problem{plural}:", self.file.display(), self.problems.len())?;
+        for (number, problem) in self.problems.iter().enumerate() {
+            write!(f, "\n  {}. {problem}", number + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Problems found so far. A place is a table in words, `[queue]` or `[[account]] 1 (wx…)`, or that and a key:
+/// `[queue] url`.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    found: Vec<String>,
+    /// The variables that places have their values from.
+    variables: BTreeMap<String, String>,
+    /// Places whose value is known to be wrong, and is left out.
+    left_out: BTreeSet<String>,
+}
+
+impl Problems {
+    /// Notes a problem, with the variable of the environment that the place has its value from.
+    pub(crate) fn add(&mut self, place: impl fmt::Display, problem: impl fmt::Display) {
+        let place = place.to_string();
+        self.found.push(match self.variables.get(&place) {
+            Some(variable) => format!("{place} (from {variable}): {problem}"),
+            None => format!("{place}: {problem}"),
+        });
+    }
+
+    /// The value, or `None` with the error noted.
+    pub(crate) fn take<T, E: fmt::Display>(&mut self, place: impl fmt::Display, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(place, error)).ok()
+    }
+
+    /// Notes that `table` lacks `key`, unless there is one and it is wrong, which has been said.
+    pub(crate) fn missing(&mut self, table: &str, key: &str, problem: impl fmt::Display) {
+        let is_left_out = |key: String| self.left_out.contains(&format!("{table} {key}"));
+        if !is_left_out(key.to_owned()) && !is_left_out(format!("{key}_file")) {
+            self.add(table, problem);
+        }
+    }
+
+    /// Remembers that `key` of `table` is given, wrong, and left out.
+    pub(super) fn leave_out(&mut self, table: &str, key: &str) {
+        self.left_out.insert(format!("{table} {key}"));
+    }
+
+    /// Remembers that a place has its value from a variable of the environment.
+    pub(super) fn comes_from(&mut self, place: String, variable: String) {
+        self.variables.insert(place, variable);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    pub(super) fn into_errors(self, file: PathBuf) -> ConfigErrors {
+        ConfigErrors { file, problems: self.found }
+    }
+}

@@ -1,0 +1,152 @@
+//! Tables as typed values, and what is wrong with them in plain words.
+
+use config::{ConfigError, Value, ValueKind};
+use serde::de::value::Error as Stopped;
+use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
+
+use super::Problems;
+
+/// Reads a table and notes all that is wrong or unknown in it. A key whose value is wrong is left out of what is read;
+/// `None` when that does not help.
+pub(super) fn typed<T: DeserializeOwned>(value: Value, place: &str, problems: &mut Problems) -> Option<T> {
+    let ValueKind::Table(mut table) = value.kind else {
+        problems.add(place, "must be a table");
+        return None;
+    };
+    let mut wrong = Vec::new();
+    let (read, mut unknown) = loop {
+        let mut unknown = Vec::new();
+        let mut track = serde_path_to_error::Track::new();
+        let watched = serde_path_to_error::Deserializer::new(Value::from(table.clone()), &mut track);
+        let result = serde_ignored::deserialize(watched, |path| unknown.push(readable(&path.to_string())));
+        let error = match result {
+            Ok(read) => break (Some(read), unknown),
+            Err(error) => error,
+        };
+        let path = readable(&track.path().to_string());
+        let key = path.split(['.', ' ']).next().unwrap_or_default().to_owned();
+        wrong.push((path, plain(&error)));
+        if table.remove(&key).is_none() {
+            break (None, unknown);
+        }
+        problems.leave_out(place, &key);
+    };
+    unknown.sort_unstable();
+    for path in unknown {
+        // The keys of this table are known, those of the tables in it are not.
+        let meant = if path.contains(['.', ' ']) { None } else { meant(keys::<T>(), &path) };
+        let hint = meant.map(|key| format!("; did you mean {key}?")).unwrap_or_default();
+        problems.add(format!("{place} {path}"), format!("there is no such key{hint}"));
+        if let Some(key) = meant {
+            problems.leave_out(place, key);
+        }
+    }
+    wrong.sort_unstable();
+    for (path, problem) in wrong {
+        let place = if path.is_empty() { place.to_owned() } else { format!("{place} {path}") };
+        problems.add(place, problem);
+    }
+    read
+}
+
+/// A path in words: `previous 1 token` where serde_ignored writes `previous.?.0.token` and serde_path_to_error
+/// `previous[0].token`, or a lone dot for the root.
+fn readable(path: &str) -> String {
+    let mut words = String::new();
+    let mut after_index = false;
+    for part in path.split(['.', '[']).filter(|part| !["", "?"].contains(part)) {
+        let index = part.trim_end_matches(']').parse::<usize>();
+        words += if words.is_empty() {
+            ""
+        } else if after_index || index.is_ok() {
+            " "
+        } else {
+            "."
+        };
+        after_index = index.is_ok();
+        words += &index.map_or(part.to_owned(), |index| (index + 1).to_string());
+    }
+    words
+}
+
+/// The message of an error without the value, which may be a secret.
+fn plain(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Type { expected, .. } => expectation(expected),
+        ConfigError::At { error, .. } => plain(error),
+        other => {
+            let text = other.to_string();
+            match text.strip_prefix("invalid ").and_then(|text| text.rsplit_once(", expected ")) {
+                Some((_, expected)) => expectation(expected),
+                None => text,
+            }
+        }
+    }
+}
+
+/// What the libraries expect, in words of a TOML file.
+fn expectation(expected: &str) -> String {
+    let expected = match expected {
+        _ if expected.contains("16 bit") => "a whole number from 0 to 65535",
+        _ if expected.contains("integer") => "a whole number, not below 0",
+        _ if expected.starts_with("struct ") || expected == "a map" => "a table: { key = value, … }",
+        "a sequence" | "an array" => "a list: [ …, … ]",
+        "a boolean" => "true or false",
+        "path string" => "a string",
+        other => other,
+    };
+    format!("must be {expected}")
+}
+
+/// The key that was meant where another was written, if one is much like it.
+fn meant(keys: &[&'static str], written: &str) -> Option<&'static str> {
+    let candidates = keys.iter().filter_map(|key| Some((difference(key, written)?, *key)));
+    candidates.min().map(|(_, key)| key)
+}
+
+/// How many letters side by side differ, capital letters and hyphens aside; `None` when they are most of them, or all
+/// but two of few.
+fn difference(key: &str, written: &str) -> Option<usize> {
+    let letters = |name: &str| -> Vec<char> {
+        name.chars().filter(|c| !"_-".contains(*c)).flat_map(char::to_lowercase).collect()
+    };
+    let (key, written) = (letters(key), letters(written));
+    let (shorter, longer) = (key.len().min(written.len()), key.len().max(written.len()));
+    let start = key.iter().zip(&written).take_while(|(a, b)| a == b).count();
+    let end = key.iter().rev().zip(written.iter().rev()).take_while(|(a, b)| a == b).count().min(shorter - start);
+    let difference = longer - start - end;
+    (start + end > 0 && difference <= 2.max(longer / 2)).then_some(difference)
+}
+
+/// The keys of a table that is read as a `T`.
+fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut keys: &'static [&'static str] = &[];
+    // It stops as soon as it knows them.
+    T::deserialize(AsksForKeys(&mut keys)).ok();
+    keys
+}
+
+struct AsksForKeys<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for AsksForKeys<'_> {
+    type Error = Stopped;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Stopped> {
+        *self.0 = fields;
+        Err(Stopped::custom("the keys are known"))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stopped> {
+        Err(Stopped::custom("it is no table with known keys"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}

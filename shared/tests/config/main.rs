@@ -1,0 +1,80 @@
+//! What a configuration says, and what is said of a wrong one.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::time::Duration;
+
+use kefu_shared::config::{self, BackendUrls, Config, ConfigErrors, Mode};
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+mod environment;
+mod problems;
+mod secret_files;
+
+const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+
+const GOOD: &str = r#"
+[queue]
+url = "amqp://user:hush@rabbit/%2f"
+[store]
+url = "redis://redis/"
+[[account]]
+appid = "wx1"
+secret = "hush-secret"
+token = "hush-token"
+encoding_aes_key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+mode = "safe"
+"#;
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        fs::write(self.0.path().join(name), content).unwrap();
+        self
+    }
+
+    fn load(&self, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+        config::load_with(&self.0.path().join("kefu.toml"), environment)
+    }
+
+    fn problems(&self, environment: &[(&str, &str)]) -> Vec<String> {
+        self.load(environment).expect_err("the configuration was taken").problems().to_vec()
+    }
+}
+
+fn problems_of(text: &str) -> Vec<String> {
+    Folder::new().with("kefu.toml", text).problems(&[])
+}
+
+#[test]
+fn a_good_file_is_taken_and_the_rest_has_defaults() {
+    let config = Folder::new().with("kefu.toml", GOOD).load(&[]).unwrap();
+    let account = config.accounts.get("wx1").unwrap();
+    assert_eq!((account.mode, account.keys.len(), account.tokens.len()), (Mode::Safe, 1, 1));
+    assert!(matches!(config.backend, BackendUrls::Servers { .. }));
+    assert_eq!(config.queue.partitions, 64);
+    assert_eq!(config.wechat.timeout, Duration::from_secs(10));
+    assert_eq!(config.wechat.api_base, "https://api.weixin.qq.com");
+}
+
+#[test]
+fn the_previous_token_and_key_stay_while_they_are_listed() {
+    let text = format!("{GOOD}previous = [{{ token = \"old\" }}, {{ encoding_aes_key = \"{KEY}\" }}]");
+    let config = Folder::new().with("kefu.toml", &text).load(&[]).unwrap();
+    let account = config.accounts.get("wx1").unwrap();
+    let tokens: Vec<&str> = account.tokens.iter().map(|token| token.expose_secret()).collect();
+    assert_eq!((tokens, account.keys.len()), (vec!["hush-token", "old"], 2));
+}
+
+#[test]
+fn nothing_secret_shows_in_debug() {
+    let config = Folder::new().with("kefu.toml", GOOD).load(&[]).unwrap();
+    assert!(!format!("{config:?}").contains("hush"), "{config:?}");
+}
