@@ -61,8 +61,9 @@ impl Accounts {
 
     pub(super) fn resolve(sections: Vec<(String, AccountSection)>, folder: &Path, problems: &mut Problems) -> Self {
         let mut accounts: Vec<Account> = Vec::new();
-        if sections.is_empty() && problems.count() == 0 {
-            problems.add("[[account]]", "there is none: add the mini program's appid, secret, token and mode");
+        if sections.is_empty() {
+            let problem = "there is no [[account]]: add one with the mini program's appid, secret, token and mode";
+            problems.missing("the file", "account", problem);
         }
         let mut seen: Vec<String> = Vec::new();
         for (place, section) in sections {

@@ -99,7 +99,8 @@ impl Source {
     fn values(&mut self, name: &str, problems: &mut Problems) -> Vec<(String, Value)> {
         let Some(value) = self.tables.remove(name) else { return Vec::new() };
         let ValueKind::Array(values) = value.kind else {
-            problems.add(name, format!("must be written as [[{name}]]"));
+            problems.add(format!("[{name}]"), format!("must be written as [[{name}]]"));
+            problems.leave_out("the file", name);
             return Vec::new();
         };
         values.into_iter().enumerate().map(|(index, value)| (format!("[[{name}]] {}", index + 1), value)).collect()

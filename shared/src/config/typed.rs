@@ -1,5 +1,7 @@
 //! Tables as typed values, and what is wrong with them in plain words.
 
+use std::collections::BTreeSet;
+
 use config::{ConfigError, Value, ValueKind};
 use serde::de::value::Error as Stopped;
 use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
@@ -13,25 +15,26 @@ pub(super) fn typed<T: DeserializeOwned>(value: Value, place: &str, problems: &m
         problems.add(place, "must be a table");
         return None;
     };
-    let mut wrong = Vec::new();
-    let (read, mut unknown) = loop {
-        let mut unknown = Vec::new();
+    // Read again without what is wrong, until all that is wrong has been seen.
+    let (mut wrong, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+    let read = loop {
         let mut track = serde_path_to_error::Track::new();
         let watched = serde_path_to_error::Deserializer::new(Value::from(table.clone()), &mut track);
-        let result = serde_ignored::deserialize(watched, |path| unknown.push(readable(&path.to_string())));
+        let result = serde_ignored::deserialize(watched, |path| {
+            unknown.insert(readable(&path.to_string()));
+        });
         let error = match result {
-            Ok(read) => break (Some(read), unknown),
+            Ok(read) => break Some(read),
             Err(error) => error,
         };
         let path = readable(&track.path().to_string());
         let key = path.split(['.', ' ']).next().unwrap_or_default().to_owned();
-        wrong.push((path, plain(&error)));
+        wrong.insert((path, plain(&error)));
         if table.remove(&key).is_none() {
-            break (None, unknown);
+            break None;
         }
         problems.leave_out(place, &key);
     };
-    unknown.sort_unstable();
     for path in unknown {
         // The keys of this table are known, those of the tables in it are not.
         let meant = if path.contains(['.', ' ']) { None } else { meant(keys::<T>(), &path) };
@@ -41,7 +44,6 @@ pub(super) fn typed<T: DeserializeOwned>(value: Value, place: &str, problems: &m
             problems.leave_out(place, key);
         }
     }
-    wrong.sort_unstable();
     for (path, problem) in wrong {
         let place = if path.is_empty() { place.to_owned() } else { format!("{place} {path}") };
         problems.add(place, problem);

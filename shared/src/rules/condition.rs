@@ -20,7 +20,7 @@ pub(super) struct ConditionSection {
 
 /// `"a"` or `["a", "b"]`
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a string or a list of strings")]
 enum OneOrMore {
     One(String),
     More(Vec<String>),

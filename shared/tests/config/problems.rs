@@ -91,7 +91,10 @@ fn what_an_account_needs_is_asked_for() {
         let named = problems.iter().any(|problem| problem.contains(missing) && problem.contains("missing"));
         assert!(named, "{missing} is not asked for: {problems:#?}");
     }
-    assert!(problems_of("[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"")[0].contains("there is none"));
+    assert!(
+        problems_of("[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"")[0]
+            .contains("there is no [[account]]")
+    );
 }
 
 #[test]
@@ -157,10 +160,24 @@ fn wrong_values_of_one_section_are_all_named_and_hide_nothing_else() {
         "[ingress] max_connections: must be from 1 to 1000000",
         r#"[[account]] 1 (wx1) mode: must be one of "plain", "compat", "safe""#,
         "[[account]] 1 (wx1) encoding_aes_key: an EncodingAESKey has 43 characters, this one has 5",
+        "[[rule]] 1 reply 1 txt: there is no such key",
         "[[rule]] 1 reply 1: must have exactly one of text, image, link, miniprogrampage",
         "[[rule]] 1 when: must be a table: { key = value, … }",
     ];
     assert_eq!(problems_of(&text), expected);
+}
+
+#[test]
+fn what_is_wrong_inside_a_rule_is_named_with_its_place() {
+    let rules = "[[rule]]\nwhen = { type = 5 }\nreply = [{ text = \"x\" }, { link = { title = \"t\" } }]\n\
+                 [[rule]]\nwhen = {}\nreply = \"hush\"\n[[rule]]\nwhen = {}\nreply = [\"hush\"]";
+    let expected = [
+        "[[rule]] 1 reply 2 link: missing field `description`",
+        "[[rule]] 1 when.type: must be a string or a list of strings",
+        "[[rule]] 2 reply: must be a list: [ …, … ]",
+        "[[rule]] 3 reply 1: must be a table: { key = value, … }",
+    ];
+    assert_eq!(problems_of(&format!("{GOOD}{rules}")), expected);
 }
 
 #[test]
