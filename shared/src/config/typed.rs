@@ -76,6 +76,8 @@ fn plain(error: &ConfigError) -> String {
     match error {
         ConfigError::Type { expected, .. } => expectation(expected),
         ConfigError::At { error, .. } => plain(error),
+        // With its whole path, which has been said.
+        ConfigError::NotFound(path) => format!("{} is missing", path.rsplit(['.', ']']).next().unwrap_or(path)),
         other => {
             let text = other.to_string();
             match text.strip_prefix("invalid ").and_then(|text| text.rsplit_once(", expected ")) {

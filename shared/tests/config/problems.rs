@@ -172,7 +172,7 @@ fn what_is_wrong_inside_a_rule_is_named_with_its_place() {
     let rules = "[[rule]]\nwhen = { type = 5 }\nreply = [{ text = \"x\" }, { link = { title = \"t\" } }]\n\
                  [[rule]]\nwhen = {}\nreply = \"hush\"\n[[rule]]\nwhen = {}\nreply = [\"hush\"]";
     let expected = [
-        "[[rule]] 1 reply 2 link: missing field `description`",
+        "[[rule]] 1 reply 2 link: description is missing",
         "[[rule]] 1 when.type: must be a string or a list of strings",
         "[[rule]] 2 reply: must be a list: [ …, … ]",
         "[[rule]] 3 reply 1: must be a table: { key = value, … }",
