@@ -31,7 +31,10 @@ pub(crate) struct Arguments {
 const PICTURE: &[u8] = include_bytes!("../assets/service_code.png");
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let folder = tempfile::Builder::new().prefix("kefu-demo-").tempdir().context("no temporary folder can be made")?;
+    let folder = tempfile::Builder::new()
+        .prefix("kefu-demo-")
+        .tempdir()
+        .context("no temporary folder can be made (TMPDIR names where)")?;
     let shutdown = lifecycle::shutdown_on_signal()?;
     let simulator = Simulator::start(SimulatorConfig::new(accounts::all())).await?;
     let config = write_config(folder.path(), &simulator.url())?;

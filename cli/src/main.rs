@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kefu_shared::lifecycle;
+use kefu_shared::{lifecycle, program};
 
 mod demo;
 mod pair;
@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
         Command::Simulator(arguments) => simulator::run(arguments).await,
     };
     result.unwrap_or_else(|error| {
-        eprintln!("kefu: {error:#}");
+        eprintln!("kefu: {}", program::in_words(error.as_ref()));
         ExitCode::FAILURE
     })
 }

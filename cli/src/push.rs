@@ -3,17 +3,18 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use kefu_shared::wechat::push::Format;
 use kefu_simulator::{Message, Mode, MsgId, Push, SimulatedAccount, build_request};
+use reqwest::Url;
 
 /// What `kefu push` is told.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The callback URL, for example `http://127.0.0.1:8080/push/wx…`.
-    #[arg(long)]
-    url: String,
+    #[arg(long, value_parser = callback_url)]
+    url: Url,
     /// The account's Token.
     #[arg(long, env = "KEFU_PUSH_TOKEN", hide_env_values = true)]
     token: String,
@@ -77,8 +78,11 @@ enum FormatArgument {
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let from_url = || arguments.url.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-    let appid = arguments.appid.clone().unwrap_or_else(from_url);
+    let appid = match &arguments.appid {
+        Some(appid) if is_appid(appid) => appid.clone(),
+        Some(_) => bail!("--appid has something else than letters and digits"),
+        None => appid_of(&arguments.url).context("the URL does not end in an appid: add it, or give --appid")?,
+    };
     let mode = match arguments.mode {
         Some(ModeArgument::Plain) => Mode::Plain,
         Some(ModeArgument::Compat) => Mode::Compat,
@@ -86,6 +90,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None if arguments.encoding_aes_key.is_some() => Mode::Safe,
         None => Mode::Plain,
     };
+    if mode != Mode::Plain && arguments.encoding_aes_key.is_none() {
+        let mode = if mode == Mode::Safe { "safe" } else { "compat" };
+        bail!("--mode {mode} needs --encoding-aes-key (or KEFU_PUSH_ENCODING_AES_KEY in the environment)");
+    }
     let format = match arguments.format {
         FormatArgument::Xml => Format::Xml,
         FormatArgument::Json => Format::Json,
@@ -107,25 +115,59 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let nonce = rand::random::<u32>().to_string();
     let request = build_request(&account, &push, format, mode, now.as_secs() as i64, &nonce, rand::random())?;
 
-    if !arguments.url.starts_with("http") {
-        bail!("--url must start with http:// or https://");
-    }
     let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
     let started = Instant::now();
     let response = client
-        .post(&arguments.url)
+        .post(arguments.url.clone())
         .query(&request.query)
         .header("content-type", request.content_type)
         .body(request.body)
         .send()
         .await
-        .map_err(reqwest::Error::without_url)
-        .context("no answer")?;
+        .map_err(|error| no_answer(&arguments.url, &error))?;
     let status = response.status();
     let body = response.text().await.map_err(reqwest::Error::without_url).context("the answer was cut")?;
     println!("{status} after {:.1} ms: {}", started.elapsed().as_secs_f64() * 1_000.0, body.trim_end());
+    match status.as_u16() {
+        401 => {
+            eprintln!("kefu: refused: the Token or the EncodingAESKey, the mode or the appid are not the callback's")
+        }
+        404 => eprintln!("kefu: refused: nobody serves this appid there, or the path is another"),
+        _ => {}
+    }
     let content = status.as_u16() == 200 && (body.is_empty() || body == "success" || body.starts_with(['<', '{']));
     Ok(if content { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn callback_url(text: &str) -> Result<Url, String> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err("must start with http:// or https://".to_owned());
+    }
+    Url::parse(text).map_err(|error| error.to_string())
+}
+
+/// The last part of the path, if it can be an appid.
+fn appid_of(url: &Url) -> Option<String> {
+    let last = url.path_segments()?.rfind(|part| !part.is_empty())?;
+    is_appid(last).then(|| last.to_owned())
+}
+
+fn is_appid(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+/// The innermost cause tells the most, and none of them may show the URL, whose query has the signature.
+fn no_answer(url: &Url, error: &reqwest::Error) -> anyhow::Error {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let server = format!("{}{port}", url.host_str().unwrap_or_default());
+    if error.is_timeout() {
+        return anyhow!("no answer from {server} within {} s, which is as long as WeChat waits", TIMEOUT.as_secs());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    anyhow!("no answer from {server}: {cause}")
 }
 
 impl Says {

@@ -11,7 +11,7 @@ use crate::pair;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The configuration file.
-    #[arg(long, env = "KEFU_CONFIG", default_value = "kefu.toml")]
+    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml")]
     config: PathBuf,
 }
 

@@ -9,12 +9,25 @@ use kefu_simulator::{Simulator, SimulatorConfig};
 
 /// What `kefu simulator` is told.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLE)]
 pub(crate) struct Arguments {
-    /// A TOML file with the accounts: `listen = "127.0.0.1:8090"`, then for each `[[accounts]]` appid, secret, token,
-    /// `encoding_aes_key`, mode, `raw_id` and `callback_url`.
-    #[arg(long)]
+    /// A TOML file: where it listens, and the mini programs that it knows.
+    #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }
+
+const EXAMPLE: &str = r#"Example of FILE:
+  listen = "127.0.0.1:8090"             # left out: a free port, which is printed
+  [[accounts]]                          # one for each mini program
+  appid = "wx0123456789abcdef"
+  secret = "any"
+  token = "any"
+  mode = "safe"                         # plain, compat or safe
+  encoding_aes_key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+  raw_id = "gh_0123456789ab"
+  callback_url = "http://127.0.0.1:8080/push/wx0123456789abcdef"
+
+kefu finds it by [wechat] api_base = "http://127.0.0.1:8090" and the same accounts."#;
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let file = arguments.config.display();

@@ -12,7 +12,7 @@ use kefu_shared::program::{self, Frame};
 #[command(name = "kefu-ingress", version)]
 struct Arguments {
     /// The configuration file.
-    #[arg(long, env = "KEFU_CONFIG", default_value = "kefu.toml")]
+    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml")]
     config: PathBuf,
 }
 

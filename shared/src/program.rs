@@ -1,6 +1,6 @@
 //! The frame of a long-running program: configuration, logs, metrics, internal server, signals, exit status.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ pub struct Frame {
 ///
 /// Exit status: 0 after a shutdown, 1 when something failed, 2 when the configuration is wrong; the reasons go to
 /// standard error.
-pub async fn run<E: Display>(
+pub async fn run<E: Into<Box<dyn Error>>>(
     name: &str,
     file: &Path,
     internal_listen: impl FnOnce(&Config) -> SocketAddr,
@@ -45,7 +45,7 @@ pub async fn run<E: Display>(
     };
     let listen = internal_listen(&config);
     let result = match start(config, listen).await {
-        Ok(frame) => run(frame).await.map_err(|error| error.to_string()),
+        Ok(frame) => run(frame).await.map_err(|error| in_words(&*error.into())),
         Err(error) => Err(error),
     };
     match result {
@@ -55,6 +55,20 @@ pub async fn run<E: Display>(
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, each said once: some texts have that of their cause in them, others do not.
+pub fn in_words(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        error = cause;
+    }
+    text
 }
 
 async fn start(config: Arc<Config>, listen: SocketAddr) -> Result<Frame, String> {

@@ -12,7 +12,7 @@ use kefu_worker::{Worker, WorkerError};
 #[command(name = "kefu-worker", version)]
 struct Arguments {
     /// The configuration file.
-    #[arg(long, env = "KEFU_CONFIG", default_value = "kefu.toml")]
+    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml")]
     config: PathBuf,
 }
 
