@@ -10,7 +10,7 @@ use kefu_shared::store::{Claim, Claims, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
-use crate::measures;
+use crate::metric;
 use crate::refusal::Refusal;
 
 /// How long a claim holds without being completed. Shorter than the answer may take, so that already the first re-send
@@ -86,7 +86,7 @@ impl Intake {
         });
         // Nothing depends on it: the claim runs out, and the ledger drops the copy that may come.
         if !matches!(settled.await, Ok(Ok(()))) {
-            measures::claim("unsettled");
+            metric::claim("unsettled");
         }
         published.map(|()| Taken::Published)
     }
@@ -99,15 +99,15 @@ impl Intake {
             let answer = timeout_at(limit, self.claims.claim(key, owner, PENDING_FOR)).await;
             match answer.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into()))) {
                 Ok(Claim::Won) => {
-                    measures::claim("won");
+                    metric::claim("won");
                     return Ok(Some(Hold::Claimed));
                 }
                 Ok(Claim::Done) => {
-                    measures::claim("done");
+                    metric::claim("done");
                     return Ok(None);
                 }
                 Ok(Claim::Pending) => {
-                    measures::claim("pending");
+                    metric::claim("pending");
                     let again = Instant::now() + LOOK_AGAIN;
                     if again >= deadline {
                         return Err(Refusal::NotStored("another request is still storing the same push".into()));
@@ -115,7 +115,7 @@ impl Intake {
                     sleep_until(again).await;
                 }
                 Err(error) => {
-                    measures::claim("unavailable");
+                    metric::claim("unavailable");
                     tracing::warn!(%key, %error, "publishing without a claim");
                     return Ok(Some(Hold::Unclaimed));
                 }
@@ -129,7 +129,7 @@ impl Intake {
         loop {
             match timeout_at(deadline, self.publisher.publish(envelope)).await {
                 Ok(Ok(())) => {
-                    measures::published(started.elapsed());
+                    metric::published(started.elapsed());
                     return Ok(());
                 }
                 Ok(Err(error)) => {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 mod authentic;
 mod intake;
-mod measures;
+mod metric;
 mod query;
 mod refusal;
 mod routes;

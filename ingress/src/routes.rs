@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::intake::Intake;
 use crate::query::SignedQuery;
 use crate::refusal::Refusal;
-use crate::{ANSWER_WITHIN, authentic, measures};
+use crate::{ANSWER_WITHIN, authentic, metric};
 
 /// What the routes stand on.
 pub(crate) struct Callback {
@@ -54,7 +54,7 @@ async fn receive_push(
     callback: web::Data<Callback>,
 ) -> HttpResponse<AnswerBody> {
     let started = Instant::now();
-    let _under_way = measures::UnderWay::start();
+    let _under_way = metric::UnderWay::start();
     let result = callback.receive(&request, &appid, &mut body, started + ANSWER_WITHIN).await;
     let answer = answer("push", &appid, started, result.map(|outcome| ("success".to_owned(), outcome)));
     answer.map_body(|_, text| AnswerBody { text, _unread: body })
@@ -140,12 +140,12 @@ fn answer(
     let took = started.elapsed();
     match result {
         Ok((body, outcome)) => {
-            measures::answered(kind, outcome, took);
+            metric::answered(kind, outcome, took);
             tracing::debug!(kind, account = appid, outcome, took_ms = took.as_millis() as u64, "answered");
             HttpResponse::Ok().content_type(ContentType::plaintext()).body(body)
         }
         Err(refusal) => {
-            measures::answered(kind, refusal.label(), took);
+            metric::answered(kind, refusal.label(), took);
             refusal.log(kind, appid, took);
             let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = HttpResponse::build(status);

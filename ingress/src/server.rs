@@ -10,7 +10,7 @@ use kefu_shared::queue::Publisher;
 
 use crate::intake::Intake;
 use crate::routes::{self, Callback};
-use crate::{Parts, measures};
+use crate::{Parts, metric};
 
 /// How long a client may take for the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ impl Ingress {
     /// on (the ledger drops the copies) and is degraded.
     pub fn bind(parts: Parts) -> Result<Self, IngressError> {
         let Parts { config, stores, publisher, readiness, shutdown } = parts;
-        measures::describe();
+        metric::describe();
         let queue = publisher.clone();
         readiness.add("ingress_queue", true, move || {
             let health = queue.health();
