@@ -6,7 +6,8 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use futures_util::FutureExt;
-use kefu_shared::queue::{Health, Publisher};
+use kefu_shared::health::Health;
+use kefu_shared::queue::Publisher;
 
 use crate::intake::Intake;
 use crate::routes::{self, Callback};

@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::queue::Health;
+use crate::health::Health;
 
 /// What must be up for the process to be ready. Clones share the checks.
 #[derive(Clone, Default)]

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use kefu_shared::backend::{Backend, BackendError};
 use kefu_shared::config::Config;
+use kefu_shared::health::Health;
 use kefu_shared::internal::Readiness;
-use kefu_shared::queue::{Consumer, ConsumerOptions, Health};
+use kefu_shared::queue::{Consumer, ConsumerOptions};
 use kefu_shared::store::{Probe, Stores};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kefu_shared::envelope::{Envelope, EnvelopeError, VERSION};
+use kefu_shared::health::Health;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::partition::Partition;
-use kefu_shared::queue::{Consumer, Delivery, Health, QueueError, Settle, Settlement};
+use kefu_shared::queue::{Consumer, Delivery, QueueError, Settle, Settlement};
 use kefu_shared::wechat::push::Push;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::fault::Fault;
 use super::settings::Address;
 use super::topology::Topology;
-use crate::queue::Health;
+use crate::health::Health;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const CLOSE: Duration = Duration::from_secs(2);

@@ -5,8 +5,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use kefu_shared::health::Health;
 use kefu_shared::queue::rabbitmq::{consumer, publisher};
-use kefu_shared::queue::{ConsumerOptions, Health, QueueError, Settlement};
+use kefu_shared::queue::{ConsumerOptions, QueueError, Settlement};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
