@@ -85,7 +85,8 @@ pub struct Delivery {
     pub partition: Partition,
     /// How often it was settled as [`Settlement::Retry`] before.
     pub attempt: u32,
-    /// Whether the queue handed it out before: an earlier handling may have got somewhere.
+    /// Whether the queue handed it out before and got it back unsettled, as after a crash: an earlier handling may have
+    /// got somewhere. A message that comes back from a wait is another delivery.
     pub redelivered: bool,
     /// Cancelled when this delivery can no longer be settled.
     pub session: CancellationToken,

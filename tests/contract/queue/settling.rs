@@ -46,7 +46,7 @@ pub(super) async fn a_retry_comes_back_after_its_delay_with_the_attempt_raised(q
         retry(delivery, SHORTEST_RETRY).await;
         delivery = next(&mut consumer).await;
         assert!(begun.elapsed() >= SHORTEST_RETRY, "back after {:?}", begun.elapsed());
-        assert_eq!(delivery.attempt, attempt);
+        assert_eq!((delivery.attempt, delivery.redelivered), (attempt, false));
         assert_eq!(delivery.envelope.as_ref().unwrap(), &published);
         assert_eq!(delivery.partition.index(), 3);
     }

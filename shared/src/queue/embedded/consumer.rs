@@ -66,8 +66,7 @@ impl EmbeddedConsumer {
             // `None`: the session ended after the reading. The message is read again.
             if let Some(HandOut { session, again, given_back }) = self.queue.backlog.hand_out(ticket) {
                 let holder = Box::new(Holder::new(self.queue.clone(), ticket));
-                let redelivered = again || attempt > 0;
-                let delivery = Delivery::new(envelope, ticket.partition, attempt, redelivered, session, holder);
+                let delivery = Delivery::new(envelope, ticket.partition, attempt, again, session, holder);
                 return Some((delivery, given_back));
             }
         }

@@ -63,7 +63,7 @@ async fn a_retry_comes_at_the_tail_when_it_is_due_and_not_before() {
 
     queue.database.clock().advance(MINUTE);
     let delivery = next(&mut consumer).await;
-    assert_eq!((id(&delivery), delivery.attempt, delivery.redelivered), (0, 1, true));
+    assert_eq!((id(&delivery), delivery.attempt, delivery.redelivered), (0, 1, false));
     delivery.settle(retry(Duration::from_millis(1))).await.unwrap();
     // Waits for it by itself.
     let delivery = next(&mut consumer).await;
