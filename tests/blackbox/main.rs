@@ -12,6 +12,7 @@ mod rabbitmq;
 mod redis;
 mod replies;
 mod stack_config;
+mod trouble;
 mod vectors;
 mod waiting;
 mod wechat_client;

@@ -36,13 +36,12 @@ mod testing;
 mod timings;
 mod wechat;
 
-use dispatch::QueueHealth;
+use dispatch::{ConsumerEnded, QueueHealth};
 use message::Handler;
-use pauses::Pauses;
 use timings::Timings;
 use wechat::client::{HttpTransport, Transport};
 
-/// Why a worker could not start.
+/// Why a worker could not start, or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The queue.
@@ -51,13 +50,16 @@ pub enum WorkerError {
     /// The HTTP client.
     #[error("{0}")]
     Client(String),
+    /// The queue ended by itself.
+    #[error("the queue hands out no more messages, and nobody asked the worker to stop: a fault of kefu, report it")]
+    ConsumerEnded,
 }
 
 /// Handles messages until `shutdown`, then ends what is in work, for `config.worker.grace` at most, gives the rest back
 /// to the queue and returns. Adds its checks to `readiness`.
 ///
 /// # Errors
-/// When the worker could not start. Servers that are down, or go down, are waited for.
+/// When the worker could not start, or the consumer ended by itself. Servers that are down, or go down, are waited for.
 pub async fn run(
     config: Arc<Config>,
     backend: &Backend,
@@ -70,8 +72,7 @@ pub async fn run(
     let options = ConsumerOptions { id: id.clone(), prefetch: config.queue.prefetch };
     let consumer = backend.consumer(options)?;
     let worker = Worker { config, id, stores: backend.stores.clone(), transport, timings: Timings::default() };
-    worker.run(consumer, readiness, shutdown).await;
-    Ok(())
+    worker.run(consumer, readiness, shutdown).await
 }
 
 /// What a worker is put together from.
@@ -84,23 +85,29 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self, consumer: Box<dyn Consumer>, readiness: &Readiness, shutdown: CancellationToken) {
+    async fn run(
+        self,
+        consumer: Box<dyn Consumer>,
+        readiness: &Readiness,
+        shutdown: CancellationToken,
+    ) -> Result<(), WorkerError> {
         metric::describe();
         let Self { config, id, stores, transport, timings } = self;
         let grace = config.worker.grace;
         tracing::info!(worker = id, accounts = config.accounts.iter().count(), "taking messages");
         let handler = Arc::new(Handler::new(config, id, &stores, transport, timings, shutdown.clone()));
         let health = QueueHealth::new();
-        add_checks(readiness, &health, &stores.probe, &handler.pauses);
-        dispatch::dispatch(handler, consumer, health, shutdown, grace).await;
+        add_checks(readiness, &health, &stores.probe, &handler);
+        let end = dispatch::dispatch(handler, consumer, health, shutdown, grace).await;
         tracing::info!("stopped");
+        end.map_err(|ConsumerEnded| WorkerError::ConsumerEnded)
     }
 }
 
 /// How long a look at the store may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
-fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>, pauses: &Arc<Pauses>) {
+fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>, handler: &Arc<Handler>) {
     let queue = queue.clone();
     readiness.add("worker_queue", true, move || {
         let health = queue.get();
@@ -117,9 +124,14 @@ fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>
             }
         })
     });
-    let pauses = Arc::clone(pauses);
+    let pauses = Arc::clone(&handler.pauses);
     readiness.add("worker_accounts", false, move || {
         let health = pauses.in_words().map_or(Health::Up, Health::Down);
+        Box::pin(async move { health })
+    });
+    let wechat = Arc::clone(&handler.wechat);
+    readiness.add("worker_wechat", false, move || {
+        let health = wechat.reach.in_words().map_or(Health::Up, Health::Down);
         Box::pin(async move { health })
     });
 }
