@@ -20,7 +20,7 @@ use crate::wechat::failure::{Failure, Refusal};
 #[derive(Debug, Default)]
 struct Tried {
     unanswered: bool,
-    renewed_token: bool,
+    refused_tokens: usize,
     uploaded_again: bool,
     doubted: u32,
 }
@@ -158,11 +158,11 @@ impl Message<'_> {
                 tracing::warn!(error = %refusal, "ignored");
                 Ok(Next::GoOn)
             }
-            Action::RenewToken if !tried.renewed_token => {
-                tried.renewed_token = true;
-                self.pause(hold, self.handler.timings.token_refused).await.map(|()| Next::Again)
-            }
             Action::RenewToken => {
+                if let Some(wait) = self.handler.timings.token_refused.get(tried.refused_tokens) {
+                    tried.refused_tokens += 1;
+                    return self.pause(hold, *wait).await.map(|()| Next::Again);
+                }
                 let why = format!(
                     "{refusal}; so is one that was fetched a moment before: see that every program that fetches \
                      access_tokens of the account uses stable_token, and that the AppSecret was not reset"
