@@ -26,9 +26,9 @@ pub(crate) async fn run(frame: Frame, listening: impl FnOnce(&[SocketAddr])) -> 
     let stop_both = shutdown.drop_guard();
     let worker = tokio::spawn(async move {
         let _stop_both = stop_both;
-        worker.run().await;
+        worker.run().await
     });
     let ingress = ingress.run().await;
-    worker.await.context("the worker crashed")?;
+    worker.await.context("the worker crashed")??;
     Ok(ingress?)
 }

@@ -13,7 +13,7 @@ use kefu_shared::embedded::Database;
 use kefu_shared::envelope::{self, Envelope};
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::openid::OpenId;
-use kefu_shared::queue::embedded::{consumer, publisher};
+use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::queue::{ConsumerOptions, Publisher, Settlement};
 use kefu_shared::wechat::push::{Content, Fields, Format, Push};
 
@@ -28,12 +28,13 @@ fn main() {
     raw(folder.path());
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let database = Database::open(folder.path()).unwrap();
-        let publisher = publisher(&database, PARTITIONS);
+        let queue = EmbeddedQueue::open(&database).await.unwrap();
+        let publisher = queue.publisher(PARTITIONS);
         let mut published = 0;
         for callers in [1, 64, 256] {
             published += publishing(&publisher, callers).await;
         }
-        consuming(&database, published).await;
+        consuming(&queue, published).await;
         let file = folder.path().join(kefu_shared::embedded::FILE_NAME);
         println!("the file has {} MiB", file.metadata().unwrap().len() >> 20);
     });
@@ -91,9 +92,9 @@ async fn publishing(publisher: &Arc<dyn Publisher>, callers: usize) -> usize {
 }
 
 /// Takes everything and settles it, each delivery in a task of its own.
-async fn consuming(database: &Database, count: usize) {
+async fn consuming(queue: &EmbeddedQueue, count: usize) {
     let options = ConsumerOptions { id: "figures".to_owned(), prefetch: 100 };
-    let mut consumer = consumer(database, PARTITIONS, options);
+    let mut consumer = queue.consumer(PARTITIONS, options);
     let mut settling = tokio::task::JoinSet::new();
     let mut times = Times::start();
     for _ in 0..count {

@@ -6,7 +6,8 @@ use secrecy::ExposeSecret;
 
 use crate::config::{BackendUrls, Config};
 use crate::embedded::{Database, DatabaseError};
-use crate::queue::{self, Consumer, ConsumerOptions, Publisher, rabbitmq};
+use crate::queue::embedded::EmbeddedQueue;
+use crate::queue::{Consumer, ConsumerOptions, Publisher, rabbitmq};
 use crate::store::{self, StoreError, Stores};
 
 /// An opened backend. Clones share it.
@@ -21,7 +22,7 @@ pub struct Backend {
 #[derive(Clone)]
 enum Queue {
     RabbitMq(rabbitmq::Settings),
-    Embedded(Database),
+    Embedded(EmbeddedQueue),
 }
 
 /// Why a backend could not be opened. Servers that are merely down are no error: connections are made as they come up.
@@ -51,7 +52,7 @@ impl Backend {
                 let folder = folder.clone();
                 let opened = tokio::task::spawn_blocking(move || Database::open(&folder)).await;
                 let database = opened.unwrap_or_else(|ended| Err(DatabaseError::Failed(ended.to_string())))?;
-                (store::embedded::open(&database), Queue::Embedded(database))
+                (store::embedded::open(&database), Queue::Embedded(EmbeddedQueue::open(&database).await?))
             }
         };
         Ok(Self { stores, queue, partitions })
@@ -61,7 +62,7 @@ impl Backend {
     pub fn publisher(&self) -> Result<Arc<dyn Publisher>, BackendError> {
         Ok(match &self.queue {
             Queue::RabbitMq(settings) => rabbitmq::publisher(settings)?,
-            Queue::Embedded(database) => queue::embedded::publisher(database, self.partitions),
+            Queue::Embedded(queue) => queue.publisher(self.partitions),
         })
     }
 
@@ -69,7 +70,7 @@ impl Backend {
     pub fn consumer(&self, options: ConsumerOptions) -> Result<Box<dyn Consumer>, BackendError> {
         Ok(match &self.queue {
             Queue::RabbitMq(settings) => rabbitmq::consumer(settings, options)?,
-            Queue::Embedded(database) => queue::embedded::consumer(database, self.partitions, options),
+            Queue::Embedded(queue) => queue.consumer(self.partitions, options),
         })
     }
 }

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use redb::{ReadTransaction, WriteTransaction};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::queue::Health;
-use crate::queue::embedded::Backlog;
+use crate::health::Health;
 
 mod clock;
 mod error;
 mod file;
+mod identity;
 mod outage;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -45,8 +45,8 @@ const MAX_WAITING: usize = 1_024;
 pub struct Database {
     jobs: mpsc::Sender<Box<dyn Job>>,
     file: Arc<File>,
-    backlog: Arc<Backlog>,
     clock: Clock,
+    opening: u64,
     closed: watch::Receiver<()>,
 }
 
@@ -61,17 +61,17 @@ impl Database {
 
     fn start(file: File) -> Result<Self, DatabaseError> {
         let file = Arc::new(file);
-        let backlog = Arc::new(file.load(Backlog::load)?);
+        let opening = file.begin_life()?;
         let (jobs, waiting) = mpsc::channel(MAX_WAITING);
         let (closing, closed) = watch::channel(());
         writer::spawn(waiting, Arc::clone(&file), closing)?;
-        Ok(Self { jobs, file, backlog, clock: Clock::start(), closed })
+        Ok(Self { jobs, file, clock: Clock::start(), opening, closed })
     }
 
-    /// Whether writes can be served: down while the file cannot be opened, and for 5 seconds after a write that failed
-    /// unless one succeeds.
+    /// Whether writes can be served: down while the file cannot be opened, for 5 seconds after a write that failed unless
+    /// one succeeds, and while the file is not where it was opened (writes are served then, but end with the process).
     pub fn health(&self) -> Health {
-        self.file.outage.health()
+        self.file.health()
     }
 
     /// Waits until the file is closed and can be opened again. All other clones must be gone, or be going: it waits for
@@ -134,11 +134,13 @@ impl Database {
         outcome
     }
 
-    pub(crate) fn backlog(&self) -> &Arc<Backlog> {
-        &self.backlog
-    }
-
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Which opening of the file this is, counted from 1. Only one process has the file open, so whatever holds a lease
+    /// of an earlier opening is dead.
+    pub(crate) fn opening(&self) -> u64 {
+        self.opening
     }
 }

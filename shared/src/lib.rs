@@ -5,12 +5,13 @@
 //! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
 //!   implementation; [`backend`] opens the pair that a configuration names.
 //! * [`rules`]: which push gets which replies.
-//! * [`config`], [`telemetry`], [`lifecycle`], [`internal`]: what makes a program of it.
+//! * [`config`], [`telemetry`], [`lifecycle`], [`health`], [`internal`]: what makes a program of it.
 
 pub mod backend;
 pub mod config;
 pub mod embedded;
 pub mod envelope;
+pub mod health;
 pub mod internal;
 pub mod lifecycle;
 pub mod message_key;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, EnvelopeError};
+use crate::health::Health;
 use crate::partition::Partition;
 
 pub mod embedded;
@@ -36,15 +37,6 @@ pub enum QueueError {
     /// The delivery belongs to a session that has ended: it will be, or was, delivered again.
     #[error("the delivery's session has ended; the message is delivered again")]
     Stale,
-}
-
-/// Whether a seam can be used right now, for `/readyz`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// It can.
-    Up,
-    /// It cannot; why, in words for the operator.
-    Down(String),
 }
 
 /// Puts envelopes on the queue.
@@ -78,10 +70,14 @@ pub trait Consumer: Send {
 
 /// One message handed to this process.
 ///
-/// Settle it, or drop it: a delivery that is dropped unsettled is delivered again in its place, with all unsettled ones
-/// of its partition that came after it. For that, [`Delivery::session`] of all of these is cancelled: who holds one
-/// that is not begun yet drops it; who is in the middle of one may finish it and find that settling says
+/// Settle it, or drop it: a delivery that is dropped unsettled is delivered again in its place, and with it all unsettled
+/// ones of its partition, those that came before it too. For that, [`Delivery::session`] of all of these is cancelled:
+/// who holds one that is not begun yet drops it; who is in the middle of one may finish it and find that settling says
 /// [`QueueError::Stale`].
+///
+/// Dropping is for what cannot be settled, not for what went wrong with the message: one that is dropped over and over
+/// becomes a dead letter as [`DeadReason::DeliveryLimit`], and the RabbitMQ implementation counts that for all that go
+/// back with it.
 pub struct Delivery {
     /// What came: an envelope, or why the body is none (settle such a one as [`Settlement::Dead`]).
     pub envelope: Result<Envelope, EnvelopeError>,
@@ -89,7 +85,8 @@ pub struct Delivery {
     pub partition: Partition,
     /// How often it was settled as [`Settlement::Retry`] before.
     pub attempt: u32,
-    /// Whether the queue handed it out before: an earlier handling may have got somewhere.
+    /// Whether the queue handed it out before and got it back unsettled, as after a crash: an earlier handling may have
+    /// got somewhere. A message that comes back from a wait is another delivery.
     pub redelivered: bool,
     /// Cancelled when this delivery can no longer be settled.
     pub session: CancellationToken,
@@ -104,6 +101,14 @@ pub enum Settlement {
     /// Deliver again after about this long (the implementation rounds up to a delay it has), with `attempt` raised.
     /// Its order among the user's messages is given up.
     Retry {
+        /// The wait.
+        after: Duration,
+        /// Why, for the operator; no secrets, texts or openids.
+        error: String,
+    },
+    /// As [`Settlement::Retry`], with `attempt` unchanged: nothing was tried, or nothing that the message is to blame
+    /// for. It can go on for ever: the caller ends it.
+    Postpone {
         /// The wait.
         after: Duration,
         /// Why, for the operator; no secrets, texts or openids.
@@ -131,6 +136,10 @@ pub enum DeadReason {
     Exhausted,
     /// The account is not, or no longer, configured.
     UnknownAccount,
+    /// The program that handled it crashed over it, each time.
+    Crashed,
+    /// It was given back unsettled too often. The word is RabbitMQ's own, which makes such dead letters by itself.
+    DeliveryLimit,
 }
 
 impl DeadReason {
@@ -142,6 +151,8 @@ impl DeadReason {
             Self::WindowClosed => "window_closed",
             Self::Exhausted => "exhausted",
             Self::UnknownAccount => "unknown_account",
+            Self::Crashed => "crashed",
+            Self::DeliveryLimit => "delivery_limit",
         }
     }
 }

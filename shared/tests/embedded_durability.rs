@@ -14,7 +14,7 @@ use kefu_shared::embedded::Database;
 use kefu_shared::envelope::{self, Envelope};
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::openid::OpenId;
-use kefu_shared::queue::embedded::{consumer, publisher};
+use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::queue::{ConsumerOptions, Settlement};
 use kefu_shared::wechat::push::{Content, Fields, Format, Push};
 
@@ -62,8 +62,9 @@ fn publish_and_settle(folder: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let database = Database::open(Path::new(folder)).unwrap();
-        let publisher = publisher(&database, PARTITIONS);
-        let mut consumer = consumer(&database, PARTITIONS, options());
+        let queue = EmbeddedQueue::open(&database).await.unwrap();
+        let publisher = queue.publisher(PARTITIONS);
+        let mut consumer = queue.consumer(PARTITIONS, options());
         for caller in 0..PUBLISHING {
             let publisher = publisher.clone();
             let user = format!("oRound{round}User{caller}");
@@ -122,7 +123,8 @@ async fn stored(folder: &Path) -> Vec<(String, u32)> {
     let mut found = Vec::new();
     {
         // One behind all others on each partition tells when all are read.
-        let publisher = publisher(&database, PARTITIONS);
+        let queue = EmbeddedQueue::open(&database).await.unwrap();
+        let publisher = queue.publisher(PARTITIONS);
         let mut missing = BTreeSet::new();
         for n in 0.. {
             let last = envelope(&format!("{LAST}{n}"), 0);
@@ -133,7 +135,7 @@ async fn stored(folder: &Path) -> Vec<(String, u32)> {
                 break;
             }
         }
-        let mut consumer = consumer(&database, PARTITIONS, options());
+        let mut consumer = queue.consumer(PARTITIONS, options());
         let mut held = Vec::new();
         while !missing.is_empty() {
             let delivery = consumer.next().await.unwrap();

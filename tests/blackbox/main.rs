@@ -13,6 +13,7 @@ mod redis;
 mod replies;
 mod secrecy;
 mod stack_config;
+mod trouble;
 mod vectors;
 mod waiting;
 mod wechat_client;

@@ -82,6 +82,8 @@ macro_rules! contract {
             done_is_for_good,
             deliveries_are_settled_in_any_order,
             a_retry_comes_back_after_its_delay_with_the_attempt_raised,
+            a_postponed_message_comes_back_after_its_delay_with_the_attempt_unchanged,
+            a_postponed_message_lets_the_users_later_messages_pass,
             a_retry_lets_the_users_later_messages_pass,
             a_retry_never_comes_back_early,
             a_dead_letter_is_kept_with_its_reason_and_not_delivered_again,

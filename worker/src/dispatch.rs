@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kefu_shared::queue::{Consumer, Delivery, Health};
+use kefu_shared::health::Health;
+use kefu_shared::queue::{Consumer, Delivery};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -30,20 +31,24 @@ impl QueueHealth {
     }
 }
 
-/// Takes deliveries and handles them, each user's in order, until `shutdown`; then lets the messages in work end, for
-/// `grace` at most, and gives all others back.
+/// The consumer came to an end that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConsumerEnded;
+
+/// Takes deliveries and handles them, each user's in order, until `shutdown` or the end of the consumer; then lets the
+/// messages in work end, for `grace` at most, and gives all others back.
 pub(crate) async fn dispatch(
     handler: Arc<Handler>,
     mut consumer: Box<dyn Consumer>,
     health: QueueHealth,
     shutdown: CancellationToken,
     grace: Duration,
-) {
+) -> Result<(), ConsumerEnded> {
     let mut work = Work { handler, lanes: Lanes::new(), tasks: JoinSet::new(), lane_of: HashMap::new() };
     let mut state_poll = tokio::time::interval(work.handler.timings.state_poll);
-    loop {
+    let end = loop {
         tokio::select! {
-            () = shutdown.cancelled() => break,
+            () = shutdown.cancelled() => break Ok(()),
             Some(ended) = work.tasks.join_next_with_id() => work.ended(ended.map(|(id, _)| id)),
             _ = state_poll.tick() => {
                 health.set(consumer.health());
@@ -51,17 +56,19 @@ pub(crate) async fn dispatch(
             }
             delivery = consumer.next() => match delivery {
                 Some(delivery) => work.take(delivery),
-                None => break,
+                None if shutdown.is_cancelled() => break Ok(()),
+                None => break Err(ConsumerEnded),
             },
         }
         metrics::gauge!(metric::LANES).set(work.lanes.len() as f64);
-    }
+    };
     let given_back = work.drain(grace).await;
     // What ended is settled. Only now the rest: given back earlier, it would take along what was about to end.
     consumer.close().await;
     drop(given_back);
     health.set(Health::Down("closed".to_owned()));
     metrics::gauge!(metric::LANES).set(0);
+    end
 }
 
 struct Work {

@@ -18,6 +18,15 @@ pub(crate) enum Halt {
         at_least: Duration,
         /// What was in the way.
         error: String,
+        /// As what it is given up when all tries are used up.
+        in_the_end: DeadReason,
+    },
+    /// The account is paused. The message is not to blame, so that costs it no try.
+    Paused {
+        /// How long the pause lasts.
+        at_least: Duration,
+        /// What paused the account.
+        error: String,
     },
     /// It is not worth another try.
     Dead {
@@ -30,7 +39,12 @@ pub(crate) enum Halt {
 
 impl Halt {
     pub(crate) fn later(error: impl Into<String>) -> Self {
-        Self::Later { at_least: Duration::ZERO, error: error.into() }
+        Self::later_or_dead(DeadReason::Exhausted, error)
+    }
+
+    /// As [`Halt::later`], with the reason for when all tries are used up.
+    pub(crate) fn later_or_dead(in_the_end: DeadReason, error: impl Into<String>) -> Self {
+        Self::Later { at_least: Duration::ZERO, error: error.into(), in_the_end }
     }
 
     pub(crate) fn dead(reason: DeadReason, error: impl Into<String>) -> Self {

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use kefu_shared::backend::{Backend, BackendError};
 use kefu_shared::config::Config;
+use kefu_shared::health::Health;
 use kefu_shared::internal::Readiness;
-use kefu_shared::queue::{Consumer, ConsumerOptions, Health};
+use kefu_shared::queue::{Consumer, ConsumerOptions};
 use kefu_shared::store::Probe;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,13 +36,12 @@ mod testing;
 mod timings;
 mod wechat;
 
-use dispatch::QueueHealth;
+use dispatch::{ConsumerEnded, QueueHealth};
 use message::Handler;
-use pauses::Pauses;
 use timings::Timings;
 use wechat::client::HttpTransport;
 
-/// Why a worker could not start.
+/// Why a worker could not start, or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The queue.
@@ -50,6 +50,9 @@ pub enum WorkerError {
     /// The HTTP client.
     #[error("{0}")]
     Client(String),
+    /// The queue ended by itself.
+    #[error("the queue hands out no more messages, and nobody asked the worker to stop: a fault of kefu, report it")]
+    ConsumerEnded,
 }
 
 /// A worker that has not begun.
@@ -83,29 +86,38 @@ impl Worker {
         let handler =
             Arc::new(Handler::new(config, id, &backend.stores, transport, Timings::default(), shutdown.clone()));
         let health = QueueHealth::new();
-        add_checks(readiness, &health, &backend.stores.probe, &handler.pauses);
+        add_checks(readiness, &health, &backend.stores.probe, &handler);
         Ok(Self { handler, consumer, health, shutdown, grace })
     }
 
     /// Handles messages until the shutdown, then ends what is in work, for `[worker] grace_ms` at most, gives the rest
     /// back to the queue and returns.
-    pub async fn run(self) {
+    ///
+    /// # Errors
+    /// When the consumer ended by itself.
+    pub async fn run(self) -> Result<(), WorkerError> {
         let Self { handler, consumer, health, shutdown, grace } = self;
-        dispatch::dispatch(handler, consumer, health, shutdown, grace).await;
+        let end = dispatch::dispatch(handler, consumer, health, shutdown, grace).await;
         tracing::info!("stopped");
+        end.map_err(|ConsumerEnded| WorkerError::ConsumerEnded)
     }
 }
 
-fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>, pauses: &Arc<Pauses>) {
+fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>, handler: &Arc<Handler>) {
     let queue = queue.clone();
     readiness.add("worker_queue", true, move || {
         let health = queue.get();
         Box::pin(async move { health })
     });
     readiness.add_store("worker_store", true, Arc::clone(store));
-    let pauses = Arc::clone(pauses);
+    let pauses = Arc::clone(&handler.pauses);
     readiness.add("worker_accounts", false, move || {
         let health = pauses.in_words().map_or(Health::Up, Health::Down);
+        Box::pin(async move { health })
+    });
+    let wechat = Arc::clone(&handler.wechat);
+    readiness.add("worker_wechat", false, move || {
+        let health = wechat.reach.in_words().map_or(Health::Up, Health::Down);
         Box::pin(async move { health })
     });
 }

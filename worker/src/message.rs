@@ -1,10 +1,12 @@
 //! One message from its claim to its settlement.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::FutureExt;
 use kefu_shared::config::{Account, Config};
-use kefu_shared::envelope::Envelope;
+use kefu_shared::envelope::{Envelope, EnvelopeError};
 use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
 use kefu_shared::store::{Job, Ledger, LedgerClaim, Stores};
 use tokio::time::Instant;
@@ -26,6 +28,9 @@ use crate::wechat::token::AccessTokens;
 
 /// The longest wait that a queue has.
 const LONGEST_DELAY: Duration = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
+
+/// How long after a user's message WeChat takes replies.
+const LONGEST_WINDOW: Duration = Duration::from_secs(48 * 3_600);
 
 /// Handles messages; all lanes share it.
 pub(crate) struct Handler {
@@ -61,6 +66,8 @@ pub(crate) struct Message<'a> {
     pub(crate) interrupt: Interrupt,
     pub(crate) slot: Slot,
     pub(crate) backoff: Backoff,
+    /// How often it waited for the account's rate limit.
+    pub(crate) slowed: u32,
     /// Whether this is the first handling, of which the lag is measured.
     pub(crate) first_send: bool,
 }
@@ -94,11 +101,26 @@ impl Handler {
     /// closes: because of the shutdown, it is not handled, or not to its end.
     pub(crate) async fn handle(&self, delivery: Delivery) -> Option<Delivery> {
         let span = match &delivery.envelope {
-            Ok(envelope) => tracing::info_span!("message", key = %envelope.key, account = envelope.account),
+            Ok(envelope) => {
+                let trace = envelope.traceparent.as_deref().and_then(trace_id);
+                tracing::info_span!("message", key = %envelope.key, account = envelope.account, trace)
+            }
             Err(_) => tracing::info_span!("message"),
         };
-        let result = self.work_on(&delivery).instrument(span.clone()).await;
-        self.conclude(delivery, result).instrument(span).await
+        if delivery.redelivered {
+            metrics::counter!(metric::REDELIVERIES).increment(1);
+        }
+        let handling = async {
+            // Else the delivery would be dropped with the panic: it would come again at once and for ever, and take all
+            // others of its partition along each time.
+            let worked = AssertUnwindSafe(self.work_on(&delivery)).catch_unwind().await;
+            let result = worked.unwrap_or_else(|_| {
+                tracing::error!("the handling of the message panicked: a fault of kefu, report it");
+                Err(Halt::later_or_dead(DeadReason::Crashed, "the handling of the message panicked"))
+            });
+            self.conclude(delivery, result).await
+        };
+        handling.instrument(span).await
     }
 
     async fn work_on(&self, delivery: &Delivery) -> Result<End, Halt> {
@@ -107,18 +129,27 @@ impl Handler {
         let slot = interrupt.or(self.slots.take()).await?;
         let envelope = match &delivery.envelope {
             Ok(envelope) => envelope,
+            // While workers and ingress are replaced one after the other, some are older than others for a moment.
+            Err(error @ EnvelopeError::Version { .. }) => {
+                return Err(Halt::later_or_dead(DeadReason::Undecodable, error.to_string()));
+            }
             Err(error) => return Err(Halt::dead(DeadReason::Undecodable, error.to_string())),
         };
         let Some(account) = self.config.accounts.get(&envelope.account) else {
-            return Err(Halt::dead(DeadReason::UnknownAccount, "the account is not in this worker's configuration"));
+            let error = "the account is not in this worker's configuration";
+            return Err(Halt::later_or_dead(DeadReason::UnknownAccount, error));
         };
         let backoff = Backoff::new(&self.timings);
         let first_send = delivery.attempt == 0;
-        Message { handler: self, envelope, account, interrupt, slot, backoff, first_send }.process().await
+        Message { handler: self, envelope, account, interrupt, slot, backoff, slowed: 0, first_send }.process().await
     }
 
     async fn conclude(&self, delivery: Delivery, result: Result<End, Halt>) -> Option<Delivery> {
         let attempt = delivery.attempt;
+        let dead = |reason: DeadReason, error: String| {
+            tracing::warn!(reason = reason.as_str(), attempt, error, "the message is a dead letter");
+            ("dead", Some(Settlement::Dead { reason, error }))
+        };
         let (outcome, settlement) = match result {
             Ok(end) => {
                 let outcome = match end {
@@ -134,21 +165,23 @@ impl Handler {
                 ("fenced", None)
             }
             Err(Halt::Interrupted) => ("handed_back", None),
-            Err(Halt::Dead { reason, error }) => {
-                tracing::warn!(reason = reason.as_str(), attempt, error, "the message is a dead letter");
-                ("dead", Some(Settlement::Dead { reason, error }))
+            Err(Halt::Dead { reason, error }) => dead(reason, error),
+            Err(Halt::Paused { error, .. }) if is_too_old(&delivery) => {
+                dead(DeadReason::WindowClosed, format!("48 hours went by before it could be answered: {error}"))
             }
-            Err(Halt::Later { at_least, error }) => match self.timings.retry_tiers.get(attempt as usize) {
+            Err(Halt::Paused { at_least, error }) => {
+                let after = at_least.clamp(self.timings.retry_tiers[0], LONGEST_DELAY);
+                // The pause itself is in the log; many messages may wait for its end.
+                tracing::debug!(?after, error, "the message waits for the end of the account's pause");
+                ("postponed", Some(Settlement::Postpone { after, error }))
+            }
+            Err(Halt::Later { at_least, error, in_the_end }) => match self.timings.retry_tiers.get(attempt as usize) {
                 Some(tier) => {
                     let after = at_least.min(LONGEST_DELAY).max(*tier);
                     tracing::warn!(attempt, ?after, error, "the message is tried again later");
                     ("retry", Some(Settlement::Retry { after, error }))
                 }
-                None => {
-                    let reason = DeadReason::Exhausted;
-                    tracing::warn!(reason = reason.as_str(), attempt, error, "the message is a dead letter");
-                    ("dead", Some(Settlement::Dead { reason, error }))
-                }
+                None => dead(in_the_end, error),
             },
         };
         metrics::counter!(metric::MESSAGES, "outcome" => outcome).increment(1);
@@ -177,11 +210,26 @@ impl Handler {
     }
 }
 
+/// Whether WeChat's window for replies has closed for certain: it is 48 hours long after a user's message
+/// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>), and shorter
+/// after anything else.
+fn is_too_old(delivery: &Delivery) -> bool {
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let received_at_ms = delivery.envelope.as_ref().map_or(0, |envelope| envelope.received_at_ms);
+    now_ms.saturating_sub(received_at_ms.into()) > LONGEST_WINDOW.as_millis()
+}
+
+/// The trace id of a W3C traceparent, if it is one: the header came from outside.
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let id = traceparent.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+}
+
 impl Message<'_> {
     async fn process(mut self) -> Result<End, Halt> {
         let Some((hold, job)) = self.claim().await? else { return Ok(End::Duplicate) };
         let result = self.send_plan(&hold, job).await;
-        if matches!(result, Err(Halt::Later { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
+        if matches!(result, Err(Halt::Later { .. } | Halt::Paused { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
             hold.release().await;
         }
         result

@@ -1,6 +1,6 @@
 //! The worker's metrics: names, and what they mean.
 
-use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
 
 pub(crate) const MESSAGES: &str = "kefu_worker_messages_total";
 pub(crate) const SENDS: &str = "kefu_worker_sends_total";
@@ -17,13 +17,15 @@ pub(crate) const AMBIGUOUS_STEPS: &str = "kefu_worker_ambiguous_steps_total";
 pub(crate) const SETTLE_FAILURES: &str = "kefu_worker_settle_failures_total";
 pub(crate) const STORE_OUTAGES: &str = "kefu_worker_store_outages_total";
 pub(crate) const ACCOUNT_PAUSED: &str = "kefu_worker_account_paused";
+pub(crate) const REDELIVERIES: &str = "kefu_worker_redeliveries_total";
+pub(crate) const WECHAT_UNREACHABLE: &str = "kefu_worker_wechat_unreachable";
 
-/// Gives `/metrics` its HELP texts.
+/// Gives `/metrics` its HELP texts, and the value of what is only told when it changes.
 pub(crate) fn describe() {
     describe_counter!(
         MESSAGES,
         "Deliveries handled, by outcome: done, ignored (no rule), duplicate (all sent before), retry (back to the \
-         queue with a delay), dead, handed_back (shutdown or a lost connection), fenced (another worker took over)."
+         queue with a delay), postponed (the account is paused), dead, handed_back (shutdown or a lost connection), fenced (another worker took over)."
     );
     describe_counter!(
         SENDS,
@@ -46,4 +48,10 @@ pub(crate) fn describe() {
     describe_counter!(SETTLE_FAILURES, "Settlements that the queue did not take: the message is delivered again.");
     describe_counter!(STORE_OUTAGES, "Times that the store became unusable; nothing is sent meanwhile.");
     describe_gauge!(ACCOUNT_PAUSED, "1 while an account's sends are paused because WeChat refuses them.");
+    describe_counter!(
+        REDELIVERIES,
+        "Deliveries that were handed out before and not settled: after a crash, a lost connection or a shutdown."
+    );
+    describe_gauge!(WECHAT_UNREACHABLE, "1 while the last call of WeChat's API found no API: replies wait.");
+    gauge!(WECHAT_UNREACHABLE).set(0);
 }

@@ -26,31 +26,73 @@ pub(crate) struct Pause {
     pub(crate) why: String,
 }
 
+/// How long a pause is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PauseLength {
+    Fixed(Duration),
+    /// The next of [`GROWING`], until something of the account was sent.
+    Growing,
+}
+
+/// Short at first, since it may pass; and long enough even then that each try may cost a call or two.
+const GROWING: [Duration; 4] =
+    [Duration::from_secs(30), Duration::from_secs(60), Duration::from_secs(120), Duration::from_secs(300)];
+
+/// What [`Pauses::begin`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// Whether a pause began, or became a worse one.
+    pub(crate) news: bool,
+    /// How long the account is paused from now.
+    pub(crate) lasts: Duration,
+}
+
 /// The pauses of this process. Other processes find out for themselves.
 #[derive(Debug, Default)]
-pub(crate) struct Pauses(Mutex<BTreeMap<String, Pause>>);
+pub(crate) struct Pauses(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    pauses: BTreeMap<String, Pause>,
+    /// How many growing pauses an account had since something of it was sent.
+    grown: BTreeMap<String, usize>,
+}
 
 impl Pauses {
-    /// Pauses the account, unless it is paused for longer or for a worse cause. Whether this is news.
-    pub(crate) fn begin(&self, appid: &str, cause: Cause, pause: Duration, why: &str) -> bool {
-        let until = Instant::now() + pause;
-        let mut pauses = self.lock();
-        if pauses.get(appid).is_some_and(|known| known.until > Instant::now() && known.cause >= cause) {
-            return false;
+    /// Pauses the account, unless it is paused already, for the same cause or a worse one.
+    pub(crate) fn begin(&self, appid: &str, cause: Cause, length: PauseLength, why: &str) -> Begun {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if let Some(known) = state.pauses.get(appid).filter(|known| known.until > now && known.cause >= cause) {
+            return Begun { news: false, lasts: known.until - now };
         }
+        let lasts = match length {
+            PauseLength::Fixed(length) => length,
+            PauseLength::Growing => {
+                let grown = state.grown.entry(appid.to_owned()).or_default();
+                let length = GROWING[(*grown).min(GROWING.len() - 1)];
+                *grown += 1;
+                length
+            }
+        };
         metrics::gauge!(metric::ACCOUNT_PAUSED, "account" => appid.to_owned()).set(1);
-        pauses.insert(appid.to_owned(), Pause { until, cause, why: why.to_owned() });
-        true
+        state.pauses.insert(appid.to_owned(), Pause { until: now + lasts, cause, why: why.to_owned() });
+        Begun { news: true, lasts }
+    }
+
+    /// Something of the account was sent: its growing pauses begin from the shortest again.
+    pub(crate) fn forgive(&self, appid: &str) {
+        self.lock().grown.remove(appid);
     }
 
     /// The pause of the account, unless it has none or it is over.
     pub(crate) fn of(&self, appid: &str) -> Option<Pause> {
-        self.lock().get(appid).filter(|pause| pause.until > Instant::now()).cloned()
+        self.lock().pauses.get(appid).filter(|pause| pause.until > Instant::now()).cloned()
     }
 
     /// Forgets the pauses that are over.
     pub(crate) fn sweep(&self) {
-        self.lock().retain(|appid, pause| {
+        self.lock().pauses.retain(|appid, pause| {
             let lasts = pause.until > Instant::now();
             if !lasts {
                 metrics::gauge!(metric::ACCOUNT_PAUSED, "account" => appid.clone()).set(0);
@@ -62,13 +104,13 @@ impl Pauses {
 
     /// The pauses that an operator should see, in words.
     pub(crate) fn in_words(&self) -> Option<String> {
-        let pauses = self.lock();
+        let state = self.lock();
         let lines: Vec<String> =
-            pauses.iter().map(|(appid, pause)| format!("{appid} is paused: {}", pause.why)).collect();
+            state.pauses.iter().map(|(appid, pause)| format!("{appid} is paused: {}", pause.why)).collect();
         (!lines.is_empty()).then(|| lines.join("; "))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Pause>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -77,10 +119,14 @@ impl Pauses {
 mod tests {
     use super::*;
 
+    fn fixed(seconds: u64) -> PauseLength {
+        PauseLength::Fixed(Duration::from_secs(seconds))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_pause_ends_by_itself_and_holds_up_no_other_account() {
         let pauses = Pauses::default();
-        assert!(pauses.begin("wx1", Cause::Operator, Duration::from_secs(300), "the AppSecret is wrong"));
+        assert!(pauses.begin("wx1", Cause::Operator, fixed(300), "the AppSecret is wrong").news);
         assert!(pauses.of("wx1").is_some());
         assert!(pauses.of("wx2").is_none());
         assert_eq!(pauses.in_words().unwrap(), "wx1 is paused: the AppSecret is wrong");
@@ -93,10 +139,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_second_failure_of_the_same_kind_is_no_news_but_a_worse_one_is() {
         let pauses = Pauses::default();
-        assert!(pauses.begin("wx1", Cause::Rate, Duration::from_secs(60), "rate"));
-        assert!(!pauses.begin("wx1", Cause::Rate, Duration::from_secs(60), "rate"));
-        assert!(pauses.begin("wx1", Cause::Operator, Duration::from_secs(300), "secret"));
-        assert!(!pauses.begin("wx1", Cause::Rate, Duration::from_secs(60), "rate"));
+        assert!(pauses.begin("wx1", Cause::Rate, fixed(60), "rate").news);
+        assert!(!pauses.begin("wx1", Cause::Rate, fixed(60), "rate").news);
+        assert!(pauses.begin("wx1", Cause::Operator, fixed(300), "secret").news);
+        let second = pauses.begin("wx1", Cause::Rate, fixed(60), "rate");
+        assert_eq!(second, Begun { news: false, lasts: Duration::from_secs(300) });
         assert_eq!(pauses.of("wx1").unwrap().cause, Cause::Operator);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn growing_pauses_grow_once_a_pause_up_to_the_longest_and_until_something_is_sent() {
+        let pauses = Pauses::default();
+        let begin = || pauses.begin("wx1", Cause::Operator, PauseLength::Growing, "refused");
+        for seconds in [30, 60, 120, 300, 300] {
+            let lasts = Duration::from_secs(seconds);
+            assert_eq!(begin(), Begun { news: true, lasts });
+            assert_eq!(begin(), Begun { news: false, lasts }, "another lane found the same");
+            tokio::time::advance(lasts).await;
+        }
+        pauses.forgive("wx1");
+        assert_eq!(begin().lasts, Duration::from_secs(30));
     }
 }

@@ -11,7 +11,7 @@ use crate::halt::Halt;
 use crate::hold::Hold;
 use crate::message::Message;
 use crate::metric;
-use crate::pauses::Cause;
+use crate::pauses::{Begun, Cause, PauseLength};
 use crate::wechat::body;
 use crate::wechat::errcode::Action;
 use crate::wechat::failure::{Failure, Refusal};
@@ -20,13 +20,12 @@ use crate::wechat::failure::{Failure, Refusal};
 #[derive(Debug, Default)]
 struct Tried {
     unanswered: bool,
-    renewed_token: bool,
+    refused_tokens: usize,
     uploaded_again: bool,
-    slowed: u32,
     doubted: u32,
 }
 
-/// How often a step waits for the account's rate limit in its lane.
+/// How often a message waits for the account's rate limit in its lane.
 const MAX_SLOWED: u32 = 2;
 
 /// Why a try did not send the step.
@@ -69,7 +68,7 @@ impl Message<'_> {
             return hold.sent(index).await;
         }
         loop {
-            self.wait_while_paused(hold, &mut tried).await?;
+            self.wait_while_paused(hold).await?;
             let next = match self.try_step(hold, index, reply).await {
                 Ok(()) => Next::GoOn,
                 Err(Miss::Halt(halt)) => return Err(halt),
@@ -106,20 +105,23 @@ impl Message<'_> {
             let started = Instant::now();
             let sent = handler.wechat.send(&token, body).await;
             measure(reply, &sent, started.elapsed());
-            let Err(failure) = sent else { return Ok(()) };
+            let Err(failure) = sent else {
+                handler.pauses.forgive(appid);
+                return Ok(());
+            };
             if !matches!(failure, Failure::Unanswered(_)) {
                 hold.not_sent(index).await?;
             }
             if let (Failure::Refused(Refusal { action: Action::ReuploadMedia, .. }), Some(uploaded)) =
                 (&failure, &uploaded)
             {
-                handler.pictures.forget(appid, uploaded).await;
+                hold.during(handler.pictures.forget(appid, uploaded)).await?;
             }
             Err(Miss::Failure(failure))
         };
         let sent = sent.await;
         if let Err(Miss::Failure(Failure::Refused(Refusal { action: Action::RenewToken, .. }))) = &sent {
-            handler.tokens.refuse(appid, &token).await;
+            hold.during(handler.tokens.refuse(appid, &token)).await?;
         }
         sent
     }
@@ -156,11 +158,18 @@ impl Message<'_> {
                 tracing::warn!(error = %refusal, "ignored");
                 Ok(Next::GoOn)
             }
-            Action::RenewToken if !tried.renewed_token => {
-                tried.renewed_token = true;
-                self.pause(hold, self.handler.timings.token_refused).await.map(|()| Next::Again)
+            Action::RenewToken => {
+                if let Some(wait) = self.handler.timings.token_refused.get(tried.refused_tokens) {
+                    tried.refused_tokens += 1;
+                    return self.pause(hold, *wait).await.map(|()| Next::Again);
+                }
+                let why = format!(
+                    "{refusal}; so is one that was fetched a moment before: see that every program that fetches \
+                     access_tokens of the account uses stable_token, and that the AppSecret was not reset"
+                );
+                Err(self.pause_account(Cause::Operator, PauseLength::Growing, why))
             }
-            Action::Retry | Action::RenewToken => self.back_off(hold, &Failure::Refused(refusal)).await,
+            Action::Retry => self.back_off(hold, &Failure::Refused(refusal)).await,
             Action::ReuploadMedia if !tried.uploaded_again => {
                 tried.uploaded_again = true;
                 Ok(Next::Again)
@@ -168,12 +177,11 @@ impl Message<'_> {
             Action::ReuploadMedia => Err(Halt::dead(DeadReason::Refused, refusal.to_string())),
             Action::Slow { pause } => {
                 // The loop waits it out, as do the account's other lanes.
-                self.pause_account(Cause::Rate, pause, &refusal);
+                self.pause_account(Cause::Rate, PauseLength::Fixed(pause), refusal.to_string());
                 Ok(Next::Again)
             }
             Action::Alert { pause } => {
-                self.pause_account(Cause::Operator, pause, &refusal);
-                Err(Halt::Later { at_least: pause, error: refusal.to_string() })
+                Err(self.pause_account(Cause::Operator, PauseLength::Fixed(pause), refusal.to_string()))
             }
             Action::Drop { reason, alert } => {
                 if alert {
@@ -214,17 +222,17 @@ impl Message<'_> {
         }
     }
 
-    async fn wait_while_paused(&mut self, hold: &Hold, tried: &mut Tried) -> Result<(), Halt> {
+    async fn wait_while_paused(&mut self, hold: &Hold) -> Result<(), Halt> {
         while let Some(pause) = self.handler.pauses.of(&self.account.appid) {
             let remaining = pause.until.saturating_duration_since(Instant::now());
-            let too_long = remaining > self.handler.timings.retry_total || tried.slowed >= MAX_SLOWED;
+            let too_long = remaining > self.handler.timings.retry_total || self.slowed >= MAX_SLOWED;
             if pause.cause == Cause::Operator || too_long {
-                return Err(Halt::Later {
+                return Err(Halt::Paused {
                     at_least: remaining,
                     error: format!("the account is paused: {}", pause.why),
                 });
             }
-            tried.slowed += 1;
+            self.slowed += 1;
             // Spread out: all the account's lanes are waiting for the same moment.
             let jitter = rand::random_range(Duration::ZERO..=remaining / 4);
             self.pause(hold, remaining + jitter).await?;
@@ -232,16 +240,18 @@ impl Message<'_> {
         Ok(())
     }
 
-    fn pause_account(&self, cause: Cause, pause: Duration, refusal: &Refusal) {
+    /// Pauses the account, and returns what that means for the message if it does not wait in its lane.
+    fn pause_account(&self, cause: Cause, length: PauseLength, error: String) -> Halt {
         let appid = &self.account.appid;
-        if self.handler.pauses.begin(appid, cause, pause, &refusal.to_string()) {
-            match cause {
-                Cause::Rate => tracing::warn!(account = appid, ?pause, error = %refusal, "the account's sends pause"),
-                Cause::Operator => {
-                    tracing::error!(account = appid, ?pause, error = %refusal, "the account's sends pause: act");
-                }
+        let Begun { news, lasts } = self.handler.pauses.begin(appid, cause, length, &error);
+        match cause {
+            _ if !news => {}
+            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "the account's sends pause"),
+            Cause::Operator => {
+                tracing::error!(account = appid, pause = ?lasts, error, "the account's sends pause: act")
             }
         }
+        Halt::Paused { at_least: lasts, error }
     }
 
     /// Waits without a slot, with the lease kept, until an interruption.

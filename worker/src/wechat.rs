@@ -2,6 +2,7 @@
 //!
 //! * [`client`]: the HTTP below it. * [`answer`], [`errcode`], [`failure`]: what came back, and what to do about it.
 //! * [`token`], [`media`]: access_tokens and media_ids, shared by all workers. * [`body`]: replies as JSON.
+//! * [`reach`]: whether the API answers at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +18,14 @@ pub(crate) mod client;
 pub(crate) mod errcode;
 pub(crate) mod failure;
 pub(crate) mod media;
+pub(crate) mod reach;
 pub(crate) mod single_flight;
 pub(crate) mod token;
 
 use answer::Answer;
 use client::{Body, Call, Picture, Transport};
 use failure::{Failure, Refusal};
+use reach::Reach;
 
 use crate::metric;
 
@@ -51,11 +54,15 @@ impl Api {
 pub(crate) struct WeChat {
     transport: Arc<dyn Transport>,
     token_api: TokenApi,
+    pub(crate) reach: Reach,
 }
+
+/// The longest that an access_token lives, whatever an answer says.
+pub(crate) const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(7_200);
 
 impl WeChat {
     pub(crate) fn new(transport: Arc<dyn Transport>, token_api: TokenApi) -> Self {
-        Self { transport, token_api }
+        Self { transport, token_api, reach: Reach::default() }
     }
 
     /// Fetches the account's access_token. Never with `force_refresh`: that would end the token that other programs of
@@ -111,12 +118,17 @@ impl WeChat {
         let value = answer.text("access_token").ok_or_else(|| missing(Api::Token, "access_token"))?;
         let seconds = answer.number("expires_in").and_then(|seconds| u64::try_from(seconds).ok());
         let seconds = seconds.filter(|seconds| *seconds > 0).ok_or_else(|| missing(Api::Token, "expires_in"))?;
-        Ok(StoredToken { value: SecretString::from(value), expires_in: Duration::from_secs(seconds) })
+        let expires_in = Duration::from_secs(seconds).min(LONGEST_TOKEN_LIFE);
+        Ok(StoredToken { value: SecretString::from(value), expires_in })
     }
 
     async fn call(&self, api: Api, call: Call) -> Result<Answer, Failure> {
-        let raw = self.transport.call(call).await?;
-        let answer = Answer::read(&raw)?;
+        let answer = self.transport.call(call).await.and_then(|raw| Answer::read(&raw));
+        match &answer {
+            Ok(_) => self.reach.answered(),
+            Err(failure) => self.reach.failed(failure),
+        }
+        let answer = answer?;
         let Some(refusal) = Refusal::of(api, &answer) else { return Ok(answer) };
         // WeChat's numbers are many; unlisted ones are in the log.
         let errcode = errcode::row(answer.errcode).map_or_else(|| "unknown".to_owned(), |_| answer.errcode.to_string());

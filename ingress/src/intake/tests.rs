@@ -5,7 +5,8 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use kefu_shared::envelope;
-use kefu_shared::queue::{Health, QueueError};
+use kefu_shared::health::Health;
+use kefu_shared::queue::QueueError;
 use kefu_shared::store::StoreError;
 use kefu_shared::wechat::push::Push;
 

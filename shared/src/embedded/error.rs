@@ -37,6 +37,25 @@ pub enum DatabaseError {
     /// The disk failed, or what is stored is damaged. Tried anew with each call.
     #[error("the database failed: {0}")]
     Failed(String),
+    /// The file was deleted under the process.
+    #[error(
+        "{} is gone: what is queued and stored ends with this process; stop it when its work is done, and start it again",
+        path.display()
+    )]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// Another file was put in its place under the process.
+    #[error(
+        "{} is another file than the one that was opened: what is queued and stored ends with this process; stop it when \
+         its work is done, and start it again",
+        path.display()
+    )]
+    Replaced {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// Its thread has ended.
     #[error("the database is closed")]
     Closed,

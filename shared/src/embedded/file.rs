@@ -1,7 +1,9 @@
 //! The database file: opening it, and opening it anew after the disk failed.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,9 +13,11 @@ use tracing::{debug, warn};
 
 use super::FILE_NAME;
 use super::error::{DatabaseError, needs_reopening};
+use super::identity::{self, Identity};
 use super::outage::Outage;
+use crate::health::Health;
 
-/// `format` -> [`FORMAT`].
+/// `format` -> [`FORMAT`]; `openings` -> how often the file was opened by a process.
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 
 /// The layout of the tables; a file of a later one is not touched.
@@ -34,6 +38,10 @@ pub(super) struct File {
     opener: Opener,
     // Held for reading only to begin a transaction, which then lives without it: so whoever reopens waits for nobody.
     database: RwLock<Option<redb::Database>>,
+    /// What the path stood for when it was opened.
+    opened: Option<Identity>,
+    /// Whether the log has it that the path leads elsewhere.
+    told: AtomicBool,
     pub(super) outage: Outage,
 }
 
@@ -75,34 +83,67 @@ impl File {
             }
         };
         let database = RwLock::new(Some(database));
-        Ok(Self { path, opener: Box::new(opener), database, outage: Outage::default() })
+        let opened = identity::of(&path).ok();
+        Ok(Self {
+            path,
+            opener: Box::new(opener),
+            database,
+            opened,
+            told: AtomicBool::new(false),
+            outage: Outage::default(),
+        })
     }
 
-    /// Checks the format, then runs `work` in a transaction of its own.
-    pub(super) fn load<T>(
-        &self,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, DatabaseError> {
-        let load = || {
-            let transaction = self.begin_write()?;
-            let found = {
-                let mut meta = transaction.open_table(META)?;
-                let found = meta.get("format")?.map(|found| found.value());
-                if found.is_none() {
-                    meta.insert("format", FORMAT)?;
-                }
-                found.unwrap_or(FORMAT)
-            };
-            if found != FORMAT {
-                return Ok(Err(found));
+    /// Whether writes can be served, and are to a file that will be found again.
+    pub(super) fn health(&self) -> Health {
+        match self.check_place() {
+            Ok(()) => {
+                self.told.store(false, Ordering::Relaxed);
+                self.outage.health()
             }
-            let value = work(&transaction)?;
+            Err(error) => {
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    tracing::error!(%error, "the database file is not where it was");
+                }
+                Health::Down(error.to_string())
+            }
+        }
+    }
+
+    /// Whether the path still leads to the file that was opened.
+    fn check_place(&self) -> Result<(), DatabaseError> {
+        let Some(opened) = self.opened else { return Ok(()) };
+        let path = || self.path.clone();
+        match identity::of(&self.path) {
+            Ok(found) if found == opened => Ok(()),
+            Ok(_) => Err(DatabaseError::Replaced { path: path() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DatabaseError::Gone { path: path() }),
+            // A disk that fails is found out by the next write.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Checks the format, then counts this opening of the file and returns its number, from 1.
+    pub(super) fn begin_life(&self) -> Result<u64, DatabaseError> {
+        let begin = || {
+            let transaction = self.begin_write()?;
+            let opening = {
+                let mut meta = transaction.open_table(META)?;
+                let found = meta.get("format")?.map_or(FORMAT, |found| found.value());
+                if found != FORMAT {
+                    return Ok(Err(found));
+                }
+                meta.insert("format", FORMAT)?;
+                let opening = meta.get("openings")?.map_or(1, |openings| openings.value() + 1);
+                meta.insert("openings", opening)?;
+                opening
+            };
             transaction.commit()?;
-            Ok(Ok(value))
+            Ok(Ok(opening))
         };
-        let loaded: Result<Result<T, u64>, redb::Error> = load();
-        let reason = match loaded {
-            Ok(Ok(value)) => return Ok(value),
+        let begun: Result<Result<u64, u64>, redb::Error> = begin();
+        let reason = match begun {
+            Ok(Ok(opening)) => return Ok(opening),
             Ok(Err(found)) => format!("it has format {found}, this version reads format {FORMAT}: update kefu"),
             Err(error) => return Err(unreadable(&self.path, error)),
         };
@@ -153,6 +194,11 @@ impl File {
     pub(super) fn reopen(&self) {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         close(database.take());
+        // Opening it would make an empty one, or go on in another one's queue.
+        if let Err(error) = self.check_place() {
+            self.outage.failed(error, true);
+            return;
+        }
         match (self.opener)() {
             Ok(opened) => {
                 *database = Some(opened);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info};
 
 use super::error::DatabaseError;
-use crate::queue::Health;
+use crate::health::Health;
 
 /// How long a failure counts when no write came after it: nobody may write while it counts, so it has to lapse.
 const COUNTS_FOR: Duration = Duration::from_secs(5);

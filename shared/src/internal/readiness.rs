@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Map, Value};
 
-use crate::queue::Health;
+use crate::health::Health;
 use crate::store::Probe;
 
 /// How long a look at the store may take.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Readiness, State, configure};
-use crate::queue::Health;
+use crate::health::Health;
 use crate::store::{Probe, StoreError};
 
 async fn readyz(readiness: &Readiness, draining: &CancellationToken) -> (u16, Value) {

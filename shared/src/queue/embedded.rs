@@ -22,19 +22,34 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use backlog::Backlog;
+use backlog::Backlog;
 pub use dead::{DeadLetter, dead_letters};
 
-/// A publisher that spreads the users over `partitions` partitions (at least 1).
-pub fn publisher(database: &Database, partitions: u16) -> Arc<dyn Publisher> {
-    database.backlog().expect_partitions(Partition::all(partitions.max(1)));
-    Arc::new(publisher::EmbeddedPublisher::new(database.clone(), partitions))
+/// The queue on a database. Clones share it.
+#[derive(Clone)]
+pub struct EmbeddedQueue {
+    database: Database,
+    backlog: Arc<Backlog>,
 }
 
-/// A consumer of all partitions: the first `partitions`, and whatever the file still has of higher ones.
-pub fn consumer(database: &Database, partitions: u16, options: ConsumerOptions) -> Box<dyn Consumer> {
-    database.backlog().expect_partitions(Partition::all(partitions.max(1)));
-    Box::new(consumer::EmbeddedConsumer::new(database.clone(), options))
+impl EmbeddedQueue {
+    /// Opens the queue. To be called once for a [`Database`]: two queues on one do not see each other's messages.
+    pub async fn open(database: &Database) -> Result<Self, DatabaseError> {
+        let backlog = Arc::new(database.write(Backlog::load).await?);
+        Ok(Self { database: database.clone(), backlog })
+    }
+
+    /// A publisher that spreads the users over `partitions` partitions (at least 1).
+    pub fn publisher(&self, partitions: u16) -> Arc<dyn Publisher> {
+        self.backlog.expect_partitions(Partition::all(partitions.max(1)));
+        Arc::new(publisher::EmbeddedPublisher::new(self.clone(), partitions))
+    }
+
+    /// A consumer of all partitions: the first `partitions`, and whatever the file still has of higher ones.
+    pub fn consumer(&self, partitions: u16, options: ConsumerOptions) -> Box<dyn Consumer> {
+        self.backlog.expect_partitions(Partition::all(partitions.max(1)));
+        Box::new(consumer::EmbeddedConsumer::new(self.clone(), options))
+    }
 }
 
 impl From<DatabaseError> for QueueError {

@@ -15,6 +15,7 @@ mod fault;
 mod link;
 mod message;
 mod publisher;
+mod pulse;
 mod settings;
 mod settlement;
 mod subscription;
@@ -40,10 +41,13 @@ pub fn publisher(settings: &Settings) -> Result<Arc<dyn Publisher>, SettingsErro
 /// It holds two connections: what the worker publishes (retries, dead letters) must not be able to stop what it
 /// acknowledges.
 ///
-/// Dropping a delivery gives back everything that is unsettled of its partition, the earlier ones too. Each time that a
-/// message is given back, or its connection is lost, is counted by the broker; after 20 the broker itself makes it a dead
-/// letter, with its `x-death` header in place of a reason. All consumers must have the same prefetch: what a consumer with
-/// a smaller one gives back may overtake what it was not given yet.
+/// Dropping a delivery gives back everything that is unsettled of its partition, the earlier ones too. The broker counts
+/// that for all of them, as it does a lost connection, and makes those itself dead letters that reach
+/// [`Settings::delivery_limit`], with its `x-death` header in place of a reason. All consumers must have the same
+/// prefetch: what a consumer with a smaller one gives back may overtake what it was not given yet.
+///
+/// A delivery may be unsettled for a day; then the broker takes back what its partition's consumer holds. (Brokers before
+/// 3.12 do so after 30 minutes, unless their `consumer_timeout` says otherwise.)
 pub fn consumer(settings: &Settings, options: ConsumerOptions) -> Result<Box<dyn Consumer>, SettingsError> {
     let address = settings.check()?;
     Ok(Box::new(consumer::EnvelopeConsumer::start(settings, &address, &options)))

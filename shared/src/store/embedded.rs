@@ -3,6 +3,9 @@
 //! Every change is one write of [`Database`], durable before the call returns. Writes are one after the other, so each
 //! method is atomic by itself. Entries end on the database's clock; an entry that has ended is as good as absent at
 //! once, and leaves the file with the writes that come after (each takes up to two along).
+//!
+//! Holds, leases and locks end with the process that took them: each is marked with the opening of the file that it is
+//! from, and counts for nothing in a later one.
 
 use std::sync::Arc;
 

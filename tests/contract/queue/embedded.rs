@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kefu_harness::eventually;
 use kefu_shared::embedded::Database;
-use kefu_shared::queue::embedded::{consumer, dead_letters, publisher};
+use kefu_shared::queue::embedded::{EmbeddedQueue, dead_letters};
 use kefu_shared::queue::{Consumer, ConsumerOptions, Publisher};
 use tempfile::TempDir;
 
@@ -15,33 +15,39 @@ contract!(crate::queue::embedded::in_a_folder, crate::queue::embedded::in_a_fold
 /// A queue in a folder of its own.
 struct InAFolder {
     /// `None` only while it is closed for a moment.
-    database: Option<Database>,
+    opened: Option<(Database, EmbeddedQueue)>,
     folder: TempDir,
 }
 
 async fn in_a_folder() -> InAFolder {
     let folder = tempfile::tempdir().unwrap();
-    InAFolder { database: Some(Database::open(folder.path()).unwrap()), folder }
+    InAFolder { opened: Some(open(&folder).await), folder }
+}
+
+async fn open(folder: &TempDir) -> (Database, EmbeddedQueue) {
+    let database = Database::open(folder.path()).unwrap();
+    let queue = EmbeddedQueue::open(&database).await.unwrap();
+    (database, queue)
 }
 
 impl InAFolder {
-    fn database(&self) -> &Database {
-        self.database.as_ref().unwrap()
+    fn queue(&self) -> &EmbeddedQueue {
+        &self.opened.as_ref().unwrap().1
     }
 }
 
 impl Queue for InAFolder {
     async fn publisher(&self) -> Arc<dyn Publisher> {
-        publisher(self.database(), PARTITIONS)
+        self.queue().publisher(PARTITIONS)
     }
 
     async fn consumer(&self, id: &str, prefetch: u16) -> Box<dyn Consumer> {
-        consumer(self.database(), PARTITIONS, ConsumerOptions { id: id.into(), prefetch })
+        self.queue().consumer(PARTITIONS, ConsumerOptions { id: id.into(), prefetch })
     }
 
     async fn dead_letters(&self, count: usize) -> Vec<DeadLetter> {
         let letters = eventually(PATIENCE, "the dead letters are there", async || {
-            let letters = dead_letters(self.database()).await.unwrap();
+            let letters = dead_letters(&self.opened.as_ref().unwrap().0).await.unwrap();
             if letters.len() == count { Ok(letters) } else { Err(format!("{} are there", letters.len())) }
         });
         let letters = letters.await.into_iter().map(|letter| DeadLetter {
@@ -55,7 +61,9 @@ impl Queue for InAFolder {
 
     /// Closed and opened again; what a kill does is tried by a process that is killed.
     async fn crash(&mut self) {
-        self.database.take().unwrap().close().await;
-        self.database = Some(Database::open(self.folder.path()).unwrap());
+        let (database, queue) = self.opened.take().unwrap();
+        drop(queue);
+        database.close().await;
+        self.opened = Some(open(&self.folder).await);
     }
 }

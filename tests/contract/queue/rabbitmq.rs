@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use kefu_harness::eventually;
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
+use kefu_shared::health::Health;
 use kefu_shared::queue::rabbitmq::{Settings, consumer, publisher};
-use kefu_shared::queue::{Consumer, ConsumerOptions, Health, Publisher};
+use kefu_shared::queue::{Consumer, ConsumerOptions, Publisher};
 use lapin::options::BasicGetOptions;
 use lapin::types::AMQPValue;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};

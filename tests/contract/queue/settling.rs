@@ -46,11 +46,44 @@ pub(super) async fn a_retry_comes_back_after_its_delay_with_the_attempt_raised(q
         retry(delivery, SHORTEST_RETRY).await;
         delivery = next(&mut consumer).await;
         assert!(begun.elapsed() >= SHORTEST_RETRY, "back after {:?}", begun.elapsed());
-        assert_eq!(delivery.attempt, attempt);
+        assert_eq!((delivery.attempt, delivery.redelivered), (attempt, false));
         assert_eq!(delivery.envelope.as_ref().unwrap(), &published);
         assert_eq!(delivery.partition.index(), 3);
     }
     done(delivery).await;
+}
+
+pub(super) async fn a_postponed_message_comes_back_after_its_delay_with_the_attempt_unchanged(queue: impl Queue) {
+    let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 10).await);
+    let published = envelope(&user(3, 0), 1);
+    publisher.publish(&published).await.unwrap();
+    let mut delivery = next(&mut consumer).await;
+    for attempt in [0, 1] {
+        for _ in 0..2 {
+            let begun = Instant::now();
+            postpone(delivery, SHORTEST_RETRY).await;
+            delivery = next(&mut consumer).await;
+            assert!(begun.elapsed() >= SHORTEST_RETRY, "back after {:?}", begun.elapsed());
+            assert_eq!(delivery.attempt, attempt);
+            assert_eq!(delivery.envelope.as_ref().unwrap(), &published);
+            assert_eq!(delivery.partition.index(), 3);
+        }
+        retry(delivery, SHORTEST_RETRY).await;
+        delivery = next(&mut consumer).await;
+    }
+    assert_eq!(delivery.attempt, 2);
+    delivery.settle(Settlement::Dead { reason: DeadReason::Exhausted, error: "-1".into() }).await.unwrap();
+    assert_eq!(queue.dead_letters(1).await[0].attempts, 3, "the postponements count for nothing");
+}
+
+pub(super) async fn a_postponed_message_lets_the_users_later_messages_pass(queue: impl Queue) {
+    let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 1).await);
+    publish(&publisher, &user(0, 0), 1..=2).await;
+    postpone(next(&mut consumer).await, NEXT_RETRY).await;
+    let second = next(&mut consumer).await;
+    assert_eq!(number(&second), 2);
+    done(second).await;
+    assert_eq!(number(&next(&mut consumer).await), 1);
 }
 
 pub(super) async fn a_retry_lets_the_users_later_messages_pass(queue: impl Queue) {
@@ -112,6 +145,11 @@ async fn retry(delivery: Delivery, after: Duration) {
         .settle(Settlement::Retry { after, error: "errcode -1".into() })
         .await
         .expect("the delivery can be settled");
+}
+
+async fn postpone(delivery: Delivery, after: Duration) {
+    let settlement = Settlement::Postpone { after, error: "the account is paused".into() };
+    delivery.settle(settlement).await.expect("the delivery can be settled");
 }
 
 async fn dead(consumer: &mut Box<dyn Consumer>, reason: DeadReason, error: &str) {

@@ -12,7 +12,7 @@ use crate::wechat::failure::Failure;
 
 const DONE: Settled = Settled::As(Settlement::Done);
 
-fn start(bench: &Bench) -> (FakeQueue, JoinHandle<()>, QueueHealth) {
+fn start(bench: &Bench) -> (FakeQueue, JoinHandle<Result<(), ConsumerEnded>>, QueueHealth) {
     let (queue, consumer) = queue::queue();
     let health = QueueHealth::new();
     let grace = bench.config.worker.grace;
@@ -84,7 +84,7 @@ async fn a_shutdown_ends_what_is_in_work_and_gives_the_rest_back_after_the_close
     let behind_it = queue.push("wx1", "oA", "hi 2");
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     bench.shutdown.cancel();
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     assert_eq!(queue.states_at_close(), [DONE, Settled::Open]);
     assert_eq!((in_work.get(), behind_it.get()), (DONE, Settled::GivenBack));
     assert_eq!(bench.wechat.texts_to("oA"), ["one", "two", "three"]);
@@ -99,7 +99,7 @@ async fn what_outlasts_the_grace_time_is_cut_off() {
     tokio::time::sleep(seconds(1)).await;
     let start = Instant::now();
     bench.shutdown.cancel();
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     assert_eq!(start.elapsed(), seconds(2));
     assert_eq!(stuck.get(), Settled::GivenBack);
 }
@@ -123,6 +123,33 @@ async fn messages_of_an_ended_session_are_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_consumer_that_ends_by_itself_is_an_error_after_what_is_in_work() {
+    let bench = Bench::new();
+    bench.wechat.set_latency(seconds(1));
+    let (queue, running, health) = start(&bench);
+    let in_work = queue.push("wx1", "oA", "hi");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(queue);
+    assert_eq!(running.await.unwrap(), Err(ConsumerEnded));
+    assert_eq!(in_work.get(), DONE);
+    assert!(matches!(health.get(), Health::Down(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_makes_its_handling_panic_takes_no_other_along() {
+    let bench = Bench::new();
+    bench.wechat.panic_at("oPOISON");
+    let (queue, _running, _) = start(&bench);
+    let (other, guilty) = (queue.push("wx1", "oA", "three"), queue.push("wx1", "oPOISON", "hi 1"));
+    let behind = queue.push("wx1", "oPOISON", "hi 2");
+    tokio::time::sleep(seconds(10)).await;
+    assert_eq!(other.get(), DONE);
+    for guilty in [guilty, behind] {
+        assert!(matches!(guilty.get(), Settled::As(Settlement::Retry { .. })), "{:?}", guilty.get());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_queues_health_is_known_while_the_consumer_waits() {
     let bench = Bench::new();
     let (_queue, running, health) = start(&bench);
@@ -130,6 +157,6 @@ async fn the_queues_health_is_known_while_the_consumer_waits() {
     settle_down().await;
     assert_eq!(health.get(), Health::Up);
     bench.shutdown.cancel();
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     assert!(matches!(health.get(), Health::Down(_)));
 }

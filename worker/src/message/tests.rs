@@ -58,14 +58,52 @@ async fn a_second_copy_of_a_message_sends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_or_has_no_account_is_dead() {
+async fn what_cannot_be_read_is_dead() {
     let bench = Bench::new();
     let (broken, watch) = delivery(Err(EnvelopeError::Malformed("line 1 column 1".into())), 0);
     bench.run(broken).await;
     assert_eq!(reason(&watch.get()), DeadReason::Undecodable);
-    let (foreign, watch) = delivery(Ok(queue::envelope("wx9", "oA", "hi")), 0);
-    bench.run(foreign).await;
-    assert_eq!(reason(&watch.get()), DeadReason::UnknownAccount);
+}
+
+/// A message that is retried through all tiers, and then dead.
+async fn goes_through_the_tiers(bench: &Bench, envelope: &Result<Envelope, EnvelopeError>) -> DeadReason {
+    for (attempt, tier) in (0..).zip(Timings::default().retry_tiers) {
+        let (delivery, watch) = delivery(envelope.clone(), attempt);
+        bench.run(delivery).await;
+        let settled = watch.get();
+        assert!(matches!(&settled, Settled::As(Settlement::Retry { after, .. }) if *after == tier), "{settled:?}");
+    }
+    let (delivery, watch) = delivery(envelope.clone(), 5);
+    bench.run(delivery).await;
+    reason(&watch.get())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_newer_worker_could_handle_is_given_time_to_meet_one() {
+    let bench = Bench::new();
+    let unknown = Ok(queue::envelope("wx9", "oA", "hi"));
+    assert_eq!(goes_through_the_tiers(&bench, &unknown).await, DeadReason::UnknownAccount);
+    let newer = Err(EnvelopeError::Version { found: 2 });
+    assert_eq!(goes_through_the_tiers(&bench, &newer).await, DeadReason::Undecodable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_makes_its_handling_panic_is_dead_in_the_end() {
+    let bench = Bench::new();
+    bench.wechat.panic_at("oA");
+    let poison = Ok(queue::envelope("wx1", "oA", "hi"));
+    assert_eq!(goes_through_the_tiers(&bench, &poison).await, DeadReason::Crashed);
+    assert_eq!(bench.handle("oB", "hi").await, DONE);
+}
+
+#[test]
+fn a_trace_id_is_taken_from_nothing_but_a_traceparent() {
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    assert_eq!(trace_id(&format!("00-{id}-00f067aa0ba902b7-01")), Some(id));
+    let long = "x".repeat(32);
+    for other in ["", "00", "00-abc-01", &format!("00-{long}-00f067aa0ba902b7-01"), &long] {
+        assert_eq!(trace_id(other), None, "{other}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

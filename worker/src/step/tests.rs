@@ -8,6 +8,8 @@ use crate::testing::store::Entry;
 use crate::testing::wechat::{SEND, STABLE_TOKEN, UPLOAD};
 use crate::testing::{Bench, seconds};
 
+mod pauses;
+
 const DONE: Settled = Settled::As(Settlement::Done);
 
 fn reason(settled: &Settled) -> DeadReason {
@@ -132,14 +134,26 @@ async fn a_refused_token_is_renewed_and_the_send_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_stays_refused_is_not_fetched_over_and_over() {
+async fn a_lease_is_kept_while_a_refused_token_is_being_dropped() {
     let bench = Bench::new();
-    for _ in 0..1_000 {
-        bench.wechat.errcode(SEND, 40001);
-    }
-    assert_eq!(retry_after(&bench.handle("oA", "hi").await), seconds(5));
-    let fetches = bench.wechat.calls(STABLE_TOKEN).len();
-    assert!((2..=14).contains(&fetches), "{fetches}");
+    assert_eq!(bench.handle("oZ", "hi").await, DONE);
+    bench.wechat.set_latency(seconds(9));
+    bench.wechat.expire_token();
+    let key = queue::envelope("wx1", "oA", "hi").key;
+    let others = async {
+        // Its send is under way, and refused at 9 s. Then it waits for a fetch that began at 8 s.
+        tokio::time::sleep(seconds(8)).await;
+        bench.handler.tokens.refuse("wx1", &"T1".into()).await;
+        bench.handler.tokens.get("wx1").await.unwrap();
+    };
+    let watching = async {
+        for second in 1..18 {
+            tokio::time::sleep(seconds(1)).await;
+            assert!(bench.store.is_leased(&key), "not leased after {second} s");
+        }
+    };
+    let (settled, (), ()) = tokio::join!(bench.handle("oA", "hi"), others, watching);
+    assert_eq!(settled, DONE);
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,39 +204,6 @@ async fn a_refused_reply_is_dead_at_once_with_the_errcode_and_the_rid() {
     assert!(shown.contains("40003") && shown.contains("1-2-3"), "{shown}");
     assert!(!shown.contains("oA") && !shown.contains("T1"), "{shown}");
     assert_eq!(bench.wechat.calls(SEND).len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_account_that_an_operator_must_mend_pauses_and_no_other_does() {
-    let bench = Bench::new();
-    bench.wechat.answer(STABLE_TOKEN, 200, r#"{"errcode":40164,"errmsg":"invalid ip 1.2.3.4, not in whitelist"}"#);
-    let settled = bench.handle("oA", "hi").await;
-    assert_eq!(retry_after(&settled), seconds(300), "the pause is longer than the first tier");
-    assert!(format!("{settled:?}").contains("1.2.3.4"), "the operator is told which IP to add: {settled:?}");
-
-    assert!(retry_after(&bench.handle("oB", "hi").await) <= seconds(300));
-    assert_eq!(bench.wechat.calls(STABLE_TOKEN).len(), 1, "a paused account makes no calls");
-    let (of_another, watch) = delivery(Ok(queue::envelope("wx2", "oC", "hi")), 0);
-    bench.run(of_another).await;
-    assert_eq!(watch.get(), DONE);
-
-    tokio::time::advance(seconds(301)).await;
-    assert_eq!(bench.handle("oA", "hi").await, DONE);
-}
-
-#[tokio::test(start_paused = true)]
-async fn too_many_calls_in_a_minute_slow_the_whole_account_down() {
-    let bench = Bench::new();
-    bench.wechat.errcode(SEND, 45011);
-    let start = Instant::now();
-    let (first, second) = tokio::join!(bench.handle("oA", "hi"), async {
-        tokio::time::sleep(seconds(10)).await;
-        bench.handle("oB", "hi").await
-    });
-    assert_eq!((first, second), (DONE, DONE));
-    let sends = bench.wechat.calls(SEND);
-    assert_eq!(sends.len(), 3);
-    assert!(sends[1..].iter().all(|send| (seconds(60)..=seconds(76)).contains(&(send.at - start))));
 }
 
 #[tokio::test(start_paused = true)]

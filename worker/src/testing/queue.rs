@@ -1,12 +1,14 @@
 //! Deliveries that tell what became of them, and a consumer that is fed by hand.
 
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use kefu_shared::envelope::{Envelope, EnvelopeError, VERSION};
+use kefu_shared::health::Health;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::partition::Partition;
-use kefu_shared::queue::{Consumer, Delivery, Health, QueueError, Settle, Settlement};
+use kefu_shared::queue::{Consumer, Delivery, QueueError, Settle, Settlement};
 use kefu_shared::wechat::push::Push;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +71,8 @@ pub(crate) fn envelope(account: &str, user: &str, text: &str) -> Envelope {
     let raw = raw.to_string();
     let push = Push::parse(&raw).unwrap();
     let key = MessageKey::of(account, &push);
-    Envelope { v: VERSION, key, account: account.to_owned(), received_at_ms: 1, push, raw, traceparent: None }
+    let received_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    Envelope { v: VERSION, key, account: account.to_owned(), received_at_ms, push, raw, traceparent: None }
 }
 
 /// The consumer's end of a queue by hand.

@@ -1,6 +1,6 @@
 //! WeChat's API in memory: answers well by itself, or as the test says, and keeps a journal.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(crate) struct FakeWeChat {
 struct State {
     journal: Vec<Seen>,
     script: HashMap<&'static str, VecDeque<Result<Raw, Failure>>>,
+    /// Calls of these users' make the caller panic.
+    poisonous: HashSet<String>,
     latency: Duration,
     /// The only token that is honoured, as number.
     token: u32,
@@ -49,6 +51,7 @@ impl Default for State {
         Self {
             journal: Vec::new(),
             script: HashMap::new(),
+            poisonous: HashSet::new(),
             latency: Duration::ZERO,
             token: 1,
             expires_in: 7_200,
@@ -71,6 +74,11 @@ impl FakeWeChat {
 
     pub(crate) fn fail(&self, path: &'static str, failure: Failure) {
         self.script(path, Err(failure));
+    }
+
+    /// From now on a send to the user panics, as a fault in the worker would.
+    pub(crate) fn panic_at(&self, user: &str) {
+        self.state.lock().unwrap().poisonous.insert(user.to_owned());
     }
 
     pub(crate) fn set_latency(&self, latency: Duration) {
@@ -141,6 +149,11 @@ impl Transport for FakeWeChat {
         let latency = {
             let mut state = self.state.lock().unwrap();
             state.journal.push(seen.clone());
+            let is_poisonous = state.poisonous.contains(&user);
+            if is_poisonous {
+                drop(state);
+                panic!("on purpose");
+            }
             if call.path == SEND {
                 let of_user = state.sending.entry(user.clone()).or_default();
                 *of_user += 1;

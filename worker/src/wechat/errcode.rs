@@ -18,7 +18,8 @@ pub(crate) enum Action {
     Ok,
     /// Try again with growing waits.
     Retry,
-    /// Drop the access_token, get another and try again, once; then as [`Action::Retry`].
+    /// Drop the access_token, get another and try again; when fresh ones are refused, too, an operator must act: no more
+    /// calls of this account for a while, longer each time.
     RenewToken,
     /// Drop the media_id, upload the picture again and try again, once; then give the message up as refused.
     ReuploadMedia,

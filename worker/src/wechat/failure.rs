@@ -35,7 +35,7 @@ pub(crate) struct Refusal {
     pub(crate) action: Action,
     meaning: &'static str,
     rid: Option<String>,
-    /// WeChat's text, of token calls only: it names the IP that is to be allowed, and no user.
+    /// WeChat's text, shortened and escaped; of token calls only: it names the IP that is to be allowed, and no user.
     errmsg: Option<String>,
 }
 
@@ -48,7 +48,8 @@ impl Refusal {
         if action == Action::Ok {
             return None;
         }
-        let errmsg = (api == Api::Token).then(|| answer.errmsg.chars().take(200).collect());
+        let errmsg =
+            (api == Api::Token).then(|| answer.errmsg.chars().take(200).flat_map(char::escape_debug).collect());
         let meaning = row.map_or("the code is in no list", |row| row.meaning);
         Some(Self { api, errcode, action, meaning, rid: answer.rid().map(str::to_owned), errmsg })
     }

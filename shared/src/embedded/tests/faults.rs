@@ -48,6 +48,44 @@ async fn a_disk_that_was_gone_is_used_again_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_deleted_or_replaced_is_reported_and_written_until_the_end() {
+    let folder = folder();
+    let database = database(&folder);
+    database.write(insert(1)).await.unwrap();
+    let (path, aside) = (folder.path().join(FILE_NAME), folder.path().join("aside"));
+    let reason = |database: &Database| match database.health() {
+        Health::Up => "up".to_owned(),
+        Health::Down(reason) => reason,
+    };
+    assert_eq!(reason(&database), "up");
+    std::fs::rename(&path, &aside).unwrap();
+    assert!(reason(&database).contains("is gone"), "{}", reason(&database));
+    std::fs::copy(&aside, &path).unwrap();
+    assert!(reason(&database).contains("is another file"), "{}", reason(&database));
+    database.write(insert(2)).await.unwrap();
+    assert_eq!(keys(&database).await, [1, 2]);
+    std::fs::rename(&aside, &path).unwrap();
+    assert_eq!(reason(&database), "up");
+}
+
+#[tokio::test]
+async fn after_a_failure_of_the_disk_no_new_file_is_made_where_the_old_one_was() {
+    let (folder, disk) = (folder(), Disk::default());
+    let database = disk.open(folder.path());
+    database.write(insert(1)).await.unwrap();
+    let (path, aside) = (folder.path().join(FILE_NAME), folder.path().join("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    disk.set_gone(true);
+    database.write(insert(2)).await.unwrap_err();
+    disk.set_gone(false);
+    assert!(matches!(database.write(insert(3)).await, Err(DatabaseError::Gone { .. })));
+    assert!(!path.exists());
+    std::fs::rename(&aside, &path).unwrap();
+    insert_at_last(&database, 4).await;
+    assert_eq!(keys(&database).await, [1, 4]);
+}
+
+#[tokio::test]
 async fn a_reader_that_meets_a_fault_has_it_mended_for_all() {
     let (folder, disk) = (folder(), Disk::default());
     let database = disk.open(folder.path());

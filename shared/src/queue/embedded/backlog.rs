@@ -21,8 +21,8 @@ use lot::Lot;
 /// How many numbers one opening of the file has: 2^40, so there may be 16 million openings.
 const NUMBERS_PER_OPENING: u32 = 40;
 
-/// One for a database; shared by its publishers, consumers and deliveries.
-pub(crate) struct Backlog {
+/// One for a queue; shared by its publishers, consumers and deliveries.
+pub(super) struct Backlog {
     state: Mutex<State>,
     next_number: AtomicU64,
     /// Told whenever the active consumer may find something new to do.
@@ -36,6 +36,16 @@ struct State {
     next_due_ms: Option<u64>,
     /// Where the next reading begins, so that no partition starves.
     first_asked: Partition,
+}
+
+/// What is known of a message that is to be handed out.
+pub(super) struct HandOut {
+    /// Cancelled at the end of its session.
+    pub(super) session: CancellationToken,
+    /// Whether it was handed out before.
+    pub(super) again: bool,
+    /// How often it was dropped unsettled since the queue was opened.
+    pub(super) given_back: u32,
 }
 
 /// A message that is handed out: which, and in which session.
@@ -58,8 +68,8 @@ pub(super) struct Ask {
 }
 
 impl Backlog {
-    /// Reads where the queue stands, when the file is opened.
-    pub(crate) fn load(transaction: &WriteTransaction) -> Result<Self, redb::Error> {
+    /// Reads where the queue stands, when the queue is opened.
+    pub(super) fn load(transaction: &WriteTransaction) -> Result<Self, redb::Error> {
         let found = tables::open(transaction)?;
         let lots = found.tails.into_iter().map(|(partition, tail)| (partition, Lot::found(tail))).collect();
         let state = State { lots, next_due_ms: found.next_due_ms, first_asked: Partition::from(0) };
@@ -147,15 +157,20 @@ impl Backlog {
         asks
     }
 
-    /// Takes down that `numbers` were read for `ask`; they are outstanding from now on. `None` when the session has
-    /// ended meanwhile: what was read must be forgotten.
-    pub(super) fn admit(&self, ask: &Ask, numbers: impl ExactSizeIterator<Item = u64>) -> Option<Vec<Ticket>> {
+    /// Takes down that `numbers` were read for `ask`; they are outstanding from now on. `all`: they are all that there
+    /// were, up to the limit. `None` when the session has ended meanwhile: what was read must be forgotten.
+    pub(super) fn admit(
+        &self,
+        ask: &Ask,
+        numbers: impl ExactSizeIterator<Item = u64>,
+        all: bool,
+    ) -> Option<Vec<Ticket>> {
         let mut state = self.state();
         let lot = state.lot(ask.partition);
         if lot.session != ask.session {
             return None;
         }
-        if numbers.len() < ask.limit {
+        if all && numbers.len() < ask.limit {
             lot.cursor = lot.cursor.max(ask.tail + 1);
         }
         let ticket = |number| {
@@ -166,17 +181,22 @@ impl Backlog {
         Some(numbers.map(ticket).collect())
     }
 
-    /// Marks a message as handed out: its session's end, and whether it was handed out before. `None` when the session
-    /// has ended: the message will be read again.
-    pub(super) fn hand_out(&self, ticket: Ticket) -> Option<(CancellationToken, bool)> {
+    /// Has the next reading begin with `partition`.
+    pub(super) fn begin_with(&self, partition: Partition) {
+        self.state().first_asked = partition;
+    }
+
+    /// Marks a message as handed out. `None` when its session has ended: the message will be read again.
+    pub(super) fn hand_out(&self, ticket: Ticket) -> Option<HandOut> {
         let mut state = self.state();
         let lot = state.lot(ticket.partition);
         if lot.session != ticket.session {
             return None;
         }
-        let redelivered = ticket.number <= lot.handed_out;
+        let again = ticket.number <= lot.handed_out;
         lot.handed_out = lot.handed_out.max(ticket.number);
-        Some((lot.ended.clone(), redelivered))
+        let given_back = lot.given_back.get(&ticket.number).copied().unwrap_or_default();
+        Some(HandOut { session: lot.ended.clone(), again, given_back })
     }
 
     /// Asks, in the transaction, whether the message may still be settled. After a yes its session's end changes
@@ -199,6 +219,7 @@ impl Backlog {
         let ended = match lot.session == ticket.session {
             true if durable => {
                 lot.outstanding.remove(&ticket.number);
+                lot.given_back.remove(&ticket.number);
                 None
             }
             true => Some(lot.end_session()),
@@ -208,12 +229,16 @@ impl Backlog {
         self.tell(ended);
     }
 
-    /// The message was dropped unsettled: it and all others outstanding in its partition are read again.
+    /// The message was dropped unsettled: it and all others outstanding in its partition are read again. It alone is to
+    /// blame for that, so it alone is counted.
     pub(super) fn give_back(&self, ticket: Ticket) {
         let mut state = self.state();
         let lot = state.lot(ticket.partition);
         let owned = lot.session == ticket.session && lot.outstanding.contains(&ticket.number);
-        let ended = owned.then(|| lot.end_session());
+        let ended = owned.then(|| {
+            *lot.given_back.entry(ticket.number).or_default() += 1;
+            lot.end_session()
+        });
         drop(state);
         self.tell(ended);
     }

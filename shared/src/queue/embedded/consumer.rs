@@ -6,22 +6,30 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::backlog::{Ask, Ticket};
+use super::backlog::{Ask, HandOut, Ticket};
 use super::settle::Holder;
-use super::tables;
-use crate::embedded::{Database, DatabaseError};
+use super::{EmbeddedQueue, tables};
+use crate::embedded::DatabaseError;
 use crate::envelope::{Envelope, EnvelopeError};
-use crate::queue::{Consumer, ConsumerOptions, Delivery, Health};
+use crate::health::Health;
+use crate::queue::{Consumer, ConsumerOptions, DeadReason, Delivery, Settlement};
 
-/// How many messages are read at once, over all partitions: enough to make the price of a read small, few enough for
-/// memory (a body is 64 KiB at most by ingress's limit).
+/// How many messages are read at once, over all partitions: enough to make the price of a read small.
 const MAX_READ: usize = 128;
+
+/// How many bytes are read at once, and what the last message has beyond them. A body is as large as ingress's
+/// `max_body_bytes` lets it be, and larger for being put into JSON.
+pub(super) const MAX_READ_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
+
+/// How often a message may be dropped unsettled. Only the one that is dropped is counted, not those that go back with it,
+/// and not what a crash of the whole process gives back: nobody takes that down.
+pub(super) const GIVE_BACK_LIMIT: u32 = 20;
 
 /// How long to wait after a read or write that failed. The database mends itself meanwhile, or goes on failing.
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 pub(super) struct EmbeddedConsumer {
-    database: Database,
+    queue: EmbeddedQueue,
     prefetch: usize,
     /// Read and not yet handed out, in order.
     buffer: VecDeque<Read>,
@@ -36,31 +44,49 @@ struct Read {
     attempt: u32,
 }
 
-/// A message as it comes from the file, with its number.
-type Decoded = (u64, Result<Envelope, EnvelopeError>, u32);
+/// What was read for an ask.
+struct Found {
+    ask: Ask,
+    /// Number, envelope and attempt.
+    messages: Vec<(u64, Result<Envelope, EnvelopeError>, u32)>,
+    /// Whether there are no more that were asked for.
+    all: bool,
+}
 
 impl EmbeddedConsumer {
-    pub(super) fn new(database: Database, options: ConsumerOptions) -> Self {
+    pub(super) fn new(queue: EmbeddedQueue, options: ConsumerOptions) -> Self {
         let prefetch = usize::from(options.prefetch).max(1);
-        Self { database, prefetch, buffer: VecDeque::new(), turn: None, closed: false }
+        Self { queue, prefetch, buffer: VecDeque::new(), turn: None, closed: false }
     }
 
-    fn hand_out(&mut self) -> Option<Delivery> {
+    /// The next message that was read, and how often it was given back.
+    fn hand_out(&mut self) -> Option<(Delivery, u32)> {
         loop {
             let Read { ticket, envelope, attempt } = self.buffer.pop_front()?;
             // `None`: the session ended after the reading. The message is read again.
-            if let Some((session, seen)) = self.database.backlog().hand_out(ticket) {
-                let holder = Box::new(Holder::new(self.database.clone(), ticket));
-                let redelivered = seen || attempt > 0;
-                return Some(Delivery::new(envelope, ticket.partition, attempt, redelivered, session, holder));
+            if let Some(HandOut { session, again, given_back }) = self.queue.backlog.hand_out(ticket) {
+                let holder = Box::new(Holder::new(self.queue.clone(), ticket));
+                let delivery = Delivery::new(envelope, ticket.partition, attempt, again, session, holder);
+                return Some((delivery, given_back));
             }
+        }
+    }
+
+    /// Makes a message that is given back again and again a dead letter.
+    async fn bury(&self, delivery: Delivery, given_back: u32) {
+        let error = format!("it was given back {given_back} times without being settled");
+        let reason = DeadReason::DeliveryLimit;
+        tracing::error!(reason = reason.as_str(), error, "the message is a dead letter");
+        if delivery.settle(Settlement::Dead { reason, error }).await.is_err() {
+            // Reported by the database. The message is read again.
+            tokio::time::sleep(AFTER_FAILURE).await;
         }
     }
 
     /// Reads what there is room for. `false` when nothing is there to do.
     async fn fill(&mut self) -> Result<bool, DatabaseError> {
-        let backlog = self.database.backlog().clone();
-        if backlog.next_due_ms().is_some_and(|due_ms| due_ms <= self.database.clock().now_ms()) {
+        let backlog = self.queue.backlog.clone();
+        if backlog.next_due_ms().is_some_and(|due_ms| due_ms <= self.queue.database.clock().now_ms()) {
             self.return_due().await?;
         }
         let asks = backlog.asks(self.prefetch, MAX_READ);
@@ -68,9 +94,15 @@ impl EmbeddedConsumer {
             return Ok(false);
         }
         // Nothing is taken down before the rows are here, so a `next` that is dropped while they are read loses none.
-        for (ask, rows) in self.read(asks).await? {
-            let Some(tickets) = backlog.admit(&ask, rows.iter().map(|&(number, _, _)| number)) else { continue };
-            let read = tickets.into_iter().zip(rows).map(|(ticket, (_, envelope, attempt))| Read {
+        let found = self.read(asks).await?;
+        // Else partitions behind one with large messages would starve.
+        if let Some(left_out) = found.iter().find(|found| found.messages.is_empty() && !found.all) {
+            backlog.begin_with(left_out.ask.partition);
+        }
+        for Found { ask, messages, all } in found {
+            let numbers = messages.iter().map(|&(number, _, _)| number);
+            let Some(tickets) = backlog.admit(&ask, numbers, all) else { continue };
+            let read = tickets.into_iter().zip(messages).map(|(ticket, (_, envelope, attempt))| Read {
                 ticket,
                 envelope,
                 attempt,
@@ -80,25 +112,26 @@ impl EmbeddedConsumer {
         Ok(true)
     }
 
-    async fn read(&self, asks: Vec<Ask>) -> Result<Vec<(Ask, Vec<Decoded>)>, DatabaseError> {
+    async fn read(&self, asks: Vec<Ask>) -> Result<Vec<Found>, DatabaseError> {
         let work = move |transaction: &redb::ReadTransaction| {
+            let mut bytes = MAX_READ_BYTES;
             let read = |ask: Ask| {
-                let rows = tables::read(transaction, ask.partition, ask.from, ask.limit)?.into_iter();
+                let found = tables::read(transaction, ask.partition, ask.from, ask.limit, &mut bytes)?;
                 let decode = |(number, record): (u64, super::record::Record)| {
                     (number, Envelope::from_json(&record.body), record.header.attempt)
                 };
-                Ok((ask, rows.map(decode).collect()))
+                Ok(Found { ask, messages: found.rows.into_iter().map(decode).collect(), all: found.all })
             };
             asks.into_iter().map(read).collect()
         };
-        self.database.read(work).await
+        self.queue.database.read(work).await
     }
 
     async fn return_due(&self) -> Result<(), DatabaseError> {
-        let backlog = self.database.backlog().clone();
+        let backlog = self.queue.backlog.clone();
         let numbers = backlog.clone();
-        let now_ms = self.database.clock().now_ms();
-        let returned = self.database.write_then(
+        let now_ms = self.queue.database.clock().now_ms();
+        let returned = self.queue.database.write_then(
             move |transaction| tables::return_due(transaction, now_ms, || numbers.next_number()),
             move |outcome| match outcome {
                 Ok(returned) => backlog.returned(returned),
@@ -110,11 +143,11 @@ impl EmbeddedConsumer {
 
     /// Until something is published, settled, given back, or due.
     async fn wait(&self) {
-        let backlog = self.database.backlog();
+        let backlog = &self.queue.backlog;
         match backlog.next_due_ms() {
             None => backlog.changed.notified().await,
             Some(due_ms) => {
-                let left = Duration::from_millis(due_ms.saturating_sub(self.database.clock().now_ms()));
+                let left = Duration::from_millis(due_ms.saturating_sub(self.queue.database.clock().now_ms()));
                 tokio::time::timeout(left, backlog.changed.notified()).await.ok();
             }
         }
@@ -124,7 +157,7 @@ impl EmbeddedConsumer {
         self.closed = true;
         self.buffer.clear();
         if self.turn.is_some() {
-            self.database.backlog().give_all_back();
+            self.queue.backlog.give_all_back();
         }
         // After that, so that the next consumer finds it all given back.
         self.turn = None;
@@ -136,10 +169,15 @@ impl Consumer for EmbeddedConsumer {
     async fn next(&mut self) -> Option<Delivery> {
         while !self.closed {
             if self.turn.is_none() {
-                self.turn = self.database.backlog().turn.clone().acquire_owned().await.ok();
+                self.turn = self.queue.backlog.turn.clone().acquire_owned().await.ok();
             }
-            if let Some(delivery) = self.hand_out() {
-                return Some(delivery);
+            match self.hand_out() {
+                Some((delivery, given_back)) if given_back <= GIVE_BACK_LIMIT => return Some(delivery),
+                Some((delivery, given_back)) => {
+                    self.bury(delivery, given_back).await;
+                    continue;
+                }
+                None => {}
             }
             match self.fill().await {
                 Ok(true) => {}
@@ -152,7 +190,7 @@ impl Consumer for EmbeddedConsumer {
     }
 
     fn health(&self) -> Health {
-        self.database.health()
+        self.queue.database.health()
     }
 
     async fn close(&mut self) {

@@ -6,22 +6,22 @@ use async_trait::async_trait;
 use tokio_util::task::TaskTracker;
 
 use super::record::Record;
-use super::tables;
-use crate::embedded::Database;
+use super::{EmbeddedQueue, tables};
 use crate::envelope::Envelope;
-use crate::queue::{Health, Publisher, QueueError};
+use crate::health::Health;
+use crate::queue::{Publisher, QueueError};
 
 const CLOSED: &str = "the publisher is closed";
 
 pub(super) struct EmbeddedPublisher {
-    database: Database,
+    queue: EmbeddedQueue,
     partitions: u16,
     under_way: TaskTracker,
 }
 
 impl EmbeddedPublisher {
-    pub(super) fn new(database: Database, partitions: u16) -> Self {
-        Self { database, partitions, under_way: TaskTracker::new() }
+    pub(super) fn new(queue: EmbeddedQueue, partitions: u16) -> Self {
+        Self { queue, partitions, under_way: TaskTracker::new() }
     }
 }
 
@@ -33,10 +33,10 @@ impl Publisher for EmbeddedPublisher {
             return Err(QueueError::Unavailable(CLOSED.to_owned()));
         }
         let partition = envelope.partition(self.partitions);
-        let record = Record::new(partition, self.database.clock().now_ms(), envelope.to_json());
-        let backlog = self.database.backlog().clone();
+        let EmbeddedQueue { database, backlog } = self.queue.clone();
+        let record = Record::new(partition, database.clock().now_ms(), envelope.to_json());
         let numbers = backlog.clone();
-        let outcome = self.database.write_then(
+        let outcome = database.write_then(
             move |transaction| {
                 let number = numbers.next_number();
                 tables::append(transaction, number, &record)?;
@@ -57,7 +57,7 @@ impl Publisher for EmbeddedPublisher {
     fn health(&self) -> Health {
         match self.under_way.is_closed() {
             true => Health::Down(CLOSED.to_owned()),
-            false => self.database.health(),
+            false => self.queue.database.health(),
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Header {
     pub(super) attempt: u32,
     /// When it was published: milliseconds since the epoch.
     pub(super) first_seen_ms: u64,
-    /// Why it was last retried, or died.
+    /// Why it last went back to wait, or died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
     /// Of a dead letter only.

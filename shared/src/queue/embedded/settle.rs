@@ -5,27 +5,27 @@ use redb::WriteTransaction;
 
 use super::backlog::Ticket;
 use super::record::{Death, Record};
-use super::tables;
-use crate::embedded::{Database, DatabaseError, millis};
+use super::{EmbeddedQueue, tables};
+use crate::embedded::{DatabaseError, millis};
 use crate::queue::{QueueError, Settle, Settlement};
 
 /// Belongs to one delivery. Gives the message back when it is dropped before it is settled.
 pub(super) struct Holder {
-    database: Database,
+    queue: EmbeddedQueue,
     ticket: Ticket,
     settled: bool,
 }
 
 impl Holder {
-    pub(super) fn new(database: Database, ticket: Ticket) -> Self {
-        Self { database, ticket, settled: false }
+    pub(super) fn new(queue: EmbeddedQueue, ticket: Ticket) -> Self {
+        Self { queue, ticket, settled: false }
     }
 }
 
 impl Drop for Holder {
     fn drop(&mut self) {
         if !self.settled {
-            self.database.backlog().give_back(self.ticket);
+            self.queue.backlog.give_back(self.ticket);
         }
     }
 }
@@ -39,10 +39,9 @@ enum Settled {
 #[async_trait]
 impl Settle for Holder {
     async fn settle(mut self: Box<Self>, settlement: Settlement) -> Result<(), QueueError> {
-        let (database, ticket) = (self.database.clone(), self.ticket);
+        let (EmbeddedQueue { database, backlog }, ticket) = (self.queue.clone(), self.ticket);
         let clock = database.clock().clone();
-        let backlog = database.backlog().clone();
-        let is_retry = matches!(settlement, Settlement::Retry { .. });
+        let comes_back = matches!(settlement, Settlement::Retry { .. } | Settlement::Postpone { .. });
         let work = move |transaction: &WriteTransaction| {
             if !backlog.may_settle(ticket) {
                 return Ok(Settled::Stale);
@@ -57,12 +56,12 @@ impl Settle for Holder {
         // The holder moves into the hand-over: when this future is dropped before it, the message is given back.
         let then = move |outcome: Result<&Settled, &DatabaseError>| {
             self.settled = true;
-            let backlog = self.database.backlog();
+            let backlog = &self.queue.backlog;
             backlog.settled(ticket, matches!(outcome, Ok(Settled::Yes { .. })));
             match outcome {
                 Ok(&Settled::Yes { due_ms: Some(due_ms) }) => backlog.delayed(due_ms),
                 // It may be durable all the same: then its time is found by looking.
-                Err(_) if is_retry => backlog.delayed(0),
+                Err(_) if comes_back => backlog.delayed(0),
                 _ => {}
             }
         };
@@ -73,7 +72,7 @@ impl Settle for Holder {
     }
 }
 
-/// Puts the message where it belongs now. Returns when it is due, if it is retried.
+/// Puts the message where it belongs now. Returns when it is due, if it comes back.
 fn carry_out(
     transaction: &WriteTransaction,
     mut record: Record,
@@ -81,11 +80,13 @@ fn carry_out(
     now_ms: u64,
     next_number: impl FnOnce() -> u64,
 ) -> Result<Option<u64>, redb::Error> {
+    if matches!(settlement, Settlement::Retry { .. }) {
+        record.header.attempt = record.header.attempt.saturating_add(1);
+    }
     match settlement {
         Settlement::Done => Ok(None),
-        Settlement::Retry { after, error } => {
+        Settlement::Retry { after, error } | Settlement::Postpone { after, error } => {
             let due_ms = now_ms.saturating_add(millis(after));
-            record.header.attempt = record.header.attempt.saturating_add(1);
             record.header.error = Some(error);
             tables::delay(transaction, due_ms, next_number(), &record)?;
             Ok(Some(due_ms))

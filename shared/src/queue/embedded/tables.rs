@@ -5,19 +5,22 @@ use redb::{AccessGuard, ReadTransaction, ReadableTable, TableDefinition, WriteTr
 use super::record::Record;
 use crate::partition::Partition;
 
-type Rows<K> = TableDefinition<'static, K, &'static [u8]>;
+type Table<K> = TableDefinition<'static, K, &'static [u8]>;
 
 /// (partition, number): numbers grow in the order of the commits, over all partitions.
-const READY: Rows<(u16, u64)> = TableDefinition::new("queue_ready");
+const READY: Table<(u16, u64)> = TableDefinition::new("queue_ready");
 /// (due in milliseconds since the epoch, number)
-const DUE: Rows<(u64, u64)> = TableDefinition::new("queue_due");
+const DUE: Table<(u64, u64)> = TableDefinition::new("queue_due");
 /// number
-const DEAD: Rows<u64> = TableDefinition::new("queue_dead");
+const DEAD: Table<u64> = TableDefinition::new("queue_dead");
 /// `opened` -> how often the file was opened.
 const COUNTERS: TableDefinition<'static, &str, u64> = TableDefinition::new("queue_counters");
 
 /// How many messages come back from [`DUE`] in one transaction at most.
 const MAX_RETURNED: usize = 256;
+
+/// How many bytes come back from [`DUE`] in one transaction, and what the last message has beyond them.
+const MAX_RETURNED_BYTES: usize = 8 * 1024 * 1024;
 
 /// What is found when the file is opened.
 pub(super) struct Found {
@@ -85,17 +88,18 @@ pub(super) struct Returned {
     pub(super) next_due_ms: Option<u64>,
 }
 
-/// Moves what is due to the tail of its partition, up to [`MAX_RETURNED`] messages.
+/// Moves what is due to the tail of its partition, up to [`MAX_RETURNED`] messages or [`MAX_RETURNED_BYTES`].
 pub(super) fn return_due(
     transaction: &WriteTransaction,
     now_ms: u64,
     mut next_number: impl FnMut() -> u64,
 ) -> Result<Returned, redb::Error> {
     let mut due = transaction.open_table(DUE)?;
-    let mut tails = Vec::new();
-    for _ in 0..MAX_RETURNED {
+    let (mut tails, mut bytes) = (Vec::new(), 0);
+    while tails.len() < MAX_RETURNED && bytes < MAX_RETURNED_BYTES {
         let Some(key) = due.first()?.map(|(key, _)| key.value()).filter(|&(due_ms, _)| due_ms <= now_ms) else { break };
         if let Some(row) = due.remove(key)? {
+            bytes += row.value().len();
             let record = Record::from_bytes(row.value(), Partition::from(0));
             let number = next_number();
             append(transaction, number, &record)?;
@@ -106,21 +110,35 @@ pub(super) fn return_due(
     Ok(Returned { tails, next_due_ms })
 }
 
-/// The ready messages of a partition from `from` on, up to `limit`, with their numbers.
+/// What [`read`] found.
+pub(super) struct Rows {
+    /// The messages with their numbers.
+    pub(super) rows: Vec<(u64, Record)>,
+    /// Whether these are all that was asked for; else the bytes were used up.
+    pub(super) all: bool,
+}
+
+/// The ready messages of a partition from `from` on, up to `limit`, as long as there are `bytes` left, which are used up
+/// by them. The last one may be larger than what is left.
 pub(super) fn read(
     transaction: &ReadTransaction,
     partition: Partition,
     from: u64,
     limit: usize,
-) -> Result<Vec<(u64, Record)>, redb::Error> {
+    bytes: &mut usize,
+) -> Result<Rows, redb::Error> {
     let ready = transaction.open_table(READY)?;
-    let rows = ReadableTable::range(&ready, (partition.index(), from)..=(partition.index(), u64::MAX))?;
-    rows.take(limit)
-        .map(|row| {
-            let (key, row) = row?;
-            Ok((key.value().1, Record::from_bytes(row.value(), partition)))
-        })
-        .collect()
+    let range = ReadableTable::range(&ready, (partition.index(), from)..=(partition.index(), u64::MAX))?;
+    let mut rows = Vec::new();
+    for row in range.take(limit) {
+        if *bytes == 0 {
+            return Ok(Rows { rows, all: false });
+        }
+        let (key, row) = row?;
+        *bytes = bytes.saturating_sub(row.value().len());
+        rows.push((key.value().1, Record::from_bytes(row.value(), partition)));
+    }
+    Ok(Rows { rows, all: true })
 }
 
 /// All dead letters, in the order in which they died.

@@ -21,27 +21,29 @@ const MINUTE: Duration = Duration::from_secs(60);
 struct Queue {
     folder: TempDir,
     database: Database,
+    queue: EmbeddedQueue,
     publisher: Arc<dyn Publisher>,
 }
 
 impl Queue {
-    fn open() -> Self {
-        Self::reopen(tempfile::tempdir().unwrap())
+    async fn open() -> Self {
+        Self::reopen(tempfile::tempdir().unwrap()).await
     }
 
-    fn reopen(folder: TempDir) -> Self {
+    async fn reopen(folder: TempDir) -> Self {
         let database = Database::open(folder.path()).unwrap();
-        Self::on(folder, database)
+        Self::on(folder, database).await
     }
 
-    fn on(folder: TempDir, database: Database) -> Self {
-        let publisher = publisher(&database, 4);
-        Self { folder, database, publisher }
+    async fn on(folder: TempDir, database: Database) -> Self {
+        let queue = EmbeddedQueue::open(&database).await.unwrap();
+        let publisher = queue.publisher(4);
+        Self { folder, database, queue, publisher }
     }
 
     /// Closes it and waits until it is closed.
     async fn close(self) -> TempDir {
-        drop(self.publisher);
+        drop((self.publisher, self.queue));
         self.database.close().await;
         self.folder
     }
@@ -53,7 +55,7 @@ impl Queue {
     }
 
     fn consumer(&self, prefetch: u16) -> Box<dyn Consumer> {
-        consumer(&self.database, 4, ConsumerOptions { id: "test".to_owned(), prefetch })
+        self.queue.consumer(4, ConsumerOptions { id: "test".to_owned(), prefetch })
     }
 }
 

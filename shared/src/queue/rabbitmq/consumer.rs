@@ -14,8 +14,9 @@ use super::settings::{Address, Settings};
 use super::subscription::Subscription;
 use super::topology::Topology;
 use super::version;
+use crate::health::Health;
 use crate::partition::Partition;
-use crate::queue::{Consumer, ConsumerOptions, Delivery, Health};
+use crate::queue::{Consumer, ConsumerOptions, Delivery};
 
 /// Deliveries on their way to [`Consumer::next`], beyond those that wait inside the subscriptions.
 const READY: usize = 16;

@@ -13,9 +13,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::fault::Fault;
+use super::pulse::Pulse;
 use super::settings::Address;
 use super::topology::Topology;
-use crate::queue::Health;
+use crate::health::Health;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const CLOSE: Duration = Duration::from_secs(2);
@@ -33,6 +34,7 @@ const BLOCKED_LOOK: Duration = Duration::from_millis(50);
 /// One life of the connection.
 pub(super) struct Session {
     pub(super) connection: Connection,
+    pulse: Pulse,
     ended: CancellationToken,
     fault: Mutex<Option<Fault>>,
 }
@@ -124,7 +126,10 @@ impl Link {
             State::Up(session) if session.connection.status().blocked() => {
                 Health::Down("the broker takes no messages now: it is low on memory or disk".into())
             }
-            State::Up(_) => Health::Up,
+            State::Up(session) => match session.pulse.silent_for() {
+                Some(silent) => Health::Down(format!("the broker has not answered for {} s", silent.as_secs())),
+                None => Health::Up,
+            },
             State::Down(reason) => Health::Down(reason.clone()),
             State::Closed => Health::Down("closed".into()),
         }
@@ -217,11 +222,14 @@ impl Keeper {
     /// Lends the connection out until it is lost or given up.
     async fn hold(&self, connection: Connection) -> Fault {
         let mut events = Box::pin(connection.events_listener());
-        let session = Arc::new(Session { connection, ended: CancellationToken::new(), fault: Mutex::new(None) });
+        let session =
+            Session { connection, pulse: Pulse::default(), ended: CancellationToken::new(), fault: Mutex::new(None) };
+        let session = Arc::new(session);
         self.state.send_replace(State::Up(session.clone()));
         tokio::select! {
             () = session.ended() => {}
             () = self.lost(&session, &mut events) => {}
+            () = session.pulse.keep(&session.connection) => {}
             () = self.closing.cancelled() => {}
         }
         session.ended.cancel();

@@ -10,11 +10,11 @@ use crate::envelope::Envelope;
 use crate::partition::Partition;
 use crate::queue::DeadReason;
 
-/// How often the message was settled as a retry; absent for 0.
+/// How often the message was settled as a retry; absent, or 0, for never.
 const ATTEMPT: &str = "x-attempt";
 /// When a worker first had the message: milliseconds since the Unix epoch.
 const FIRST_SEEN: &str = "x-first-seen";
-/// Why it was last settled as a retry.
+/// Why it last went back to wait.
 const LAST_ERROR: &str = "x-last-error";
 /// The word for why it is a dead letter.
 const REASON: &str = "x-reason";
@@ -82,6 +82,11 @@ impl Original {
     /// The copy that comes back through a retry exchange, with `attempt` raised.
     pub(super) fn retried(&self, exchange: &str, error: &str) -> Message {
         self.copy(exchange, [(ATTEMPT, i64::from(self.attempt()).saturating_add(1).into()), (LAST_ERROR, short(error))])
+    }
+
+    /// The copy that comes back through a retry exchange, with `attempt` as it is.
+    pub(super) fn postponed(&self, exchange: &str, error: &str) -> Message {
+        self.copy(exchange, [(ATTEMPT, i64::from(self.attempt()).into()), (LAST_ERROR, short(error))])
     }
 
     /// The copy that is the dead letter.

@@ -15,8 +15,9 @@ use super::fault::{Fault, protocol_code};
 use super::link::{Link, Session};
 use super::message::Message;
 use crate::envelope::Envelope;
+use crate::health::Health;
 use crate::partition::Partition;
-use crate::queue::{Health, Publisher, QueueError};
+use crate::queue::{Publisher, QueueError};
 
 /// A channel with confirms, opened when it is first needed and again when it is dead.
 type Slot = Mutex<Option<Channel>>;

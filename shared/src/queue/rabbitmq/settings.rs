@@ -25,7 +25,16 @@ pub struct Settings {
     pub publish_channels: u16,
     /// The delays there are for [`Settlement::Retry`](crate::queue::Settlement::Retry); a queue is declared for each.
     pub retry_delays: Vec<Duration>,
+    /// How often a message may go back to its queue unsettled before the broker itself makes it a dead letter. A queue
+    /// keeps the value that it was declared with.
+    pub delivery_limit: u16,
 }
+
+/// What goes back with a message that is dropped, or with a lost connection, is counted although it is not to blame: 100 of
+/// each partition by default, and all of a user's that wait behind another. So this is far above what restarts, broken
+/// connections and hand-overs of partitions can come to, and only there to end a loop of crashes: the worker settles
+/// whatever it can blame on a message.
+const DELIVERY_LIMIT: u16 = 100;
 
 /// What is wrong with [`Settings`]; the text never shows the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,9 +62,11 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// The settings for a broker, with 64 publish channels and retries after 5 s, 30 s, 2 min, 10 min and 1 h.
+    /// The settings for a broker, with 64 publish channels, retries after 5 s, 30 s, 2 min, 10 min and 1 h, and a delivery
+    /// limit of 100.
     pub fn new(url: SecretString, partitions: u16) -> Self {
-        Self { url, partitions, publish_channels: 64, retry_delays: RETRY_DELAYS.to_vec() }
+        let retry_delays = RETRY_DELAYS.to_vec();
+        Self { url, partitions, publish_channels: 64, retry_delays, delivery_limit: DELIVERY_LIMIT }
     }
 
     /// Whether they can be used, as far as that can be told without the broker.

@@ -33,6 +33,10 @@ impl Settle for Unsettled {
                 let exchange = self.topology.retry_exchange(after);
                 self.pass_on(|original| original.retried(exchange, &error)).await?;
             }
+            Settlement::Postpone { after, error } => {
+                let exchange = self.topology.retry_exchange(after);
+                self.pass_on(|original| original.postponed(exchange, &error)).await?;
+            }
             Settlement::Dead { reason, error } => self.pass_on(|original| original.dead(reason, &error)).await?,
         }
         self.acknowledge().await

@@ -18,9 +18,11 @@ pub(super) const DEAD: &str = "kefu.dead";
 /// The exchange and the queue of what no partition queue is bound for. Never used as long as the table stands.
 const UNROUTED: &str = "kefu.unrouted";
 
-/// How often a message may be given back before the broker itself makes it a dead letter: the net under crash loops.
-/// Each loss of a channel counts once for all messages that were unsettled on it.
-const DELIVERY_LIMIT: i32 = 20;
+/// How long a delivery may be unsettled before the broker takes it back, and all others of its channel. The default of
+/// brokers, 30 minutes, is too short: a message waits for those of the same user before it, which may all be retried, and
+/// for as long as the store is down. It must end some time, since nothing behind an unsettled message leaves the broker's
+/// log. An argument of the queue, as an argument of the consumer has no effect on 4.0.
+const CONSUMER_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// For queues that are only looked into: since 4.0 the broker's own limit is 20, and it would then drop the message.
 const NO_DELIVERY_LIMIT: i32 = i32::MAX;
 /// For one declaration; creating a quorum queue on a busy disk takes a while.
@@ -55,6 +57,7 @@ struct Queue {
 #[derive(Debug, Clone)]
 pub(super) struct Topology {
     partitions: u16,
+    delivery_limit: u16,
     /// Shortest first, at least one.
     tiers: Vec<Tier>,
 }
@@ -65,7 +68,7 @@ impl Topology {
         delays.sort();
         delays.dedup();
         let tiers = delays.into_iter().map(|delay| Tier { delay, name: format!("kefu.retry.{}", label(delay)) });
-        Self { partitions: settings.partitions, tiers: tiers.collect() }
+        Self { partitions: settings.partitions, delivery_limit: settings.delivery_limit, tiers: tiers.collect() }
     }
 
     /// The exchange for a message that is to come back after `after`: of the shortest delay that is not shorter, else
@@ -117,7 +120,8 @@ impl Topology {
             routing_key: partition.to_string(),
             arguments: table([
                 ("x-single-active-consumer", true.into()),
-                ("x-delivery-limit", DELIVERY_LIMIT.into()),
+                ("x-delivery-limit", i32::from(self.delivery_limit).into()),
+                ("x-consumer-timeout", millis(CONSUMER_TIMEOUT).into()),
                 ("x-dead-letter-exchange", text(DEAD)),
                 ("x-dead-letter-strategy", text("at-least-once")),
                 // Without it the broker quietly falls back to dead-lettering at most once.

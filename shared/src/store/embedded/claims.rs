@@ -16,20 +16,25 @@ const CLAIMS: Shelf<Hold> = Shelf::new(shelf::CLAIMS);
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Hold {
-    Pending { owner: String },
+    Pending {
+        owner: String,
+        /// [`Database::opening`](crate::embedded::Database::opening)
+        #[serde(default)]
+        opening: u64,
+    },
     Done,
 }
 
 #[async_trait]
 impl Claims for EmbeddedStore {
     async fn claim(&self, key: &MessageKey, owner: &str, pending_for: Duration) -> Result<Claim, StoreError> {
-        let (key, caller) = (key.as_str().to_owned(), owner.to_owned());
+        let (key, caller, now_open) = (key.as_str().to_owned(), owner.to_owned(), self.database.opening());
         let work = move |transaction: &_, now_ms| match CLAIMS.get(transaction, &key, now_ms)? {
             Some((Hold::Done, _)) => Ok(Claim::Done),
-            Some((Hold::Pending { owner }, _)) if owner != caller => Ok(Claim::Pending),
+            Some((Hold::Pending { owner, opening }, _)) if owner != caller && opening == now_open => Ok(Claim::Pending),
             Some((Hold::Pending { .. }, _)) | None => {
                 let end_ms = now_ms.saturating_add(millis(pending_for));
-                CLAIMS.put(transaction, &key, &Hold::Pending { owner: caller }, end_ms)?;
+                CLAIMS.put(transaction, &key, &Hold::Pending { owner: caller, opening: now_open }, end_ms)?;
                 Ok(Claim::Won)
             }
         };
@@ -47,7 +52,7 @@ impl Claims for EmbeddedStore {
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError> {
         let (key, caller) = (key.as_str().to_owned(), owner.to_owned());
         let work = move |transaction: &_, now_ms| match CLAIMS.get(transaction, &key, now_ms)? {
-            Some((Hold::Pending { owner }, _)) if owner == caller => CLAIMS.remove(transaction, &key),
+            Some((Hold::Pending { owner, .. }, _)) if owner == caller => CLAIMS.remove(transaction, &key),
             _ => Ok(()),
         };
         self.write(work).await

@@ -19,6 +19,9 @@ struct Entry {
     fence: Fence,
     owner: String,
     leased_until_ms: u64,
+    /// The lease's [`Database::opening`](crate::embedded::Database::opening).
+    #[serde(default)]
+    opening: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<Plan>,
     next_step: u32,
@@ -35,6 +38,7 @@ impl Entry {
             fence: 0,
             owner: String::new(),
             leased_until_ms: 0,
+            opening: 0,
             plan: None,
             next_step: 0,
             sending: None,
@@ -82,17 +86,18 @@ impl Ledger for EmbeddedStore {
         lease: Duration,
         keep_for: Duration,
     ) -> Result<LedgerClaim, StoreError> {
-        let (key, owner) = (key.as_str().to_owned(), owner.to_owned());
+        let (key, owner, opening) = (key.as_str().to_owned(), owner.to_owned(), self.database.opening());
         let work = move |transaction: &_, now_ms| -> Result<LedgerClaim, Failure> {
             let mut entry = JOBS.get(transaction, &key, now_ms)?.map_or_else(Entry::new, |(entry, _)| entry);
             if entry.done {
                 return Ok(LedgerClaim::Done);
             }
-            if entry.leased_until_ms > now_ms && entry.owner != owner {
+            if entry.leased_until_ms > now_ms && entry.owner != owner && entry.opening == opening {
                 return Ok(LedgerClaim::Leased { for_at_most: Duration::from_millis(entry.leased_until_ms - now_ms) });
             }
             entry.fence += 1;
             entry.owner = owner;
+            entry.opening = opening;
             entry.leased_until_ms = now_ms.saturating_add(millis(lease));
             JOBS.put(transaction, &key, &entry, now_ms.saturating_add(millis(keep_for)))?;
             Ok(LedgerClaim::Claimed(entry.job()))

@@ -84,9 +84,30 @@ async fn all_is_there_after_reopening() {
     let stores = open(&Database::open(folder.path()).unwrap());
     assert_eq!(stores.claims.claim(&key(1), "b", MINUTE).await.unwrap(), Claim::Done);
     assert_eq!(stores.ledger.sent(&key(1), job.fence, 0).await.unwrap(), Written::Yes);
-    assert_eq!(stores.tokens.lock("wx1", "b", MINUTE).await.unwrap(), None);
     assert!(stores.tokens.get("wx1").await.unwrap().is_some());
     assert_eq!(stores.media.get("wx1", "00ff").await.unwrap().as_deref(), Some("media"));
+}
+
+#[tokio::test]
+async fn what_a_process_that_is_gone_held_is_free_at_once() {
+    let (folder, database, stores) = opened();
+    assert_eq!(stores.claims.claim(&key(1), "a", MINUTE).await.unwrap(), Claim::Won);
+    assert!(matches!(stores.ledger.claim(&key(1), "a", MINUTE, MINUTE).await.unwrap(), LedgerClaim::Claimed(_)));
+    let fence = stores.tokens.lock("wx1", "a", MINUTE).await.unwrap().unwrap();
+    drop(stores);
+    database.close().await;
+
+    let stores = open(&Database::open(folder.path()).unwrap());
+    assert_eq!(stores.claims.claim(&key(1), "b", MINUTE).await.unwrap(), Claim::Won);
+    let LedgerClaim::Claimed(job) = stores.ledger.claim(&key(1), "b", MINUTE, MINUTE).await.unwrap() else {
+        panic!("the dead process's lease holds")
+    };
+    assert_eq!(job.fence, 2, "what is still on its way from before is fenced");
+    assert_eq!(stores.tokens.lock("wx1", "b", MINUTE).await.unwrap(), Some(fence + 1));
+    // Those that were taken now count, also for the owner's own name of before.
+    assert_eq!(stores.claims.claim(&key(1), "a", MINUTE).await.unwrap(), Claim::Pending);
+    assert!(matches!(stores.ledger.claim(&key(1), "a", MINUTE, MINUTE).await.unwrap(), LedgerClaim::Leased { .. }));
+    assert_eq!(stores.tokens.lock("wx1", "a", MINUTE).await.unwrap(), None);
 }
 
 #[tokio::test]

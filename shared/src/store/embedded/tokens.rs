@@ -37,6 +37,9 @@ struct Token {
 struct Lock {
     owner: String,
     until_ms: u64,
+    /// [`Database::opening`](crate::embedded::Database::opening)
+    #[serde(default)]
+    opening: u64,
 }
 
 #[async_trait]
@@ -54,14 +57,15 @@ impl Tokens for EmbeddedStore {
     }
 
     async fn lock(&self, appid: &str, owner: &str, lock_for: Duration) -> Result<Option<Fence>, StoreError> {
-        let (appid, owner) = (appid.to_owned(), owner.to_owned());
+        let (appid, owner, opening) = (appid.to_owned(), owner.to_owned(), self.database.opening());
         let work = move |transaction: &_, now_ms: u64| {
             let mut entry = TOKENS.get(transaction, &appid, now_ms)?.map(|(entry, _)| entry).unwrap_or_default();
-            if entry.lock.as_ref().is_some_and(|lock| lock.until_ms > now_ms && lock.owner != owner) {
+            let holds = |lock: &Lock| lock.until_ms > now_ms && lock.owner != owner && lock.opening == opening;
+            if entry.lock.as_ref().is_some_and(holds) {
                 return Ok(None);
             }
             entry.last_fence += 1;
-            entry.lock = Some(Lock { owner, until_ms: now_ms.saturating_add(millis(lock_for)) });
+            entry.lock = Some(Lock { owner, until_ms: now_ms.saturating_add(millis(lock_for)), opening });
             TOKENS.put(transaction, &appid, &entry, NEVER_MS)?;
             Ok(Some(entry.last_fence))
         };

@@ -5,8 +5,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use kefu_shared::health::Health;
 use kefu_shared::queue::rabbitmq::{consumer, publisher};
-use kefu_shared::queue::{ConsumerOptions, Health, QueueError, Settlement};
+use kefu_shared::queue::{ConsumerOptions, QueueError, Settlement};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -159,4 +160,36 @@ async fn a_broker_that_comes_later_finds_everybody_waiting() {
     let (delivery, (), ()) = tokio::join!(next(&mut consumer), publish(&publisher, &user, [1]), server.restart());
     assert_eq!(number(&delivery), 1);
     done(delivery).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_hangs_is_reported_before_its_connections_are_given_up() {
+    let queue = on_its_own_server().await;
+    let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 3).await);
+    let server = queue.server.as_ref().unwrap();
+    server.stop_signal();
+    // Two heartbeats would be 20 s.
+    let within = Duration::from_secs(9);
+    let (published, consumed) = tokio::join!(down(within, || publisher.health()), down(within, || consumer.health()));
+    for reason in [published, consumed] {
+        assert!(reason.contains("has not answered"), "{reason}");
+    }
+    server.cont_signal();
+    tokio::join!(up(|| publisher.health()), up(|| consumer.health()));
+    publish(&publisher, &user(0, 0), [1]).await;
+    assert_eq!(number(&next(&mut consumer).await), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_may_be_held_beyond_the_brokers_own_limit() {
+    let queue = on_its_own_server().await;
+    let short =
+        "[application:set_env(rabbit, K, V) || {K, V} <- [{channel_tick_interval, 100}, {consumer_timeout, 500}]].";
+    queue.vhost.broker().rabbitmqctl(&["eval", short]).await;
+    let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 3).await);
+    publish(&publisher, &user(0, 0), [1]).await;
+    let held = next(&mut consumer).await;
+    let taken_back = timeout(Duration::from_secs(3), held.session.cancelled()).await;
+    assert!(taken_back.is_err(), "the broker took the delivery back");
+    done(held).await;
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use kefu_shared::envelope::EnvelopeError;
-use kefu_shared::queue::{DeadReason, QueueError, Settlement};
+use kefu_shared::queue::rabbitmq::{Settings, consumer, publisher};
+use kefu_shared::queue::{ConsumerOptions, DeadReason, QueueError, Settlement};
 use lapin::BasicProperties;
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
@@ -48,6 +49,25 @@ async fn a_retry_carries_its_attempt_its_first_sight_and_its_error() {
     assert_eq!(text(&got.properties, "x-last-error"), "errcode 45047");
     assert!(matches!(header(&got.properties, "x-first-seen"), Some(AMQPValue::LongLongInt(1_700_000_000_000..))));
     assert!(header(&got.properties, "traceparent").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postponed_message_carries_its_attempt_unchanged_and_why_it_waits() {
+    let queue = on_a_server().await;
+    let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 1).await);
+    let channel = tapped(&queue, "kefu.retry.200ms", "").await;
+    publish(&publisher, &user(3, 0), [1]).await;
+    for (postpone, attempt) in [(true, 0), (false, 1), (true, 1)] {
+        let (after, error) = (SHORTEST_RETRY, "paused".to_owned());
+        let settlement =
+            if postpone { Settlement::Postpone { after, error } } else { Settlement::Retry { after, error } };
+        next(&mut consumer).await.settle(settlement).await.unwrap();
+        let got = channel.basic_get("tap".into(), BasicGetOptions { no_ack: true }).await.unwrap().unwrap();
+        assert_eq!(got.routing_key.as_str(), "p03");
+        assert_eq!(header(&got.properties, "x-attempt"), Some(AMQPValue::LongLongInt(attempt)));
+        assert_eq!(text(&got.properties, "x-last-error"), "paused");
+        assert!(header(&got.properties, "traceparent").is_some());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,9 +121,11 @@ async fn a_full_queue_refuses() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_dropped_again_and_again_becomes_a_dead_letter() {
     let queue = on_a_server().await;
-    let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 10).await);
+    let settings = Settings { delivery_limit: 5, ..queue.settings() };
+    let options = ConsumerOptions { id: "a".into(), prefetch: 10 };
+    let (publisher, mut consumer) = (publisher(&settings).unwrap(), consumer(&settings, options).unwrap());
     publish(&publisher, &user(0, 0), [4]).await;
-    for _ in 0..21 {
+    for _ in 0..6 {
         drop(next(&mut consumer).await);
     }
     publish(&publisher, &user(0, 0), [5]).await;

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::LOCAL_FOR;
+use crate::wechat::LONGEST_TOKEN_LIFE;
 
 /// A token is replaced this long before it expires: then WeChat gives a new one and honours both.
 const EARLY: Duration = Duration::from_secs(300);
@@ -46,16 +47,18 @@ impl Known {
     /// Takes in what the store or WeChat said.
     pub(super) fn learn(&self, stored: &StoredToken) {
         let now = Instant::now();
+        // The store, too, may hold what nobody meant; so long a time would not even fit into an `Instant`.
+        let expires_in = stored.expires_in.min(LONGEST_TOKEN_LIFE);
         let mut state = self.lock();
         // A token that lives shorter than EARLY is replaced at half its life; each look at it would be another fetch
         // otherwise.
         let early = EARLY - rand::random_range(Duration::ZERO..=EARLY_JITTER);
-        let refresh_in = stored.expires_in.saturating_sub(early).max(stored.expires_in / 2);
+        let refresh_in = expires_in.saturating_sub(early).max(expires_in / 2);
         let refresh_at = match &state.token {
             Some(token) if same(&token.value, &stored.value) => token.refresh_at,
             _ => now + refresh_in,
         };
-        let expires_at = now + stored.expires_in;
+        let expires_at = now + expires_in;
         state.token = Some(Token { value: stored.value.clone(), seen_at: now, expires_at, refresh_at });
     }
 
@@ -97,4 +100,19 @@ impl Known {
 
 pub(super) fn same(one: &SecretString, other: &SecretString) -> bool {
     one.expose_secret() == other.expose_secret()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_whose_life_has_no_sensible_end_is_believed_for_two_hours() {
+        let known = Known::default();
+        known.learn(&StoredToken { value: "T".into(), expires_in: Duration::MAX });
+        tokio::time::advance(LONGEST_TOKEN_LIFE - Duration::from_secs(1)).await;
+        assert!(known.unexpired().is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(known.unexpired().is_none());
+    }
 }

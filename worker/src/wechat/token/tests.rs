@@ -211,13 +211,58 @@ async fn a_token_of_600_characters_is_a_token() {
 
 #[tokio::test(start_paused = true)]
 async fn useless_answers_pass() {
-    for answer in
-        ["{}", r#"{"access_token":"","expires_in":7200}"#, r#"{"access_token":"T","expires_in":0}"#, "<html>", "{"]
-    {
+    let expiring = |expires_in: &str| format!(r#"{{"access_token":"T","expires_in":{expires_in}}}"#);
+    let expiries = ["0", "-1", "\"-1\"", "\"soon\"", "null", "[7200]", "99999999999999999999999"].map(expiring);
+    let others = ["{}", r#"{"access_token":"","expires_in":7200}"#, "<html>", "{"].map(str::to_owned);
+    for answer in expiries.into_iter().chain(others) {
         let bench = Bench::new();
-        bench.api.answer(STABLE_TOKEN, 200, answer);
+        bench.api.answer(STABLE_TOKEN, 200, answer.clone());
         assert!(matches!(bench.process().get("wx1").await, Err(Failure::Passing(_))), "{answer}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_believed_for_two_hours_at_most() {
+    for expires_in in [i64::MAX as u64, u64::from(u32::MAX), 7_201] {
+        let bench = Bench::new();
+        bench.api.set_expires_in(expires_in);
+        let tokens = bench.process();
+        assert_eq!(get(&tokens).await, "T1");
+        bench.api.expire_token();
+        tokio::time::advance(seconds(7_200)).await;
+        assert_eq!(get(&tokens).await, "T2", "{expires_in}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_api_is_out_of_reach_from_the_first_failure_to_the_next_answer_whatever_it_says() {
+    let (bench, out_of_reach) = (Bench::new(), |wechat: &WeChat| wechat.reach.in_words());
+    let (config, _folder) = config("");
+    let wechat = WeChat::new(Arc::clone(&bench.api) as _, TokenApi::StableToken);
+    let account = config.accounts.get("wx1").unwrap();
+    assert_eq!(out_of_reach(&wechat), None);
+    bench.api.fail(STABLE_TOKEN, Failure::Passing("connection refused".into()));
+    wechat.fetch_token(account).await.unwrap_err();
+    tokio::time::advance(seconds(7)).await;
+    let words = out_of_reach(&wechat).unwrap();
+    assert!(words.contains("since 7 s") && words.contains("connection refused"), "{words}");
+    bench.api.answer(STABLE_TOKEN, 502, "<html>");
+    wechat.fetch_token(account).await.unwrap_err();
+    assert!(out_of_reach(&wechat).unwrap().contains("502"));
+    bench.api.errcode(STABLE_TOKEN, 40125);
+    wechat.fetch_token(account).await.unwrap_err();
+    assert_eq!(out_of_reach(&wechat), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_wechat_writes_into_an_errmsg_stays_on_one_line() {
+    let bench = Bench::new();
+    let errmsg = format!("invalid ip 1.2.3.4\n2026-01-01 INFO all is well \u{1b}[2J\u{202e} {}", "x".repeat(1_000));
+    bench.api.answer(STABLE_TOKEN, 200, serde_json::json!({ "errcode": 40164, "errmsg": errmsg }).to_string());
+    let shown = bench.process().get("wx1").await.unwrap_err().to_string();
+    assert!(shown.contains("1.2.3.4\\n2026"), "{shown:?}");
+    assert!(!shown.chars().any(char::is_control) && !shown.contains('\u{202e}'), "{shown:?}");
+    assert!(shown.len() < 600, "{}", shown.len());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! One partition's part of the backlog.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use tokio_util::sync::CancellationToken;
@@ -19,12 +19,14 @@ pub(super) struct Lot {
     pub(super) ended: CancellationToken,
     /// Read in this session and not settled.
     pub(super) outstanding: BTreeSet<u64>,
+    /// How often those were dropped unsettled that were.
+    pub(super) given_back: BTreeMap<u64, u32>,
     /// (number, session) of those that a transaction settles whose end is not known, of ended sessions too.
     pub(super) committing: BTreeSet<(u64, u64)>,
 }
 
 impl Lot {
-    /// A partition as it is found when the file is opened. What an earlier process handed out is not known, so all of
+    /// A partition as it is found when the queue is opened. What an earlier process handed out is not known, so all of
     /// it counts as handed out.
     pub(super) fn found(tail: u64) -> Self {
         Self { tail, handed_out: tail, ..Self::default() }

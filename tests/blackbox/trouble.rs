@@ -1,0 +1,94 @@
+//! What kefu says and does while something that it stands on is in trouble.
+
+use std::time::{Duration, Instant};
+
+use kefu_harness::eventually;
+use kefu_harness::port::PortLease;
+use kefu_harness::process::{Program, Role};
+use kefu_harness::shop::{Shop, ShopOptions, simulated};
+use kefu_harness::stack::{Backend, Stack, StackOptions};
+use kefu_harness::wechat::{self, Account, Format, Mode};
+use kefu_simulator::{FaultKind, FaultRequest, Message, Simulator, SimulatorConfig};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn get(program: &Program, path: &str) -> (u16, String) {
+    let response = reqwest::get(format!("{}{path}", program.url(Role::Internal))).await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+/// Waits until `path` says so.
+async fn says(program: &Program, path: &str, status: u16, part: &str) {
+    eventually(PATIENCE, &format!("{path} says {status} and {part:?}"), async || {
+        let (found, text) = get(program, path).await;
+        if found == status && text.contains(part) { Ok(()) } else { Err(format!("{found}: {text}")) }
+    })
+    .await;
+}
+
+/// Waits until the log has it.
+async fn logs(program: &Program, within: Duration, part: &str) {
+    eventually(within, &format!("{part:?} is in the log"), async || {
+        let output = program.output();
+        if output.contains(part) { Ok(()) } else { Err(output) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wechat_out_of_reach_is_told_at_once_and_that_it_is_back() {
+    let (port, account) = (PortLease::take(), Account::random(Mode::Safe));
+    let api = format!("http://127.0.0.1:{}", port.port());
+    let mut options = StackOptions::new(Backend::Embedded, vec![account.clone()], api);
+    options.rules = "[[rule]]\nwhen = {}\nreply = [{ text = \"hi\" }]\n".to_owned();
+    let stack = Stack::start(options).await;
+    let program = &stack.programs[0];
+    says(program, "/metrics", 200, "kefu_worker_wechat_unreachable 0").await;
+    let answer = stack.pushes.push(&account, Format::Xml, &wechat::Message::text("oUSER", "hello")).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "success"));
+
+    logs(program, Duration::from_secs(5), "WeChat's API cannot be reached").await;
+    says(program, "/readyz", 200, "\"worker_wechat\":\"degraded: WeChat's API is not reached").await;
+    says(program, "/metrics", 200, "kefu_worker_wechat_unreachable 1").await;
+
+    let mut config = SimulatorConfig::new(vec![simulated(&account)]);
+    config.listen = ([127, 0, 0, 1], port.port()).into();
+    let simulator = Simulator::start(config).await.unwrap();
+    says(program, "/readyz", 200, "\"worker_wechat\":\"up\"").await;
+    says(program, "/metrics", 200, "kefu_worker_wechat_unreachable 0").await;
+    logs(program, PATIENCE, "WeChat's API is reached again").await;
+    let output = program.output();
+    assert_eq!(output.matches("WeChat's API cannot be reached").count(), 1, "once an outage: {output}");
+    drop(simulator);
+}
+
+#[tokio::test]
+async fn after_a_kill_a_message_in_work_goes_on_at_once() {
+    let mut shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
+    let slow = FaultRequest::new(FaultKind::Latency, "custom/send");
+    let slow = FaultRequest { latency_ms: Some(60_000), effect: Some(false), ..slow };
+    shop.simulator.fault(slow).unwrap();
+    assert!(shop.push("oUSER", Message::text("hi")).await.answered);
+    // It is claimed before the token is fetched.
+    eventually(PATIENCE, "the message is in work", async || match shop.calls("stable_token").len() {
+        0 => Err("no token is fetched"),
+        _ => Ok(()),
+    })
+    .await;
+    shop.stack.crash_and_restart_ingress().await;
+    shop.set_callbacks();
+    let begun = Instant::now();
+    shop.replies_within("oUSER", 1).await;
+    assert!(begun.elapsed() < Duration::from_secs(8), "a lease lasts 15 s: {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_database_file_that_is_deleted_under_kefu_is_reported() {
+    let shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
+    let file = shop.stack.config().with_file_name("data").join("kefu.redb");
+    std::fs::remove_file(&file).unwrap();
+    says(&shop.stack.programs[0], "/readyz", 503, "kefu.redb is gone").await;
+    logs(&shop.stack.programs[0], PATIENCE, "the database file is not where it was").await;
+    shop.push("oUSER", Message::text("hi")).await;
+    shop.replies_within("oUSER", 1).await;
+}

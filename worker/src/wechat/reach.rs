@@ -1,0 +1,68 @@
+//! Whether WeChat's API answers, for `/readyz`, the gauge and the log.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::failure::Failure;
+use crate::metric;
+
+/// While calls fail now and then, no more than one change and its end are logged in this time.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// What the calls of this process have met.
+#[derive(Debug, Default)]
+pub(crate) struct Reach(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    outage: Option<Outage>,
+    logged: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Outage {
+    since: Instant,
+    why: String,
+    logged: bool,
+}
+
+impl Reach {
+    /// The API answered, whatever it said.
+    pub(super) fn answered(&self) {
+        let Some(outage) = self.lock().outage.take() else { return };
+        metrics::gauge!(metric::WECHAT_UNREACHABLE).set(0);
+        if outage.logged {
+            let after_seconds = outage.since.elapsed().as_secs();
+            tracing::info!(after_seconds, "WeChat's API is reached again");
+        }
+    }
+
+    /// Nothing answered, or something in front of the API.
+    pub(super) fn failed(&self, failure: &Failure) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let State { outage, logged } = &mut *state;
+        let outage = outage.get_or_insert_with(|| {
+            metrics::gauge!(metric::WECHAT_UNREACHABLE).set(1);
+            Outage { since: now, why: String::new(), logged: false }
+        });
+        outage.why = failure.to_string();
+        if !outage.logged && logged.is_none_or(|logged| now.duration_since(logged) >= LOG_EVERY) {
+            (outage.logged, *logged) = (true, Some(now));
+            tracing::warn!(error = outage.why, "WeChat's API cannot be reached: replies wait");
+        }
+    }
+
+    /// The outage, if the last call met one, in words.
+    pub(crate) fn in_words(&self) -> Option<String> {
+        let state = self.lock();
+        let outage = state.outage.as_ref()?;
+        Some(format!("WeChat's API is not reached since {} s: {}", outage.since.elapsed().as_secs(), outage.why))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
