@@ -16,6 +16,7 @@ use kefu_shared::envelope::{self, Envelope};
 use kefu_shared::message_key::MessageKey;
 use tokio::time::{Instant, timeout_at};
 
+use crate::connection::Reading;
 use crate::intake::Intake;
 use crate::query::SignedQuery;
 use crate::refusal::Refusal;
@@ -103,6 +104,7 @@ impl Callback {
         }
         let body =
             timeout_at(deadline, read_body(body, self.max_body_bytes)).await.map_err(|_| Refusal::SlowBody)??;
+        let _held = request.conn_data::<Reading>().map(Reading::hold);
         let (push, raw) = authentic::open(account, &query, body)?;
         let key = MessageKey::of(appid, &push);
         let envelope = Envelope {

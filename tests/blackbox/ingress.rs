@@ -15,6 +15,7 @@ mod bad_ciphertexts;
 mod bad_queries;
 mod good_pushes;
 mod second_copies;
+mod slow_readers;
 mod slow_requests;
 mod verification;
 

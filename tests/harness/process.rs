@@ -124,6 +124,11 @@ impl Program {
         self.output.text()
     }
 
+    /// How long it has kept processors busy so far, all its threads together.
+    pub fn cpu_time(&self) -> Duration {
+        self.process.cpu_time()
+    }
+
     /// SIGTERM, as an operator stops it.
     pub fn terminate(&self) {
         self.process.signal(Signal::TERM);

@@ -79,6 +79,26 @@ async fn a_head_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_later_head_that_comes_byte_by_byte_is_given_up_too() {
+    let account = Account::random(Mode::Plain);
+    let ingress = Ingress::start(&[&account]).await;
+    let (mut reading, mut writing) =
+        TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap().into_split();
+    writing.write_all(b"GET / HTTP/1.1\r\nhost: kefu\r\n\r\n").await.unwrap();
+    let bytes = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        let mut head = b"GET /push/".iter().chain(std::iter::repeat(&b'a'));
+        while writing.write_all(&[*head.next().unwrap()]).await.is_ok() {
+            tick.tick().await;
+        }
+    };
+    let mut answers = String::new();
+    let end = timeout(Duration::from_secs(15), async { tokio::join!(bytes, reading.read_to_string(&mut answers)) });
+    let (_, _reset_or_end) = end.await.expect("the connection is closed");
+    ingress.is_up().await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_cut_stores_nothing() {
     let account = Account::random(Mode::Plain);
     let ingress = Ingress::start(&[&account]).await;
