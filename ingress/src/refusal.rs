@@ -21,9 +21,9 @@ pub(crate) enum Refusal {
     /// The connection ended in the body, or its framing is wrong.
     #[error("the body was cut")]
     CutBody,
-    /// The body is not text.
-    #[error("the body is not UTF-8")]
-    NotUtf8,
+    /// Too many bytes of other bodies were held.
+    #[error("no room for the body within [ingress] max_buffered_bytes")]
+    NoRoom,
     /// The signature is not WeChat's, or what it is made of is missing.
     #[error("not authenticated: {0}")]
     Unauthenticated(&'static str),
@@ -46,7 +46,7 @@ impl Refusal {
             Self::TooLarge => (413, "too_large", Level::WARN),
             Self::SlowBody => (408, "slow_body", Level::WARN),
             Self::CutBody => (400, "cut_body", Level::INFO),
-            Self::NotUtf8 => (400, "not_utf8", Level::WARN),
+            Self::NoRoom => (503, "no_room", Level::ERROR),
             Self::Unauthenticated(_) => (401, "unauthenticated", Level::WARN),
             Self::Cipher(_) => (401, "undecryptable", Level::ERROR),
             Self::Malformed(_) => (400, "malformed", Level::WARN),
@@ -78,7 +78,7 @@ impl Refusal {
 
     /// Whether the rest of the request must not be read as the next one.
     pub(crate) fn ends_connection(&self) -> bool {
-        matches!(self, Self::TooLarge | Self::SlowBody | Self::CutBody)
+        matches!(self, Self::TooLarge | Self::SlowBody | Self::CutBody | Self::NoRoom)
     }
 
     /// Logs it, once.

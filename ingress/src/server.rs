@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use kefu_shared::queue::{Health, Publisher};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::body::Bodies;
 use crate::connection::Connection;
 use crate::intake::Intake;
 use crate::routes::{self, Callback};
@@ -83,7 +84,7 @@ impl Ingress {
         let settings = config.ingress.clone();
         let callback = web::Data::new(Callback {
             intake: Intake::new(stores.claims, publisher.clone()),
-            max_body_bytes: settings.max_body_bytes,
+            bodies: Bodies::new(settings.max_body_bytes, settings.max_buffered_bytes),
             config,
         });
         let cannot_bind = |source| IngressError::Bind { address: settings.listen, source };

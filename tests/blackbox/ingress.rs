@@ -8,12 +8,16 @@ use kefu_harness::process::{Launch, Program, Role};
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
 use kefu_harness::redis::RedisServer;
 use kefu_harness::stack::{Backend, StackOptions};
-use kefu_harness::wechat::{Account, Answer, Client};
+use kefu_harness::wechat::{Account, Answer, Client, PushRequest};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 mod bad_bodies;
 mod bad_ciphertexts;
 mod bad_queries;
 mod good_pushes;
+mod large_bodies;
 mod second_copies;
 mod slow_readers;
 mod slow_requests;
@@ -58,11 +62,38 @@ impl Ingress {
         .await;
     }
 
+    /// The value of a metric, named as `/metrics` shows it, labels included; 0 if it is not there.
+    async fn metric(&self, name: &str) -> f64 {
+        let metrics = reqwest::get(format!("{}/metrics", self.program.url(Role::Internal))).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or_default()
+    }
+
     /// Whether it still answers, after whatever came.
     async fn is_up(&self) {
         let livez = reqwest::get(format!("{}/livez", self.program.url(Role::Internal))).await.unwrap();
         assert_eq!(livez.status().as_u16(), 200);
     }
+}
+
+/// A push as bytes: head, then body.
+fn bytes(account: &Account, push: &PushRequest) -> (Vec<u8>, Vec<u8>) {
+    let query: Vec<String> = push.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let head = format!(
+        "POST /push/{}?{} HTTP/1.1\r\nhost: kefu\r\ncontent-length: {}\r\n\r\n",
+        account.appid,
+        query.join("&"),
+        push.body.len()
+    );
+    (head.into_bytes(), push.body.clone())
+}
+
+/// All that still comes, until the connection ends.
+async fn read_to_end(connection: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset after the answer is as good an end.
+    let _end = timeout(Duration::from_secs(10), connection.read_to_end(&mut answer)).await.expect("it ends");
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// The answer to a push that was not taken: this status, and never `success`.

@@ -129,6 +129,11 @@ impl Program {
         self.process.cpu_time()
     }
 
+    /// The most memory that it has had so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
+    }
+
     /// SIGTERM, as an operator stops it.
     pub fn terminate(&self) {
         self.process.signal(Signal::TERM);

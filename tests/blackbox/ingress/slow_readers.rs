@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use kefu_harness::process::Role;
-use kefu_harness::wechat::{Account, Format, Message, Mode, PushRequest};
+use kefu_harness::wechat::{Account, Format, Message, Mode};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
-use super::{Ingress, USER, assert_success};
+use super::{Ingress, USER, assert_success, bytes};
 
 /// Of work for requests, and far less than an idle wait of seconds would take with a busy core.
 const LITTLE: Duration = Duration::from_millis(1_500);
@@ -73,8 +73,9 @@ async fn requests_sent_ahead_are_answered_in_their_order() {
     let ingress = Ingress::start(&[&account]).await;
     let mut connection = connect(&ingress).await;
     let verify = |number: usize, header: &str| {
-        let query = query(&account.verification(&format!("echo-{number}-")));
-        format!("GET /push/{}?{query} HTTP/1.1\r\nhost: kefu\r\n{header}\r\n", account.appid)
+        let query = account.verification(&format!("echo-{number}-")).query;
+        let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("GET /push/{}?{} HTTP/1.1\r\nhost: kefu\r\n{header}\r\n", account.appid, query.join("&"))
     };
     let requests: String = (0..50).map(|number| verify(number, "")).collect();
     connection.write_all((requests + &verify(50, "connection: close\r\n")).as_bytes()).await.unwrap();
@@ -98,14 +99,10 @@ async fn requests_sent_behind_a_push_that_is_being_stored_cost_little() {
     let () =
         redis::cmd("SET").arg(&keys[0]).arg("p:somebody").arg("PX").arg(60_000).query_async(&mut redis).await.unwrap();
 
-    let push = account.push(Format::Json, &message);
-    let length = push.body.len();
-    let query = query(&push);
-    let head =
-        format!("POST /push/{}?{query} HTTP/1.1\r\nhost: kefu\r\ncontent-length: {length}\r\n\r\n", account.appid);
+    let (head, body) = bytes(&account, &account.push(Format::Json, &message));
     let (mut reading, mut writing) = connect(&ingress).await.into_split();
     let before = ingress.program.cpu_time();
-    writing.write_all(&[head.as_bytes(), &push.body].concat()).await.unwrap();
+    writing.write_all(&[head, body].concat()).await.unwrap();
     let flood = tokio::spawn(async move { write_for_ever(&mut writing).await });
     let mut answer = [0; 12];
     timeout(Duration::from_secs(10), reading.read_exact(&mut answer)).await.expect("it is answered").unwrap();
@@ -113,8 +110,4 @@ async fn requests_sent_behind_a_push_that_is_being_stored_cost_little() {
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 503");
     assert!(busy < LITTLE, "{busy:?} of work");
     flood.abort();
-}
-
-fn query(request: &PushRequest) -> String {
-    request.query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }

@@ -4,31 +4,12 @@ use std::time::Duration;
 
 use kefu_harness::eventually;
 use kefu_harness::process::Role;
-use kefu_harness::wechat::{Account, Format, Message, Mode, PushRequest};
+use kefu_harness::wechat::{Account, Format, Message, Mode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::{Ingress, USER, assert_success};
-
-/// The request as bytes: head, then body.
-fn bytes(account: &Account, push: &PushRequest) -> (Vec<u8>, Vec<u8>) {
-    let query: Vec<String> = push.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let head = format!(
-        "POST /push/{}?{} HTTP/1.1\r\nhost: kefu\r\ncontent-length: {}\r\n\r\n",
-        account.appid,
-        query.join("&"),
-        push.body.len()
-    );
-    (head.into_bytes(), push.body.clone())
-}
-
-async fn read_to_end(connection: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    // A reset after the answer is as good an end.
-    let _end = timeout(Duration::from_secs(10), connection.read_to_end(&mut answer)).await.expect("it ends");
-    String::from_utf8_lossy(&answer).into_owned()
-}
+use super::{Ingress, USER, assert_success, bytes, read_to_end};
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up_in_time_and_others_are_served_meanwhile() {
