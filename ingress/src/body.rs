@@ -6,6 +6,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use crate::connection::Reading;
 use crate::measures;
 use crate::refusal::Refusal;
 
@@ -35,12 +36,13 @@ impl Bodies {
         Self { max_bytes, room: Arc::new(Semaphore::new(max_buffered_bytes.min(Semaphore::MAX_PERMITS))) }
     }
 
-    /// Reads a body whose head announces this length, if any. When there is no room it waits, and lets the client wait,
-    /// until `deadline`: a quick refusal would only make WeChat spend its few re-sends.
+    /// Reads a body whose head announces this length, if any, from a connection. When there is no room it waits, and
+    /// lets the client wait, until `deadline`: a quick refusal would only make WeChat spend its few re-sends.
     pub(crate) async fn read<B: AsRef<[u8]>, E>(
         &self,
         chunks: &mut (impl Stream<Item = Result<B, E>> + Unpin),
         announced: Option<usize>,
+        reading: Option<&Reading>,
         deadline: Instant,
     ) -> Result<Body, Refusal> {
         if announced.is_some_and(|length| length > self.max_bytes) {
@@ -55,6 +57,8 @@ impl Bodies {
             }
             let lacking = length.saturating_sub(SMALL).saturating_sub(body.room.bytes());
             if lacking > 0 {
+                // Else the library would read on and hold it elsewhere.
+                let _held = reading.map(Reading::hold);
                 timeout_at(deadline, body.room.grow(&self.room, lacking)).await.map_err(|_| Refusal::NoRoom)?;
             }
             body.bytes.extend_from_slice(chunk.as_ref());
@@ -100,7 +104,7 @@ mod tests {
     async fn read(bodies: &Bodies, bytes: usize) -> Result<Body, Refusal> {
         let chunks =
             vec![b'x'; bytes].chunks(1_000).map(|chunk| Ok::<_, Infallible>(chunk.to_vec())).collect::<Vec<_>>();
-        bodies.read(&mut stream::iter(chunks), None, Instant::now() + Duration::from_secs(4)).await
+        bodies.read(&mut stream::iter(chunks), None, None, Instant::now() + Duration::from_secs(4)).await
     }
 
     #[tokio::test(start_paused = true)]

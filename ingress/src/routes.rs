@@ -102,9 +102,10 @@ impl Callback {
         let account = self.account(appid)?;
         let query = SignedQuery::parse(request.query_string())?;
         authentic::admit(account, &query)?;
+        let reading = request.conn_data::<Reading>();
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let Body { bytes, room: _room } = self.bodies.read(body, announced, deadline).await?;
-        let _held = request.conn_data::<Reading>().map(Reading::hold);
+        let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
+        let _held = reading.map(Reading::hold);
         let (push, raw) = self.open(account, query, bytes).await?;
         let key = MessageKey::of(appid, &push);
         let envelope = Envelope {

@@ -54,7 +54,7 @@ async fn what_half_sent_bodies_hold_is_bounded() {
         read_to_end(&mut connection).await;
     }
     let held = ingress.program.peak_memory() - before;
-    assert!(held < 60_000_000, "{held} bytes");
+    assert!(held < 40_000_000, "{held} bytes");
     assert_success(&ingress.pushes.push(&account, Format::Xml, &Message::text(USER, "hi")).await, "after them");
 }
 
