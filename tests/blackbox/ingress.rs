@@ -21,6 +21,7 @@ mod large_bodies;
 mod second_copies;
 mod slow_readers;
 mod slow_requests;
+mod trifles;
 mod verification;
 
 const USER: &str = "oUSER0123456789abcdefghijkl";
