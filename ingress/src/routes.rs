@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, ContentType};
+use actix_web::http::header::{ALLOW, CONTENT_LENGTH, ContentType};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use kefu_shared::config::{Account, Config};
@@ -37,7 +37,9 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
     let push = web::resource("/push/{appid}")
         .route(web::get().to(verify_url))
         .route(web::post().to(receive_push))
-        .default_service(web::to(|| async { HttpResponse::MethodNotAllowed().finish() }));
+        .default_service(web::to(|| async {
+            HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, POST")).finish()
+        }));
     app.service(push).default_service(web::to(|| async { HttpResponse::NotFound().body("not found\n") }));
 }
 

@@ -77,6 +77,37 @@ async fn a_body_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn the_log_repeats_nothing_of_what_is_refused() {
+    let accounts = Mode::ALL.map(Account::random);
+    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let marked = |text: &str| text.replace('@', "oSECRET\\n\r\n\u{1b}[31m");
+    let bodies = [
+        r#"{"FromUserName":"@","MsgType":"text","Content":"@" "@":1}"#,
+        r#"{"FromUserName":"@","@":"@","Content":"@"}"#,
+        r#"{"FromUserName":"@","FromUserName":"@"}"#,
+        "<xml><FromUserName>@</FromUserName><@>@</xml>",
+        "<xml><FromUserName>@</FromUserName><Content>&@;</Content></xml>",
+        "<xml><Content a='@></Content></@></xml>",
+        "@",
+    ]
+    .map(marked);
+    for account in &accounts {
+        for body in &bodies {
+            let answer = ingress.pushes.send(&account.appid, &account.push_raw(Format::Json, body)).await;
+            assert_refused(&answer, 400, body);
+        }
+        let forged = account.push_raw(Format::Json, &bodies[0]).with_parameter("timestamp", "oSECRET\n");
+        assert_refused(&ingress.pushes.send(&account.appid, &forged).await, 401, "forged");
+        for path in ["oSECRET", "wx1%0AoSECRET", "%1b[31moSECRET"] {
+            assert_refused(&ingress.pushes.send(path, &forged).await, 404, path);
+        }
+    }
+    let log = ingress.program.output();
+    assert!(log.contains("(not an appid)") && !log.contains("SECRET"), "{log}");
+    assert!(!log.contains(['\u{1b}', '\r']), "{log}");
+}
+
+#[tokio::test]
 async fn odd_values_that_wechat_sends_are_taken() {
     let account = Account::random(Mode::Safe);
     let ingress = Ingress::start(&[&account]).await;
