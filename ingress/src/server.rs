@@ -9,6 +9,7 @@ use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server};
 use actix_web::{App, web};
 use futures_util::FutureExt;
+use kefu_shared::lifecycle;
 use kefu_shared::queue::{Health, Publisher};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -29,6 +30,9 @@ const BACKLOG: u32 = 1_024;
 
 /// How many bytes of answers the system may hold for a client: some hundred answers; by itself it would take megabytes.
 const UNREAD_ANSWERS: u32 = 64 * 1_024;
+
+/// What the process has open besides: queue, store, files, the internal server's connections.
+const OTHER_FILES: u64 = 128;
 
 /// A bound, not yet running ingress.
 pub struct Ingress {
@@ -52,6 +56,17 @@ pub enum IngressError {
     /// The server ended by itself.
     #[error("the HTTP server failed: {0}")]
     Server(#[from] io::Error),
+}
+
+fn warn_of_few_files(max_connections: u64) {
+    let Some(limit) = lifecycle::open_files_limit() else { return };
+    let needed = max_connections.saturating_add(OTHER_FILES);
+    if needed > limit {
+        tracing::warn!(
+            "[ingress] max_connections = {max_connections} needs {needed} open files and the process may have {limit}: \
+             raise its limit (ulimit -n, LimitNOFILE, ulimits) or lower max_connections"
+        );
+    }
 }
 
 /// Listens; what is accepted inherits the settings.
@@ -87,6 +102,7 @@ impl Ingress {
             bodies: Bodies::new(settings.max_body_bytes, settings.max_buffered_bytes),
             config,
         });
+        warn_of_few_files(settings.max_connections as u64);
         let cannot_bind = |source| IngressError::Bind { address: settings.listen, source };
         let listener = listen(settings.listen).map_err(cannot_bind)?;
         let addresses = vec![listener.local_addr().map_err(cannot_bind)?];

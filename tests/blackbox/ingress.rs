@@ -18,6 +18,7 @@ mod bad_ciphertexts;
 mod bad_queries;
 mod good_pushes;
 mod large_bodies;
+mod open_files;
 mod second_copies;
 mod slow_readers;
 mod slow_requests;
@@ -41,12 +42,17 @@ impl Ingress {
         Self::start_with(StackOptions::new(Backend::Production, accounts, "http://127.0.0.1:9")).await
     }
 
-    async fn start_with(mut options: StackOptions) -> Self {
+    async fn start_with(options: StackOptions) -> Self {
+        Self::start_as(options, |launch| launch).await
+    }
+
+    /// The same, in another way than users usually start it.
+    async fn start_as(mut options: StackOptions, change: impl FnOnce(Launch) -> Launch) -> Self {
         let (redis, vhost) = tokio::join!(RedisServer::start(), RabbitMq::vhost());
         options.settings.push(("queue", "partitions = 4".to_owned()));
         let folder = Folder::new("ingress");
         let config = folder.write("kefu.toml", options.config(&vhost.url(), &redis.url()));
-        let program = Program::start(Launch::ingress(&config)).await;
+        let program = Program::start(change(Launch::ingress(&config))).await;
         let pushes = Client::new(program.url(Role::Public));
         Self { program, pushes, vhost, redis, _folder: folder }
     }
