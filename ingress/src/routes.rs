@@ -3,13 +3,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_LENGTH, ContentType};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
+use kefu_shared::clock;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{self, Envelope};
 use kefu_shared::message_key::MessageKey;
@@ -114,7 +114,7 @@ impl Callback {
             v: envelope::VERSION,
             key,
             account: appid.to_owned(),
-            received_at_ms: now_ms(),
+            received_at_ms: clock::now_ms(),
             push,
             raw,
             traceparent: traceparent(request),
@@ -168,9 +168,4 @@ fn traceparent(request: &HttpRequest) -> Option<String> {
     let lengths: Vec<usize> = value.split('-').map(str::len).collect();
     let fine = lengths == [2, 32, 16, 2] && value.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
     fine.then(|| value.to_owned())
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
