@@ -32,12 +32,18 @@ pub(crate) fn admit(account: &Account, query: &SignedQuery) -> Result<(), Refusa
 ///
 /// The account's mode alone decides how: in safe and compat mode only what `Encrypt` holds is believed, and
 /// `msg_signature`, which covers it, is checked before anything is decrypted. `signature` says nothing of the body.
-pub(crate) fn open(account: &Account, query: &SignedQuery, body: String) -> Result<(Push, String), Refusal> {
+///
+/// What is not UTF-8 becomes U+FFFD: a character too few is better than a message too few.
+pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>) -> Result<(Push, String), Refusal> {
+    let body = match String::from_utf8(body) {
+        Ok(body) => body,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    };
     if account.mode == Mode::Plain {
-        let push = Push::parse(&body).map_err(Refusal::Malformed)?;
-        return Ok((push, body));
+        return parse(body);
     }
-    let outer = Body::parse(&body).map_err(Refusal::Malformed)?;
+    let outer = Body::parse_encrypted(&body).map_err(Refusal::Malformed)?;
+    drop(body);
     let encrypt = outer.encrypt().ok_or(Refusal::Unauthenticated("the body is not encrypted"))?;
     let given = query.msg_signature.as_deref().unwrap_or_default();
     let signed = account.tokens.iter().any(|token| {
@@ -50,9 +56,17 @@ pub(crate) fn open(account: &Account, query: &SignedQuery, body: String) -> Resu
     let mut last = None;
     for key in &account.keys {
         match key.decrypt(encrypt, &account.appid) {
-            Ok(text) => return Push::parse(&text).map(|push| (push, text)).map_err(Refusal::Malformed),
+            Ok(text) => return parse(text),
             Err(error) => last = last.or(Some(error)),
         }
     }
     Err(last.map_or(Refusal::Unauthenticated("there is no key"), Refusal::Cipher))
+}
+
+fn parse(text: String) -> Result<(Push, String), Refusal> {
+    let push = Push::parse(&text).map_err(Refusal::Malformed)?;
+    // Readers of the envelope need not know of byte order marks.
+    let raw = text.trim_start_matches('\u{feff}');
+    let raw = if raw.len() == text.len() { text } else { raw.to_owned() };
+    Ok((push, raw))
 }

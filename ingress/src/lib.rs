@@ -12,6 +12,8 @@ use kefu_shared::store::Stores;
 use tokio_util::sync::CancellationToken;
 
 mod authentic;
+mod body;
+mod connection;
 mod intake;
 mod metric;
 mod query;

@@ -8,6 +8,8 @@ const ANSWERS: &str = "kefu_ingress_answers_total";
 const ANSWER_SECONDS: &str = "kefu_ingress_answer_duration_seconds";
 const PUBLISH_SECONDS: &str = "kefu_ingress_publish_duration_seconds";
 const CLAIMS: &str = "kefu_ingress_claims_total";
+const ENDED: &str = "kefu_ingress_connections_ended_total";
+const BUFFERED: &str = "kefu_ingress_buffered_bytes";
 const UNDER_WAY: &str = "kefu_ingress_pushes_under_way";
 
 /// Gives each metric its help text.
@@ -16,6 +18,8 @@ pub(crate) fn describe() {
     describe_histogram!(ANSWER_SECONDS, Unit::Seconds, "From the head of a request to its answer");
     describe_histogram!(PUBLISH_SECONDS, Unit::Seconds, "From the first try to the confirm that a push is stored");
     describe_counter!(CLAIMS, "Claims of message keys, by outcome");
+    describe_counter!(ENDED, "Connections ended because the client was too slow, by what it was slow at");
+    describe_gauge!(BUFFERED, Unit::Bytes, "What is taken of [ingress] max_buffered_bytes");
     describe_gauge!(UNDER_WAY, "Pushes that are being taken in");
 }
 
@@ -30,6 +34,14 @@ pub(crate) fn published(took: Duration) {
 
 pub(crate) fn claim(outcome: &'static str) {
     counter!(CLAIMS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn connection_ended(reason: &'static str) {
+    counter!(ENDED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn buffered(bytes: f64) {
+    gauge!(BUFFERED).increment(bytes);
 }
 
 /// Counts a push as under way until it is dropped.

@@ -21,9 +21,9 @@ pub(crate) enum Refusal {
     /// The connection ended in the body, or its framing is wrong.
     #[error("the body was cut")]
     CutBody,
-    /// The body is not text.
-    #[error("the body is not UTF-8")]
-    NotUtf8,
+    /// Too many bytes of other bodies were held.
+    #[error("no room for the body within [ingress] max_buffered_bytes")]
+    NoRoom,
     /// The signature is not WeChat's, or what it is made of is missing.
     #[error("not authenticated: {0}")]
     Unauthenticated(&'static str),
@@ -46,7 +46,7 @@ impl Refusal {
             Self::TooLarge => (413, "too_large", Level::WARN),
             Self::SlowBody => (408, "slow_body", Level::WARN),
             Self::CutBody => (400, "cut_body", Level::INFO),
-            Self::NotUtf8 => (400, "not_utf8", Level::WARN),
+            Self::NoRoom => (503, "no_room", Level::ERROR),
             Self::Unauthenticated(_) => (401, "unauthenticated", Level::WARN),
             Self::Cipher(_) => (401, "undecryptable", Level::ERROR),
             Self::Malformed(_) => (400, "malformed", Level::WARN),
@@ -78,19 +78,65 @@ impl Refusal {
 
     /// Whether the rest of the request must not be read as the next one.
     pub(crate) fn ends_connection(&self) -> bool {
-        matches!(self, Self::TooLarge | Self::SlowBody | Self::CutBody)
+        matches!(self, Self::TooLarge | Self::SlowBody | Self::CutBody | Self::NoRoom)
     }
 
     /// Logs it, once.
     pub(crate) fn log(&self, kind: &'static str, appid: &str, took: Duration) {
         let (status, label, level) = self.row();
-        // A path that names no account is a stranger's text: shortened.
-        let account: String = appid.chars().take(32).collect();
+        // A path that names no account is a stranger's text, whatever it says.
+        let known = *self != Self::UnknownAccount || looks_like_an_appid(appid);
+        let account = if known { appid } else { "(not an appid)" };
+        let reason = shown(&self.to_string());
         let took_ms = took.as_millis() as u64;
         match level {
-            Level::ERROR => tracing::error!(kind, account, status, label, took_ms, reason = %self, "refused"),
-            Level::WARN => tracing::warn!(kind, account, status, label, took_ms, reason = %self, "refused"),
-            _ => tracing::info!(kind, account, status, label, took_ms, reason = %self, "refused"),
+            Level::ERROR => tracing::error!(kind, account, status, label, took_ms, reason, "refused"),
+            Level::WARN => tracing::warn!(kind, account, status, label, took_ms, reason, "refused"),
+            _ => tracing::info!(kind, account, status, label, took_ms, reason, "refused"),
+        }
+    }
+}
+
+fn looks_like_an_appid(text: &str) -> bool {
+    text.len() <= 32 && text.starts_with("wx") && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A reason as it may be logged, whoever worded it: short, on one line, without what a terminal would obey.
+fn shown(reason: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut shown = String::new();
+    for (index, character) in reason.chars().enumerate() {
+        if index == LONGEST {
+            shown.push('…');
+            break;
+        }
+        match character {
+            // Line ends and changes of direction that are not control characters.
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(character.escape_unicode()),
+            _ if character.is_control() => shown.extend(character.escape_default()),
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_logged_short_and_on_one_line() {
+        let reason = shown("the queue \"said\":\r\n\u{1b}[31mERROR 客服\u{2028}\u{202e}x");
+        assert_eq!(reason, "the queue \"said\":\\r\\n\\u{1b}[31mERROR 客服\\u{2028}\\u{202e}x");
+        assert_eq!(shown(&"客".repeat(201)), format!("{}…", "客".repeat(200)));
+        assert_eq!(shown(&"x".repeat(200)), "x".repeat(200));
+    }
+
+    #[test]
+    fn only_what_could_be_an_appid_is_shown_of_a_strangers_path() {
+        assert!(looks_like_an_appid("wx0123456789abcdef"));
+        for path in ["oUSER0123456789abcdefghijkl", "wx\n", "", &"wx1".repeat(20)] {
+            assert!(!looks_like_an_appid(path), "{path:?}");
         }
     }
 }

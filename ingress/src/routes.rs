@@ -3,36 +3,43 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, ContentType};
+use actix_web::http::header::{ALLOW, CONTENT_LENGTH, ContentType};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::StreamExt;
+use kefu_shared::clock;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{self, Envelope};
 use kefu_shared::message_key::MessageKey;
-use tokio::time::{Instant, timeout_at};
+use kefu_shared::wechat::push::Push;
+use tokio::time::Instant;
 
+use crate::body::{Bodies, Body};
+use crate::connection::Reading;
 use crate::intake::Intake;
 use crate::query::SignedQuery;
 use crate::refusal::Refusal;
 use crate::{ANSWER_WITHIN, authentic, metric};
 
+/// The largest body, in bytes, that is decrypted and parsed on the thread that serves connections.
+const QUICK: usize = 64 * 1024;
+
 /// What the routes stand on.
 pub(crate) struct Callback {
     pub(crate) config: Arc<Config>,
     pub(crate) intake: Intake,
-    pub(crate) max_body_bytes: usize,
+    pub(crate) bodies: Bodies,
 }
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
     let push = web::resource("/push/{appid}")
         .route(web::get().to(verify_url))
         .route(web::post().to(receive_push))
-        .default_service(web::to(|| async { HttpResponse::MethodNotAllowed().finish() }));
+        .default_service(web::to(|| async {
+            HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, POST")).finish()
+        }));
     app.service(push).default_service(web::to(|| async { HttpResponse::NotFound().body("not found\n") }));
 }
 
@@ -97,38 +104,36 @@ impl Callback {
         let account = self.account(appid)?;
         let query = SignedQuery::parse(request.query_string())?;
         authentic::admit(account, &query)?;
+        let reading = request.conn_data::<Reading>();
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: usize| length > self.max_body_bytes) {
-            return Err(Refusal::TooLarge);
-        }
-        let body =
-            timeout_at(deadline, read_body(body, self.max_body_bytes)).await.map_err(|_| Refusal::SlowBody)??;
-        let (push, raw) = authentic::open(account, &query, body)?;
+        let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
+        let _held = reading.map(Reading::hold);
+        let (push, raw) = self.open(account, query, bytes).await?;
         let key = MessageKey::of(appid, &push);
         let envelope = Envelope {
             v: envelope::VERSION,
             key,
             account: appid.to_owned(),
-            received_at_ms: now_ms(),
+            received_at_ms: clock::now_ms(),
             push,
             raw,
             traceparent: traceparent(request),
         };
         self.intake.take(&envelope, deadline).await.map(|taken| taken.as_str())
     }
-}
 
-/// Reads the body as text, up to `max_bytes`.
-async fn read_body(payload: &mut web::Payload, max_bytes: usize) -> Result<String, Refusal> {
-    let mut body = Vec::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Refusal::CutBody)?;
-        if body.len() + chunk.len() > max_bytes {
-            return Err(Refusal::TooLarge);
+    /// [`authentic::open`], on another thread when it takes long enough to keep other requests waiting.
+    async fn open(&self, account: &Account, query: SignedQuery, body: Vec<u8>) -> Result<(Push, String), Refusal> {
+        if body.len() <= QUICK {
+            return authentic::open(account, &query, body);
         }
-        body.extend_from_slice(&chunk);
+        let (config, appid) = (self.config.clone(), account.appid.clone());
+        let opened = web::block(move || {
+            let account = config.accounts.get(&appid).ok_or(Refusal::UnknownAccount)?;
+            authentic::open(account, &query, body)
+        });
+        opened.await.map_err(|error| Refusal::NotStored(error.to_string()))?
     }
-    String::from_utf8(body).map_err(|_| Refusal::NotUtf8)
 }
 
 fn answer(
@@ -163,9 +168,4 @@ fn traceparent(request: &HttpRequest) -> Option<String> {
     let lengths: Vec<usize> = value.split('-').map(str::len).collect();
     let fine = lengths == [2, 32, 16, 2] && value.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
     fine.then(|| value.to_owned())
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

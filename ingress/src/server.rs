@@ -1,19 +1,38 @@
 //! The public HTTP server.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::{App, HttpServer, web};
+use actix_http::HttpService;
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
+use actix_web::{App, web};
 use futures_util::FutureExt;
+use kefu_shared::lifecycle;
 use kefu_shared::queue::Publisher;
+use tokio::net::{TcpSocket, TcpStream};
 
+use crate::body::Bodies;
+use crate::connection::Connection;
 use crate::intake::Intake;
 use crate::routes::{self, Callback};
 use crate::{Parts, metric};
 
 /// How long a client may take for the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the rest of a refused request is read and thrown away, so that its answer is not lost.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// How many connections may wait to be accepted; the system may allow fewer.
+const BACKLOG: u32 = 1_024;
+
+/// How many bytes of answers the system may hold for a client: some hundred answers; by itself it would take megabytes.
+const UNREAD_ANSWERS: u32 = 64 * 1_024;
+
+/// What the process has open besides: queue, store, files, the internal server's connections.
+const OTHER_FILES: u64 = 128;
 
 /// A bound, not yet running ingress.
 pub struct Ingress {
@@ -32,16 +51,36 @@ pub enum IngressError {
         /// As configured.
         address: SocketAddr,
         /// The system's answer.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The server ended by itself.
     #[error("the HTTP server failed: {0}")]
-    Server(#[from] std::io::Error),
+    Server(#[from] io::Error),
+}
+
+fn warn_of_few_files(max_connections: u64) {
+    let Some(limit) = lifecycle::open_files_limit() else { return };
+    let needed = max_connections.saturating_add(OTHER_FILES);
+    if needed > limit {
+        tracing::warn!(
+            "[ingress] max_connections = {max_connections} needs {needed} open files and the process may have {limit}: \
+             raise its limit (ulimit -n, LimitNOFILE, ulimits) or lower max_connections"
+        );
+    }
+}
+
+/// Listens; what is accepted inherits the settings.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(UNREAD_ANSWERS)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 impl Ingress {
     /// Binds the public address and adds the checks of readiness: the queue is required; without the store, ingress goes
-    /// on (the ledger drops the copies) and is degraded.
+    /// on (the ledger drops the copies) and is degraded. To be called within a tokio runtime.
     pub fn bind(parts: Parts) -> Result<Self, IngressError> {
         let Parts { config, stores, publisher, readiness, shutdown } = parts;
         metric::describe();
@@ -55,20 +94,42 @@ impl Ingress {
         let settings = config.ingress.clone();
         let callback = web::Data::new(Callback {
             intake: Intake::new(stores.claims, publisher.clone()),
-            max_body_bytes: settings.max_body_bytes,
+            bodies: Bodies::new(settings.max_body_bytes, settings.max_buffered_bytes),
             config,
         });
+        warn_of_few_files(settings.max_connections as u64);
+        let cannot_bind = |source| IngressError::Bind { address: settings.listen, source };
+        let listener = listen(settings.listen).map_err(cannot_bind)?;
+        let addresses = vec![listener.local_addr().map_err(cannot_bind)?];
         // actix counts connections by thread.
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let server = HttpServer::new(move || App::new().app_data(callback.clone()).configure(routes::configure))
+        let server = Server::build()
             .workers(threads)
-            .max_connections(settings.max_connections.div_ceil(threads))
-            .client_request_timeout(HEAD_WITHIN)
+            .max_concurrent_connections(settings.max_connections.div_ceil(threads))
             .shutdown_signal(shutdown.cancelled_owned())
-            .shutdown_timeout(settings.grace.as_secs().max(1))
-            .bind(settings.listen)
-            .map_err(|source| IngressError::Bind { address: settings.listen, source })?;
-        let addresses = server.addrs();
+            .shutdown_timeout(settings.grace.as_secs().max(1));
+        let draining = server.graceful_shutdown_signal();
+        // What actix-web's own server does, but for the type of the connections.
+        let server = server.listen("public", listener, move || {
+            let draining = draining.clone();
+            let app = App::new().app_data(callback.clone()).configure(routes::configure);
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let draining = draining.clone();
+                    async move { draining.notified().await }
+                })
+                .client_request_timeout(HEAD_WITHIN)
+                .client_disconnect_timeout(CLOSE_WITHIN)
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(connection.reading());
+                })
+                .h1(map_config(app, |_| AppConfig::default()));
+            fn_service(|stream: TcpStream| {
+                let peer = stream.peer_addr().ok();
+                async move { Ok((Connection::new(stream), peer)) }
+            })
+            .and_then(http)
+        })?;
         for address in &addresses {
             tracing::info!(role = "public", %address, "listening");
         }

@@ -24,7 +24,8 @@ pub struct Envelope {
     pub received_at_ms: u64,
     /// What the push says.
     pub push: Push,
-    /// The decrypted text as it came, XML or JSON: what [`Push`] does not name is here.
+    /// The decrypted text as it came, XML or JSON: what [`Push`] does not name is here. What was not UTF-8 is U+FFFD;
+    /// what was ill-formed otherwise and mended for [`Push`] is ill-formed here.
     pub raw: String,
     /// W3C trace context of the request, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,9 +5,10 @@
 //! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
 //!   implementation; [`backend`] opens the pair that a configuration names.
 //! * [`rules`]: which push gets which replies.
-//! * [`config`], [`telemetry`], [`lifecycle`], [`health`], [`internal`]: what makes a program of it.
+//! * [`config`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`]: what makes a program of it.
 
 pub mod backend;
+pub mod clock;
 pub mod config;
 pub mod embedded;
 pub mod envelope;

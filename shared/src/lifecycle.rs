@@ -1,16 +1,28 @@
 //! Start and stop of a program.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// To be called first in `main`: sets what holds for the whole process.
 ///
 /// Chooses rustls's provider of cryptography. With two of them compiled in (dependencies decide that), rustls would
-/// panic at the first connection instead of choosing.
+/// panic at the first connection instead of choosing. Raises the limit of open files as far as the process may: many
+/// systems start with 1,024, for programs of the time before `poll`.
 pub fn prepare_process() {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a provider of cryptography is installed already");
     }
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// How many files and connections this process may have open at once; `None` when there is no limit.
+pub fn open_files_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
 }
 
 /// A token that is cancelled by the first SIGTERM or SIGINT. A second one ends the process at once with status 130, for

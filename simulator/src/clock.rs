@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use kefu_shared::clock;
 
 /// Where the simulator reads the time: for windows, tokens, media and `CreateTime`. The 5 seconds of a push and the
 /// latencies it reports are real time whatever this says. Clones share the same time.
@@ -38,10 +40,7 @@ impl Clock {
 
     /// Milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> i64 {
-        let base = self.frozen_at_ms.unwrap_or_else(|| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        });
+        let base = self.frozen_at_ms.unwrap_or_else(|| i64::try_from(clock::now_ms()).unwrap_or(i64::MAX));
         base.saturating_add(self.ahead_ms.load(Ordering::SeqCst))
     }
 

@@ -8,14 +8,21 @@ use kefu_harness::process::{Launch, Program, Role};
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
 use kefu_harness::redis::RedisServer;
 use kefu_harness::stack::{Backend, StackOptions};
-use kefu_harness::wechat::{Account, Answer, Client};
+use kefu_harness::wechat::{Account, Answer, Client, PushRequest};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 mod bad_bodies;
 mod bad_ciphertexts;
 mod bad_queries;
 mod good_pushes;
+mod large_bodies;
+mod open_files;
 mod second_copies;
+mod slow_readers;
 mod slow_requests;
+mod trifles;
 mod verification;
 
 const USER: &str = "oUSER0123456789abcdefghijkl";
@@ -35,12 +42,17 @@ impl Ingress {
         Self::start_with(StackOptions::new(Backend::Production, accounts, "http://127.0.0.1:9")).await
     }
 
-    async fn start_with(mut options: StackOptions) -> Self {
+    async fn start_with(options: StackOptions) -> Self {
+        Self::start_as(options, |launch| launch).await
+    }
+
+    /// The same, in another way than users usually start it.
+    async fn start_as(mut options: StackOptions, change: impl FnOnce(Launch) -> Launch) -> Self {
         let (redis, vhost) = tokio::join!(RedisServer::start(), RabbitMq::vhost());
         options.settings.push(("queue", "partitions = 4".to_owned()));
         let folder = Folder::new("ingress");
         let config = folder.write("kefu.toml", options.config(&vhost.url(), &redis.url()));
-        let program = Program::start(Launch::ingress(&config)).await;
+        let program = Program::start(change(Launch::ingress(&config))).await;
         let pushes = Client::new(program.url(Role::Public));
         Self { program, pushes, vhost, redis, _folder: folder }
     }
@@ -57,11 +69,38 @@ impl Ingress {
         .await;
     }
 
+    /// The value of a metric, named as `/metrics` shows it, labels included; 0 if it is not there.
+    async fn metric(&self, name: &str) -> f64 {
+        let metrics = reqwest::get(format!("{}/metrics", self.program.url(Role::Internal))).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or_default()
+    }
+
     /// Whether it still answers, after whatever came.
     async fn is_up(&self) {
         let livez = reqwest::get(format!("{}/livez", self.program.url(Role::Internal))).await.unwrap();
         assert_eq!(livez.status().as_u16(), 200);
     }
+}
+
+/// A push as bytes: head, then body.
+fn bytes(account: &Account, push: &PushRequest) -> (Vec<u8>, Vec<u8>) {
+    let query: Vec<String> = push.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let head = format!(
+        "POST /push/{}?{} HTTP/1.1\r\nhost: kefu\r\ncontent-length: {}\r\n\r\n",
+        account.appid,
+        query.join("&"),
+        push.body.len()
+    );
+    (head.into_bytes(), push.body.clone())
+}
+
+/// All that still comes, until the connection ends.
+async fn read_to_end(connection: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset after the answer is as good an end.
+    let _end = timeout(Duration::from_secs(10), connection.read_to_end(&mut answer)).await.expect("it ends");
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// The answer to a push that was not taken: this status, and never `success`.

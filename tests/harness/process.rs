@@ -124,6 +124,16 @@ impl Program {
         self.output.text()
     }
 
+    /// How long it has kept processors busy so far, all its threads together.
+    pub fn cpu_time(&self) -> Duration {
+        self.process.cpu_time()
+    }
+
+    /// The most memory that it has had so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
+    }
+
     /// SIGTERM, as an operator stops it.
     pub fn terminate(&self) {
         self.process.signal(Signal::TERM);

@@ -42,6 +42,9 @@ pub struct Ingress {
     pub internal_listen: SocketAddr,
     /// The largest push, in bytes. Default 1 MiB.
     pub max_body_bytes: usize,
+    /// How many bytes of bodies are held at once, the first 16 KiB of each not counted; those beyond wait. What is read
+    /// from them, and written to the queue, comes on top. Default 64 MiB.
+    pub max_buffered_bytes: usize,
     /// How many connections are served at once; those beyond wait in the kernel's queue. Default 4,096.
     pub max_connections: usize,
     /// How long a shutdown waits for pushes under way, in milliseconds. Default 10,000.
@@ -150,6 +153,7 @@ impl Default for Ingress {
             listen: (Ipv4Addr::UNSPECIFIED, 8080).into(),
             internal_listen: (Ipv4Addr::LOCALHOST, 9080).into(),
             max_body_bytes: 1024 * 1024,
+            max_buffered_bytes: 64 * 1024 * 1024,
             max_connections: 4_096,
             grace: Duration::from_secs(10),
         }
@@ -194,6 +198,10 @@ impl Queue {
 impl Ingress {
     pub(super) fn check(&self, problems: &mut Problems) {
         within("[ingress] max_body_bytes", self.max_body_bytes as u64, 1_024, 16 * 1024 * 1024, problems);
+        within("[ingress] max_buffered_bytes", self.max_buffered_bytes as u64, 1_024, 1 << 40, problems);
+        if self.max_buffered_bytes < self.max_body_bytes {
+            problems.add("[ingress] max_buffered_bytes", "must not be less than max_body_bytes");
+        }
         within("[ingress] max_connections", self.max_connections as u64, 1, 1_000_000, problems);
     }
 }

@@ -1,6 +1,6 @@
 //! The time that the database's due times and ends of validity are in.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Milliseconds since the Unix epoch, as the system had it at the start, counted on from there by the monotonic clock:
 /// a system clock that is set while the process runs neither ends a lease early nor makes one last for hours.
@@ -14,10 +14,9 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(super) fn start() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             started: Instant::now(),
-            started_ms: millis(since_epoch),
+            started_ms: crate::clock::now_ms(),
             #[cfg(test)]
             ahead_ms: std::sync::Arc::default(),
         }

@@ -57,9 +57,6 @@ pub enum CipherError {
     /// The message is for another appid.
     #[error("the appid at the end is another one")]
     AppId,
-    /// The message is not UTF-8.
-    #[error("the message is not UTF-8")]
-    NotUtf8,
 }
 
 impl EncodingAesKey {
@@ -77,7 +74,7 @@ impl EncodingAesKey {
         &self.0[..16]
     }
 
-    /// Opens the text of `Encrypt`; `appid` must be the one inside.
+    /// Opens the text of `Encrypt`; `appid` must be the one inside. What is not UTF-8 becomes U+FFFD.
     pub fn decrypt(&self, encrypt: &str, appid: &str) -> Result<String, CipherError> {
         let ciphertext = LENIENT.decode(encrypt).map_err(|_| CipherError::NotBase64)?;
         if ciphertext.is_empty() || ciphertext.len() % 16 != 0 {
@@ -97,7 +94,7 @@ impl EncodingAesKey {
         if suffix != appid.as_bytes() {
             return Err(CipherError::AppId);
         }
-        String::from_utf8(message.to_vec()).map_err(|_| CipherError::NotUtf8)
+        Ok(String::from_utf8_lossy(message).into_owned())
     }
 
     /// Makes the text of an `Encrypt`; `random` must be fresh for each message.

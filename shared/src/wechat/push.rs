@@ -8,6 +8,7 @@ mod fields;
 mod json;
 mod xml;
 
+use fields::Collected;
 pub use fields::Fields;
 
 /// The data format of a push, and so of its answer.
@@ -30,7 +31,7 @@ pub struct Push {
     /// `FromUserName`: the user's openid; for many events an account of the platform; empty for notices to third-party
     /// platforms.
     pub from_user: OpenId,
-    /// `CreateTime`: seconds since the Unix epoch; 0 when absent.
+    /// `CreateTime`: seconds since the Unix epoch, up to the year 9999; 0 when absent or no such time.
     pub create_time: i64,
     /// `MsgId`, for messages of users only. Not always a number, and beyond what a float can hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,13 +115,19 @@ pub enum PushError {
     /// A field that a push needs.
     #[error("the push has no {0}")]
     Missing(&'static str),
-    /// A field with a value that it cannot have.
-    #[error("the push has an unusable {0}")]
-    Unusable(&'static str),
+    /// More top-level fields than any push has.
+    #[error("the body has more than {MAX_FIELDS} fields")]
+    TooManyFields,
 }
 
 /// How deep a push may be nested. Documented ones have at most 5 levels.
 pub const MAX_DEPTH: usize = 64;
+
+/// How many top-level fields a push may have, each element of a repeated one counted. Documented ones have at most 30.
+pub const MAX_FIELDS: usize = 256;
+
+/// The last second of the year 9999.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The outermost form of a body: the plain fields of the push, its `Encrypt`, or (in compat mode) both.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,12 +140,24 @@ pub struct Body {
 
 impl Body {
     /// Reads a body, whatever its Content-Type says: the first character decides.
+    ///
+    /// What is wrong within a text is mended and not refused, since a refusal loses a message: escapes and references
+    /// that stand for no character become U+FFFD.
     pub fn parse(text: &str) -> Result<Self, PushError> {
-        let text = text.trim_start_matches('\u{feff}').trim();
+        Self::collect(text, Collected::default)
+    }
+
+    /// As [`Body::parse`], and keeps nothing but `Encrypt`: nothing else of an encrypted push is signed.
+    pub fn parse_encrypted(text: &str) -> Result<Self, PushError> {
+        Self::collect(text, || Collected::only("Encrypt"))
+    }
+
+    fn collect(text: &str, start: fn() -> Collected) -> Result<Self, PushError> {
+        let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').trim_end();
         let (format, fields) = match text.bytes().next() {
             None => return Err(PushError::Empty),
-            Some(b'<') => (Format::Xml, xml::parse(text)?),
-            Some(b'{') => (Format::Json, json::parse(text)?),
+            Some(b'<') => (Format::Xml, xml::parse(text, start())?),
+            Some(b'{') => (Format::Json, json::parse(text, start)?),
             Some(_) => return Err(PushError::UnknownFormat),
         };
         Ok(Self { format, fields })
@@ -169,11 +188,6 @@ impl Push {
             _ => (required("FromUserName")?, required("MsgType")?),
         };
         let from_user = OpenId::new(from_user);
-        // A number in some pushes and a string in others, even on one documentation page.
-        let create_time = match text("CreateTime").trim() {
-            "" => 0,
-            digits => digits.parse().map_err(|_| PushError::Unusable("CreateTime"))?,
-        };
         let content = match msg_type.to_ascii_lowercase().as_str() {
             "text" => Content::Text { content: text("Content") },
             "image" => Content::Image { pic_url: text("PicUrl"), media_id: text("MediaId") },
@@ -191,7 +205,7 @@ impl Push {
             format,
             to_user: text("ToUserName"),
             from_user,
-            create_time,
+            create_time: seconds(fields.text("CreateTime").unwrap_or_default()),
             msg_id: Some(text("MsgId")).filter(|msg_id| !msg_id.is_empty()),
             msg_type,
             content,
@@ -206,6 +220,16 @@ impl Push {
             _ => None,
         }
     }
+}
+
+/// A time as it is written: a number in some pushes and a string in others, even on one documentation page. 0 when it
+/// cannot be read: nothing that is done with a message is worth losing it for.
+fn seconds(text: &str) -> i64 {
+    let text = text.trim();
+    let whole = text.parse().ok();
+    // Saturates; what is not a number becomes 0.
+    let seconds = whole.or_else(|| text.parse::<f64>().ok().map(|seconds| seconds as i64));
+    seconds.filter(|seconds| (0..=LAST_SECOND).contains(seconds)).unwrap_or(0)
 }
 
 /// Shows the kind only: what users write must not reach a log.

@@ -1,22 +1,25 @@
 //! Ciphertexts that are rightly signed and wrongly made: refused alike, whatever is wrong.
 
+use kefu_harness::process::Role;
 use kefu_harness::wechat::cipher::{encrypt, encrypt_raw};
-use kefu_harness::wechat::{Account, Format, Message, Mode};
+use kefu_harness::wechat::{Account, Format, Message, Mode, PushRequest};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use super::{Ingress, USER, assert_refused, assert_success};
+use super::{Ingress, USER, assert_refused, assert_success, bytes, read_to_end};
 
 const RANDOM: &[u8; 16] = b"0123456789abcdef";
 
-#[tokio::test]
-async fn whatever_is_wrong_with_a_ciphertext_the_answer_is_the_same() {
-    let account = Account::random(Mode::Safe);
-    let ingress = Ingress::start(&[&account]).await;
+/// What can be wrong with the text of `Encrypt`, and with what it holds.
+fn bad_ciphertexts(account: &Account) -> Vec<(&'static str, String)> {
     let text = Message::text(USER, "hi").to_text(Format::Json);
     let good = encrypt(&account.encoding_aes_key, RANDOM, &text, &account.appid);
     let another_key = Account::random(Mode::Safe).encoding_aes_key;
+    let holding = |plaintext: Vec<u8>| encrypt_raw(&account.encoding_aes_key, &padded(plaintext));
+    let appid = &account.appid;
 
     // One character of Base64 carries 6 bits: 64 characters are 48 bytes, 3 blocks of the cipher.
-    let cases = [
+    vec![
         ("cut to a block", good[..64].to_owned()),
         ("cut within a block", good[..68].to_owned()),
         ("cut within a group", good[..61].to_owned()),
@@ -24,43 +27,58 @@ async fn whatever_is_wrong_with_a_ciphertext_the_answer_is_the_same() {
         ("not Base64", format!("*{}", &good[1..])),
         ("with a line break", format!("{}\n{}", &good[..64], &good[64..])),
         ("garbage of whole blocks", "A".repeat(128)),
-        ("of another key", encrypt(&another_key, RANDOM, &text, &account.appid)),
+        ("of another key", encrypt(&another_key, RANDOM, &text, appid)),
         ("of another appid", encrypt(&account.encoding_aes_key, RANDOM, &text, "wx0000000000000000")),
         ("without an appid", encrypt(&account.encoding_aes_key, RANDOM, &text, "")),
-    ];
-    let mut answers = Vec::new();
-    for (case, ciphertext) in cases {
-        for format in Format::ALL {
-            let answer = ingress.pushes.send(&account.appid, &account.push_ciphertext(format, &ciphertext)).await;
-            assert_refused(&answer, 401, case);
-            answers.push((answer.body, answer.content_type));
-        }
-    }
-    answers.dedup();
-    assert_eq!(answers.len(), 1, "the answers tell reasons apart: {answers:?}");
-    let answer = ingress.pushes.send(&account.appid, &account.push_ciphertext(Format::Xml, &good)).await;
-    assert_success(&answer, "the good one");
-    ingress.stores(1).await;
-    ingress.is_up().await;
+        ("padding of 0", holding([frame(2, b"{}", appid), vec![0; 10]].concat())),
+        ("padding of 33", holding(vec![33; 64])),
+        ("unequal padding", holding([frame(2, b"{}", appid), vec![9, 9, 9, 9, 9, 9, 9, 9, 9, 10]].concat())),
+        ("a length beyond the end", holding(frame(u32::MAX, b"{}", appid))),
+        ("a length within the appid", holding(frame(3, b"{}", appid))),
+        ("not UTF-8, for another appid", holding(frame(3, b"{\xff}", "wx0000000000000000"))),
+    ]
 }
 
 #[tokio::test]
-async fn bad_padding_and_a_length_beyond_the_end_are_refused() {
-    let account = Account::random(Mode::Safe);
-    let ingress = Ingress::start(&[&account]).await;
-    let cases: [(&str, Vec<u8>); 5] = [
-        ("padding of 0", [frame(2, b"{}", &account.appid), vec![0; 10]].concat()),
-        ("padding of 33", vec![33; 64]),
-        ("unequal padding", [frame(2, b"{}", &account.appid), vec![9, 9, 9, 9, 9, 9, 9, 9, 9, 10]].concat()),
-        ("a length beyond the end", frame(u32::MAX, b"{}", &account.appid)),
-        ("a length within the appid", frame(3, b"{}", &account.appid)),
-    ];
-    for (case, plaintext) in cases {
-        let ciphertext = encrypt_raw(&account.encoding_aes_key, &padded(plaintext));
-        let answer = ingress.pushes.send(&account.appid, &account.push_ciphertext(Format::Xml, &ciphertext)).await;
-        assert_refused(&answer, 401, case);
+async fn whatever_is_wrong_with_a_ciphertext_or_its_signature_the_answer_is_the_same() {
+    let accounts = [Mode::Safe, Mode::Compat].map(Account::random);
+    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let mut answers = Vec::new();
+    for account in &accounts {
+        for format in Format::ALL {
+            let mut requests: Vec<_> = bad_ciphertexts(account)
+                .into_iter()
+                .map(|(case, ciphertext)| (case, account.push_ciphertext(format, &ciphertext)))
+                .collect();
+            let good = account.push(format, &Message::text(USER, "hi"));
+            requests.push(("a wrong signature", good.with_parameter("msg_signature", &"0".repeat(40))));
+            for (case, request) in requests {
+                answers.push((case, raw_answer(&ingress, account, &request).await));
+            }
+        }
     }
-    ingress.stores(0).await;
+    let (_, first) = &answers[0];
+    assert!(first.starts_with("HTTP/1.1 401 ") && !first.contains("success"), "{first}");
+    for (case, answer) in &answers {
+        assert_eq!(answer, first, "the answer tells {case} apart");
+    }
+    for account in &accounts {
+        let good = ingress.pushes.push(account, Format::Xml, &Message::text(USER, "hi")).await;
+        assert_success(&good, "a good one");
+    }
+    ingress.stores(2).await;
+    ingress.is_up().await;
+}
+
+/// All of the answer, as it comes over the wire, but for the time in it.
+async fn raw_answer(ingress: &Ingress, account: &Account, request: &PushRequest) -> String {
+    let (head, body) = bytes(account, request);
+    let mut connection = TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap();
+    connection.write_all(&head).await.unwrap();
+    connection.write_all(&body).await.unwrap();
+    connection.shutdown().await.unwrap();
+    let answer = read_to_end(&mut connection).await;
+    answer.lines().filter(|line| !line.starts_with("date: ")).map(|line| format!("{line}\n")).collect()
 }
 
 /// Random bytes, length, message, appid.

@@ -4,31 +4,12 @@ use std::time::Duration;
 
 use kefu_harness::eventually;
 use kefu_harness::process::Role;
-use kefu_harness::wechat::{Account, Format, Message, Mode, PushRequest};
+use kefu_harness::wechat::{Account, Format, Message, Mode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::{Ingress, USER, assert_success};
-
-/// The request as bytes: head, then body.
-fn bytes(account: &Account, push: &PushRequest) -> (Vec<u8>, Vec<u8>) {
-    let query: Vec<String> = push.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let head = format!(
-        "POST /push/{}?{} HTTP/1.1\r\nhost: kefu\r\ncontent-length: {}\r\n\r\n",
-        account.appid,
-        query.join("&"),
-        push.body.len()
-    );
-    (head.into_bytes(), push.body.clone())
-}
-
-async fn read_to_end(connection: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    // A reset after the answer is as good an end.
-    let _end = timeout(Duration::from_secs(10), connection.read_to_end(&mut answer)).await.expect("it ends");
-    String::from_utf8_lossy(&answer).into_owned()
-}
+use super::{Ingress, USER, assert_success, bytes, read_to_end};
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up_in_time_and_others_are_served_meanwhile() {
@@ -75,6 +56,26 @@ async fn a_head_that_does_not_come_is_given_up() {
     connection.write_all(b"POST /push/wx1?signature=").await.unwrap();
     let answer = read_to_end(&mut connection).await;
     assert!(!answer.contains("success"), "{answer}");
+    ingress.is_up().await;
+}
+
+#[tokio::test]
+async fn a_later_head_that_comes_byte_by_byte_is_given_up_too() {
+    let account = Account::random(Mode::Plain);
+    let ingress = Ingress::start(&[&account]).await;
+    let (mut reading, mut writing) =
+        TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap().into_split();
+    writing.write_all(b"GET / HTTP/1.1\r\nhost: kefu\r\n\r\n").await.unwrap();
+    let bytes = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        let mut head = b"GET /push/".iter().chain(std::iter::repeat(&b'a'));
+        while writing.write_all(&[*head.next().unwrap()]).await.is_ok() {
+            tick.tick().await;
+        }
+    };
+    let mut answers = String::new();
+    let end = timeout(Duration::from_secs(15), async { tokio::join!(bytes, reading.read_to_string(&mut answers)) });
+    let (_, _reset_or_end) = end.await.expect("the connection is closed");
     ingress.is_up().await;
 }
 

@@ -1,5 +1,6 @@
 //! WeChat's check of the URL.
 
+use kefu_harness::process::Role;
 use kefu_harness::wechat::{Account, Mode};
 
 use super::Ingress;
@@ -43,4 +44,16 @@ async fn an_account_that_is_not_configured_is_not_found() {
     let ingress = Ingress::start(&[&account]).await;
     let answer = ingress.pushes.verify("wx0000000000000000", &account.verification("1")).await;
     assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn other_methods_are_told_which_there_are() {
+    let account = Account::random(Mode::Plain);
+    let ingress = Ingress::start(&[&account]).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for method in [reqwest::Method::PUT, reqwest::Method::DELETE, reqwest::Method::OPTIONS] {
+        let url = format!("{}/push/{}", ingress.program.url(Role::Public), account.appid);
+        let answer = client.request(method, url).body("x").send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "GET, POST"));
+    }
 }

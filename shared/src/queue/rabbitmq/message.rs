@@ -1,11 +1,10 @@
 //! What goes over the wire: properties, headers, and the copies that retries and dead letters are.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::topology::{DEAD, IN};
+use crate::clock;
 use crate::envelope::Envelope;
 use crate::partition::Partition;
 use crate::queue::DeadReason;
@@ -69,7 +68,8 @@ pub(super) struct Original {
 impl Original {
     pub(super) fn of(delivery: &mut lapin::message::Delivery, partition: Partition) -> Self {
         let properties = delivery.properties.clone();
-        let first_seen_ms = integer(&properties, FIRST_SEEN).unwrap_or_else(now_ms);
+        let first_seen_ms =
+            integer(&properties, FIRST_SEEN).unwrap_or_else(|| i64::try_from(clock::now_ms()).unwrap_or(i64::MAX));
         let body = std::mem::take(&mut delivery.data);
         Self { routing_key: delivery.routing_key.clone(), properties, body, partition, first_seen_ms }
     }
@@ -151,11 +151,6 @@ fn integer(properties: &BasicProperties, name: &str) -> Option<i64> {
 fn short(error: &str) -> AMQPValue {
     let end = error.floor_char_boundary(LONGEST_ERROR);
     AMQPValue::LongString(error[..end].into())
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -5,21 +5,37 @@ use std::fmt;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::fields::{Collected, Unfit};
 use super::{Fields, MAX_DEPTH, PushError};
 
+mod repair;
+
 /// Reads the top-level fields. Numbers stay as they are written: a `MsgId` beyond 2^53 must not pass through a float.
-pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
+/// Strings that serde_json refuses are repaired.
+pub(super) fn parse(text: &str, start: fn() -> Collected) -> Result<Fields, PushError> {
     // serde_json's own limit of 128 levels does not hold for raw values, which it scans without recursion.
     if deepest_nesting(text) > MAX_DEPTH {
         return Err(PushError::TooDeep);
     }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let fields = deserializer.deserialize_map(TopLevel).map_err(malformed)?;
-    deserializer.end().map_err(malformed)?;
-    Ok(fields)
+    strictly(text, start()).or_else(|error| match repair::repaired(text) {
+        // If it is wrong otherwise too, the first error names a place in the text as it came.
+        Some(repaired) => strictly(&repaired, start()).map_err(|_| error),
+        None => Err(error),
+    })
 }
 
-fn malformed(error: serde_json::Error) -> PushError {
+fn strictly(text: &str, mut fields: Collected) -> Result<Fields, PushError> {
+    let mut too_many = false;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = deserializer.deserialize_map(TopLevel { fields: &mut fields, too_many: &mut too_many });
+    match read.and_then(|()| deserializer.end()) {
+        Ok(()) => Ok(fields.into_fields()),
+        Err(_) if too_many => Err(PushError::TooManyFields),
+        Err(error) => Err(malformed(&error)),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> PushError {
     // The error's own text can quote the body.
     let reason = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
@@ -51,24 +67,28 @@ fn deepest_nesting(text: &str) -> usize {
     deepest
 }
 
-struct TopLevel;
+struct TopLevel<'a> {
+    fields: &'a mut Collected,
+    too_many: &'a mut bool,
+}
 
-impl<'de> Visitor<'de> for TopLevel {
-    type Value = Fields;
+impl<'de> Visitor<'de> for TopLevel<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-        let mut fields = Fields::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
-            let value = text_of(map.next_value::<&RawValue>()?.get()).map_err(de::Error::custom)?;
-            if !fields.insert(name, value) {
-                return Err(de::Error::custom("a field comes twice"));
-            }
+            let value = map.next_value::<&RawValue>()?;
+            let value = if self.fields.wants(&name) { text_of(value.get()) } else { Ok(String::new()) };
+            self.fields.insert(name, value.map_err(de::Error::custom)?).map_err(|unfit| {
+                *self.too_many = unfit == Unfit::TooMany;
+                de::Error::custom("a field comes twice, or there are too many")
+            })?;
         }
-        Ok(fields)
+        Ok(())
     }
 }
 

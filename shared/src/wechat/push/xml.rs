@@ -3,13 +3,14 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, Event};
 
+use super::fields::{Collected, Unfit};
 use super::{Fields, MAX_DEPTH, PushError};
 
 /// Reads the children of the root element: text and CDATA joined, entity escapes resolved; a child with elements of
 /// its own as the XML between its tags. Surrounding white space of text outside CDATA is dropped.
-pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
+pub(super) fn parse(text: &str, mut fields: Collected) -> Result<Fields, PushError> {
     let mut reader = Reader::from_str(text);
-    let mut fields = Fields::default();
+    reader.config_mut().allow_dangling_amp = true;
     let mut depth = 0_usize;
     let mut closed = false;
     let mut child = Child::default();
@@ -45,6 +46,7 @@ pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
                     1 => {
                         let child = std::mem::take(&mut child);
                         let value = match child.has_elements {
+                            _ if !fields.wants(&child.name) => String::new(),
                             true => slice(text, child.start, before).trim().to_owned(),
                             false if child.has_cdata => child.text,
                             false => child.text.trim().to_owned(),
@@ -75,7 +77,7 @@ pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
         }
     }
     match closed {
-        true => Ok(fields),
+        true => Ok(fields.into_fields()),
         false => Err(malformed("it ends too early", reader.buffer_position())),
     }
 }
@@ -115,11 +117,11 @@ fn is_blank(event: &Event<'_>) -> bool {
     matches!(event, Event::Text(piece) if piece.trim().is_empty())
 }
 
-fn insert(fields: &mut Fields, name: String, value: String, at: u64) -> Result<(), PushError> {
-    match fields.insert(name, value) {
-        true => Ok(()),
-        false => Err(malformed("an element comes twice", at)),
-    }
+fn insert(fields: &mut Collected, name: String, value: String, at: u64) -> Result<(), PushError> {
+    fields.insert(name, value).map_err(|unfit| match unfit {
+        Unfit::Twice => malformed("an element comes twice", at),
+        Unfit::TooMany => PushError::TooManyFields,
+    })
 }
 
 fn slice(text: &str, start: u64, end: u64) -> &str {
@@ -127,10 +129,11 @@ fn slice(text: &str, start: u64, end: u64) -> &str {
     text.get(start..end).unwrap_or_default()
 }
 
-/// The five entities of XML and character references; nothing that a document could define itself.
+/// The five entities of XML and character references; nothing that a document could define itself. A reference to no
+/// character is U+FFFD.
 fn resolve(reference: &BytesRef<'_>) -> Result<char, PushError> {
-    if let Some(character) = reference.resolve_char_ref().map_err(|_| PushError::Entity)? {
-        return Ok(character);
+    if reference.is_char_ref() {
+        return Ok(reference.resolve_char_ref().ok().flatten().unwrap_or(char::REPLACEMENT_CHARACTER));
     }
     match reference.as_ref() {
         "lt" => Ok('<'),

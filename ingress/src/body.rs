@@ -1,0 +1,133 @@
+//! Bodies of requests, and how many bytes of them are held at once.
+
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use crate::connection::Reading;
+use crate::metric;
+use crate::refusal::Refusal;
+
+/// What each body may have without asking for room: more than pushes usually have, so that senders of large bodies,
+/// whoever they are, cannot keep the others out.
+const SMALL: usize = 16 * 1024;
+
+/// The limits for bodies.
+pub(crate) struct Bodies {
+    max_bytes: usize,
+    room: Arc<Semaphore>,
+}
+
+/// A body, and the room it takes for as long as what it says is held.
+pub(crate) struct Body {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) room: Room,
+}
+
+/// Room for a large body; given back on drop.
+#[derive(Default)]
+pub(crate) struct Room(Option<OwnedSemaphorePermit>);
+
+impl Bodies {
+    /// `max_bytes` for one, `max_buffered_bytes` for what all together have beyond [`SMALL`] each.
+    pub(crate) fn new(max_bytes: usize, max_buffered_bytes: usize) -> Self {
+        Self { max_bytes, room: Arc::new(Semaphore::new(max_buffered_bytes.min(Semaphore::MAX_PERMITS))) }
+    }
+
+    /// Reads a body whose head announces this length, if any, from a connection. When there is no room it waits, and
+    /// lets the client wait, until `deadline`: a quick refusal would only make WeChat spend its few re-sends.
+    pub(crate) async fn read<B: AsRef<[u8]>, E>(
+        &self,
+        chunks: &mut (impl Stream<Item = Result<B, E>> + Unpin),
+        announced: Option<usize>,
+        reading: Option<&Reading>,
+        deadline: Instant,
+    ) -> Result<Body, Refusal> {
+        if announced.is_some_and(|length| length > self.max_bytes) {
+            return Err(Refusal::TooLarge);
+        }
+        let mut body = Body { bytes: Vec::new(), room: Room::default() };
+        while let Some(chunk) = timeout_at(deadline, chunks.next()).await.map_err(|_| Refusal::SlowBody)? {
+            let chunk = chunk.map_err(|_| Refusal::CutBody)?;
+            let length = body.bytes.len() + chunk.as_ref().len();
+            if length > self.max_bytes {
+                return Err(Refusal::TooLarge);
+            }
+            let lacking = length.saturating_sub(SMALL).saturating_sub(body.room.bytes());
+            if lacking > 0 {
+                // Else the library would read on and hold it elsewhere.
+                let _held = reading.map(Reading::hold);
+                timeout_at(deadline, body.room.grow(&self.room, lacking)).await.map_err(|_| Refusal::NoRoom)?;
+            }
+            body.bytes.extend_from_slice(chunk.as_ref());
+        }
+        Ok(body)
+    }
+}
+
+impl Room {
+    fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+    }
+
+    async fn grow(&mut self, room: &Arc<Semaphore>, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // It is never closed.
+        let Ok(more) = Arc::clone(room).acquire_many_owned(bytes).await else { return };
+        metric::buffered(f64::from(bytes));
+        match &mut self.0 {
+            Some(held) => held.merge(more),
+            None => self.0 = Some(more),
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if self.bytes() > 0 {
+            metric::buffered(-(self.bytes() as f64));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    async fn read(bodies: &Bodies, bytes: usize) -> Result<Body, Refusal> {
+        let chunks =
+            vec![b'x'; bytes].chunks(1_000).map(|chunk| Ok::<_, Infallible>(chunk.to_vec())).collect::<Vec<_>>();
+        bodies.read(&mut stream::iter(chunks), None, None, Instant::now() + Duration::from_secs(4)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_wait_for_room_and_small_ones_do_not() {
+        let bodies = Bodies::new(100_000, 30_000);
+        let held = read(&bodies, SMALL + 30_000).await.ok();
+        assert!(held.is_some());
+        assert_eq!(read(&bodies, SMALL).await.map(|body| body.bytes.len()), Ok(SMALL));
+        assert_eq!(read(&bodies, SMALL + 1).await.map(|body| body.bytes.len()), Err(Refusal::NoRoom));
+        let soon = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            drop(held);
+        };
+        let (waited, ()) = tokio::join!(read(&bodies, SMALL + 30_000), soon);
+        assert_eq!(waited.map(|body| body.bytes.len()), Ok(SMALL + 30_000));
+        assert_eq!(bodies.room.available_permits(), 30_000);
+    }
+
+    #[tokio::test]
+    async fn a_body_beyond_the_limit_is_refused_and_leaves_its_room() {
+        let bodies = Bodies::new(20_000, 30_000);
+        assert_eq!(read(&bodies, 20_000).await.map(|body| body.bytes.len()), Ok(20_000));
+        assert_eq!(read(&bodies, 20_001).await.map(|body| body.bytes.len()), Err(Refusal::TooLarge));
+        assert_eq!(bodies.room.available_permits(), 30_000);
+    }
+}

@@ -1,0 +1,169 @@
+//! One client's connection, with the bounds that the HTTP library does not have.
+//!
+//! actix reads on while answers wait for a client that does not take them, and once it has read 128 KiB ahead it looks
+//! for room again and again, which keeps a core busy for as long as the client likes. It also waits without an end for
+//! the rest of a request's head, unless it is the connection's first.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::metric;
+
+/// How long a client may take for all the answers that wait for it, and from a request's first byte to its answer.
+/// Longer than [`HEAD_WITHIN`](crate::server) and [`ANSWER_WITHIN`](crate::ANSWER_WITHIN) together, which give answers.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// How much is read at once: as many requests as fit into it may be waiting for their turn in memory.
+const PIECE: usize = 4 * 1024;
+
+/// A connection that does not read on while a push is being stored, nor once answers have found no room; and that ends
+/// when a request or the taking of its answer lasts longer than [`WITHIN`].
+pub(crate) struct Connection {
+    stream: TcpStream,
+    reading: Reading,
+    awaits: Option<Awaited>,
+    limit: Pin<Box<Sleep>>,
+    /// Of the piece that is being read.
+    left: usize,
+}
+
+/// What the client has begun and not finished.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// Asking.
+    Request,
+    /// Taking the answers.
+    Room,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        let limit = Box::pin(sleep(WITHIN));
+        Self { stream, reading: Reading::default(), awaits: None, limit, left: PIECE }
+    }
+
+    /// For the handlers of its requests.
+    pub(crate) fn reading(&self) -> Reading {
+        self.reading.clone()
+    }
+
+    fn awaits(&mut self, what: Awaited) {
+        self.awaits = Some(what);
+        self.limit.as_mut().reset(Instant::now() + WITHIN);
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.awaits == Some(Awaited::Room) {
+            // As if the client had no more to say: what it asked is still answered.
+            return Poll::Ready(Ok(()));
+        }
+        if this.reading.holds(context) {
+            return Poll::Pending;
+        }
+        if this.left == 0 {
+            this.left = PIECE;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let size = this.left.min(buffer.remaining());
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(size));
+        match Pin::new(&mut this.stream).poll_read(context, &mut piece) {
+            Poll::Ready(Ok(())) => {
+                let count = piece.filled().len();
+                buffer.advance(count);
+                this.left -= count;
+                if count > 0 && this.awaits.is_none() {
+                    this.awaits(Awaited::Request);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending if this.awaits.is_some() => {
+                ready!(this.limit.as_mut().poll(context));
+                metric::connection_ended("slow_request");
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        if written.is_ready() {
+            if this.awaits == Some(Awaited::Request) {
+                this.awaits = None;
+            }
+            return written;
+        }
+        if this.awaits != Some(Awaited::Room) {
+            this.awaits(Awaited::Room);
+        }
+        ready!(this.limit.as_mut().poll(context));
+        metric::connection_ended("slow_reader");
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not take its answers")))
+    }
+
+    /// Called when all that there was has been written.
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.awaits == Some(Awaited::Room) {
+            this.awaits = None;
+        }
+        Pin::new(&mut this.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+/// Whether a connection reads on; shared by the connection and the handlers of its requests, all on one thread.
+#[derive(Clone, Default)]
+pub(crate) struct Reading(Rc<Held>);
+
+#[derive(Default)]
+struct Held {
+    held: Cell<bool>,
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Reading {
+    /// Reads no more until the value is dropped.
+    pub(crate) fn hold(&self) -> HeldReading {
+        self.0.held.set(true);
+        HeldReading(self.clone())
+    }
+
+    fn holds(&self, context: &Context<'_>) -> bool {
+        if self.0.held.get() {
+            self.0.reader.replace(Some(context.waker().clone()));
+        }
+        self.0.held.get()
+    }
+}
+
+/// See [`Reading::hold`].
+pub(crate) struct HeldReading(Reading);
+
+impl Drop for HeldReading {
+    fn drop(&mut self) {
+        let Reading(state) = &self.0;
+        state.held.set(false);
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
+    }
+}

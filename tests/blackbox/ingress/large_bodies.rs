@@ -1,0 +1,93 @@
+//! Large bodies, whole and in part.
+
+use std::time::Duration;
+
+use kefu_harness::eventually;
+use kefu_harness::process::Role;
+use kefu_harness::stack::{Backend, StackOptions};
+use kefu_harness::wechat::{Account, Format, Message, Mode};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::{Ingress, USER, assert_success, bytes, read_to_end};
+
+const BUFFERED: &str = "kefu_ingress_buffered_bytes";
+
+async fn with_settings(account: &Account, settings: &str) -> Ingress {
+    let mut options = StackOptions::new(Backend::Production, vec![account.clone()], "http://127.0.0.1:9");
+    options.settings.push(("ingress", settings.to_owned()));
+    Ingress::start_with(options).await
+}
+
+async fn send(ingress: &Ingress, bytes: &[u8]) -> TcpStream {
+    let mut connection = TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap();
+    connection.write_all(bytes).await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn a_large_push_is_stored_in_every_mode_and_format() {
+    let accounts = Mode::ALL.map(Account::random);
+    let ingress = Ingress::start(&accounts.each_ref()).await;
+    // In compat mode it is three times as long.
+    let text = "客服消息".repeat(25_000);
+    for account in &accounts {
+        for format in Format::ALL {
+            assert_success(&ingress.pushes.push(account, format, &Message::text(USER, &text)).await, "a large one");
+        }
+    }
+    ingress.stores(6).await;
+    assert_eq!(ingress.metric(BUFFERED).await, 0.0);
+}
+
+#[tokio::test]
+async fn what_half_sent_bodies_hold_is_bounded() {
+    let account = Account::random(Mode::Plain);
+    let ingress = with_settings(&account, "max_buffered_bytes = 1048576").await;
+    let (head, body) = bytes(&account, &account.push_raw(Format::Xml, &" ".repeat(1024 * 1024)));
+    let before = ingress.program.peak_memory();
+    let mut connections = Vec::new();
+    for _ in 0..100 {
+        connections.push(send(&ingress, &[&head, &body[1..]].concat()).await);
+    }
+    for mut connection in connections {
+        read_to_end(&mut connection).await;
+    }
+    let held = ingress.program.peak_memory() - before;
+    assert!(held < 40_000_000, "{held} bytes");
+    assert_success(&ingress.pushes.push(&account, Format::Xml, &Message::text(USER, "hi")).await, "after them");
+}
+
+#[tokio::test]
+async fn without_room_a_large_push_waits_and_is_refused_in_the_end_and_small_ones_are_taken() {
+    let account = Account::random(Mode::Plain);
+    let ingress = with_settings(&account, "max_body_bytes = 65536\nmax_buffered_bytes = 65536").await;
+    let (head, body) = bytes(&account, &account.push(Format::Xml, &Message::text(USER, &"x".repeat(40_000))));
+    let mut first = send(&ingress, &head).await;
+    eventually(Duration::from_secs(10), "it is being read", async || {
+        let pushes = ingress.metric("kefu_ingress_pushes_under_way").await;
+        if pushes == 1.0 { Ok(()) } else { Err(format!("{pushes} pushes are under way")) }
+    })
+    .await;
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        others.push(send(&ingress, &[&head, &body[1..]].concat()).await);
+    }
+    eventually(Duration::from_secs(3), "they have taken the room", async || {
+        let taken = ingress.metric(BUFFERED).await;
+        if taken > 40_000.0 { Ok(()) } else { Err(format!("{taken} bytes are taken")) }
+    })
+    .await;
+    first.write_all(&body).await.unwrap();
+    assert_success(&ingress.pushes.push(&account, Format::Xml, &Message::text(USER, "hi")).await, "a small one");
+    let answer = read_to_end(&mut first).await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    for mut other in others {
+        read_to_end(&mut other).await;
+    }
+    assert!(ingress.metric(r#"kefu_ingress_answers_total{kind="push",outcome="no_room"}"#).await >= 1.0);
+    let large = account.push(Format::Xml, &Message::text(USER, &"x".repeat(40_000)));
+    assert_success(&ingress.pushes.send(&account.appid, &large).await, "a large one after them");
+    ingress.stores(2).await;
+    assert_eq!(ingress.metric(BUFFERED).await, 0.0);
+}
