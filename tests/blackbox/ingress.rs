@@ -8,7 +8,7 @@ use kefu_harness::process::{Launch, Program, Role};
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
 use kefu_harness::redis::RedisServer;
 use kefu_harness::stack::{Backend, StackOptions};
-use kefu_harness::wechat::{Account, Answer, Client};
+use kefu_harness::wechat::{Account, Answer, Client, Format, Message};
 
 mod bad_bodies;
 mod bad_ciphertexts;
@@ -16,6 +16,7 @@ mod bad_queries;
 mod good_pushes;
 mod second_copies;
 mod slow_requests;
+mod spool;
 mod verification;
 
 const USER: &str = "oUSER0123456789abcdefghijkl";
@@ -26,7 +27,7 @@ struct Ingress {
     pushes: Client,
     vhost: Vhost,
     redis: RedisServer,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Ingress {
@@ -42,7 +43,7 @@ impl Ingress {
         let config = folder.write("kefu.toml", options.config(&vhost.url(), &redis.url()));
         let program = Program::start(Launch::ingress(&config)).await;
         let pushes = Client::new(program.url(Role::Public));
-        Self { program, pushes, vhost, redis, _folder: folder }
+        Self { program, pushes, vhost, redis, folder }
     }
 
     /// Waits until exactly this many messages are on the partitions.
