@@ -1,6 +1,6 @@
 //! Small faults in a rightly signed push: it is taken all the same, since a refusal loses the message and shows the user
 //! a fault notice.
-#![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::wechat::push::{Body, Content, MAX_FIELDS, Push, PushError};
