@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::publisher::{Spool, now_ms};
+use super::publisher::Spool;
 use super::slots::{Contents, Opened, Slots};
 use super::state::Figures;
 use super::{Settings, metric, relay};
+use crate::clock;
 use crate::health::Health;
 use crate::partition::Partition;
 
@@ -161,7 +162,7 @@ impl Watch {
         }
         let figures = spool.state.figures();
         let phase = Phase::of(&figures);
-        let oldest_ms = figures.oldest_ms.map_or(0, |oldest_ms| now_ms().saturating_sub(oldest_ms));
+        let oldest_ms = figures.oldest_ms.map_or(0, |oldest_ms| clock::now_ms().saturating_sub(oldest_ms));
         metric::show(phase, figures.waiting, figures.bytes, oldest_ms as f64 / 1_000.0);
         self.tell(phase, &figures);
     }

@@ -120,6 +120,13 @@ fn what_can_be_told_without_the_servers_is_told_with_everything_else() {
 }
 
 #[test]
+fn the_largest_push_must_fit_into_what_may_be_buffered() {
+    let settings = "max_body_bytes = 2097152\nmax_buffered_bytes = 2097151";
+    let problems = problems_of(&format!("{GOOD}[ingress]\n{settings}"));
+    assert_eq!(problems, ["[ingress] max_buffered_bytes: must not be less than max_body_bytes"]);
+}
+
+#[test]
 fn numbers_out_of_range_are_problems() {
     let text =
         format!("{GOOD}[ingress]\nmax_body_bytes = 1\n[worker]\nconcurrency = 0\n[wechat]\napi_base = \"ftp://x\"");
