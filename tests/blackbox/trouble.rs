@@ -69,9 +69,8 @@ async fn after_a_kill_a_message_in_work_goes_on_at_once() {
     let slow = FaultRequest { latency_ms: Some(60_000), effect: Some(false), ..slow };
     shop.simulator.fault(slow).unwrap();
     assert!(shop.push("oUSER", Message::text("hi")).await.answered);
-    // It is claimed before the token is fetched.
-    eventually(PATIENCE, "the message is in work", async || match shop.calls("stable_token").len() {
-        0 => Err("no token is fetched"),
+    eventually(PATIENCE, "the message is in work", async || match shop.calls("custom/send").len() {
+        0 => Err("nothing is sent"),
         _ => Ok(()),
     })
     .await;

@@ -11,27 +11,34 @@ use crate::halt::Halt;
 use crate::hold::Hold;
 use crate::message::Message;
 use crate::metric;
-use crate::pauses::{Begun, Cause, PauseLength};
+use crate::pauses::{Cause, PauseLength};
 use crate::wechat::body;
 use crate::wechat::errcode::Action;
 use crate::wechat::failure::{Failure, Refusal};
+use crate::wechat::token::Renewal;
+
+mod waits;
 
 /// What was tried for a step already. Some remedies work once or not at all.
 #[derive(Debug, Default)]
 struct Tried {
     unanswered: bool,
-    refused_tokens: usize,
+    /// How often an access_token was refused.
+    refused: u32,
+    /// Whether one of those was replaced.
+    renewed: bool,
     uploaded_again: bool,
     doubted: u32,
 }
 
-/// How often a message waits for the account's rate limit in its lane.
-const MAX_SLOWED: u32 = 2;
+/// How often an access_token of a step is refused before the account is paused, whatever was fetched in between.
+const MAX_REFUSED: u32 = 4;
 
 /// Why a try did not send the step.
 enum Miss {
     Halt(Halt),
-    Failure(Failure),
+    /// With what became of the access_token, if that was refused.
+    Failure(Failure, Option<Renewal>),
 }
 
 /// What to do next.
@@ -49,7 +56,7 @@ impl From<Halt> for Miss {
 
 impl From<Failure> for Miss {
     fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+        Self::Failure(failure, None)
     }
 }
 
@@ -72,7 +79,7 @@ impl Message<'_> {
             let next = match self.try_step(hold, index, reply).await {
                 Ok(()) => Next::GoOn,
                 Err(Miss::Halt(halt)) => return Err(halt),
-                Err(Miss::Failure(failure)) => self.weigh(hold, index, failure, &mut tried).await?,
+                Err(Miss::Failure(failure, renewal)) => self.weigh(hold, index, failure, renewal, &mut tried).await?,
             };
             match next {
                 Next::Again => metrics::counter!(metric::RETRIES, "place" => "lane").increment(1),
@@ -117,17 +124,26 @@ impl Message<'_> {
             {
                 hold.during(handler.pictures.forget(appid, uploaded)).await?;
             }
-            Err(Miss::Failure(failure))
+            Err(failure.into())
         };
-        let sent = sent.await;
-        if let Err(Miss::Failure(Failure::Refused(Refusal { action: Action::RenewToken, .. }))) = &sent {
-            hold.during(handler.tokens.refuse(appid, &token)).await?;
+        match sent.await {
+            Err(Miss::Failure(failure @ Failure::Refused(Refusal { action: Action::RenewToken, .. }), _)) => {
+                let renewal = hold.during(handler.tokens.refuse(appid, &token)).await?;
+                Err(Miss::Failure(failure, Some(renewal)))
+            }
+            sent => sent,
         }
-        sent
     }
 
     /// Decides what a failure means for the step, and waits where that is a wait.
-    async fn weigh(&mut self, hold: &Hold, index: u32, failure: Failure, tried: &mut Tried) -> Result<Next, Halt> {
+    async fn weigh(
+        &mut self,
+        hold: &Hold,
+        index: u32,
+        failure: Failure,
+        renewal: Option<Renewal>,
+        tried: &mut Tried,
+    ) -> Result<Next, Halt> {
         let refusal = match failure {
             Failure::Store(error) => {
                 hold.during(self.handler.outage.sit_out(&self.interrupt, &error)).await??;
@@ -159,9 +175,17 @@ impl Message<'_> {
                 Ok(Next::GoOn)
             }
             Action::RenewToken => {
-                if let Some(wait) = self.handler.timings.token_refused.get(tried.refused_tokens) {
-                    tried.refused_tokens += 1;
-                    return self.pause(hold, *wait).await.map(|()| Next::Again);
+                tried.refused += 1;
+                let wait = match renewal {
+                    Some(Renewal::TooSoon { left }) if tried.refused < MAX_REFUSED => Some(left),
+                    Some(Renewal::Another) if !tried.renewed => {
+                        tried.renewed = true;
+                        Some(self.handler.timings.token_refused)
+                    }
+                    _ => None,
+                };
+                if let Some(wait) = wait {
+                    return self.pause(hold, wait).await.map(|()| Next::Again);
                 }
                 let why = format!(
                     "{refusal}; so is one that was fetched a moment before: see that every program that fetches \
@@ -210,54 +234,6 @@ impl Message<'_> {
         tracing::warn!(step = index, decision = word, why, "a reply may or may not have been sent");
         metrics::counter!(metric::AMBIGUOUS_STEPS, "decision" => word).increment(1);
         decision
-    }
-
-    async fn back_off(&mut self, hold: &Hold, failure: &Failure) -> Result<Next, Halt> {
-        match self.backoff.next(Instant::now()) {
-            Some(wait) => {
-                tracing::debug!(error = %failure, ?wait, "trying again");
-                self.pause(hold, wait).await.map(|()| Next::Again)
-            }
-            None => Err(Halt::later(failure.to_string())),
-        }
-    }
-
-    async fn wait_while_paused(&mut self, hold: &Hold) -> Result<(), Halt> {
-        while let Some(pause) = self.handler.pauses.of(&self.account.appid) {
-            let remaining = pause.until.saturating_duration_since(Instant::now());
-            let too_long = remaining > self.handler.timings.retry_total || self.slowed >= MAX_SLOWED;
-            if pause.cause == Cause::Operator || too_long {
-                return Err(Halt::Paused {
-                    at_least: remaining,
-                    error: format!("the account is paused: {}", pause.why),
-                });
-            }
-            self.slowed += 1;
-            // Spread out: all the account's lanes are waiting for the same moment.
-            let jitter = rand::random_range(Duration::ZERO..=remaining / 4);
-            self.pause(hold, remaining + jitter).await?;
-        }
-        Ok(())
-    }
-
-    /// Pauses the account, and returns what that means for the message if it does not wait in its lane.
-    fn pause_account(&self, cause: Cause, length: PauseLength, error: String) -> Halt {
-        let appid = &self.account.appid;
-        let Begun { news, lasts } = self.handler.pauses.begin(appid, cause, length, &error);
-        match cause {
-            _ if !news => {}
-            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "the account's sends pause"),
-            Cause::Operator => {
-                tracing::error!(account = appid, pause = ?lasts, error, "the account's sends pause: act")
-            }
-        }
-        Halt::Paused { at_least: lasts, error }
-    }
-
-    /// Waits without a slot, with the lease kept, until an interruption.
-    async fn pause(&mut self, hold: &Hold, wait: Duration) -> Result<(), Halt> {
-        let wait = hold.during(self.interrupt.or(tokio::time::sleep(wait)));
-        self.slot.leave_for(wait).await?
     }
 
     fn measure_lag(&mut self) {

@@ -17,9 +17,8 @@ pub(crate) struct Timings {
     pub(crate) retry_tiers: [Duration; 5],
     /// The wait before a request is sent again to which no answer came.
     pub(crate) unanswered: Duration,
-    /// The waits before a send is repeated whose access_token was refused: then the account is paused. The last one is
-    /// for a token that was fetched after the refusal before, and is refused as well; that may pass.
-    pub(crate) token_refused: [Duration; 2],
+    /// The wait before a send is repeated whose access_token was refused.
+    pub(crate) token_refused: Duration,
     /// How much longer than one call's time limit a ledger lease lasts.
     pub(crate) lease_margin: Duration,
     /// How often a message that another worker has is asked for.
@@ -40,7 +39,7 @@ impl Default for Timings {
             retry_total: Duration::from_secs(60),
             retry_tiers: RETRY_DELAYS,
             unanswered: Duration::from_secs(5),
-            token_refused: [Duration::from_millis(200), Duration::from_secs(5)],
+            token_refused: Duration::from_millis(200),
             lease_margin: Duration::from_secs(5),
             lease_poll: Duration::from_millis(500),
             keep_for: Duration::from_secs(72 * 3_600),

@@ -18,7 +18,7 @@ use super::failure::Failure;
 
 mod known;
 
-use known::Known;
+use known::{Forgotten, Known};
 
 /// How long a token is used without asking the store whether another process has replaced it.
 const LOCAL_FOR: Duration = Duration::from_secs(2);
@@ -29,6 +29,18 @@ const RENEWAL_GAP: Duration = Duration::from_secs(5);
 
 /// The shortest time between two tries to replace a token that is still good.
 const EARLY_TRY_GAP: Duration = Duration::from_secs(10);
+
+/// What becomes of an access_token that WeChat refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// The next one is another, or was fetched after the refusal.
+    Another,
+    /// It was fetched so short a time ago that it is kept for now.
+    TooSoon {
+        /// For how long.
+        left: Duration,
+    },
+}
 
 /// The accounts' access_tokens.
 pub(crate) struct AccessTokens {
@@ -66,18 +78,22 @@ impl AccessTokens {
     }
 
     /// Drops a token that WeChat refused, wherever it is still in use.
-    pub(crate) async fn refuse(&self, appid: &str, refused: &SecretString) {
-        let Ok(account) = self.account(appid) else { return };
+    pub(crate) async fn refuse(&self, appid: &str, refused: &SecretString) -> Renewal {
+        let Ok(account) = self.account(appid) else { return Renewal::Another };
         let drop_it = async {
-            if !account.known.forget(refused, RENEWAL_GAP) {
-                return;
-            }
-            tracing::warn!(account = appid, "WeChat refused the access_token; another is fetched");
-            if let Err(error) = account.tokens.invalidate(appid, refused).await {
-                tracing::debug!(%error, "the refused access_token stays in the store");
+            match account.known.forget(refused, RENEWAL_GAP) {
+                Forgotten::Before => Renewal::Another,
+                Forgotten::TooSoon { left } => Renewal::TooSoon { left },
+                Forgotten::Now => {
+                    tracing::warn!(account = appid, "WeChat refused the access_token; another is fetched");
+                    if let Err(error) = account.tokens.invalidate(appid, refused).await {
+                        tracing::debug!(%error, "the refused access_token stays in the store");
+                    }
+                    Renewal::Another
+                }
             }
         };
-        account.flight.between(drop_it).await;
+        account.flight.between(drop_it).await
     }
 
     fn account(&self, appid: &str) -> Result<&Arc<OfAccount>, Failure> {

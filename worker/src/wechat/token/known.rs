@@ -33,6 +33,17 @@ struct Token {
     refresh_at: Instant,
 }
 
+/// What became of a token that WeChat refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Forgotten {
+    /// It is to be dropped from the store, too.
+    Now,
+    /// It was forgotten, or replaced, already.
+    Before,
+    /// It is still in use.
+    TooSoon { left: Duration },
+}
+
 impl Known {
     /// The token, if the store had it within [`LOCAL_FOR`].
     pub(super) fn fresh(&self) -> Option<SecretString> {
@@ -74,18 +85,21 @@ impl Known {
         }
     }
 
-    /// Forgets a token that WeChat refused. Whether it is to be dropped from the store too: not when it was replaced
-    /// already, and not within `gap` of the drop before.
-    pub(super) fn forget(&self, refused: &SecretString, gap: Duration) -> bool {
+    /// Forgets a token that WeChat refused, unless that is within `gap` of the one before.
+    pub(super) fn forget(&self, refused: &SecretString, gap: Duration) -> Forgotten {
         let now = Instant::now();
         let mut state = self.lock();
-        let replaced = state.token.as_ref().is_some_and(|token| !same(&token.value, refused));
-        if replaced || state.dropped_at.is_some_and(|dropped_at| now < dropped_at + gap) {
-            return false;
+        let left = state.dropped_at.map_or(Duration::ZERO, |at| (at + gap).saturating_duration_since(now));
+        match &state.token {
+            Some(token) if !same(&token.value, refused) => Forgotten::Before,
+            Some(_) if !left.is_zero() => Forgotten::TooSoon { left },
+            None if !left.is_zero() => Forgotten::Before,
+            _ => {
+                state.dropped_at = Some(now);
+                state.token = None;
+                Forgotten::Now
+            }
         }
-        state.dropped_at = Some(now);
-        state.token = None;
-        true
     }
 
     fn token(&self, good: impl FnOnce(&Token, Instant) -> bool) -> Option<SecretString> {
