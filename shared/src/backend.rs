@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 
 use crate::config::{BackendUrls, Config};
 use crate::embedded::{Database, DatabaseError};
+use crate::internal::Readiness;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::{Consumer, ConsumerOptions, Publisher, rabbitmq};
+use crate::spool;
 use crate::store::{self, StoreError, Stores};
 
 /// An opened backend. Clones share it.
@@ -64,6 +67,22 @@ impl Backend {
             Queue::RabbitMq(settings) => rabbitmq::publisher(settings)?,
             Queue::Embedded(queue) => queue.publisher(self.partitions),
         })
+    }
+
+    /// The publisher for ingress: with the spool that `config` names, if it names one. It shows in `readiness`.
+    pub async fn ingress_publisher(
+        &self,
+        config: &Config,
+        readiness: &Readiness,
+    ) -> Result<Arc<dyn Publisher>, BackendError> {
+        let broker = self.publisher()?;
+        let Some(folder) = config.ingress.spool.clone() else { return Ok(broker) };
+        let (max_bytes, partitions) = (config.ingress.spool_max_bytes, self.partitions);
+        let settings = spool::Settings { folder, max_bytes, partitions, patience: spool::PATIENCE };
+        let spool = spool::open(broker, settings).await;
+        let shown = spool.clone();
+        readiness.add("ingress_spool", false, move || std::future::ready(shown.spool_health()).boxed());
+        Ok(spool)
     }
 
     /// A consumer, on connections of its own.

@@ -72,7 +72,7 @@ pub fn load_with(
     };
     let queue: Queue = source.section("queue", &mut problems);
     let store: section::Store = source.section("store", &mut problems);
-    let ingress: Ingress = source.section("ingress", &mut problems);
+    let mut ingress: Ingress = source.section("ingress", &mut problems);
     let worker: Worker = source.section("worker", &mut problems);
     let wechat: WeChat = source.section("wechat", &mut problems);
     let telemetry: Telemetry = source.section("telemetry", &mut problems);
@@ -82,6 +82,7 @@ pub fn load_with(
     worker.check(&mut problems);
     wechat.check(&mut problems);
     let backend = BackendUrls::resolve(&queue, &store, folder, &mut problems);
+    ingress.resolve_spool(backend.as_ref(), folder, &mut problems);
     let accounts = Accounts::resolve(source.accounts(&mut problems), folder, &mut problems);
     let rules = Rules::resolve(source.list("rule", &mut problems), folder, wechat.max_image_bytes, &mut problems);
     source.report_unknown(&mut problems);

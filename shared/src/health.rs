@@ -5,6 +5,8 @@
 pub enum Health {
     /// It can.
     Up,
+    /// It can, but not as it should; what is wrong, in words for the operator.
+    Degraded(String),
     /// It cannot; why, in words for the operator.
     Down(String),
 }

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod program;
 pub mod queue;
 pub mod rules;
+pub mod spool;
 pub mod store;
 pub mod telemetry;
 pub mod wechat;

@@ -1,14 +1,14 @@
 //! The sections of plain values. What is left out has the default that its doc names.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de};
 
-use super::Problems;
 use super::choice::choice;
+use super::{BackendUrls, Problems};
 
 /// `[queue]`
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +50,11 @@ pub struct Ingress {
     /// How long a shutdown waits for pushes under way, in milliseconds. Default 10,000.
     #[serde(rename = "grace_ms", deserialize_with = "milliseconds")]
     pub grace: Duration,
+    /// The folder of the [`spool`](crate::spool). Default none: what the broker does not take is refused.
+    #[serde(deserialize_with = "folder")]
+    pub spool: Option<PathBuf>,
+    /// How many bytes of messages the spool of one ingress keeps. Default 1 GiB.
+    pub spool_max_bytes: u64,
 }
 
 /// `[worker]`
@@ -156,6 +161,8 @@ impl Default for Ingress {
             max_buffered_bytes: 64 * 1024 * 1024,
             max_connections: 4_096,
             grace: Duration::from_secs(10),
+            spool: None,
+            spool_max_bytes: 1024 * 1024 * 1024,
         }
     }
 }
@@ -203,6 +210,18 @@ impl Ingress {
             problems.add("[ingress] max_buffered_bytes", "must not be less than max_body_bytes");
         }
         within("[ingress] max_connections", self.max_connections as u64, 1, 1_000_000, problems);
+        within("[ingress] spool_max_bytes", self.spool_max_bytes, 1024 * 1024, 1 << 40, problems);
+    }
+}
+
+impl Ingress {
+    /// Takes the spool from the configuration's folder on, and only beside a broker.
+    pub(super) fn resolve_spool(&mut self, backend: Option<&BackendUrls>, from: &Path, problems: &mut Problems) {
+        self.spool = self.spool.take().map(|folder| from.join(folder));
+        if self.spool.is_some() && matches!(backend, Some(BackendUrls::Embedded(_))) {
+            let text = "is for a queue on RabbitMQ; the embedded queue is on this disk already: leave it out";
+            problems.add("[ingress] spool", text);
+        }
     }
 }
 
@@ -227,6 +246,12 @@ fn within(place: &str, value: u64, least: u64, most: u64, problems: &mut Problem
     if !(least..=most).contains(&value) {
         problems.add(place, format!("must be from {least} to {most}"));
     }
+}
+
+/// An empty text is no folder: so an environment variable can take away what the file says.
+fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let folder = PathBuf::deserialize(deserializer)?;
+    Ok(Some(folder).filter(|folder| !folder.as_os_str().is_empty()))
 }
 
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -92,7 +92,7 @@ impl Readiness {
                     }
                     format!("down: {why}")
                 }
-                Health::Down(why) => format!("degraded: {why}"),
+                Health::Degraded(why) | Health::Down(why) => format!("degraded: {why}"),
             };
             details.insert(check.name.to_owned(), text.into());
         }

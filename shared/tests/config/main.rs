@@ -11,6 +11,7 @@ use tempfile::TempDir;
 mod environment;
 mod problems;
 mod secret_files;
+mod spool;
 
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 

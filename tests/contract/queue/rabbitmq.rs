@@ -100,7 +100,7 @@ impl Queue for OnRabbitMq {
 async fn up(health: impl Fn() -> Health) {
     eventually(PATIENCE, "the connection is up", async || match health() {
         Health::Up => Ok(()),
-        Health::Down(reason) => Err(reason),
+        Health::Degraded(reason) | Health::Down(reason) => Err(reason),
     })
     .await;
 }
@@ -109,7 +109,7 @@ async fn up(health: impl Fn() -> Health) {
 async fn down(within: Duration, health: impl Fn() -> Health) -> String {
     eventually(within, "the connection is down", async || match health() {
         Health::Up => Err("it is up"),
-        Health::Down(reason) => Ok(reason),
+        Health::Degraded(reason) | Health::Down(reason) => Ok(reason),
     })
     .await
 }

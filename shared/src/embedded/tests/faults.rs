@@ -55,7 +55,7 @@ async fn a_file_that_is_deleted_or_replaced_is_reported_and_written_until_the_en
     let (path, aside) = (folder.path().join(FILE_NAME), folder.path().join("aside"));
     let reason = |database: &Database| match database.health() {
         Health::Up => "up".to_owned(),
-        Health::Down(reason) => reason,
+        Health::Degraded(reason) | Health::Down(reason) => reason,
     };
     assert_eq!(reason(&database), "up");
     std::fs::rename(&path, &aside).unwrap();

@@ -1,0 +1,194 @@
+//! The way of a push: to the broker, or into the spool.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::state::{Figures, State, Way};
+use super::{Settings, metric};
+use crate::clock::now_ms;
+use crate::envelope::Envelope;
+use crate::health::Health;
+use crate::partition::Partition;
+use crate::queue::{Publisher, QueueError};
+
+/// How often a push that is overdue looks whether the spool takes it.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The publisher of ingress.
+pub struct Spool {
+    pub(super) broker: Arc<dyn Publisher>,
+    pub(super) state: Arc<State>,
+    pub(super) lanes: Vec<Lane>,
+    /// All that runs beside the callers.
+    pub(super) tasks: TaskTracker,
+    pub(super) closing: CancellationToken,
+    pub(super) patience: Duration,
+    /// What is written must end even if the caller's thread does.
+    runtime: Handle,
+}
+
+/// What belongs to one partition.
+#[derive(Default)]
+pub(super) struct Lane {
+    /// Held while a push is published or written. Those who wait get it in the order in which they came.
+    order: Arc<Mutex<()>>,
+    /// Told when there is something to relay.
+    pub(super) filled: Arc<Notify>,
+}
+
+impl Spool {
+    pub(super) fn new(broker: Arc<dyn Publisher>, settings: &Settings) -> Self {
+        Self {
+            broker,
+            state: Arc::new(State::new(settings.max_bytes, settings.patience * 5)),
+            lanes: (0..settings.partitions.max(1)).map(|_| Lane::default()).collect(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            patience: settings.patience,
+            runtime: Handle::current(),
+        }
+    }
+
+    /// How the spool itself is, for `/readyz`: up while it is empty and can be used.
+    pub fn spool_health(&self) -> Health {
+        let figures = self.state.figures();
+        let Figures { away, trouble, waiting, bytes, oldest_ms, .. } = &figures;
+        match trouble {
+            Some(trouble) => Health::Down(format!("the spool cannot be used: {trouble}")),
+            None if *away || *waiting > 0 => {
+                let oldest = oldest_ms.map_or(0, |oldest| now_ms().saturating_sub(oldest) / 1_000);
+                Health::Down(format!(
+                    "{waiting} messages wait for the broker, {bytes} bytes, the oldest for {oldest} s"
+                ))
+            }
+            None => Health::Up,
+        }
+    }
+
+    /// Asks the broker until it has confirmed the message.
+    async fn ask_broker(&self, envelope: &Envelope) {
+        while let Err(error) = self.broker.publish(envelope).await {
+            tracing::debug!(key = %envelope.key, %error, "not published");
+            sleep(self.patience / 20).await;
+        }
+    }
+
+    /// Writes a push to the spool. Gives the lane back if that failed.
+    ///
+    /// On a task of its own: when the caller gives up, the next push must not be written before the end of this write is
+    /// known.
+    async fn write(
+        &self,
+        partition: Partition,
+        envelope: &Envelope,
+        lane: OwnedMutexGuard<()>,
+    ) -> Result<Option<OwnedMutexGuard<()>>, QueueError> {
+        let body = envelope.to_json();
+        let (state, filled) = (self.state.clone(), self.lanes[usize::from(partition.index())].filled.clone());
+        let write = async move {
+            let Ok(place) = state.place(partition, &body) else { return Some(lane) };
+            let spooled_at_ms = now_ms();
+            let outcome = place.file.append(partition, place.number, spooled_at_ms, body).await;
+            let failure = outcome.err().map(|error| error.to_string());
+            state.written(&place, spooled_at_ms, failure.as_deref());
+            filled.notify_one();
+            failure.map(|_| lane)
+        };
+        let written = self.tasks.spawn_on(write, &self.runtime).await;
+        written.map_err(|ended| QueueError::Unavailable(format!("the spool: {ended}")))
+    }
+}
+
+#[async_trait]
+impl Publisher for Spool {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
+        let overdue_at = Instant::now() + self.patience;
+        let partition = envelope.partition(self.lanes.len() as u16);
+        let mut lane = self.lanes[usize::from(partition.index())].order.clone().lock_owned().await;
+        let mut changes = self.state.changes();
+        // Goes on between the rounds: to give it up and begin anew would publish the message twice.
+        let mut confirmed = pin!(self.ask_broker(envelope));
+        loop {
+            if self.closing.is_cancelled() {
+                return Err(QueueError::Unavailable("the publisher is closed".to_owned()));
+            }
+            changes.mark_unchanged();
+            let overdue = Instant::now() >= overdue_at;
+            let way = self.state.way(partition, overdue);
+            if way == Way::Spool {
+                match self.write(partition, envelope, lane).await? {
+                    None => {
+                        metric::spooled();
+                        return Ok(());
+                    }
+                    Some(returned) => lane = returned,
+                }
+                continue;
+            }
+            let again = if overdue { Instant::now() + LOOK_AGAIN } else { overdue_at };
+            tokio::select! {
+                biased;
+                () = &mut confirmed, if way == Way::Broker => {
+                    self.state.set_away(false);
+                    return Ok(());
+                }
+                _ = changes.changed() => {}
+                () = self.closing.cancelled() => {}
+                () = sleep_until(again) => {}
+            }
+        }
+    }
+
+    fn health(&self) -> Health {
+        if self.closing.is_cancelled() {
+            return Health::Down("the publisher is closed".to_owned());
+        }
+        let figures = self.state.figures();
+        let broker = match self.broker.health() {
+            Health::Up if figures.away => "the broker confirms nothing".to_owned(),
+            Health::Down(why) => why,
+            other => return other,
+        };
+        match (figures.is_open, figures.trouble) {
+            (true, None) => Health::Degraded(format!("{broker}; pushes go to the spool")),
+            (_, trouble) => {
+                let trouble = trouble.unwrap_or_else(|| "it is not open".to_owned());
+                Health::Down(format!("{broker}; and the spool cannot be used: {trouble}"))
+            }
+        }
+    }
+
+    async fn close(&self, within: Duration) {
+        let give_up_at = Instant::now() + within;
+        self.closing.cancel();
+        self.tasks.close();
+        if timeout(within, self.tasks.wait()).await.is_err() {
+            tracing::warn!("closing the spool with work under way");
+        }
+        self.broker.close(give_up_at.saturating_duration_since(Instant::now())).await;
+        let closed = async {
+            for file in self.state.close() {
+                if let Some(file) = Arc::into_inner(file) {
+                    file.close().await;
+                }
+            }
+        };
+        if tokio::time::timeout_at(give_up_at, closed).await.is_err() {
+            tracing::warn!("the spool is still being closed");
+        }
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}

@@ -1,0 +1,107 @@
+//! The spool's folder: a numbered folder with a file for each ingress process that uses it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::file::{Found, SpoolFile};
+use crate::embedded::DatabaseError;
+
+/// How many processes can share a folder.
+const SLOTS: u16 = 256;
+
+/// The files that a process begins with.
+pub(super) struct Opened {
+    /// The one that it writes.
+    pub(super) own: Contents,
+    /// Those that ended processes have left with messages in them.
+    pub(super) left: Vec<Contents>,
+}
+
+/// A file, and what is in it.
+pub(super) type Contents = (SpoolFile, Vec<Found>);
+
+/// Looks after the folder, for one process.
+pub(super) struct Slots {
+    folder: PathBuf,
+    own: Option<u16>,
+    /// Those with messages that nobody held at the last look.
+    seen_free: BTreeSet<u16>,
+}
+
+impl Slots {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, own: None, seen_free: BTreeSet::new() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn after(folder: PathBuf, own: u16) -> Self {
+        Self { own: Some(own), ..Self::new(folder) }
+    }
+
+    /// Takes the first slot that no other process holds, and what ended processes have left in others.
+    pub(super) async fn open(&mut self) -> Result<Opened, DatabaseError> {
+        let (slot, own) = first_free(&self.folder).await?;
+        let found = own.scan().await?;
+        self.own = Some(slot);
+        Ok(Opened { own: (own, found), left: self.take_over(|_| true).await.into_iter().collect() })
+    }
+
+    /// Takes over what was left when this was called before, too: a process that is about to start again may have it.
+    pub(super) async fn look_again(&mut self) -> Vec<Contents> {
+        let seen_free = std::mem::take(&mut self.seen_free);
+        self.take_over(|slot| seen_free.contains(&slot)).await
+    }
+
+    async fn take_over(&mut self, may_take: impl Fn(u16) -> bool) -> Vec<Contents> {
+        let mut taken = Vec::new();
+        for slot in numbered(&self.folder).into_iter().filter(|&slot| Some(slot) != self.own) {
+            match open_if_left(self.folder.join(slot.to_string())).await {
+                Ok(Some(contents)) if may_take(slot) => taken.push(contents),
+                Ok(Some((file, _))) => {
+                    file.close().await;
+                    self.seen_free.insert(slot);
+                }
+                Ok(None) => {}
+                // Its process lives, and relays it by itself.
+                Err(DatabaseError::InUse { .. }) => {}
+                Err(error) => {
+                    tracing::error!(%error, "what an ended process has left in the spool cannot be relayed; it stays");
+                }
+            }
+        }
+        taken
+    }
+}
+
+async fn first_free(folder: &Path) -> Result<(u16, SpoolFile), DatabaseError> {
+    let mut held = None;
+    for slot in 0..SLOTS {
+        match open_file(folder.join(slot.to_string())).await {
+            Ok(file) => return Ok((slot, file)),
+            Err(error @ DatabaseError::InUse { .. }) => held = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(held.unwrap_or(DatabaseError::Closed))
+}
+
+async fn open_if_left(folder: PathBuf) -> Result<Option<Contents>, DatabaseError> {
+    let file = open_file(folder).await?;
+    let found = file.scan().await?;
+    if found.is_empty() {
+        file.close().await;
+        return Ok(None);
+    }
+    Ok(Some((file, found)))
+}
+
+async fn open_file(folder: PathBuf) -> Result<SpoolFile, DatabaseError> {
+    let opened = tokio::task::spawn_blocking(move || SpoolFile::open(&folder)).await;
+    opened.unwrap_or_else(|ended| Err(DatabaseError::Failed(ended.to_string())))
+}
+
+/// The slots that exist, in order. A folder that cannot be read has shown that before.
+fn numbered(folder: &Path) -> BTreeSet<u16> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}

@@ -1,0 +1,292 @@
+//! What is known of the spool in memory, and which way a push has to go.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+use super::cursor::Cursor;
+use super::file::{Removed, Row, SpoolFile};
+use super::slots::{Contents, Opened};
+use crate::health::Health;
+use crate::partition::Partition;
+
+mod held;
+
+use held::{Held, Inner, Trouble};
+
+/// How long a failure is shown when nothing is written after it.
+const SHOWN_FOR: Duration = Duration::from_secs(60);
+
+/// How many messages of a partition one transaction takes away.
+const REMOVED_AT_ONCE: u64 = 256;
+
+/// Shared by the publishers and the relay.
+pub(super) struct State {
+    max_bytes: u64,
+    /// How long a file may be unreadable until newer pushes are let past what it holds.
+    patience: Duration,
+    inner: Mutex<Inner>,
+    /// Told when somebody who waits may go another way now.
+    changes: watch::Sender<()>,
+    /// Told when there is something to take away from a file.
+    pub(super) confirmed: Notify,
+}
+
+/// Where a push can go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To the broker.
+    Broker,
+    /// Into the spool.
+    Spool,
+    /// Nowhere yet: older ones lie in a spool that takes no more.
+    Nowhere,
+}
+
+/// A place in the file for one message.
+pub(super) struct Place {
+    pub(super) file: Arc<SpoolFile>,
+    pub(super) partition: Partition,
+    pub(super) number: u64,
+    bytes: u64,
+}
+
+/// What there is to relay of a partition.
+pub(super) struct Work {
+    pub(super) file: Arc<SpoolFile>,
+    partition: Partition,
+    /// Read after this number.
+    pub(super) after: u64,
+    /// The last number that may be there.
+    pub(super) upto: u64,
+}
+
+/// What there is to take away from a file.
+pub(super) struct Removal {
+    pub(super) file: Arc<SpoolFile>,
+    pub(super) upto: Vec<(Partition, u64)>,
+}
+
+/// For metrics, `/readyz` and the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Figures {
+    pub(super) is_open: bool,
+    /// The broker takes nothing.
+    pub(super) away: bool,
+    /// Why the spool takes nothing, or has lately.
+    pub(super) trouble: Option<String>,
+    /// Messages that wait for the broker's confirm.
+    pub(super) waiting: u64,
+    /// The bytes of all that is in the files.
+    pub(super) bytes: u64,
+    pub(super) oldest_ms: Option<u64>,
+}
+
+impl State {
+    pub(super) fn new(max_bytes: u64, patience: Duration) -> Self {
+        let (changes, _) = watch::channel(());
+        Self { max_bytes, patience, inner: Mutex::default(), changes, confirmed: Notify::new() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// The spool is open. Returns the partitions that have something.
+    pub(super) fn opened(&self, opened: Opened) -> BTreeSet<Partition> {
+        let mut inner = self.inner();
+        inner.files = opened.left.into_iter().chain([opened.own]).map(Held::new).collect();
+        inner.trouble = None;
+        let partitions = inner.files.iter().flat_map(|held| held.lanes.keys().copied()).collect();
+        drop(inner);
+        self.changes.send_replace(());
+        partitions
+    }
+
+    /// What another process has left is to be relayed, too. Returns the partitions that have something.
+    pub(super) fn took_over(&self, left: Vec<Contents>) -> BTreeSet<Partition> {
+        let held: Vec<Held> = left.into_iter().map(Held::new).collect();
+        let partitions = held.iter().flat_map(|held| held.lanes.keys().copied()).collect();
+        self.inner().files.splice(0..0, held);
+        partitions
+    }
+
+    /// Gives the files up, to be closed.
+    pub(super) fn close(&self) -> Vec<Arc<SpoolFile>> {
+        self.inner().files.drain(..).map(|held| held.file).collect()
+    }
+
+    /// Where a push of the partition goes; `overdue` when the broker did not take it in time.
+    pub(super) fn way(&self, partition: Partition, overdue: bool) -> Way {
+        let mut inner = self.inner();
+        let is_clear = inner.is_clear(partition);
+        let spooled = !is_clear || overdue || inner.away.is_some();
+        let way = match (spooled && inner.takes_messages(), is_clear) {
+            (true, _) => Way::Spool,
+            (false, true) => Way::Broker,
+            (false, false) => Way::Nowhere,
+        };
+        let noticed = way == Way::Spool && overdue && inner.away.is_none();
+        if noticed {
+            inner.away = Some(Instant::now());
+        }
+        drop(inner);
+        if noticed {
+            self.changes.send_replace(());
+        }
+        way
+    }
+
+    /// A place for a message with this `body`; `Err` says why there is none. Give it back with [`State::written`].
+    /// Only one of a partition may be out at a time.
+    pub(super) fn place(&self, partition: Partition, body: &[u8]) -> Result<Place, String> {
+        let mut inner = self.inner();
+        let bytes = Row::bytes(body);
+        let Some(own) = inner.files.last_mut() else { return Err("it is not open".to_owned()) };
+        if own.bytes.saturating_add(bytes) > self.max_bytes {
+            let text = format!("it is full: it holds {} of spool_max_bytes = {}", own.bytes, self.max_bytes);
+            inner.fail(&text);
+            return Err(text);
+        }
+        own.bytes += bytes;
+        let number = own.lanes.entry(partition).or_default().next();
+        Ok(Place { file: own.file.clone(), partition, number, bytes })
+    }
+
+    /// The write has ended, well or with a `failure`.
+    pub(super) fn written(&self, place: &Place, spooled_at_ms: u64, failure: Option<&str>) {
+        let mut inner = self.inner();
+        if let Some(own) = inner.files.last_mut() {
+            let cursor = own.lanes.entry(place.partition).or_default();
+            cursor.written(place.number, spooled_at_ms, failure.is_none());
+            if failure.is_some() {
+                own.bytes = own.bytes.saturating_sub(place.bytes);
+            }
+        }
+        match failure {
+            None => inner.trouble = None,
+            Some(error) => inner.fail(error),
+        }
+    }
+
+    /// The spool cannot be used.
+    pub(super) fn failed(&self, error: &str) {
+        self.inner().fail(error);
+    }
+
+    /// What is written to a file that somebody has deleted, or replaced, ends with the process: nothing may be.
+    pub(super) fn look_at_the_file(&self) {
+        let own = self.inner().files.last().map(|own| own.file.clone());
+        if let Some(Health::Down(why)) = own.map(|own| own.health()) {
+            self.failed(&why);
+        }
+    }
+
+    /// The broker takes messages, or does not.
+    pub(super) fn set_away(&self, away: bool) {
+        let mut inner = self.inner();
+        let changed = inner.away.is_some() != away;
+        if changed {
+            inner.away = away.then(Instant::now);
+        }
+        drop(inner);
+        if changed {
+            self.changes.send_replace(());
+        }
+    }
+
+    /// The broker's connection is up. With nothing left to relay there is no confirm that would tell.
+    pub(super) fn set_back_if_empty(&self, away_for: Duration) {
+        let inner = self.inner();
+        let stale = inner.away.is_some_and(|since| since.elapsed() >= away_for);
+        let empty = inner.cursors().all(|cursor| cursor.unrelayed().is_none());
+        drop(inner);
+        if stale && empty {
+            self.set_away(false);
+        }
+    }
+
+    /// The next thing to relay of a partition: what ended processes left, then the own.
+    pub(super) fn work(&self, partition: Partition) -> Option<Work> {
+        let inner = self.inner();
+        inner.files.iter().find_map(|held| {
+            let (after, upto) = held.lanes.get(&partition)?.unrelayed()?;
+            Some(Work { file: held.file.clone(), partition, after, upto })
+        })
+    }
+
+    /// The broker has confirmed all of the partition up to `number`, or they are not there.
+    pub(super) fn relayed(&self, work: &Work, number: u64, next_ms: Option<u64>) {
+        let mut inner = self.inner();
+        if let Some(cursor) = inner.held(&work.file).and_then(|held| held.lanes.get_mut(&work.partition)) {
+            cursor.confirmed(number, next_ms);
+        }
+        let is_clear = inner.is_clear(work.partition);
+        drop(inner);
+        self.confirmed.notify_one();
+        if is_clear {
+            self.changes.send_replace(());
+        }
+    }
+
+    /// A file could, or could not, be read.
+    pub(super) fn read(&self, outcome: Result<(), &str>) {
+        let mut inner = self.inner();
+        match outcome {
+            Ok(()) => (inner.unread, inner.order_is_given_up) = (None, false),
+            Err(error) => {
+                let unread_for = inner.unread.get_or_insert_with(Instant::now).elapsed();
+                inner.order_is_given_up = unread_for >= self.patience;
+                inner.fail(error);
+            }
+        }
+        drop(inner);
+        self.changes.send_replace(());
+    }
+
+    pub(super) fn removals(&self) -> Vec<Removal> {
+        let removal = |held: &Held| {
+            let upto =
+                |(&partition, cursor): (&Partition, &Cursor)| Some((partition, cursor.removable(REMOVED_AT_ONCE)?));
+            let upto: Vec<_> = held.lanes.iter().filter_map(upto).collect();
+            (!upto.is_empty()).then(|| Removal { file: held.file.clone(), upto })
+        };
+        self.inner().files.iter().filter_map(removal).collect()
+    }
+
+    pub(super) fn removed(&self, removal: &Removal, removed: Removed) {
+        let mut inner = self.inner();
+        let Some(held) = inner.held(&removal.file) else { return };
+        held.bytes = held.bytes.saturating_sub(removed.bytes);
+        let is_small = held.bytes < self.max_bytes;
+        for (partition, upto) in &removal.upto {
+            held.lanes.entry(*partition).or_default().removed(*upto);
+        }
+        if is_small {
+            inner.trouble = None;
+        }
+        // What an ended process left is closed when it is empty, for whoever wants that slot.
+        let left = inner.files.len().saturating_sub(1);
+        let mut files = 0..;
+        inner.files.retain(|held| files.next() == Some(left) || !held.is_empty());
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        let inner = self.inner();
+        let shown = |trouble: &&Trouble| inner.files.is_empty() || trouble.at.elapsed() < SHOWN_FOR;
+        Figures {
+            is_open: !inner.files.is_empty(),
+            away: inner.away.is_some(),
+            trouble: inner.trouble.as_ref().filter(shown).map(|trouble| trouble.text.clone()),
+            waiting: inner.cursors().map(Cursor::waiting).sum(),
+            bytes: inner.files.iter().map(|held| held.bytes).sum(),
+            oldest_ms: inner.cursors().filter_map(Cursor::oldest_ms).min(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The files that this process holds, and what has gone wrong with them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::partition::Partition;
+use crate::spool::cursor::Cursor;
+use crate::spool::file::SpoolFile;
+use crate::spool::slots::Contents;
+
+/// After a write that failed, the next one is tried this much later: until then only the broker is asked.
+const REST: Duration = Duration::from_millis(500);
+
+/// All that the lock of [`State`](super::State) guards.
+#[derive(Default)]
+pub(super) struct Inner {
+    /// Those of ended processes first, the own one last; none while it is not open.
+    pub(super) files: Vec<Held>,
+    /// Since when the broker takes nothing.
+    pub(super) away: Option<Instant>,
+    pub(super) trouble: Option<Trouble>,
+    /// Since when a file cannot be read.
+    pub(super) unread: Option<Instant>,
+    /// It has been so for too long: a file that stays unreadable must not keep a broker that is up from newer pushes.
+    pub(super) order_is_given_up: bool,
+}
+
+/// An open file.
+pub(super) struct Held {
+    pub(super) file: Arc<SpoolFile>,
+    pub(super) lanes: BTreeMap<Partition, Cursor>,
+    pub(super) bytes: u64,
+}
+
+/// Why the spool took nothing, the last time it failed.
+pub(super) struct Trouble {
+    pub(super) text: String,
+    pub(super) at: Instant,
+}
+
+impl Held {
+    pub(super) fn new((file, found): Contents) -> Self {
+        Self {
+            file: Arc::new(file),
+            bytes: found.iter().map(|found| found.bytes).sum(),
+            lanes: found.iter().map(|f| (f.partition, Cursor::found(f.first, f.last, f.oldest_ms))).collect(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lanes.values().all(|cursor| cursor.unrelayed().is_none() && cursor.removable(1).is_none())
+    }
+}
+
+impl Inner {
+    pub(super) fn held(&mut self, file: &Arc<SpoolFile>) -> Option<&mut Held> {
+        self.files.iter_mut().find(|held| Arc::ptr_eq(&held.file, file))
+    }
+
+    pub(super) fn cursors(&self) -> impl Iterator<Item = &Cursor> {
+        self.files.iter().flat_map(|held| held.lanes.values())
+    }
+
+    /// Whether nothing of the partition waits that a push must not overtake.
+    pub(super) fn is_clear(&self, partition: Partition) -> bool {
+        self.order_is_given_up || self.files.iter().all(|held| held.lanes.get(&partition).is_none_or(Cursor::is_clear))
+    }
+
+    pub(super) fn takes_messages(&self) -> bool {
+        let rests = self.trouble.as_ref().is_some_and(|trouble| trouble.at.elapsed() < REST);
+        !self.files.is_empty() && !rests && !self.order_is_given_up
+    }
+
+    pub(super) fn fail(&mut self, error: &str) {
+        self.trouble = Some(Trouble { text: error.to_owned(), at: Instant::now() });
+    }
+}

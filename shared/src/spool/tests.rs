@@ -1,0 +1,121 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::envelope::{self, Envelope};
+use crate::health::Health;
+use crate::message_key::MessageKey;
+use crate::openid::OpenId;
+use crate::wechat::push::{Content, Fields, Format, Push};
+
+mod broker;
+mod failures;
+mod order;
+mod restarts;
+mod switching;
+
+use broker::{Broker, Mode};
+
+/// In place of the 2 s.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// For what must come.
+const LONG: Duration = Duration::from_secs(20);
+
+const PARTITIONS: u16 = 4;
+
+fn settings(folder: &Path) -> Settings {
+    Settings { folder: folder.to_owned(), max_bytes: 1 << 30, partitions: PARTITIONS, patience: PATIENCE }
+}
+
+struct Setup {
+    broker: Arc<Broker>,
+    spool: Arc<Spool>,
+    folder: TempDir,
+}
+
+impl Setup {
+    async fn new() -> Self {
+        Self::over(tempfile::tempdir().unwrap(), Broker::new()).await
+    }
+
+    async fn over(folder: TempDir, broker: Arc<Broker>) -> Self {
+        let spool = open(broker.clone(), settings(folder.path())).await;
+        Self { broker, spool, folder }
+    }
+
+    /// Ends it without closing it, and starts it again.
+    async fn crash(self) -> Self {
+        let Self { broker, spool, folder } = self;
+        end(spool).await;
+        Self::over(folder, broker).await
+    }
+
+    async fn push(&self, user: &str, id: u32) {
+        within(LONG, self.spool.publish(&envelope(user, id))).await.unwrap();
+    }
+
+    /// A push of its own, which arrives now.
+    async fn send(&self, user: &str, id: u32) -> JoinHandle<()> {
+        let (spool, envelope) = (self.spool.clone(), envelope(user, id));
+        let task = tokio::spawn(async move { spool.publish(&envelope).await.unwrap() });
+        tokio::task::yield_now().await;
+        task
+    }
+
+    async fn empty(&self) {
+        eventually("the spool is empty", || self.spool.spool_health() == Health::Up).await;
+    }
+
+    fn waiting(&self) -> u64 {
+        self.spool.state.figures().waiting
+    }
+}
+
+/// Drops it, and waits for its end: of a process that is killed the system lets go at once.
+async fn end(spool: Arc<Spool>) {
+    let tasks = spool.tasks.clone();
+    assert!(Arc::into_inner(spool).is_some(), "pushes are under way");
+    tasks.close();
+    within(LONG, tasks.wait()).await;
+}
+
+async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, future).await.expect("it takes too long")
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < LONG, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn envelope(user: &str, id: u32) -> Envelope {
+    let push = Push {
+        format: Format::Json,
+        to_user: "gh_1".to_owned(),
+        from_user: OpenId::new(user),
+        create_time: 1_700_000_000,
+        msg_id: Some(id.to_string()),
+        msg_type: "text".to_owned(),
+        content: Content::Text { content: "hello".to_owned() },
+        fields: Fields::default(),
+    };
+    Envelope {
+        v: envelope::VERSION,
+        key: MessageKey::of("wx1", &push),
+        account: "wx1".to_owned(),
+        received_at_ms: 1_700_000_000_000,
+        push,
+        raw: "{}".to_owned(),
+        traceparent: None,
+    }
+}
