@@ -22,6 +22,7 @@ mod open_files;
 mod second_copies;
 mod slow_readers;
 mod slow_requests;
+mod spool;
 mod trifles;
 mod verification;
 
@@ -33,7 +34,7 @@ struct Ingress {
     pushes: Client,
     vhost: Vhost,
     redis: RedisServer,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Ingress {
@@ -54,7 +55,7 @@ impl Ingress {
         let config = folder.write("kefu.toml", options.config(&vhost.url(), &redis.url()));
         let program = Program::start(change(Launch::ingress(&config))).await;
         let pushes = Client::new(program.url(Role::Public));
-        Self { program, pushes, vhost, redis, _folder: folder }
+        Self { program, pushes, vhost, redis, folder }
     }
 
     /// Waits until exactly this many messages are on the partitions.

@@ -14,3 +14,8 @@ pub(crate) fn rounds() -> usize {
 pub(crate) fn rate() -> f64 {
     if all() { 200.0 } else { 60.0 }
 }
+
+/// How long a server is down.
+pub(crate) fn outage() -> std::time::Duration {
+    std::time::Duration::from_secs(if all() { 60 } else { 3 })
+}

@@ -1,0 +1,114 @@
+//! A spool that cannot be used, and a RabbitMQ that comes and goes.
+
+use std::path::Path;
+
+use kefu_harness::wechat::{Format, Message, Mode};
+
+use super::*;
+
+/// In blocks of 512 bytes: enough for an empty spool and some messages.
+const LARGEST_FILE: u32 = 6_144;
+
+/// Fills it in some dozens.
+const LARGE: usize = 60_000;
+
+/// ingress answers within 4.5 s; the rest is for the machine.
+const IN_TIME: Duration = Duration::from_millis(4_900);
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An ingress with a spool, and the folder of its configuration.
+struct Spooling {
+    ingress: Ingress,
+    broker: RabbitMq,
+    account: Account,
+}
+
+impl Spooling {
+    /// `prepare` is given the folder that will have the spool.
+    async fn start(launch: impl FnOnce(&Path) -> Launch, prepare: impl FnOnce(&Folder)) -> Self {
+        let account = Account::random(Mode::Safe);
+        let (redis, broker) = tokio::join!(RedisServer::start(), RabbitMq::start_own());
+        let vhost = broker.fresh_vhost().await;
+        let mut options = StackOptions::new(Backend::Production, vec![account.clone()], "http://127.0.0.1:9");
+        options.settings.push(("queue", "partitions = 4".to_owned()));
+        options.settings.push(("ingress", "spool = \"spool\"".to_owned()));
+        let folder = Folder::new("spooling");
+        prepare(&folder);
+        let config = folder.write("kefu.toml", options.config(&vhost.url(), &redis.url()));
+        let program = Program::start(launch(&config)).await;
+        let pushes = Client::new(program.url(Role::Public));
+        broker.write_queue_names_down().await;
+        Self { ingress: Ingress { program, pushes, vhost, redis, folder }, broker, account }
+    }
+
+    async fn push(&self, text: &str) -> Answer {
+        let message = Message::text(USER, text);
+        let answer = self.ingress.pushes.push(&self.account, Format::Json, &message).await;
+        assert!(answer.duration < IN_TIME, "it took {:?}", answer.duration);
+        answer
+    }
+
+    async fn readyz_becomes(&self, status: u16, parts: &[&str]) {
+        let url = format!("{}/readyz", self.ingress.program.url(Role::Internal));
+        eventually(PATIENCE, &format!("/readyz says {status} and {parts:?}"), async || {
+            let response = reqwest::get(&url).await.map_err(|error| error.to_string())?;
+            let (found, text) = (response.status().as_u16(), response.text().await.map_err(|error| error.to_string())?);
+            let fits = found == status && parts.iter().all(|part| text.contains(part));
+            if fits { Ok(()) } else { Err(format!("{found}: {text}")) }
+        })
+        .await;
+    }
+}
+
+/// A file that may not grow is as good as a full disk.
+fn with_a_limit(config: &Path) -> Launch {
+    let mut launch = Launch::ingress(config);
+    let limit = format!("trap '' XFSZ; ulimit -f {LARGEST_FILE}; exec \"$@\"");
+    let own = std::mem::take(&mut launch.args);
+    launch.args = ["-c".into(), limit.into(), "sh".into(), launch.program.into()].into_iter().chain(own).collect();
+    launch.program = "sh".into();
+    launch
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_refuses_only_what_rabbitmq_does_not_take() {
+    let mut spooling = Spooling::start(with_a_limit, |_| {}).await;
+    let text = "x".repeat(LARGE);
+    assert_success(&spooling.push("before").await, "RabbitMQ is up");
+    spooling.broker.kill();
+    let mut spooled = 0;
+    let refused = loop {
+        let answer = spooling.push(&text).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        spooled += 1;
+        assert!(spooled < 200, "the disk is never full");
+    };
+    assert_refused(&refused, 503, "the disk is full");
+    assert!(spooled > 1, "nothing was spooled");
+    spooling.readyz_becomes(503, &["\"ingress_spool\":\"degraded: the spool cannot be used", "is full"]).await;
+    spooling.broker.restart().await;
+    spooling.readyz_becomes(200, &["\"ingress_queue\":\"up\"", "\"ingress_spool\":\"up\""]).await;
+    assert_success(&spooling.push("after").await, "RabbitMQ is back");
+    spooling.ingress.stores(spooled + 2).await;
+}
+
+#[tokio::test]
+async fn a_broken_file_is_said_and_kept_and_refuses_only_what_rabbitmq_does_not_take() {
+    const FILE: &str = "spool/0/kefu.redb";
+    const BROKEN: &str = "what is left of a spool";
+    let prepare = |folder: &Folder| drop(folder.write(FILE, BROKEN));
+    let mut spooling = Spooling::start(Launch::ingress, prepare).await;
+    spooling.readyz_becomes(200, &["\"ingress_queue\":\"up\"", "degraded: the spool cannot be used", FILE]).await;
+    assert_success(&spooling.push("before").await, "RabbitMQ is up");
+    spooling.broker.kill();
+    assert_refused(&spooling.push("meanwhile").await, 503, "there is nowhere to put it");
+    spooling.readyz_becomes(503, &["\"ingress_queue\":\"down", FILE]).await;
+    assert_eq!(std::fs::read_to_string(spooling.ingress.folder.path().join(FILE)).unwrap(), BROKEN);
+    spooling.broker.restart().await;
+    spooling.readyz_becomes(200, &["\"ingress_queue\":\"up\""]).await;
+    assert_success(&spooling.push("after").await, "RabbitMQ is back");
+    spooling.ingress.stores(2).await;
+}
