@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::embedded::{Database, DatabaseError};
+use crate::health::Health;
 use crate::partition::Partition;
 
 type Rows = TableDefinition<'static, (u16, u64), &'static [u8]>;
@@ -69,6 +70,11 @@ impl SpoolFile {
     #[cfg(test)]
     pub(super) fn on(folder: &Path, database: Database) -> Self {
         Self { folder: folder.to_owned(), database }
+    }
+
+    /// Whether it can be written, and is still where it was opened.
+    pub(super) fn health(&self) -> Health {
+        self.database.health()
     }
 
     /// What is in it, by partition. Reads every row, so that damage shows now.

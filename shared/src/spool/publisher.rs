@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::state::{Figures, State, Way};
 use super::{Settings, metric};
-use crate::clock;
+use crate::clock::now_ms;
 use crate::envelope::Envelope;
 use crate::health::Health;
 use crate::partition::Partition;
@@ -64,7 +64,7 @@ impl Spool {
         match trouble {
             Some(trouble) => Health::Down(format!("the spool cannot be used: {trouble}")),
             None if *away || *waiting > 0 => {
-                let oldest = oldest_ms.map_or(0, |oldest| clock::now_ms().saturating_sub(oldest) / 1_000);
+                let oldest = oldest_ms.map_or(0, |oldest| now_ms().saturating_sub(oldest) / 1_000);
                 Health::Down(format!(
                     "{waiting} messages wait for the broker, {bytes} bytes, the oldest for {oldest} s"
                 ))
@@ -95,7 +95,7 @@ impl Spool {
         let (state, filled) = (self.state.clone(), self.lanes[usize::from(partition.index())].filled.clone());
         let write = async move {
             let Ok(place) = state.place(partition, &body) else { return Some(lane) };
-            let spooled_at_ms = clock::now_ms();
+            let spooled_at_ms = now_ms();
             let outcome = place.file.append(partition, place.number, spooled_at_ms, body).await;
             let failure = outcome.err().map(|error| error.to_string());
             state.written(&place, spooled_at_ms, failure.as_deref());

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::cursor::Cursor;
 use super::file::{Removed, Row, SpoolFile};
 use super::slots::{Contents, Opened};
+use crate::health::Health;
 use crate::partition::Partition;
 
 mod held;
@@ -177,6 +178,14 @@ impl State {
     /// The spool cannot be used.
     pub(super) fn failed(&self, error: &str) {
         self.inner().fail(error);
+    }
+
+    /// What is written to a file that somebody has deleted, or replaced, ends with the process: nothing may be.
+    pub(super) fn look_at_the_file(&self) {
+        let own = self.inner().files.last().map(|own| own.file.clone());
+        if let Some(Health::Down(why)) = own.map(|own| own.health()) {
+            self.failed(&why);
+        }
     }
 
     /// The broker takes messages, or does not.

@@ -11,7 +11,7 @@ use super::publisher::Spool;
 use super::slots::{Contents, Opened, Slots};
 use super::state::Figures;
 use super::{Settings, metric, relay};
-use crate::clock;
+use crate::clock::now_ms;
 use crate::health::Health;
 use crate::partition::Partition;
 
@@ -160,9 +160,10 @@ impl Watch {
                 spool.state.set_back_if_empty(self.patience);
             }
         }
+        spool.state.look_at_the_file();
         let figures = spool.state.figures();
         let phase = Phase::of(&figures);
-        let oldest_ms = figures.oldest_ms.map_or(0, |oldest_ms| clock::now_ms().saturating_sub(oldest_ms));
+        let oldest_ms = figures.oldest_ms.map_or(0, |oldest_ms| now_ms().saturating_sub(oldest_ms));
         metric::show(phase, figures.waiting, figures.bytes, oldest_ms as f64 / 1_000.0);
         self.tell(phase, &figures);
     }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use kefu_harness::wechat::{Format, Message, Mode};
+
 use super::*;
 
 /// In blocks of 512 bytes: enough for an empty spool and some messages.
@@ -25,7 +27,7 @@ struct Spooling {
 impl Spooling {
     /// `prepare` is given the folder that will have the spool.
     async fn start(launch: impl FnOnce(&Path) -> Launch, prepare: impl FnOnce(&Folder)) -> Self {
-        let account = Account::random(kefu_harness::wechat::Mode::Safe);
+        let account = Account::random(Mode::Safe);
         let (redis, broker) = tokio::join!(RedisServer::start(), RabbitMq::start_own());
         let vhost = broker.fresh_vhost().await;
         let mut options = StackOptions::new(Backend::Production, vec![account.clone()], "http://127.0.0.1:9");

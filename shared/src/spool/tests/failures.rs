@@ -109,6 +109,16 @@ async fn beyond_its_limit_the_spool_takes_nothing_more() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_to_a_file_that_was_deleted() {
+    let setup = Setup::new().await;
+    std::fs::remove_file(setup.folder.path().join("0/kefu.redb")).unwrap();
+    eventually("it is noticed", || matches!(setup.spool.spool_health(), Health::Down(_))).await;
+    setup.push("a", 1).await;
+    setup.broker.set(Mode::Hanging);
+    assert!(give_up(&setup, "a", 2).await);
+}
+
+#[tokio::test]
 async fn a_broken_file_is_left_as_it_is_and_named() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("0")).unwrap();
