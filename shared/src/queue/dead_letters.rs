@@ -31,8 +31,8 @@ pub(crate) const UNKNOWN_REASON: &str = "unknown";
 /// All dead letters of a queue.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Begins to go through those that there are now, in the order in which they died. Those that one walk has before
-    /// it may be out of another's sight until it ends, so there should be one at a time.
+    /// Begins to go through those that there are now, in the order in which they died. They may be out of another walk's
+    /// sight until this one ends, so there should be one at a time.
     async fn walk(&self) -> Result<Box<dyn Walk>, QueueError>;
 }
 

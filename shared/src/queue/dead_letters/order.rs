@@ -42,6 +42,9 @@ pub struct Order {
     /// With which.
     #[serde(default)]
     pub selection: Selection,
+    /// With all there are, for want of a selection. Nothing is replayed or dropped with neither.
+    #[serde(default)]
+    pub all: bool,
     /// With how many at most, the oldest first.
     #[serde(default)]
     pub max: Option<usize>,
@@ -90,7 +93,8 @@ impl Selection {
 impl Order {
     /// To look at what is selected.
     pub fn list(selection: Selection) -> Self {
-        Self { action: Action::List, selection, max: None, dry_run: false, forgotten: false, with_content: false }
+        let (max, dry_run, forgotten, with_content) = Default::default();
+        Self { action: Action::List, selection, all: false, max, dry_run, forgotten, with_content }
     }
 
     /// Does it.
@@ -98,6 +102,10 @@ impl Order {
     /// What went wrong is in the report, with what was done before that.
     pub async fn carry_out(&self, letters: &dyn DeadLetters) -> Report {
         let mut report = Report::default();
+        if self.action != Action::List && !self.all && self.selection == Selection::default() {
+            report.error = Some("the order says neither which dead letters nor that all are meant".to_owned());
+            return report;
+        }
         let result = match letters.walk().await {
             Ok(walk) => self.go_through(walk, &mut report).await,
             Err(error) => Err(error),

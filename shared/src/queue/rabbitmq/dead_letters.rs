@@ -1,11 +1,14 @@
 //! The queue `kefu.dead`.
 //!
-//! What is looked at is taken without an acknowledgement; closing the channel puts it back in its place, as this queue
-//! has no delivery limit.
+//! All of it is taken without acknowledgements, and only then gone through: closing the channel puts back what is not
+//! acknowledged, as this queue has no delivery limit. The broker puts it in front of what was never taken, but behind
+//! what went back before; so the order is not the queue's, which an interrupted walk may have changed, but that of the
+//! times of death.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
 };
@@ -52,10 +55,23 @@ impl DeadLetters for OnRabbitMq {
             let queue = ask("kefu.dead", channel.queue_declare(DEAD.into(), passive, FieldTable::default())).await?;
             Ok((channel, outlet, queue.message_count()))
         };
-        let (channel, outlet, left) = open.await.map_err(|error| self.at(error))?;
-        let partitions = self.partitions;
-        Ok(Box::new(OnTheWay { connection, channel, outlet, left, partitions, current: None }))
+        let (channel, outlet, count) = open.await.map_err(|error| self.at(error))?;
+        let taken = take(&channel, count).await?.into_iter();
+        Ok(Box::new(OnTheWay { connection, channel, outlet, taken, partitions: self.partitions, current: None }))
     }
+}
+
+/// The first `count` messages, in the order in which they died. Those from before that was written down are the oldest.
+async fn take(channel: &Channel, count: u32) -> Result<Vec<Delivery>, QueueError> {
+    let mut taken = Vec::new();
+    for _ in 0..count {
+        let got = ask("a dead letter", channel.basic_get(DEAD.into(), BasicGetOptions::default())).await?;
+        // Somebody else took the rest.
+        let Some(got) = got else { break };
+        taken.push(got.delivery);
+    }
+    taken.sort_by_cached_key(|delivery| headers::died_at_ms(&delivery.properties));
+    Ok(taken)
 }
 
 impl OnRabbitMq {
@@ -74,14 +90,14 @@ struct OnTheWay {
     channel: Channel,
     /// With confirms.
     outlet: Channel,
-    /// How many there are still of those that there were at the beginning.
-    left: u32,
+    /// Those that are still to be gone through.
+    taken: std::vec::IntoIter<Delivery>,
     partitions: u16,
-    current: Option<Taken>,
+    current: Option<Current>,
 }
 
-/// The dead letter that was taken last.
-struct Taken {
+/// The dead letter that [`Walk::next`] gave last.
+struct Current {
     original: Original,
     acker: Acker,
     /// Where it can be replayed to.
@@ -92,27 +108,21 @@ struct Taken {
 impl Walk for OnTheWay {
     async fn next(&mut self) -> Result<Option<DeadLetter>, QueueError> {
         self.current = None;
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        let got = ask("a dead letter", self.channel.basic_get(DEAD.into(), BasicGetOptions::default())).await?;
-        // Somebody else took the rest.
-        let Some(mut got) = got else { return Ok(None) };
-        let letter = headers::letter(&got.delivery);
+        let Some(mut delivery) = self.taken.next() else { return Ok(None) };
+        let letter = headers::letter(&delivery);
         // The number of partitions may have changed since: nobody would look into the old one.
         let target = match &letter.envelope {
             Ok(envelope) => Some(envelope.partition(self.partitions)),
             Err(_) => letter.partition.filter(|partition| partition.index() < self.partitions),
         };
-        let acker = got.delivery.acker.clone();
-        let original = Original::of(&mut got.delivery, letter.partition.unwrap_or(Partition::from(0)));
-        self.current = Some(Taken { original, acker, target });
+        let acker = delivery.acker.clone();
+        let original = Original::of(&mut delivery, letter.partition.unwrap_or(Partition::from(0)));
+        self.current = Some(Current { original, acker, target });
         Ok(Some(letter))
     }
 
     async fn replay(&mut self) -> Result<(), QueueError> {
-        let Some(Taken { original, acker, target }) = self.current.take() else { return Err(QueueError::Stale) };
+        let Some(Current { original, acker, target }) = self.current.take() else { return Err(QueueError::Stale) };
         let target = target.ok_or_else(|| {
             let why = "it is no envelope, and which partition it came from is not known";
             QueueError::Refused(why.to_owned())
@@ -134,8 +144,8 @@ impl Walk for OnTheWay {
     }
 
     async fn discard(&mut self) -> Result<(), QueueError> {
-        let Some(taken) = self.current.take() else { return Err(QueueError::Stale) };
-        acknowledge(taken.acker).await
+        let Some(current) = self.current.take() else { return Err(QueueError::Stale) };
+        acknowledge(current.acker).await
     }
 
     /// The broker answers once it has worked off all that came before on the channel, the acknowledgements too.

@@ -15,6 +15,14 @@ use crate::queue::dead_letters::DeadLetter;
 /// Written by the broker: an entry for each queue that it took the message from.
 const X_DEATH: &str = "x-death";
 
+/// When it became a dead letter: milliseconds since the Unix epoch.
+pub(super) fn died_at_ms(properties: &BasicProperties) -> Option<u64> {
+    match header(properties, REASON) {
+        Some(_) => integer(properties, DIED_AT).and_then(|value| u64::try_from(value).ok()),
+        None => broker_death(properties)?.at_ms,
+    }
+}
+
 pub(super) fn letter(delivery: &Delivery) -> DeadLetter {
     let properties = &delivery.properties;
     let mut letter = DeadLetter::of(delivery.data.clone());
@@ -24,18 +32,17 @@ pub(super) fn letter(delivery: &Delivery) -> DeadLetter {
     letter.partition = origin.parse().ok();
     letter.replays = count(REPLAYED).unwrap_or(0);
     letter.first_seen_ms = number(FIRST_SEEN);
+    letter.died_at_ms = died_at_ms(properties);
     letter.traceparent = text(properties, TRACEPARENT).or(letter.traceparent);
     letter.last_error = text(properties, ERROR).or_else(|| text(properties, LAST_ERROR)).unwrap_or_default();
     match (text(properties, REASON), broker_death(properties)) {
         (Some(reason), _) => {
             letter.reason = reason;
             letter.attempts = count(ATTEMPTS).unwrap_or(1);
-            letter.died_at_ms = number(DIED_AT);
         }
         (None, Some(death)) => {
             letter.partition = letter.partition.or(death.partition);
             letter.attempts = count(ATTEMPT).unwrap_or(0).saturating_add(1);
-            letter.died_at_ms = death.at_ms;
             let error = death.in_words();
             letter.last_error = match letter.last_error.is_empty() {
                 true => error,
