@@ -74,7 +74,7 @@ struct Filters {
     #[arg(long, value_name = "WORD", value_parser = reason)]
     reason: Option<String>,
     /// Those that died since: 2h, 30m, 1d ago, or a time like 2026-11-22T12:00:00Z.
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     since: Option<Moment>,
     /// At most so many, those that died first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -62,10 +62,11 @@ async fn served(folder: &Path, order: &Order) -> anyhow::Result<Report> {
     let livez = client.get(url("/livez")).timeout(PATIENCE).send().await;
     livez.map_err(reqwest::Error::without_url).with_context(unreachable)?;
     let answer = client.post(url(PATH)).bearer_auth(&access.key).json(order).send().await;
-    let answer = answer.map_err(reqwest::Error::without_url).with_context(unreachable)?;
+    let lost = "kefu serve was lost before it told what it did; what it did stays done";
+    let answer = answer.map_err(reqwest::Error::without_url).context(lost)?;
     let status = answer.status();
     if !status.is_success() {
         bail!("kefu serve on {} answers {status}: it is starting or ending, or of another version", access.address);
     }
-    answer.json().await.map_err(reqwest::Error::without_url).with_context(unreachable)
+    answer.json().await.map_err(reqwest::Error::without_url).context(lost)
 }

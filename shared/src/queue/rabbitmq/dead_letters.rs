@@ -1,16 +1,18 @@
 //! The queue `kefu.dead`.
 //!
 //! All of it is taken without acknowledgements, and only then gone through: closing the channel puts back what is not
-//! acknowledged, as this queue has no delivery limit. The broker puts it in front of what was never taken, but behind
-//! what went back before; so the order is not the queue's, which an interrupted walk may have changed, but that of the
-//! times of death.
+//! acknowledged, as this queue has no delivery limit. It is consumed, not got: each `basic.get` of a quorum queue is a
+//! consumer of its own to the broker, which puts back what several had in no order. And what goes back comes behind what
+//! went back before; so an interrupted walk may change the queue's order, and the times of death count before it.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Confirmation, Connection, ConnectionProperties};
@@ -28,6 +30,8 @@ mod headers;
 
 /// For one thing that the broker is asked; somebody is waiting at a terminal.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// After so long without a message it is asked how many there are.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The dead letters of a broker. It connects anew for each walk, and says so when that fails.
 pub(super) struct OnRabbitMq {
@@ -48,30 +52,70 @@ impl DeadLetters for OnRabbitMq {
         let connection = ask("a connection", Connection::connect_uri(self.address.uri.clone(), properties));
         let connection = connection.await.map_err(|error| self.at(error))?;
         let open = async {
-            let channel = ask("a channel", connection.create_channel()).await?;
             let outlet = ask("a channel", connection.create_channel()).await?;
             ask("confirms", outlet.confirm_select(ConfirmSelectOptions::default())).await?;
-            let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-            let queue = ask("kefu.dead", channel.queue_declare(DEAD.into(), passive, FieldTable::default())).await?;
-            Ok((channel, outlet, queue.message_count()))
+            let count = count(&outlet).await?;
+            Ok((outlet, count))
         };
-        let (channel, outlet, count) = open.await.map_err(|error| self.at(error))?;
-        let taken = take(&channel, count).await?.into_iter();
-        Ok(Box::new(OnTheWay { connection, channel, outlet, taken, partitions: self.partitions, current: None }))
+        let (outlet, count) = open.await.map_err(|error| self.at(error))?;
+        let (mut hands, mut taken) = (Vec::new(), Vec::new());
+        while let left @ 1.. = count - taken.len() {
+            let (before, hand) = (taken.len(), Hand::take(&connection, left, &mut taken).await?);
+            hands.push(hand);
+            if taken.len() == before {
+                break;
+            }
+        }
+        // Those from before it was written down are the oldest.
+        taken.sort_by_cached_key(|delivery| headers::died_at_ms(&delivery.properties));
+        let (taken, partitions) = (taken.into_iter(), self.partitions);
+        Ok(Box::new(OnTheWay { connection, hands, outlet, taken, partitions, current: None }))
     }
 }
 
-/// The first `count` messages, in the order in which they died. Those from before that was written down are the oldest.
-async fn take(channel: &Channel, count: u32) -> Result<Vec<Delivery>, QueueError> {
-    let mut taken = Vec::new();
-    for _ in 0..count {
-        let got = ask("a dead letter", channel.basic_get(DEAD.into(), BasicGetOptions::default())).await?;
-        // Somebody else took the rest.
-        let Some(got) = got else { break };
-        taken.push(got.delivery);
+/// How many messages wait in the queue.
+async fn count(channel: &Channel) -> Result<usize, QueueError> {
+    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+    let queue = ask("kefu.dead", channel.queue_declare(DEAD.into(), passive, FieldTable::default())).await?;
+    Ok(usize::try_from(queue.message_count()).unwrap_or(usize::MAX))
+}
+
+/// A channel that holds messages.
+struct Hand {
+    channel: Channel,
+    /// Dropped before the channel is closed, it would be cancelled.
+    _consumer: lapin::Consumer,
+}
+
+impl Hand {
+    /// Takes messages from the front of the queue: `most`, if so many are there and can be held.
+    async fn take(connection: &Connection, most: usize, taken: &mut Vec<Delivery>) -> Result<Self, QueueError> {
+        let channel = ask("a channel", connection.create_channel()).await?;
+        let most = u16::try_from(most).unwrap_or(u16::MAX);
+        ask("a prefetch", channel.basic_qos(most, BasicQosOptions::default())).await?;
+        let consume =
+            channel.basic_consume(DEAD.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
+        let mut consumer = ask("a consumer", consume).await?;
+        let mut silence = Duration::ZERO;
+        for _ in 0..most {
+            let delivery = loop {
+                match timeout(LOOK, consumer.next()).await {
+                    Ok(Some(Ok(delivery))) => break Some(delivery),
+                    Ok(_) => return Err(QueueError::Unavailable("the connection was lost".into())),
+                    // Somebody else took the rest.
+                    Err(_) if count(&channel).await? == 0 => break None,
+                    Err(_) if silence >= PATIENCE => {
+                        return Err(QueueError::Unavailable("the broker does not hand the dead letters out".into()));
+                    }
+                    Err(_) => silence += LOOK,
+                }
+            };
+            let Some(delivery) = delivery else { break };
+            silence = Duration::ZERO;
+            taken.push(delivery);
+        }
+        Ok(Self { channel, _consumer: consumer })
     }
-    taken.sort_by_cached_key(|delivery| headers::died_at_ms(&delivery.properties));
-    Ok(taken)
 }
 
 impl OnRabbitMq {
@@ -86,8 +130,8 @@ impl OnRabbitMq {
 
 struct OnTheWay {
     connection: Connection,
-    /// Holds what was taken.
-    channel: Channel,
+    /// They hold what was taken, each as much as a channel can.
+    hands: Vec<Hand>,
     /// With confirms.
     outlet: Channel,
     /// Those that are still to be gone through.
@@ -148,12 +192,15 @@ impl Walk for OnTheWay {
         acknowledge(current.acker).await
     }
 
-    /// The broker answers once it has worked off all that came before on the channel, the acknowledgements too.
+    /// The broker answers once it has worked off all that came before on a channel, the acknowledgements too.
     async fn close(self: Box<Self>) -> Result<(), QueueError> {
-        let closed = match self.channel.status().connected() {
-            true => ask("the end", self.channel.close(200, "OK".into())).await,
-            false => Ok(()),
-        };
+        let mut closed = Ok(());
+        // In their order, which the messages then keep.
+        for hand in self.hands {
+            if hand.channel.status().connected() && closed.is_ok() {
+                closed = ask("the end", hand.channel.close(200, "OK".into())).await;
+            }
+        }
         // What the connection still says changes nothing any more.
         let _ended = timeout(Duration::from_secs(2), self.connection.close(200, "OK".into())).await;
         closed
