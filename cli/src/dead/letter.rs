@@ -33,7 +33,7 @@ pub(super) fn write(out: &mut impl Write, letter: &Summary, now_ms: u64) -> io::
         ("died", time(letter.died_at_ms).or_else(|| Some(unknown()))),
         ("reason", Some(letter.reason.clone())),
         ("tried", Some(times(letter.attempts))),
-        ("first error", Some(letter.first_error.clone())),
+        ("first error", Some(letter.first_error.clone()).filter(|first| *first != letter.last_error)),
         ("last error", Some(letter.last_error.clone())),
         ("replayed", Some(replays)),
         ("partition", letter.partition.clone().or_else(|| Some(unknown()))),
