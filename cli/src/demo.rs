@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kefu_shared::backend::Backend;
-use kefu_shared::internal::Readiness;
+use kefu_shared::internal::{Internal, Readiness};
 use kefu_shared::program::Frame;
 use kefu_shared::{config, lifecycle, telemetry};
 use kefu_simulator::{Simulator, SimulatorConfig};
@@ -40,8 +40,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = write_config(folder.path(), &simulator.url())?;
     telemetry::start_logs(&config.telemetry)?;
     let backend = Backend::open(&config).await?;
-    let frame =
-        Frame { config: Arc::new(config), backend, readiness: Readiness::default(), shutdown: shutdown.clone() };
+    let (readiness, internal) = (Readiness::default(), Internal::default());
+    let frame = Frame { config: Arc::new(config), backend, readiness, internal, shutdown: shutdown.clone() };
 
     let (listening, address) = oneshot::channel();
     let pair = tokio::spawn(pair::run(frame, move |addresses| {

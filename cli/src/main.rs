@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use kefu_shared::{lifecycle, program};
 
+mod dead;
 mod demo;
 mod pair;
 mod push;
@@ -25,6 +26,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs ingress and worker in one process; with an embedded store nothing else is needed.
     Serve(serve::Arguments),
+    /// Messages that are not tried again by themselves: lists, shows, replays, drops them.
+    Dead(dead::Arguments),
     /// Signs, encrypts and sends one push to a callback URL, as WeChat would.
     Push(Box<push::Arguments>),
     /// Runs the simulated WeChat by itself.
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(arguments) => return serve::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Dead(arguments) => dead::run(arguments).await,
         Command::Push(arguments) => push::run(*arguments).await,
         Command::Simulator(arguments) => simulator::run(arguments).await,
     };

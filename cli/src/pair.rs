@@ -9,7 +9,7 @@ use kefu_worker::Worker;
 
 /// Runs both until the shutdown, or until one fails, which stops the other; `listening` is given ingress's addresses.
 pub(crate) async fn run(frame: Frame, listening: impl FnOnce(&[SocketAddr])) -> anyhow::Result<()> {
-    let Frame { config, backend, readiness, shutdown } = frame;
+    let Frame { config, backend, readiness, shutdown, .. } = frame;
     let publisher = backend.ingress_publisher(&config, &readiness).await?;
     let parts = Parts {
         config: config.clone(),

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use kefu_shared::program;
+use anyhow::Context;
+use kefu_shared::config::BackendUrls;
+use kefu_shared::internal::dead_letters::{ACCESS_FILE, Offered};
+use kefu_shared::program::{self, Frame};
 
 use crate::pair;
 
@@ -17,5 +20,19 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     let internal = |config: &kefu_shared::config::Config| config.ingress.internal_listen;
-    program::run("kefu serve", &arguments.config, internal, |frame| pair::run(frame, |_| {})).await
+    program::run("kefu serve", &arguments.config, internal, async |frame| {
+        let _offered = offer_dead_letters(&frame)?;
+        pair::run(frame, |_| {}).await
+    })
+    .await
+}
+
+/// While this process has the database file, `kefu dead` has to ask it for what is in there.
+fn offer_dead_letters(frame: &Frame) -> anyhow::Result<Option<Offered>> {
+    let (BackendUrls::Embedded(folder), Some(address)) = (&frame.config.backend, frame.internal.address) else {
+        return Ok(None);
+    };
+    let letters = frame.backend.dead_letters()?;
+    let offered = frame.internal.dead_letters.offer(letters, address, folder);
+    Ok(Some(offered.with_context(|| format!("{} cannot be written", folder.join(ACCESS_FILE).display()))?))
 }

@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
 
 async fn run(frame: Frame) -> anyhow::Result<()> {
     let publisher = frame.backend.ingress_publisher(&frame.config, &frame.readiness).await?;
-    let Frame { config, backend, readiness, shutdown } = frame;
+    let Frame { config, backend, readiness, shutdown, .. } = frame;
     let parts = Parts { config, stores: backend.stores, publisher, readiness: readiness.clone(), shutdown };
     let ingress = Ingress::bind(parts)?;
     readiness.complete();

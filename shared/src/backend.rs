@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use crate::config::{BackendUrls, Config};
 use crate::embedded::{Database, DatabaseError};
 use crate::internal::Readiness;
+use crate::queue::dead_letters::DeadLetters;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::{Consumer, ConsumerOptions, Publisher, rabbitmq};
 use crate::spool;
@@ -90,6 +91,14 @@ impl Backend {
         Ok(match &self.queue {
             Queue::RabbitMq(settings) => rabbitmq::consumer(settings, options)?,
             Queue::Embedded(queue) => queue.consumer(self.partitions, options),
+        })
+    }
+
+    /// The dead letters; to be called once.
+    pub fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, BackendError> {
+        Ok(match &self.queue {
+            Queue::RabbitMq(settings) => rabbitmq::dead_letters(settings)?,
+            Queue::Embedded(queue) => queue.dead_letters(),
         })
     }
 }

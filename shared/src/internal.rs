@@ -1,4 +1,5 @@
-//! The internal HTTP server of a process: `/livez`, `/readyz`, `/metrics`. It is not for the internet.
+//! The internal HTTP server of a process: `/livez`, `/readyz`, `/metrics`, and in `kefu serve` the dead letters. It is not
+//! for the internet.
 
 use std::net::SocketAddr;
 
@@ -9,12 +10,22 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+pub mod dead_letters;
 mod readiness;
 #[cfg(test)]
 mod tests;
 
 pub use readiness::Readiness;
 use readiness::Standing;
+
+/// What a program knows of its internal server.
+#[derive(Clone, Default)]
+pub struct Internal {
+    /// Where it listens; `None` when there is none.
+    pub address: Option<SocketAddr>,
+    /// Where dead letters can be offered.
+    pub dead_letters: dead_letters::Resource,
+}
 
 /// Serves until the runtime ends, so that the state of a shutdown can be seen; `draining` turns readiness off.
 ///
@@ -25,11 +36,16 @@ pub fn serve(
     readiness: Readiness,
     metrics: PrometheusHandle,
     draining: CancellationToken,
-) -> std::io::Result<Server> {
+) -> std::io::Result<(Server, Internal)> {
+    let dead_letters = dead_letters::Resource::default();
+    let resource = web::Data::new(dead_letters.clone());
     let state = web::Data::new(State { readiness, metrics, draining });
     let server = HttpServer::new(move || {
-        let state = state.clone();
-        App::new().configure(move |service| configure(service, state))
+        let (state, resource) = (state.clone(), resource.clone());
+        App::new()
+            .configure(move |service| configure(service, state))
+            .app_data(resource)
+            .route(dead_letters::PATH, web::post().to(dead_letters::post))
     })
     .workers(1)
     .disable_signals()
@@ -37,7 +53,8 @@ pub fn serve(
     for address in server.addrs() {
         tracing::info!(role = "internal", %address, "listening");
     }
-    Ok(server.run())
+    let address = server.addrs().first().copied();
+    Ok((server.run(), Internal { address, dead_letters }))
 }
 
 fn configure(service: &mut web::ServiceConfig, state: web::Data<State>) {

@@ -1,6 +1,7 @@
 //! Which of the broker queues a user's messages go to.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,23 @@ impl From<u16> for Partition {
     }
 }
 
+/// A text that is not the name of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a partition")]
+pub struct NotAPartition;
+
+/// Reads what `Display` wrote.
+impl FromStr for Partition {
+    type Err = NotAPartition;
+
+    fn from_str(name: &str) -> Result<Self, NotAPartition> {
+        let index = name.strip_prefix('p').and_then(|index| index.parse().ok()).ok_or(NotAPartition)?;
+        let partition = Self(index);
+        // `p7` and `p+7` are no routing keys of ours.
+        if partition.to_string() == name { Ok(partition) } else { Err(NotAPartition) }
+    }
+}
+
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "p{:02}", self.0)
@@ -63,6 +81,16 @@ mod tests {
         let user = OpenId::new("o9AgO5Kd5ggOC-bXrbNODIiE3bGY");
         assert_eq!(Partition::of("wxba5fad812f8e6fb9", &user, 64).to_string(), "p18");
         assert_eq!(Partition::of("wxba5fad812f8e6fb9", &user, 1).index(), 0);
+    }
+
+    #[test]
+    fn only_a_routing_key_is_the_name_of_a_partition() {
+        for index in [0, 7, 63, 1_023] {
+            assert_eq!(Partition(index).to_string().parse(), Ok(Partition(index)));
+        }
+        for name in ["", "p", "p7", "p+7", "p007", "07", "p70000", "kefu.dead"] {
+            assert_eq!(name.parse::<Partition>(), Err(NotAPartition), "{name}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Backend;
 use crate::config::{self, Config};
-use crate::internal::{self, Readiness};
+use crate::internal::{self, Internal, Readiness};
 use crate::{lifecycle, telemetry};
 
 /// What the frame gives to the program's own part.
@@ -21,6 +21,8 @@ pub struct Frame {
     pub backend: Backend,
     /// Where checks for `/readyz` are added.
     pub readiness: Readiness,
+    /// The internal server.
+    pub internal: Internal,
     /// Cancelled by SIGTERM or SIGINT: finish what is under way and return.
     pub shutdown: CancellationToken,
 }
@@ -76,10 +78,10 @@ async fn start(config: Arc<Config>, listen: SocketAddr) -> Result<Frame, String>
     let metrics = telemetry::start_metrics().map_err(|error| error.to_string())?;
     let shutdown = lifecycle::shutdown_on_signal().map_err(|error| format!("no signals can be caught: {error}"))?;
     let readiness = Readiness::default();
-    let server = internal::serve(listen, readiness.clone(), metrics, shutdown.clone())
+    let (server, internal) = internal::serve(listen, readiness.clone(), metrics, shutdown.clone())
         .map_err(|error| format!("internal_listen = \"{listen}\" cannot be bound: {error}"))?;
     // It answers until the process ends: a shutdown can be watched to its end.
     tokio::spawn(server);
     let backend = Backend::open(&config).await.map_err(|error| error.to_string())?;
-    Ok(Frame { config, backend, readiness, shutdown })
+    Ok(Frame { config, backend, readiness, internal, shutdown })
 }

@@ -9,6 +9,7 @@ use crate::envelope::{Envelope, EnvelopeError};
 use crate::health::Health;
 use crate::partition::Partition;
 
+pub mod dead_letters;
 pub mod embedded;
 pub mod rabbitmq;
 
@@ -143,6 +144,17 @@ pub enum DeadReason {
 }
 
 impl DeadReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Undecodable,
+        Self::Refused,
+        Self::WindowClosed,
+        Self::Exhausted,
+        Self::UnknownAccount,
+        Self::Crashed,
+        Self::DeliveryLimit,
+    ];
+
     /// The word used in headers, metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {

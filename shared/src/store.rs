@@ -79,6 +79,9 @@ pub trait Claims: Send + Sync {
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError>;
 }
 
+/// How long the [`Ledger`] remembers a message, from its last claim or its end on.
+pub const LEDGER_KEEPS_FOR: Duration = Duration::from_secs(72 * 3_600);
+
 /// A number that grows with each claim of a ledger entry or lock: a late writer with an old one is refused.
 pub type Fence = u64;
 

@@ -4,6 +4,7 @@
 
 mod command;
 mod configuration;
+mod dead;
 mod ingress;
 mod leftovers;
 mod operation;

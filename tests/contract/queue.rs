@@ -8,11 +8,13 @@ use kefu_shared::envelope::{Envelope, VERSION};
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::openid::OpenId;
 use kefu_shared::partition::Partition;
+use kefu_shared::queue::dead_letters::DeadLetters;
 use kefu_shared::queue::{Consumer, Delivery, Publisher, Settlement};
 use kefu_shared::wechat::push::{Content, Fields, Format, Push};
 use tokio::time::timeout;
 
 mod crashing;
+mod dead_letters;
 mod delivering;
 mod publishing;
 mod settling;
@@ -41,6 +43,8 @@ trait Queue {
     async fn consumer(&self, id: &str, prefetch: u16) -> Box<dyn Consumer>;
     /// Waits until there are `count` dead letters, and takes them off, oldest first.
     async fn dead_letters(&self, count: usize) -> Vec<DeadLetter>;
+    /// The seam to them.
+    fn letters(&self) -> Arc<dyn DeadLetters>;
     /// Crashes what holds the messages, and brings it back on its data. Publishers and consumers are gone before.
     async fn crash(&mut self);
 }
@@ -67,6 +71,17 @@ macro_rules! contract {
         contract!(@tests $make_for_a_crash, crashing:
             published_messages_outlive_a_crash,
             unsettled_and_retried_messages_outlive_a_crash,
+            replays_outlive_a_crash_and_so_do_those_that_were_left,
+        );
+        contract!(@tests $make, dead_letters:
+            they_are_read_in_the_order_of_death_with_their_story,
+            what_is_replayed_comes_once_at_the_tail_as_if_it_were_new,
+            what_is_dropped_is_gone_and_the_others_keep_their_places,
+            a_walk_that_is_dropped_half_way_changes_nothing_but_what_it_did,
+            what_dies_during_a_walk_is_not_part_of_it,
+            a_body_that_is_no_envelope_is_shown_and_replayed_unchanged,
+            an_order_that_does_not_say_which_changes_nothing,
+            a_selection_takes_what_all_of_it_says,
         );
         contract!(@tests $make, delivering:
             no_more_than_the_prefetch_of_a_partition_is_unsettled,

@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let internal = |config: &kefu_shared::config::Config| config.worker.internal_listen;
     program::run("kefu-worker", &arguments.config, internal, async |frame| -> Result<(), WorkerError> {
-        let Frame { config, backend, readiness, shutdown } = frame;
+        let Frame { config, backend, readiness, shutdown, .. } = frame;
         let worker = Worker::new(config, &backend, &readiness, shutdown)?;
         readiness.complete();
         worker.run().await

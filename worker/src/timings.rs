@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kefu_shared::queue::RETRY_DELAYS;
+use kefu_shared::store::LEDGER_KEEPS_FOR;
 
 /// How long a worker waits for what. The defaults are meant for everybody; tests shorten them.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ impl Default for Timings {
             token_refused: Duration::from_millis(200),
             lease_margin: Duration::from_secs(5),
             lease_poll: Duration::from_millis(500),
-            keep_for: Duration::from_secs(72 * 3_600),
+            keep_for: LEDGER_KEEPS_FOR,
             store_poll: Duration::from_millis(500),
             state_poll: Duration::from_secs(1),
         }

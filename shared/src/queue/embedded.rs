@@ -8,13 +8,14 @@
 
 use std::sync::Arc;
 
+use super::dead_letters::DeadLetters;
 use super::{Consumer, ConsumerOptions, Publisher, QueueError};
 use crate::embedded::{Database, DatabaseError};
 use crate::partition::Partition;
 
 mod backlog;
 mod consumer;
-mod dead;
+mod dead_letters;
 mod publisher;
 mod record;
 mod settle;
@@ -23,7 +24,6 @@ mod tables;
 mod tests;
 
 use backlog::Backlog;
-pub use dead::{DeadLetter, dead_letters};
 
 /// The queue on a database. Clones share it.
 #[derive(Clone)]
@@ -49,6 +49,11 @@ impl EmbeddedQueue {
     pub fn consumer(&self, partitions: u16, options: ConsumerOptions) -> Box<dyn Consumer> {
         self.backlog.expect_partitions(Partition::all(partitions.max(1)));
         Box::new(consumer::EmbeddedConsumer::new(self.clone(), options))
+    }
+
+    /// The dead letters. To be called once: walks of two do not wait for each other.
+    pub fn dead_letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::new(dead_letters::InTheFile::new(self.clone()))
     }
 }
 

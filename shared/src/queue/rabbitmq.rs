@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 mod consumer;
+mod dead_letters;
 mod fault;
 mod link;
 mod message;
@@ -26,6 +27,7 @@ pub use settings::{Settings, SettingsError};
 
 use self::link::Link;
 use self::topology::Topology;
+use super::dead_letters::DeadLetters;
 use super::{Consumer, ConsumerOptions, Publisher};
 
 /// A publisher, which connects in the background of the current tokio runtime: it is there at once, and its publishes
@@ -51,4 +53,10 @@ pub fn publisher(settings: &Settings) -> Result<Arc<dyn Publisher>, SettingsErro
 pub fn consumer(settings: &Settings, options: ConsumerOptions) -> Result<Box<dyn Consumer>, SettingsError> {
     let address = settings.check()?;
     Ok(Box::new(consumer::EnvelopeConsumer::start(settings, &address, &options)))
+}
+
+/// The dead letters, on a connection of its own for each walk; unlike the others it does not wait for a broker that is
+/// away.
+pub fn dead_letters(settings: &Settings) -> Result<Arc<dyn DeadLetters>, SettingsError> {
+    Ok(Arc::new(dead_letters::OnRabbitMq::new(settings)?))
 }

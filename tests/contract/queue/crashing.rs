@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kefu_shared::queue::Settlement;
 
+pub(super) use super::dead_letters::replays_outlive_a_crash_and_so_do_those_that_were_left;
 use super::{NEXT_RETRY, Queue, done, next, next_many, numbers, publish, user};
 
 pub(super) async fn published_messages_outlive_a_crash(mut queue: impl Queue) {

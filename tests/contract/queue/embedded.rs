@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use kefu_harness::eventually;
 use kefu_shared::embedded::Database;
-use kefu_shared::queue::embedded::{EmbeddedQueue, dead_letters};
+use kefu_shared::queue::dead_letters::DeadLetters;
+use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::queue::{Consumer, ConsumerOptions, Publisher};
 use tempfile::TempDir;
 
@@ -47,16 +48,24 @@ impl Queue for InAFolder {
 
     async fn dead_letters(&self, count: usize) -> Vec<DeadLetter> {
         let letters = eventually(PATIENCE, "the dead letters are there", async || {
-            let letters = dead_letters(&self.opened.as_ref().unwrap().0).await.unwrap();
-            if letters.len() == count { Ok(letters) } else { Err(format!("{} are there", letters.len())) }
+            let (letters, mut found) = (self.letters(), Vec::new());
+            let mut walk = letters.walk().await.unwrap();
+            while let Some(letter) = walk.next().await.unwrap() {
+                found.push(letter);
+            }
+            if found.len() == count { Ok(found) } else { Err(format!("{} are there", found.len())) }
         });
         let letters = letters.await.into_iter().map(|letter| DeadLetter {
             body: letter.body,
             reason: letter.reason,
-            error: letter.error,
+            error: letter.last_error,
             attempts: letter.attempts.into(),
         });
         letters.collect()
+    }
+
+    fn letters(&self) -> Arc<dyn DeadLetters> {
+        self.queue().dead_letters()
     }
 
     /// Closed and opened again; what a kill does is tried by a process that is killed.

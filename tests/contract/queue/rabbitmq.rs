@@ -6,7 +6,8 @@ use std::time::Duration;
 use kefu_harness::eventually;
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
 use kefu_shared::health::Health;
-use kefu_shared::queue::rabbitmq::{Settings, consumer, publisher};
+use kefu_shared::queue::dead_letters::DeadLetters;
+use kefu_shared::queue::rabbitmq::{Settings, consumer, dead_letters, publisher};
 use kefu_shared::queue::{Consumer, ConsumerOptions, Publisher};
 use lapin::options::BasicGetOptions;
 use lapin::types::AMQPValue;
@@ -15,6 +16,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use super::{DeadLetter, NEXT_RETRY, PARTITIONS, PATIENCE, Queue, SHORTEST_RETRY, contract};
 
 mod faults;
+mod given_up;
 mod sharing;
 mod topology;
 mod wire;
@@ -89,6 +91,10 @@ impl Queue for OnRabbitMq {
             });
         }
         letters
+    }
+
+    fn letters(&self) -> Arc<dyn DeadLetters> {
+        dead_letters(&self.settings()).unwrap()
     }
 
     async fn crash(&mut self) {

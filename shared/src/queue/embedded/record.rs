@@ -25,6 +25,12 @@ pub(super) struct Header {
     /// Why it last went back to wait, or died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+    /// Why it first went back to wait, or died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) first_error: Option<String>,
+    /// How often it was a dead letter and was replayed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) replays: u32,
     /// Of a dead letter only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) death: Option<Death>,
@@ -37,9 +43,29 @@ pub(super) struct Death {
     pub(super) at_ms: u64,
 }
 
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 impl Record {
     pub(super) fn new(partition: Partition, first_seen_ms: u64, body: Vec<u8>) -> Self {
-        Self { header: Header { partition, attempt: 0, first_seen_ms, error: None, death: None }, body }
+        let header =
+            Header { partition, attempt: 0, first_seen_ms, error: None, first_error: None, replays: 0, death: None };
+        Self { header, body }
+    }
+
+    /// Takes down why it goes back to wait, or dies.
+    pub(super) fn fails(&mut self, error: String) {
+        self.header.first_error.get_or_insert_with(|| error.clone());
+        self.header.error = Some(error);
+    }
+
+    /// The dead letter as it goes back to its partition: a new message, but for its age.
+    pub(super) fn replayed(self) -> Self {
+        let Header { partition, first_seen_ms, replays, .. } = self.header;
+        let mut new = Self::new(partition, first_seen_ms, self.body);
+        new.header.replays = replays.saturating_add(1);
+        new
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {

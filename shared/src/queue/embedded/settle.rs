@@ -87,12 +87,12 @@ fn carry_out(
         Settlement::Done => Ok(None),
         Settlement::Retry { after, error } | Settlement::Postpone { after, error } => {
             let due_ms = now_ms.saturating_add(millis(after));
-            record.header.error = Some(error);
+            record.fails(error);
             tables::delay(transaction, due_ms, next_number(), &record)?;
             Ok(Some(due_ms))
         }
         Settlement::Dead { reason, error } => {
-            record.header.error = Some(error);
+            record.fails(error);
             record.header.death = Some(Death { reason: reason.as_str().to_owned(), at_ms: now_ms });
             tables::bury(transaction, next_number(), &record)?;
             Ok(None)

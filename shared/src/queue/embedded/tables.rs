@@ -1,6 +1,8 @@
 //! The queue's tables, and the moves between them. Every move is one transaction's work.
 
-use redb::{AccessGuard, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use std::ops::RangeInclusive;
+
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::record::Record;
 use crate::partition::Partition;
@@ -141,9 +143,35 @@ pub(super) fn read(
     Ok(Rows { rows, all: true })
 }
 
-/// All dead letters, in the order in which they died.
-pub(super) fn dead(transaction: &ReadTransaction) -> Result<Vec<Record>, redb::Error> {
+/// The number of the last dead letter.
+pub(super) fn last_dead(transaction: &ReadTransaction) -> Result<Option<u64>, redb::Error> {
     let dead = transaction.open_table(DEAD)?;
-    let record = |row: AccessGuard<'_, &[u8]>| Record::from_bytes(row.value(), Partition::from(0));
-    ReadableTable::iter(&dead)?.map(|row| Ok(record(row?.1))).collect()
+    Ok(ReadableTable::last(&dead)?.map(|(key, _)| key.value()))
+}
+
+/// The dead letters of these numbers, in the order in which they died, up to `limit` and until they have `bytes`.
+pub(super) fn dead(
+    transaction: &ReadTransaction,
+    numbers: RangeInclusive<u64>,
+    limit: usize,
+    bytes: usize,
+) -> Result<Vec<(u64, Record)>, redb::Error> {
+    let dead = transaction.open_table(DEAD)?;
+    let (mut rows, mut read) = (Vec::new(), 0);
+    for row in ReadableTable::range(&dead, numbers)?.take(limit) {
+        let (key, row) = row?;
+        read += row.value().len();
+        rows.push((key.value(), Record::from_bytes(row.value(), Partition::from(0))));
+        if read >= bytes {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// Takes a dead letter away; `None` if it is not there.
+pub(super) fn exhume(transaction: &WriteTransaction, number: u64) -> Result<Option<Record>, redb::Error> {
+    let mut dead = transaction.open_table(DEAD)?;
+    let taken = dead.remove(number)?;
+    Ok(taken.map(|row| Record::from_bytes(row.value(), Partition::from(0))))
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::envelope::{self, Envelope};
 use crate::message_key::MessageKey;
 use crate::openid::OpenId;
+use crate::queue::dead_letters::DeadLetter;
 use crate::queue::{DeadReason, Delivery, QueueError, Settlement};
 use crate::wechat::push::{Content, Fields, Format, Push};
 
@@ -52,6 +53,15 @@ impl Queue {
         for id in ids {
             self.publisher.publish(&envelope(user, id)).await.unwrap();
         }
+    }
+
+    async fn dead_letters(&self) -> Vec<DeadLetter> {
+        let mut walk = self.queue.dead_letters().walk().await.unwrap();
+        let mut letters = Vec::new();
+        while let Some(letter) = walk.next().await.unwrap() {
+            letters.push(letter);
+        }
+        letters
     }
 
     fn consumer(&self, prefetch: u16) -> Box<dyn Consumer> {

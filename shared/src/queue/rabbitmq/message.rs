@@ -10,20 +10,26 @@ use crate::partition::Partition;
 use crate::queue::DeadReason;
 
 /// How often the message was settled as a retry; absent, or 0, for never.
-const ATTEMPT: &str = "x-attempt";
+pub(super) const ATTEMPT: &str = "x-attempt";
 /// When a worker first had the message: milliseconds since the Unix epoch.
-const FIRST_SEEN: &str = "x-first-seen";
+pub(super) const FIRST_SEEN: &str = "x-first-seen";
 /// Why it last went back to wait.
-const LAST_ERROR: &str = "x-last-error";
+pub(super) const LAST_ERROR: &str = "x-last-error";
+/// Why it first went back to wait, or died.
+pub(super) const FIRST_ERROR: &str = "x-first-error";
 /// The word for why it is a dead letter.
-const REASON: &str = "x-reason";
+pub(super) const REASON: &str = "x-reason";
 /// The words for why it is a dead letter.
-const ERROR: &str = "x-error";
+pub(super) const ERROR: &str = "x-error";
 /// How often it was tried.
-const ATTEMPTS: &str = "x-attempts";
+pub(super) const ATTEMPTS: &str = "x-attempts";
+/// When it became a dead letter: milliseconds since the Unix epoch.
+pub(super) const DIED_AT: &str = "x-died-at";
 /// The partition it came from.
-const ORIGIN_KEY: &str = "x-origin-key";
-const TRACEPARENT: &str = "traceparent";
+pub(super) const ORIGIN_KEY: &str = "x-origin-key";
+/// How often it was a dead letter and was replayed; absent for never.
+pub(super) const REPLAYED: &str = "x-replayed";
+pub(super) const TRACEPARENT: &str = "traceparent";
 
 /// All headers together must fit into one frame of 128 KiB.
 const LONGEST_ERROR: usize = 1_000;
@@ -81,12 +87,14 @@ impl Original {
 
     /// The copy that comes back through a retry exchange, with `attempt` raised.
     pub(super) fn retried(&self, exchange: &str, error: &str) -> Message {
-        self.copy(exchange, [(ATTEMPT, i64::from(self.attempt()).saturating_add(1).into()), (LAST_ERROR, short(error))])
+        let attempt = i64::from(self.attempt()).saturating_add(1);
+        self.copy(exchange, [(ATTEMPT, attempt.into()), (LAST_ERROR, short(error)), self.first_error(error)])
     }
 
     /// The copy that comes back through a retry exchange, with `attempt` as it is.
     pub(super) fn postponed(&self, exchange: &str, error: &str) -> Message {
-        self.copy(exchange, [(ATTEMPT, i64::from(self.attempt()).into()), (LAST_ERROR, short(error))])
+        let attempt = i64::from(self.attempt());
+        self.copy(exchange, [(ATTEMPT, attempt.into()), (LAST_ERROR, short(error)), self.first_error(error)])
     }
 
     /// The copy that is the dead letter.
@@ -100,16 +108,31 @@ impl Original {
                 (ERROR, short(error)),
                 (ATTEMPTS, attempts.into()),
                 (ORIGIN_KEY, origin),
+                (DIED_AT, now_ms().into()),
+                self.first_error(error),
             ],
         )
     }
 
-    /// The message with new headers; of the old ones only the trace goes on: the broker's own (`x-death`) would
-    /// mislead it about what it has done with the copy.
+    /// The copy that a dead letter goes back to its partition as: a new message, but for its age.
+    pub(super) fn replayed(&self, routing_key: String) -> Message {
+        let replays = integer(&self.properties, REPLAYED).unwrap_or(0).saturating_add(1);
+        Message { routing_key, ..self.copy(IN, [(REPLAYED, replays.into())]) }
+    }
+
+    /// The first error stays what it was.
+    fn first_error(&self, error: &str) -> (&'static str, AMQPValue) {
+        (FIRST_ERROR, header(&self.properties, FIRST_ERROR).cloned().unwrap_or_else(|| short(error)))
+    }
+
+    /// The message with new headers; of the old ones only the trace and the count of replays go on: the broker's own
+    /// (`x-death`) would mislead it about what it has done with the copy.
     fn copy<const N: usize>(&self, exchange: &str, headers: [(&str, AMQPValue); N]) -> Message {
         let mut table = FieldTable::default();
-        if let Some(trace) = header(&self.properties, TRACEPARENT) {
-            table.insert(TRACEPARENT.into(), trace.clone());
+        for name in [TRACEPARENT, REPLAYED] {
+            if let Some(value) = header(&self.properties, name) {
+                table.insert(name.into(), value.clone());
+            }
         }
         table.insert(FIRST_SEEN.into(), self.first_seen_ms.into());
         for (name, value) in headers {
@@ -130,12 +153,12 @@ impl Original {
     }
 }
 
-fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
+pub(super) fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
     properties.headers().as_ref()?.inner().get(name)
 }
 
 /// Any of AMQP's integers: other programs, and the broker's own pages, write what their language likes.
-fn integer(properties: &BasicProperties, name: &str) -> Option<i64> {
+pub(super) fn integer(properties: &BasicProperties, name: &str) -> Option<i64> {
     match *header(properties, name)? {
         AMQPValue::ShortShortInt(value) => Some(value.into()),
         AMQPValue::ShortShortUInt(value) => Some(value.into()),

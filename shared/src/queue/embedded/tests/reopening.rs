@@ -17,7 +17,7 @@ async fn everything_that_is_not_settled_is_there_after_reopening() {
     queue.publish("oAnna", [5]).await;
     let mut consumer = queue.consumer(10);
     assert_eq!(drain(&mut consumer, 3).await, [(3, true), (4, true), (5, false)]);
-    assert_eq!(dead_letters(&queue.database).await.unwrap().len(), 1);
+    assert_eq!(queue.dead_letters().await.len(), 1);
     queue.database.clock().advance(MINUTE);
     assert_eq!(drain(&mut consumer, 1).await, [(1, false)]);
 }

@@ -1,0 +1,66 @@
+//! One dead letter, for people.
+
+use std::io::{self, Write};
+
+use kefu_shared::queue::dead_letters::Summary;
+
+use super::moment::{ago, rfc3339};
+use super::terminal::{printable, width, wrap};
+
+/// Where the values begin.
+const INDENT: usize = 15;
+/// The least width of a value.
+const LEAST: usize = 20;
+
+pub(super) fn write(out: &mut impl Write, letter: &Summary, now_ms: u64) -> io::Result<()> {
+    let time = |ms: Option<u64>| ms.map(|ms| format!("{} ({} ago)", rfc3339(ms), ago(ms, now_ms)));
+    let times = |count: u32| if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    let replays = match letter.replays {
+        0 => "never".to_owned(),
+        count => times(count),
+    };
+    let body = match &letter.undecodable {
+        None => format!("{} bytes, an envelope", letter.body_bytes),
+        Some(why) => format!("{} bytes, {why}", letter.body_bytes),
+    };
+    let unknown = || "not known".to_owned();
+    let lines = [
+        ("account", letter.account.clone()),
+        ("user", letter.user.clone()),
+        ("message", letter.kind.clone()),
+        ("received", time(letter.received_at_ms)),
+        ("first seen", time(letter.first_seen_ms)),
+        ("died", time(letter.died_at_ms).or_else(|| Some(unknown()))),
+        ("reason", Some(letter.reason.clone())),
+        ("tried", Some(times(letter.attempts))),
+        ("first error", Some(letter.first_error.clone()).filter(|first| *first != letter.last_error)),
+        ("last error", Some(letter.last_error.clone())),
+        ("replayed", Some(replays)),
+        ("partition", letter.partition.clone().or_else(|| Some(unknown()))),
+        ("trace", letter.traceparent.clone()),
+        ("body", Some(body)),
+    ];
+    writeln!(out, "dead letter {}", letter.id)?;
+    for (name, value) in lines {
+        if let Some(value) = value {
+            line(out, name, &value)?;
+        }
+    }
+    if let Some(content) = &letter.content {
+        if let Some(user) = &content.user {
+            line(out, "openid", user)?;
+        }
+        line(out, "content", &content.raw)?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
+    let room = width().map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(LEAST));
+    let mut name = name;
+    for part in wrap(&printable(value), room) {
+        writeln!(out, "{}", format!("  {name:0$}{part}", INDENT - 2).trim_end())?;
+        name = "";
+    }
+    Ok(())
+}

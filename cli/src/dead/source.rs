@@ -1,0 +1,72 @@
+//! Where the dead letters are: at the broker, in a file, or in a file that `kefu serve` has.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use kefu_shared::config::{BackendUrls, Config};
+use kefu_shared::embedded::{Database, DatabaseError, FILE_NAME};
+use kefu_shared::internal::dead_letters::{Access, PATH};
+use kefu_shared::queue::dead_letters::{Order, Report};
+use kefu_shared::queue::embedded::EmbeddedQueue;
+use kefu_shared::queue::rabbitmq;
+
+/// How long a process that runs may take to say that it lives.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Has the order carried out where the dead letters are.
+pub(super) async fn carry_out(config: &Config, order: &Order) -> anyhow::Result<Report> {
+    match &config.backend {
+        BackendUrls::Servers { queue, .. } => {
+            let settings = rabbitmq::Settings::new(queue.clone(), config.queue.partitions);
+            let letters = rabbitmq::dead_letters(&settings).context("[queue]")?;
+            Ok(order.carry_out(&*letters).await)
+        }
+        BackendUrls::Embedded(folder) => in_a_file(folder, order).await,
+    }
+}
+
+async fn in_a_file(folder: &Path, order: &Order) -> anyhow::Result<Report> {
+    let file = folder.join(FILE_NAME);
+    // Opening it would make it.
+    if !file.try_exists().with_context(|| format!("{} cannot be looked at", file.display()))? {
+        bail!("there is no {}: no kefu has run with this configuration yet", file.display());
+    }
+    let path = folder.to_owned();
+    match tokio::task::spawn_blocking(move || Database::open(&path)).await? {
+        Ok(database) => {
+            let letters = EmbeddedQueue::open(&database).await?.dead_letters();
+            let report = order.carry_out(&*letters).await;
+            drop(letters);
+            database.close().await;
+            Ok(report)
+        }
+        Err(DatabaseError::InUse { path }) => served(folder, order)
+            .await
+            .with_context(|| format!("{} is in use by another kefu process, which has to be asked", path.display())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Asks the process that has the file.
+async fn served(folder: &Path, order: &Order) -> anyhow::Result<Report> {
+    let access = Access::read(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => anyhow!("it is just starting or ending, or it is no kefu serve: try again"),
+        _ => anyhow!("how to reach it cannot be read: {error}"),
+    })?;
+    let url = |path| format!("http://{}{path}", access.address);
+    let client = reqwest::Client::builder().no_proxy().connect_timeout(PATIENCE).build()?;
+    let unreachable = || format!("kefu serve does not answer on {}", access.address);
+    // The order itself may take its time.
+    let livez = client.get(url("/livez")).timeout(PATIENCE).send().await;
+    livez.map_err(reqwest::Error::without_url).with_context(unreachable)?;
+    let answer = client.post(url(PATH)).bearer_auth(&access.key).json(order).send().await;
+    let lost = "kefu serve was lost before it told what it did; what it did stays done";
+    let answer = answer.map_err(reqwest::Error::without_url).context(lost)?;
+    let status = answer.status();
+    if !status.is_success() {
+        bail!("kefu serve on {} answers {status}: it is starting or ending, or of another version", access.address);
+    }
+    answer.json().await.map_err(reqwest::Error::without_url).context(lost)
+}

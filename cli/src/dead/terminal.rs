@@ -1,0 +1,95 @@
+//! What a terminal shows of a text, and in how many columns.
+
+use rustix::termios::tcgetwinsize;
+
+/// How wide the terminal is; `None` when standard output is none.
+pub(super) fn width() -> Option<usize> {
+    let size = tcgetwinsize(std::io::stdout()).ok()?;
+    Some(size.ws_col.into()).filter(|columns| *columns > 0)
+}
+
+/// The text with `\u{1b}` and the like in place of what a terminal would obey: errors and contents come from outside.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().flat_map(|char| if obeyed(char) { char.escape_default().collect() } else { vec![char] }).collect()
+}
+
+fn obeyed(char: char) -> bool {
+    // Also what changes the direction of the text after it.
+    char.is_control() || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// How many columns the text has.
+pub(super) fn columns(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+/// Chinese characters and their punctuation have two.
+fn columns_of(char: char) -> usize {
+    match char {
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' => 2,
+        '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{1f300}'..='\u{1faff}' => 2,
+        '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}
+
+/// The text in so many columns at most, with `…` at its end if it was longer.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if columns(text) <= most {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let kept = text.chars().take_while(|char| {
+        used += columns_of(*char);
+        used <= most
+    });
+    let mut kept: String = kept.collect();
+    kept.push('…');
+    kept
+}
+
+/// The text in lines of so many columns at most, broken at spaces where there are some.
+pub(super) fn wrap(text: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let mut line = lines.pop().unwrap_or_default();
+        if !line.is_empty() && columns(&line) + columns(word.trim_end()) > most {
+            lines.push(line);
+            line = String::new();
+        }
+        for char in word.chars() {
+            if char != ' ' && columns(&line) + columns_of(char) > most.max(2) {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(char);
+        }
+        lines.push(line);
+    }
+    lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_printed() {
+        assert_eq!(printable("a\u{1b}[2J\r\n\u{9b}\u{202e}好"), r"a\u{1b}[2J\r\n\u{9b}\u{202e}好");
+    }
+
+    #[test]
+    fn a_cut_text_has_the_columns_it_may_have() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdef", 5), "abcd…");
+        assert_eq!((cut("您好您好", 8), cut("您好您好", 7)), ("您好您好".to_owned(), "您好您…".to_owned()));
+        assert_eq!(columns(&cut("您好您好", 6)), 5);
+    }
+
+    #[test]
+    fn lines_are_broken_at_spaces_and_inside_of_words_that_are_too_long() {
+        assert_eq!(wrap("errcode 45015: response out of time", 14), ["errcode 45015:", "response out", "of time"]);
+        assert_eq!(wrap("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("您好您好", 5), ["您好", "您好"]);
+        assert_eq!(wrap("", 5), [""]);
+    }
+}

@@ -1,0 +1,126 @@
+//! `POST /v1/dead-letters`: an [`Order`] as JSON, answered with its [`Report`](crate::queue::dead_letters::Report).
+//!
+//! For `kefu dead` while another process has the database file. There is no such resource in a process that offers
+//! none, and it is for those who can read the data folder alone: they find the key there, in an [`Access`].
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use subtle::ConstantTimeEq;
+
+use crate::queue::dead_letters::{DeadLetters, Order};
+
+/// The path of the resource.
+pub const PATH: &str = "/v1/dead-letters";
+
+/// The file in the data folder that an [`Access`] is in.
+pub const ACCESS_FILE: &str = "serve.json";
+
+/// The resource of a process. Clones are the same one; a new one is not there (404) until something is offered.
+#[derive(Clone, Default)]
+pub struct Resource(Arc<RwLock<Option<Offer>>>);
+
+#[derive(Clone)]
+struct Offer {
+    letters: Arc<dyn DeadLetters>,
+    key: Arc<str>,
+}
+
+/// How the resource of a running process is reached.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Access {
+    /// Where its internal server listens.
+    pub address: SocketAddr,
+    /// For the header `authorization: Bearer KEY`; new with each start.
+    pub key: String,
+}
+
+/// Ends the offer, and takes the file away, when it is dropped.
+#[must_use]
+pub struct Offered {
+    resource: Resource,
+    file: PathBuf,
+}
+
+impl Resource {
+    /// Offers `letters` on the internal server at `address`, and puts the key into the data folder.
+    ///
+    /// # Errors
+    /// When the file with the key cannot be written.
+    pub fn offer(&self, letters: Arc<dyn DeadLetters>, address: SocketAddr, folder: &Path) -> io::Result<Offered> {
+        let mut key = [0; 32];
+        rand::rng().fill_bytes(&mut key);
+        let access = Access { address: reachable(address), key: hex::encode(key) };
+        let offer = Offer { letters, key: access.key.as_str().into() };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(offer);
+        // From here on, so that a failure ends it.
+        let offered = Offered { resource: self.clone(), file: folder.join(ACCESS_FILE) };
+        access.write(&offered.file)?;
+        Ok(offered)
+    }
+
+    fn get(&self) -> Option<Offer> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Offered {
+    fn drop(&mut self) {
+        *self.resource.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+        // One that stays leads nowhere; the next start writes its own.
+        fs::remove_file(&self.file).ok();
+    }
+}
+
+impl Access {
+    /// Reads what a running process has put into the data folder.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        serde_json::from_slice(&fs::read(folder.join(ACCESS_FILE))?).map_err(io::Error::other)
+    }
+
+    /// Whole or not at all, and for the owner's eyes alone.
+    fn write(&self, file: &Path) -> io::Result<()> {
+        let draft = file.with_extension("new");
+        fs::remove_file(&draft).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&draft)?.write_all(&serde_json::to_vec(self)?)?;
+        fs::rename(&draft, file)
+    }
+}
+
+/// A server that listens on all addresses is reached on loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    address
+}
+
+pub(super) async fn post(resource: web::Data<Resource>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    let Some(offer) = resource.get() else { return HttpResponse::NotFound().finish() };
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let key = header("authorization").strip_prefix("Bearer ").unwrap_or_default();
+    if !bool::from(key.as_bytes().ct_eq(offer.key.as_bytes())) {
+        return HttpResponse::Unauthorized().json(json!({ "error": "the key is not that of this process" }));
+    }
+    if request.content_type() != "application/json" {
+        return HttpResponse::UnsupportedMediaType().json(json!({ "error": "send application/json" }));
+    }
+    match serde_json::from_slice::<Order>(&body) {
+        Ok(order) => HttpResponse::Ok().json(order.carry_out(&*offer.letters).await),
+        Err(error) => HttpResponse::BadRequest().json(json!({ "error": format!("not an order: {error}") })),
+    }
+}

@@ -1,0 +1,95 @@
+//! A dead letter as an operator sees it.
+
+use serde::{Deserialize, Serialize};
+
+use super::DeadLetter;
+
+/// What is told of a dead letter; its JSON form is public, and only grows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Names it: the digest of its message key.
+    pub id: String,
+    /// The appid of its account; `None` if the body is no envelope.
+    pub account: Option<String>,
+    /// `text`, `event user_enter_tempsession`, …
+    pub kind: Option<String>,
+    /// The user's openid, masked.
+    pub user: Option<String>,
+    /// When ingress received it: milliseconds since the Unix epoch.
+    pub received_at_ms: Option<u64>,
+    /// Why the body is no envelope.
+    pub undecodable: Option<String>,
+    /// The size of the body.
+    pub body_bytes: usize,
+    /// `p00`, `p01`, …
+    pub partition: Option<String>,
+    /// See [`DeadLetter::reason`].
+    pub reason: String,
+    /// See [`DeadLetter::first_error`].
+    pub first_error: String,
+    /// See [`DeadLetter::last_error`].
+    pub last_error: String,
+    /// See [`DeadLetter::attempts`].
+    pub attempts: u32,
+    /// See [`DeadLetter::replays`].
+    pub replays: u32,
+    /// See [`DeadLetter::first_seen_ms`].
+    pub first_seen_ms: Option<u64>,
+    /// See [`DeadLetter::died_at_ms`].
+    pub died_at_ms: Option<u64>,
+    /// See [`DeadLetter::traceparent`].
+    pub traceparent: Option<String>,
+    /// Only when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+}
+
+/// What the user wrote, and who that is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The whole openid.
+    pub user: Option<String>,
+    /// The decrypted text of the push; the body, if that is no envelope, with `�` for what is no UTF-8.
+    pub raw: String,
+}
+
+/// Masked: this is for the operator's eyes alone.
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content").finish_non_exhaustive()
+    }
+}
+
+impl Summary {
+    pub(super) fn of(letter: &DeadLetter, with_content: bool) -> Self {
+        let envelope = letter.envelope.as_ref().ok();
+        let kind = |push: &crate::wechat::push::Push| match push.event() {
+            Some(event) => format!("{} {event}", push.msg_type),
+            None => push.msg_type.clone(),
+        };
+        let content = || Content {
+            user: envelope.map(|envelope| envelope.push.from_user.as_str().to_owned()),
+            raw: envelope
+                .map_or_else(|| String::from_utf8_lossy(&letter.body).into_owned(), |envelope| envelope.raw.clone()),
+        };
+        Self {
+            id: letter.id.clone(),
+            account: envelope.map(|envelope| envelope.account.clone()),
+            kind: envelope.map(|envelope| kind(&envelope.push)),
+            user: envelope.map(|envelope| envelope.push.from_user.to_string()),
+            received_at_ms: envelope.map(|envelope| envelope.received_at_ms),
+            undecodable: letter.envelope.as_ref().err().map(ToString::to_string),
+            body_bytes: letter.body.len(),
+            partition: letter.partition.map(|partition| partition.to_string()),
+            reason: letter.reason.clone(),
+            first_error: letter.first_error.clone(),
+            last_error: letter.last_error.clone(),
+            attempts: letter.attempts,
+            replays: letter.replays,
+            first_seen_ms: letter.first_seen_ms,
+            died_at_ms: letter.died_at_ms,
+            traceparent: letter.traceparent.clone(),
+            content: with_content.then(content),
+        }
+    }
+}
