@@ -74,8 +74,7 @@ pub(super) struct Original {
 impl Original {
     pub(super) fn of(delivery: &mut lapin::message::Delivery, partition: Partition) -> Self {
         let properties = delivery.properties.clone();
-        let first_seen_ms =
-            integer(&properties, FIRST_SEEN).unwrap_or_else(|| i64::try_from(clock::now_ms()).unwrap_or(i64::MAX));
+        let first_seen_ms = integer(&properties, FIRST_SEEN).unwrap_or_else(now_ms);
         let body = std::mem::take(&mut delivery.data);
         Self { routing_key: delivery.routing_key.clone(), properties, body, partition, first_seen_ms }
     }
@@ -169,6 +168,11 @@ pub(super) fn integer(properties: &BasicProperties, name: &str) -> Option<i64> {
         AMQPValue::LongLongInt(value) => Some(value),
         _ => None,
     }
+}
+
+/// As AMQP's headers have it.
+fn now_ms() -> i64 {
+    i64::try_from(clock::now_ms()).unwrap_or(i64::MAX)
 }
 
 fn short(error: &str) -> AMQPValue {
