@@ -8,7 +8,7 @@ use kefu_harness::process::{Launch, Program, Role};
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
 use kefu_harness::redis::RedisServer;
 use kefu_harness::stack::{Backend, StackOptions};
-use kefu_harness::wechat::{Account, Answer, Client, Format, Message, PushRequest};
+use kefu_harness::wechat::{Account, Answer, Client, PushRequest};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
