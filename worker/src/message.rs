@@ -2,9 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::FutureExt;
+use kefu_shared::clock;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{Envelope, EnvelopeError};
 use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
@@ -214,9 +215,8 @@ impl Handler {
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>), and shorter
 /// after anything else.
 fn is_too_old(delivery: &Delivery) -> bool {
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let received_at_ms = delivery.envelope.as_ref().map_or(0, |envelope| envelope.received_at_ms);
-    now_ms.saturating_sub(received_at_ms.into()) > LONGEST_WINDOW.as_millis()
+    Duration::from_millis(clock::now_ms().saturating_sub(received_at_ms)) > LONGEST_WINDOW
 }
 
 /// The trace id of a W3C traceparent, if it is one: the header came from outside.

@@ -1,7 +1,8 @@
 //! One step of a plan: sent, or decided about, and recorded in the ledger.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use kefu_shared::clock;
 use kefu_shared::config::Ambiguous;
 use kefu_shared::queue::DeadReason;
 use kefu_shared::rules::reply::Reply;
@@ -238,8 +239,7 @@ impl Message<'_> {
 
     fn measure_lag(&mut self) {
         if std::mem::take(&mut self.first_send) {
-            let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-            let lag_ms = now_ms.saturating_sub(self.envelope.received_at_ms);
+            let lag_ms = clock::now_ms().saturating_sub(self.envelope.received_at_ms);
             metrics::histogram!(metric::QUEUE_LAG).record(lag_ms as f64 / 1_000.0);
         }
     }

@@ -1,9 +1,9 @@
 //! Deliveries that tell what became of them, and a consumer that is fed by hand.
 
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use kefu_shared::clock;
 use kefu_shared::envelope::{Envelope, EnvelopeError, VERSION};
 use kefu_shared::health::Health;
 use kefu_shared::message_key::MessageKey;
@@ -71,7 +71,7 @@ pub(crate) fn envelope(account: &str, user: &str, text: &str) -> Envelope {
     let raw = raw.to_string();
     let push = Push::parse(&raw).unwrap();
     let key = MessageKey::of(account, &push);
-    let received_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let received_at_ms = clock::now_ms();
     Envelope { v: VERSION, key, account: account.to_owned(), received_at_ms, push, raw, traceparent: None }
 }
 
