@@ -74,8 +74,7 @@ pub(super) struct Original {
 impl Original {
     pub(super) fn of(delivery: &mut lapin::message::Delivery, partition: Partition) -> Self {
         let properties = delivery.properties.clone();
-        let first_seen_ms =
-            integer(&properties, FIRST_SEEN).unwrap_or_else(|| i64::try_from(clock::now_ms()).unwrap_or(i64::MAX));
+        let first_seen_ms = integer(&properties, FIRST_SEEN).unwrap_or_else(now_ms);
         let body = std::mem::take(&mut delivery.data);
         Self { routing_key: delivery.routing_key.clone(), properties, body, partition, first_seen_ms }
     }
@@ -174,6 +173,10 @@ pub(super) fn integer(properties: &BasicProperties, name: &str) -> Option<i64> {
 fn short(error: &str) -> AMQPValue {
     let end = error.floor_char_boundary(LONGEST_ERROR);
     AMQPValue::LongString(error[..end].into())
+}
+
+fn now_ms() -> i64 {
+    i64::try_from(clock::now_ms()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
