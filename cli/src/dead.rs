@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
+use kefu_shared::clock::now_ms;
 use kefu_shared::config;
 use kefu_shared::queue::dead_letters::{Action, Order, Report, Selection, reasons};
 
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// The configuration file.
-    #[arg(long, env = "KEFU_CONFIG", default_value = "kefu.toml", global = true)]
+    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml", global = true)]
     config: PathBuf,
 }
 
@@ -216,8 +216,4 @@ impl Which {
         }
         Ok(order)
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }

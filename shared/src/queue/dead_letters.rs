@@ -4,7 +4,7 @@
 //! [`carry_out`](Order::carry_out) does on any of them.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -113,19 +113,13 @@ impl DeadLetter {
     /// Whether a worker may have sent some of its replies and the ledger, which keeps that for
     /// [`LEDGER_KEEPS_FOR`](crate::store::LEDGER_KEEPS_FOR), may have forgotten which.
     fn may_be_forgotten(&self, now_ms: u64) -> bool {
-        let never_begun = [DeadReason::Undecodable, DeadReason::UnknownAccount].map(DeadReason::as_str);
         let remembered = (crate::store::LEDGER_KEEPS_FOR - FORGETTING_MARGIN).as_millis() as u64;
-        let known = self.died_at_ms.is_some_and(|died_at_ms| now_ms.saturating_sub(died_at_ms) < remembered);
-        !known && !never_begun.contains(&self.reason.as_str())
+        self.died_at_ms.is_none_or(|died_at_ms| now_ms.saturating_sub(died_at_ms) >= remembered)
     }
 }
 
 /// The ledger counts from the last claim of the message, which is earlier than its death; and clocks differ.
 const FORGETTING_MARGIN: Duration = Duration::from_secs(3_600);
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
-}
 
 impl fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

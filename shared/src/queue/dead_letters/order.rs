@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeadLetter, DeadLetters, Summary, Walk, now_ms};
+use super::{DeadLetter, DeadLetters, Summary, Walk};
+use crate::clock::now_ms;
 use crate::queue::QueueError;
 
 /// Which dead letters. What is not given excludes none.
