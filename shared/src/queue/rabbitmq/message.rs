@@ -180,10 +180,6 @@ fn short(error: &str) -> AMQPValue {
     AMQPValue::LongString(error[..end].into())
 }
 
-fn now_ms() -> i64 {
-    i64::try_from(clock::now_ms()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
