@@ -1,14 +1,16 @@
 //! Dead letters that the broker or another program put there, and a broker that is not there.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use kefu_shared::queue::ConsumerOptions;
 use kefu_shared::queue::dead_letters::{Action, Order, Report, Selection};
 use kefu_shared::queue::rabbitmq::{Settings, consumer, dead_letters, publisher};
+use kefu_shared::queue::{ConsumerOptions, DeadReason, Settlement};
 use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use tokio::time::timeout;
 
-use super::super::{PATIENCE, Queue, envelope, next, number, publish, user};
+use super::super::{PATIENCE, Queue, done, envelope, next, number, publish, user};
 use super::{OnRabbitMq, on_a_server, on_its_own_server};
 use kefu_harness::eventually;
 
@@ -92,10 +94,7 @@ async fn a_broker_that_hangs_or_takes_nothing_is_said_in_time_and_loses_nothing(
     let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 10).await);
     publish(&publisher, &user(0, 0), 1..=3).await;
     for _ in 0..3 {
-        let dead = kefu_shared::queue::Settlement::Dead {
-            reason: kefu_shared::queue::DeadReason::Refused,
-            error: "no".into(),
-        };
+        let dead = Settlement::Dead { reason: DeadReason::Refused, error: "no".into() };
         next(&mut consumer).await.settle(dead).await.unwrap();
     }
     let server = queue.server.as_ref().unwrap();
@@ -120,6 +119,46 @@ async fn a_broker_that_hangs_or_takes_nothing_is_said_in_time_and_loses_nothing(
     .await;
     there.dedup();
     assert_eq!(there, [1, 2, 3].map(|number| envelope(&user(0, 0), number).key.to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_killed_in_a_replay_has_every_message_in_one_place_or_both() {
+    const COUNT: u32 = 100;
+    let mut queue = on_its_own_server().await;
+    let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 200).await);
+    publish(&publisher, &user(0, 0), 1..=COUNT).await;
+    for _ in 0..COUNT {
+        let dead = Settlement::Dead { reason: DeadReason::Refused, error: "no".into() };
+        next(&mut consumer).await.settle(dead).await.unwrap();
+    }
+    queue.queues_are_registered().await;
+    let letters = queue.letters();
+    let replay = tokio::spawn(async move { order(Action::Replay).carry_out(&*letters).await });
+    let first = next(&mut consumer).await;
+    assert_eq!(number(&first), 1);
+    drop(first);
+    let server = queue.server.as_mut().unwrap();
+    server.kill();
+    let report = timeout(WITHIN, replay).await.expect("it ends in time").unwrap();
+    let replayed = report.letters.len();
+    assert!(report.error.is_some() && replayed < COUNT as usize, "{replayed} before the kill: {:?}", report.error);
+    server.restart().await;
+    let mut missing: BTreeSet<_> = (1..=COUNT).map(|number| envelope(&user(0, 0), number).key.to_string()).collect();
+    let left = eventually(PATIENCE, "those that were not replayed are dead letters still", async || {
+        let report = list(&queue).await;
+        let enough = report.error.is_none() && report.letters.len() + replayed >= COUNT as usize;
+        if enough { Ok(report.letters) } else { Err(format!("{} {:?}", report.letters.len(), report.error)) }
+    })
+    .await;
+    println!("{replayed} replayed, {} left", left.len());
+    let left: Vec<_> = left.into_iter().map(|letter| letter.id).collect();
+    assert!(left.len() <= COUNT as usize);
+    missing.retain(|id| !left.contains(id));
+    while !missing.is_empty() {
+        let delivery = next(&mut consumer).await;
+        missing.remove(&delivery.envelope.as_ref().unwrap().key.to_string());
+        done(delivery).await;
+    }
 }
 
 fn order(action: Action) -> Order {
