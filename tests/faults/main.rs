@@ -12,6 +12,7 @@ mod audit;
 mod crashes;
 mod outages;
 mod rounds;
+mod shutdowns;
 mod spool;
 mod tokens;
 mod trial;

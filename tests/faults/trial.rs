@@ -26,6 +26,9 @@ const SETTLES: Duration = Duration::from_secs(90);
 /// How long something under load may take to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The longest grace time of a program, and some.
+const GRACE: Duration = Duration::from_secs(25);
+
 /// WeChat's patience, and what is kept of it for the way.
 pub(crate) const ANSWER_LIMIT: Duration = Duration::from_millis(4_700);
 
@@ -173,14 +176,17 @@ impl Trial {
 
     /// Starts a program in the place of a dead one, with the same configuration.
     pub(crate) async fn bring_back(&mut self, program: usize) {
-        let launch = match (&self.stack.servers, program) {
+        let started = Program::start(self.launch(program)).await;
+        let gone = std::mem::replace(&mut self.stack.programs[program], started);
+        self.logs.push(gone.output());
+    }
+
+    fn launch(&self, program: usize) -> Launch {
+        match (&self.stack.servers, program) {
             (Servers::Embedded, _) => Launch::serve(self.stack.config()),
             (Servers::Production { .. }, 0) => Launch::ingress(self.stack.config()),
             (Servers::Production { .. }, _) => Launch::worker(self.stack.config()),
-        };
-        let started = Program::start(launch).await;
-        let gone = std::mem::replace(&mut self.stack.programs[program], started);
-        self.logs.push(gone.output());
+        }
     }
 
     /// Starts one more worker.
@@ -193,9 +199,16 @@ impl Trial {
     pub(crate) async fn stop(&mut self, program: usize) {
         let program = self.stack.programs.remove(program);
         program.terminate();
-        let (status, output) = program.end_within(PATIENCE).await;
+        let (status, output) = program.end_within(GRACE).await;
         assert!(status.success(), "{status}:\n{output}");
         self.logs.push(output);
+    }
+
+    /// SIGTERM to a program, and another one in its place once it has ended.
+    pub(crate) async fn restart(&mut self, program: usize) {
+        let launch = self.launch(program);
+        self.stop(program).await;
+        self.stack.programs.insert(program, Program::start(launch).await);
     }
 
     /// How many partitions each worker is the active consumer of.
