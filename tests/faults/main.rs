@@ -11,9 +11,11 @@
 mod audit;
 mod crashes;
 mod outages;
+mod outcomes;
 mod rounds;
 mod shutdowns;
 mod spool;
 mod tokens;
 mod trial;
 mod workers;
+mod writer;

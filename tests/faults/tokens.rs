@@ -7,7 +7,9 @@ use crate::trial::{Trial, TrialOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_sends_of_four_workers_that_meet_40001_at_once_fetch_one_token() {
-    let mut trial = Trial::start(TrialOptions::new(Backend::Production)).await;
+    // The hundred users write within half a second.
+    let options = TrialOptions { users: 100, rate: 200.0, ..TrialOptions::new(Backend::Production) };
+    let mut trial = Trial::start(options).await;
     for _ in 0..3 {
         trial.add_worker().await;
     }
@@ -25,7 +27,7 @@ async fn a_hundred_sends_of_four_workers_that_meet_40001_at_once_fetch_one_token
     trial.delivers(100).await;
     let (fetched, refused) = (trial.simulator.journal(&fetches).len(), trial.simulator.journal(&refused).len());
     println!("{refused} sends were refused with 40001, {fetched} token was fetched");
-    assert!(refused >= 20, "{refused} sends met the old token");
+    assert!(refused >= 100, "{refused} sends met the old token");
     assert_eq!(fetched, 1);
     trial.end("40001 at once").await.must_be_sound().must_be_in_time().must_all_be_accepted();
 }

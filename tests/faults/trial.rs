@@ -12,13 +12,14 @@ use kefu_harness::redis::RedisServer;
 use kefu_harness::shop::simulated;
 use kefu_harness::stack::{Backend, Servers, Stack, StackOptions};
 use kefu_harness::wechat::{Account, Mode};
-use kefu_simulator::{Filter, Limits, Message, Outcome, PushReport, PushRequest, Simulator, SimulatorConfig};
+use kefu_simulator::{Filter, Limits, Simulator, SimulatorConfig};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{self, Audit, Written};
+use crate::outcomes::{Outcomes, written_of};
 use crate::rounds;
+use crate::writer::{MESSAGES, Pushed, Writer};
 
 /// How long everything may take to settle after the last fault: a dead worker's lease, and the lanes behind it.
 const SETTLES: Duration = Duration::from_secs(90);
@@ -26,17 +27,9 @@ const SETTLES: Duration = Duration::from_secs(90);
 /// How long something under load may take to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The longest grace time of a program, and some.
-const GRACE: Duration = Duration::from_secs(25);
-
-/// WeChat's patience, and what is kept of it for the way.
-pub(crate) const ANSWER_LIMIT: Duration = Duration::from_millis(4_700);
-
-/// What a worker logs of such a step.
-const AMBIGUOUS: &str = "a reply may or may not have been sent";
-
-/// More than a user writes in any trial.
-const MESSAGES: u32 = 600;
+/// `[ingress] grace_ms` and `[worker] grace_ms` as they are by default, and some for the end of the process.
+const INGRESS_GRACE: Duration = Duration::from_secs(12);
+const WORKER_GRACE: Duration = Duration::from_secs(22);
 
 /// What a trial is made of. Set what differs, then start it.
 pub(crate) struct TrialOptions {
@@ -56,12 +49,6 @@ impl TrialOptions {
     }
 }
 
-/// One push and what became of it.
-struct Pushed {
-    written: Written,
-    report: PushReport,
-}
-
 /// A kefu on servers of its own, and users who write to it until [`Trial::end`].
 pub(crate) struct Trial {
     pub(crate) simulator: Arc<Simulator>,
@@ -76,21 +63,6 @@ pub(crate) struct Trial {
     writing: JoinSet<()>,
     started: Instant,
     _port: PortLease,
-}
-
-/// What a trial came to.
-pub(crate) struct Outcomes {
-    pub(crate) audit: Audit,
-    /// Pushes that WeChat gave up.
-    pub(crate) given_up: usize,
-    /// Tries that got no answer in WeChat's time, the connection being there.
-    pub(crate) unanswered: usize,
-    /// How long the slowest answer took, and the slowest but one in a hundred.
-    pub(crate) worst: Duration,
-    pub(crate) p99: Duration,
-    pub(crate) dead: Vec<DeadLetter>,
-    /// Steps that the workers say may or may not have been sent.
-    pub(crate) ambiguous: usize,
 }
 
 impl Trial {
@@ -197,9 +169,13 @@ impl Trial {
 
     /// SIGTERM to a program of the stack, and waits for its end.
     pub(crate) async fn stop(&mut self, program: usize) {
+        let grace = match (&self.stack.servers, program) {
+            (Servers::Production { .. }, 0) => INGRESS_GRACE,
+            _ => WORKER_GRACE,
+        };
         let program = self.stack.programs.remove(program);
         program.terminate();
-        let (status, output) = program.end_within(GRACE).await;
+        let (status, output) = program.end_within(grace).await;
         assert!(status.success(), "{status}:\n{output}");
         self.logs.push(output);
     }
@@ -262,38 +238,9 @@ impl Trial {
             tokio::time::sleep(Duration::from_millis(250)).await;
         };
         let pushed = std::mem::take(&mut *self.pushed.lock().expect("nothing panics while it holds this"));
-        let tries: Vec<_> =
-            pushed.iter().flat_map(|pushed| &pushed.report.copies).flat_map(|copy| &copy.tries).collect();
-        let mut answers: Vec<f64> =
-            tries.iter().filter(|attempt| attempt.status.is_some()).map(|attempt| attempt.duration_ms).collect();
-        answers.sort_by(f64::total_cmp);
-        let quantile = |percent: usize| {
-            let rank = (answers.len() * percent).div_ceil(100).saturating_sub(1);
-            Duration::from_secs_f64(answers.get(rank).copied().unwrap_or_default() / 1_000.0)
-        };
-        let running = self.stack.programs.iter().map(Program::output);
-        let outcomes = Outcomes {
-            given_up: pushed.len() - accepted.len(),
-            unanswered: tries.iter().filter(|attempt| attempt.outcome == Outcome::Timeout).count(),
-            worst: quantile(100),
-            p99: quantile(99),
-            dead,
-            ambiguous: self.logs.iter().cloned().chain(running).map(|log| log.matches(AMBIGUOUS).count()).sum(),
-            audit,
-        };
-        println!(
-            "{name}: {} pushes in {load:.1?}, {} given up by WeChat; answers p99 {:.0?}, worst {:.0?}, {} unanswered; \
-             {}; {} ambiguous, {} dead letters; settled in {:.1?}",
-            pushed.len(),
-            outcomes.given_up,
-            outcomes.p99,
-            outcomes.worst,
-            outcomes.unanswered,
-            outcomes.audit,
-            outcomes.ambiguous,
-            outcomes.dead.len(),
-            settling.elapsed(),
-        );
+        self.logs.extend(self.stack.programs.iter().map(Program::output));
+        let outcomes = Outcomes::of(audit, &pushed, dead, &self.logs);
+        println!("{name}: {load:.1?} of load, then settled in {:.1?}; {outcomes}", settling.elapsed());
         outcomes
     }
 
@@ -301,82 +248,6 @@ impl Trial {
         match &self.stack.servers {
             Servers::Production { vhost, .. } => vhost.dead_letters("kefu.dead").await,
             Servers::Embedded => Vec::new(),
-        }
-    }
-}
-
-impl Outcomes {
-    /// Nothing lost, nothing out of order, and nothing doubled but steps that were ambiguous.
-    ///
-    /// # Panics
-    /// When that is not so.
-    pub(crate) fn must_be_sound(&self) -> &Self {
-        let Audit { accepted, missing, doubled, disordered, .. } = &self.audit;
-        assert!(*accepted > 0, "nothing was accepted");
-        assert!(missing.is_empty(), "lost: {}", self.audit);
-        assert!(disordered.is_empty(), "out of order: {}", self.audit);
-        assert!(doubled.len() <= self.ambiguous, "doubled, {} were ambiguous: {}", self.ambiguous, self.audit);
-        self
-    }
-
-    /// Every request that reached ingress had an answer within WeChat's time.
-    ///
-    /// # Panics
-    /// When that is not so.
-    pub(crate) fn must_be_in_time(&self) -> &Self {
-        assert_eq!(self.unanswered, 0, "no answer within WeChat's time");
-        assert!(self.worst <= ANSWER_LIMIT, "an answer took {:?}", self.worst);
-        self
-    }
-
-    /// No push was given up by WeChat.
-    ///
-    /// # Panics
-    /// When one was.
-    pub(crate) fn must_all_be_accepted(&self) -> &Self {
-        assert_eq!(self.given_up, 0, "WeChat gave pushes up");
-        self
-    }
-}
-
-/// The message that a dead letter is of.
-fn written_of(letter: &DeadLetter) -> Option<Written> {
-    let push = &letter.envelope["push"];
-    let text = push.to_string();
-    let (_, rest) = text.split_once("message #")?;
-    let number = rest.split('#').next()?.parse().ok()?;
-    Some((push["from_user"].as_str()?.to_owned(), number))
-}
-
-/// One user.
-struct Writer {
-    simulator: Arc<Simulator>,
-    appid: String,
-    user: String,
-    every: Duration,
-    /// When the first message comes.
-    late: Duration,
-    pushed: Arc<Mutex<Vec<Pushed>>>,
-    stop: CancellationToken,
-}
-
-impl Writer {
-    /// Writes, and waits for WeChat's word each time, until told to stop.
-    async fn write(self) {
-        let mut turns = tokio::time::interval_at(tokio::time::Instant::now() + self.late, self.every);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for number in 1.. {
-            assert!(number <= MESSAGES, "the trial takes too long: there is no rule for a user's next message");
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                _ = turns.tick() => {}
-            }
-            let message = Message::Text { content: audit::text(number) };
-            let request = PushRequest::new(&self.appid, &self.user, message);
-            let report = self.simulator.push(request).await.expect("the simulator takes the push");
-            let pushed = Pushed { written: (self.user.clone(), number), report };
-            self.pushed.lock().expect("nothing panics while it holds this").push(pushed);
         }
     }
 }

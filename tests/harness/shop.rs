@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The smallest PNG: one pixel.
 pub const PICTURE: &[u8] = include_bytes!("shop/pixel.png");
 
+/// The mini programs' original id: `ToUserName` of what is pushed.
+pub const RAW_ID: &str = "gh_0123456789ab";
+
 /// The rules that a shop has unless told otherwise: one for each kind of reply.
 pub const RULES: &str = r#"
 [[rule]]
@@ -187,7 +190,7 @@ pub fn simulated(account: &Account) -> SimulatedAccount {
             Mode::Safe => kefu_simulator::Mode::Safe,
         },
         format: kefu_shared::wechat::push::Format::Xml,
-        raw_id: "gh_0123456789ab".to_owned(),
+        raw_id: RAW_ID.to_owned(),
         callback_url: None,
     }
 }
