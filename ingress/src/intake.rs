@@ -1,6 +1,7 @@
 //! Claim, publish, complete: what makes a push ours, once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kefu_shared::envelope::Envelope;
@@ -36,6 +37,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Intake {
     claims: Arc<dyn Claims>,
     publisher: Arc<dyn Publisher>,
+    /// Whether the last push had no claim: an outage is said once, not with every push.
+    unclaimed: AtomicBool,
 }
 
 /// How a push came to be stored.
@@ -67,7 +70,7 @@ enum Hold {
 
 impl Intake {
     pub(crate) fn new(claims: Arc<dyn Claims>, publisher: Arc<dyn Publisher>) -> Self {
-        Self { claims, publisher }
+        Self { claims, publisher, unclaimed: AtomicBool::new(false) }
     }
 
     /// Returns when the push is stored. Tries until `deadline`: a quick refusal would only make WeChat spend its few
@@ -97,7 +100,11 @@ impl Intake {
             // A store that hangs counts as one that is away.
             let limit = (Instant::now() + STORE_WITHIN).min(deadline);
             let answer = timeout_at(limit, self.claims.claim(key, owner, PENDING_FOR)).await;
-            match answer.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into()))) {
+            let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
+            if answer.is_ok() && self.unclaimed.swap(false, Ordering::Relaxed) {
+                tracing::info!("the store is back: pushes are claimed again");
+            }
+            match answer {
                 Ok(Claim::Won) => {
                     metric::claim("won");
                     return Ok(Some(Hold::Claimed));
@@ -116,7 +123,9 @@ impl Intake {
                 }
                 Err(error) => {
                     metric::claim("unavailable");
-                    tracing::warn!(%key, %error, "publishing without a claim");
+                    if !self.unclaimed.swap(true, Ordering::Relaxed) {
+                        tracing::error!(%error, "pushes are published without a claim until the store is back");
+                    }
                     return Ok(Some(Hold::Unclaimed));
                 }
             }

@@ -132,7 +132,7 @@ impl Callback {
             let account = config.accounts.get(&appid).ok_or(Refusal::UnknownAccount)?;
             authentic::open(account, &query, body)
         });
-        opened.await.map_err(|error| Refusal::NotStored(error.to_string()))?
+        opened.await.map_err(|_| Refusal::NotStored("opening it panicked".into()))?
     }
 }
 

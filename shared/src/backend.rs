@@ -55,7 +55,8 @@ impl Backend {
             BackendUrls::Embedded(folder) => {
                 let folder = folder.clone();
                 let opened = tokio::task::spawn_blocking(move || Database::open(&folder)).await;
-                let database = opened.unwrap_or_else(|ended| Err(DatabaseError::Failed(ended.to_string())))?;
+                let database =
+                    opened.unwrap_or_else(|_| Err(DatabaseError::Failed("the work on it panicked".into())))?;
                 (store::embedded::open(&database), Queue::Embedded(EmbeddedQueue::open(&database).await?))
             }
         };

@@ -7,9 +7,18 @@ use tokio_util::sync::CancellationToken;
 /// To be called first in `main`: sets what holds for the whole process.
 ///
 /// Chooses rustls's provider of cryptography. With two of them compiled in (dependencies decide that), rustls would
-/// panic at the first connection instead of choosing. Raises the limit of open files as far as the process may: many
+/// panic at the first connection instead of choosing. Has panics logged by their place alone. Raises the limit of open files as far as the process may: many
 /// systems start with 1,024, for programs of the time before `poll`.
 pub fn prepare_process() {
+    // A panic's text may quote what was being handled. Where it happened is enough to find it.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+        match tracing::dispatcher::has_been_set() {
+            true => tracing::error!(place, thread, "a part of the program panicked: a fault of kefu, report it"),
+            false => eprintln!("kefu panicked at {place}: a fault of kefu, report it"),
+        }
+    }));
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a provider of cryptography is installed already");
     }

@@ -1,8 +1,11 @@
 //! The command `kefu`, as a newcomer types it.
 
+use std::ffi::OsString;
 use std::process::Output;
 use std::time::Duration;
 
+use kefu_harness::eventually;
+use kefu_harness::process::{Launch, Program, Wait};
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::Backend;
 use kefu_harness::target;
@@ -11,6 +14,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 mod mistakes;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs it to its end.
 async fn kefu(args: &[&str]) -> Output {
@@ -37,6 +42,40 @@ async fn the_demo_plays_every_message_and_ends_well() {
     assert_eq!((answers, shown.matches("    reply ").count()), (14, 14), "{shown}");
     assert!(shown.contains("all 14 replies arrived once and in order"), "{shown}");
     assert!(text(&output.stderr).is_empty(), "{}", text(&output.stderr));
+}
+
+/// Starts `kefu demo` and waits until it has printed this.
+async fn demo_until(args: &[&str], printed: &str) -> Program {
+    let args = args.iter().map(OsString::from).collect();
+    let (program, environment, listens) = (target::program("kefu"), Vec::new(), Vec::new());
+    let demo = Program::start(Launch { program, args, environment, listens, wait: Wait::Nothing }).await;
+    eventually(PATIENCE, &format!("it prints {printed:?}"), async || {
+        let output = demo.output();
+        if output.contains(printed) { Ok(()) } else { Err(output) }
+    })
+    .await;
+    demo
+}
+
+#[tokio::test]
+async fn the_demo_stays_up_and_what_it_prints_pushes_by_hand() {
+    let demo = demo_until(&["demo"], "Ctrl-C").await;
+    let shown = demo.output();
+    let line = shown.lines().map(str::trim).find(|line| line.starts_with("kefu push ")).expect("it says how to push");
+    let words: Vec<&str> = line.split_whitespace().skip(1).map(|word| word.trim_matches('\'')).collect();
+    let output = kefu(&words).await;
+    assert!(output.status.success() && text(&output.stdout).contains("success"), "{line}\n{output:?}");
+    demo.terminate();
+    let (status, shown) = demo.end_within(PATIENCE).await;
+    assert!(status.success(), "{shown}");
+}
+
+#[tokio::test]
+async fn a_demo_that_ends_before_every_reply_arrived_says_so_by_its_exit_status() {
+    let demo = demo_until(&["demo", "--once"], "kefu ").await;
+    demo.terminate();
+    let (status, shown) = demo.end_within(PATIENCE).await;
+    assert_eq!(status.code(), Some(1), "{shown}");
 }
 
 #[tokio::test]

@@ -88,7 +88,8 @@ impl Work {
 
     fn ended(&mut self, task: Result<Id, tokio::task::JoinError>) {
         let id = task.unwrap_or_else(|error| {
-            tracing::error!(%error, "the handling of a message broke off; the message comes again");
+            // Not the error itself: it quotes the panic's text.
+            tracing::error!("the handling of a message broke off; the message comes again");
             error.id()
         });
         let Some(lane) = self.lane_of.remove(&id) else { return };

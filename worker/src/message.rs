@@ -167,18 +167,15 @@ impl Handler {
             }
             Err(Halt::Interrupted) => ("handed_back", None),
             Err(Halt::Dead { reason, error }) => dead(reason, error),
-            Err(Halt::Paused { error, .. }) if is_too_old(&delivery) => {
-                dead(DeadReason::WindowClosed, format!("48 hours went by before it could be answered: {error}"))
-            }
             Err(Halt::Paused { at_least, error }) => {
-                let after = at_least.clamp(self.timings.retry_tiers[0], LONGEST_DELAY);
+                let after = at_least.clamp(self.timings.retry_delays[0], LONGEST_DELAY);
                 // The pause itself is in the log; many messages may wait for its end.
                 tracing::debug!(?after, error, "the message waits for the end of the account's pause");
                 ("postponed", Some(Settlement::Postpone { after, error }))
             }
-            Err(Halt::Later { at_least, error, in_the_end }) => match self.timings.retry_tiers.get(attempt as usize) {
-                Some(tier) => {
-                    let after = at_least.min(LONGEST_DELAY).max(*tier);
+            Err(Halt::Later { at_least, error, in_the_end }) => match self.timings.retry_delays.get(attempt as usize) {
+                Some(delay) => {
+                    let after = at_least.min(LONGEST_DELAY).max(*delay);
                     tracing::warn!(attempt, ?after, error, "the message is tried again later");
                     ("retry", Some(Settlement::Retry { after, error }))
                 }
@@ -214,9 +211,8 @@ impl Handler {
 /// Whether WeChat's window for replies has closed for certain: it is 48 hours long after a user's message
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>), and shorter
 /// after anything else.
-fn is_too_old(delivery: &Delivery) -> bool {
-    let received_at_ms = delivery.envelope.as_ref().map_or(0, |envelope| envelope.received_at_ms);
-    Duration::from_millis(clock::now_ms().saturating_sub(received_at_ms)) > LONGEST_WINDOW
+fn is_too_old(envelope: &Envelope) -> bool {
+    Duration::from_millis(clock::now_ms().saturating_sub(envelope.received_at_ms)) > LONGEST_WINDOW
 }
 
 /// The trace id of a W3C traceparent, if it is one: the header came from outside.
@@ -283,6 +279,9 @@ impl Message<'_> {
         };
         self.first_send &= job.next_step == 0;
         for (index, reply) in (0_u32..).zip(&plan.steps).skip(job.next_step as usize) {
+            if is_too_old(self.envelope) {
+                return Err(Halt::dead(DeadReason::WindowClosed, "48 hours went by before it could be answered"));
+            }
             let ambiguous = job.ambiguous && index == job.next_step;
             self.send_step(hold, index, reply, ambiguous).await?;
             self.backoff.shorten();

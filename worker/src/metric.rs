@@ -40,7 +40,10 @@ pub(crate) fn describe() {
     describe_gauge!(LANES, "Users with messages in this process.");
     describe_gauge!(IN_FLIGHT, "Messages being worked on now; those that wait are not counted.");
     describe_counter!(RETRIES, "Tries repeated, by place: lane, or queue (the message's order is given up).");
-    describe_counter!(DEAD_LETTERS, "Messages given up, by reason.");
+    describe_counter!(
+        DEAD_LETTERS,
+        "Messages given up by this worker, by reason; what the queue itself gave up is not counted."
+    );
     describe_counter!(
         AMBIGUOUS_STEPS,
         "Replies that may or may not have been sent, by decision: resend, skip, give_up (a dead letter)."

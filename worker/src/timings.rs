@@ -15,7 +15,7 @@ pub(crate) struct Timings {
     /// How long a message may be retried in its lane, from its first failure on. The user's next messages wait.
     pub(crate) retry_total: Duration,
     /// The waits before the message comes back from the queue, by how often it did; after them it is a dead letter.
-    pub(crate) retry_tiers: [Duration; 5],
+    pub(crate) retry_delays: [Duration; 5],
     /// The wait before a request is sent again to which no answer came.
     pub(crate) unanswered: Duration,
     /// The wait before a send is repeated whose access_token was refused.
@@ -38,7 +38,7 @@ impl Default for Timings {
             retry_first: Duration::from_secs(1),
             retry_longest: Duration::from_secs(30),
             retry_total: Duration::from_secs(60),
-            retry_tiers: RETRY_DELAYS,
+            retry_delays: RETRY_DELAYS,
             unanswered: Duration::from_secs(5),
             token_refused: Duration::from_millis(200),
             lease_margin: Duration::from_secs(5),

@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub struct Spool {
     pub(super) broker: Arc<dyn Publisher>,
     pub(super) state: Arc<State>,
-    pub(super) lanes: Vec<Lane>,
+    pub(super) turns: Vec<Turn>,
     /// All that runs beside the callers.
     pub(super) tasks: TaskTracker,
     pub(super) closing: CancellationToken,
@@ -37,7 +37,7 @@ pub struct Spool {
 
 /// What belongs to one partition.
 #[derive(Default)]
-pub(super) struct Lane {
+pub(super) struct Turn {
     /// Held while a push is published or written. Those who wait get it in the order in which they came.
     order: Arc<Mutex<()>>,
     /// Told when there is something to relay.
@@ -49,7 +49,7 @@ impl Spool {
         Self {
             broker,
             state: Arc::new(State::new(settings.max_bytes, settings.patience * 5)),
-            lanes: (0..settings.partitions.max(1)).map(|_| Lane::default()).collect(),
+            turns: (0..settings.partitions.max(1)).map(|_| Turn::default()).collect(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             patience: settings.patience,
@@ -81,7 +81,7 @@ impl Spool {
         }
     }
 
-    /// Writes a push to the spool. Gives the lane back if that failed.
+    /// Writes a push to the spool. Gives the turn back if that failed.
     ///
     /// On a task of its own: when the caller gives up, the next push must not be written before the end of this write is
     /// known.
@@ -89,18 +89,18 @@ impl Spool {
         &self,
         partition: Partition,
         envelope: &Envelope,
-        lane: OwnedMutexGuard<()>,
+        turn: OwnedMutexGuard<()>,
     ) -> Result<Option<OwnedMutexGuard<()>>, QueueError> {
         let body = envelope.to_json();
-        let (state, filled) = (self.state.clone(), self.lanes[usize::from(partition.index())].filled.clone());
+        let (state, filled) = (self.state.clone(), self.turns[usize::from(partition.index())].filled.clone());
         let write = async move {
-            let Ok(place) = state.place(partition, &body) else { return Some(lane) };
+            let Ok(place) = state.place(partition, &body) else { return Some(turn) };
             let spooled_at_ms = now_ms();
             let outcome = place.file.append(partition, place.number, spooled_at_ms, body).await;
             let failure = outcome.err().map(|error| error.to_string());
             state.written(&place, spooled_at_ms, failure.as_deref());
             filled.notify_one();
-            failure.map(|_| lane)
+            failure.map(|_| turn)
         };
         let written = self.tasks.spawn_on(write, &self.runtime).await;
         written.map_err(|ended| QueueError::Unavailable(format!("the spool: {ended}")))
@@ -111,8 +111,8 @@ impl Spool {
 impl Publisher for Spool {
     async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
         let overdue_at = Instant::now() + self.patience;
-        let partition = envelope.partition(self.lanes.len() as u16);
-        let mut lane = self.lanes[usize::from(partition.index())].order.clone().lock_owned().await;
+        let partition = envelope.partition(self.turns.len() as u16);
+        let mut turn = self.turns[usize::from(partition.index())].order.clone().lock_owned().await;
         let mut changes = self.state.changes();
         // Goes on between the rounds: to give it up and begin anew would publish the message twice.
         let mut confirmed = pin!(self.ask_broker(envelope));
@@ -124,12 +124,12 @@ impl Publisher for Spool {
             let overdue = Instant::now() >= overdue_at;
             let way = self.state.way(partition, overdue);
             if way == Way::Spool {
-                match self.write(partition, envelope, lane).await? {
+                match self.write(partition, envelope, turn).await? {
                     None => {
                         metric::spooled();
                         return Ok(());
                     }
-                    Some(returned) => lane = returned,
+                    Some(returned) => turn = returned,
                 }
                 continue;
             }

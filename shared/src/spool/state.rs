@@ -103,7 +103,7 @@ impl State {
         let mut inner = self.inner();
         inner.files = opened.left.into_iter().chain([opened.own]).map(Held::new).collect();
         inner.trouble = None;
-        let partitions = inner.files.iter().flat_map(|held| held.lanes.keys().copied()).collect();
+        let partitions = inner.files.iter().flat_map(|held| held.cursors.keys().copied()).collect();
         drop(inner);
         self.changes.send_replace(());
         partitions
@@ -112,7 +112,7 @@ impl State {
     /// What another process has left is to be relayed, too. Returns the partitions that have something.
     pub(super) fn took_over(&self, left: Vec<Contents>) -> BTreeSet<Partition> {
         let held: Vec<Held> = left.into_iter().map(Held::new).collect();
-        let partitions = held.iter().flat_map(|held| held.lanes.keys().copied()).collect();
+        let partitions = held.iter().flat_map(|held| held.cursors.keys().copied()).collect();
         self.inner().files.splice(0..0, held);
         partitions
     }
@@ -155,7 +155,7 @@ impl State {
             return Err(text);
         }
         own.bytes += bytes;
-        let number = own.lanes.entry(partition).or_default().next();
+        let number = own.cursors.entry(partition).or_default().next();
         Ok(Place { file: own.file.clone(), partition, number, bytes })
     }
 
@@ -163,7 +163,7 @@ impl State {
     pub(super) fn written(&self, place: &Place, spooled_at_ms: u64, failure: Option<&str>) {
         let mut inner = self.inner();
         if let Some(own) = inner.files.last_mut() {
-            let cursor = own.lanes.entry(place.partition).or_default();
+            let cursor = own.cursors.entry(place.partition).or_default();
             cursor.written(place.number, spooled_at_ms, failure.is_none());
             if failure.is_some() {
                 own.bytes = own.bytes.saturating_sub(place.bytes);
@@ -216,7 +216,7 @@ impl State {
     pub(super) fn work(&self, partition: Partition) -> Option<Work> {
         let inner = self.inner();
         inner.files.iter().find_map(|held| {
-            let (after, upto) = held.lanes.get(&partition)?.unrelayed()?;
+            let (after, upto) = held.cursors.get(&partition)?.unrelayed()?;
             Some(Work { file: held.file.clone(), partition, after, upto })
         })
     }
@@ -224,7 +224,7 @@ impl State {
     /// The broker has confirmed all of the partition up to `number`, or they are not there.
     pub(super) fn relayed(&self, work: &Work, number: u64, next_ms: Option<u64>) {
         let mut inner = self.inner();
-        if let Some(cursor) = inner.held(&work.file).and_then(|held| held.lanes.get_mut(&work.partition)) {
+        if let Some(cursor) = inner.held(&work.file).and_then(|held| held.cursors.get_mut(&work.partition)) {
             cursor.confirmed(number, next_ms);
         }
         let is_clear = inner.is_clear(work.partition);
@@ -254,7 +254,7 @@ impl State {
         let removal = |held: &Held| {
             let upto =
                 |(&partition, cursor): (&Partition, &Cursor)| Some((partition, cursor.removable(REMOVED_AT_ONCE)?));
-            let upto: Vec<_> = held.lanes.iter().filter_map(upto).collect();
+            let upto: Vec<_> = held.cursors.iter().filter_map(upto).collect();
             (!upto.is_empty()).then(|| Removal { file: held.file.clone(), upto })
         };
         self.inner().files.iter().filter_map(removal).collect()
@@ -266,7 +266,7 @@ impl State {
         held.bytes = held.bytes.saturating_sub(removed.bytes);
         let is_small = held.bytes < self.max_bytes;
         for (partition, upto) in &removal.upto {
-            held.lanes.entry(*partition).or_default().removed(*upto);
+            held.cursors.entry(*partition).or_default().removed(*upto);
         }
         if is_small {
             inner.trouble = None;

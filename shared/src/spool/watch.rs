@@ -63,8 +63,8 @@ impl Phase {
 
 /// Opens the spool, or fails to for now, and starts all that runs in the background.
 pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
-    for (partition, lane) in Partition::all(spool.lanes.len() as u16).zip(&spool.lanes) {
-        relay::start(spool, partition, lane.filled.clone());
+    for (partition, turn) in Partition::all(spool.turns.len() as u16).zip(&spool.turns) {
+        relay::start(spool, partition, turn.filled.clone());
     }
     relay::start_removing(spool);
     let mut slots = Slots::new(settings.folder);
@@ -128,8 +128,8 @@ pub(super) fn take_over(spool: &Spool, left: Vec<Contents>) {
 
 fn wake(spool: &Spool, partitions: BTreeSet<Partition>) {
     for partition in partitions {
-        match spool.lanes.get(usize::from(partition.index())) {
-            Some(lane) => lane.filled.notify_one(),
+        match spool.turns.get(usize::from(partition.index())) {
+            Some(turn) => turn.filled.notify_one(),
             // There were more partitions when these were spooled.
             None => relay::start(spool, partition, Arc::new(Notify::new())),
         }

@@ -58,6 +58,22 @@ async fn a_second_copy_of_a_message_sends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waited_longer_than_any_window_is_dead_and_nothing_of_it_is_sent() {
+    let bench = Bench::new();
+    for (hours, texts) in [(47, 1), (49, 0)] {
+        let user = format!("o{hours}");
+        let mut envelope = queue::envelope("wx1", &user, "hi");
+        envelope.received_at_ms -= hours * 3_600 * 1_000;
+        let (old, watch) = delivery(Ok(envelope), 0);
+        bench.run(old).await;
+        assert_eq!(bench.wechat.texts_to(&user).len(), texts);
+        let settled = watch.get();
+        assert_eq!(settled == DONE, texts == 1, "{settled:?}");
+        assert!(texts == 1 || reason(&settled) == DeadReason::WindowClosed, "{settled:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_dead() {
     let bench = Bench::new();
     let (broken, watch) = delivery(Err(EnvelopeError::Malformed("line 1 column 1".into())), 0);
@@ -65,13 +81,13 @@ async fn what_cannot_be_read_is_dead() {
     assert_eq!(reason(&watch.get()), DeadReason::Undecodable);
 }
 
-/// A message that is retried through all tiers, and then dead.
-async fn goes_through_the_tiers(bench: &Bench, envelope: &Result<Envelope, EnvelopeError>) -> DeadReason {
-    for (attempt, tier) in (0..).zip(Timings::default().retry_tiers) {
+/// A message that is retried through all waits, and then dead.
+async fn goes_through_the_retry_delays(bench: &Bench, envelope: &Result<Envelope, EnvelopeError>) -> DeadReason {
+    for (attempt, delay) in (0..).zip(Timings::default().retry_delays) {
         let (delivery, watch) = delivery(envelope.clone(), attempt);
         bench.run(delivery).await;
         let settled = watch.get();
-        assert!(matches!(&settled, Settled::As(Settlement::Retry { after, .. }) if *after == tier), "{settled:?}");
+        assert!(matches!(&settled, Settled::As(Settlement::Retry { after, .. }) if *after == delay), "{settled:?}");
     }
     let (delivery, watch) = delivery(envelope.clone(), 5);
     bench.run(delivery).await;
@@ -82,9 +98,9 @@ async fn goes_through_the_tiers(bench: &Bench, envelope: &Result<Envelope, Envel
 async fn what_a_newer_worker_could_handle_is_given_time_to_meet_one() {
     let bench = Bench::new();
     let unknown = Ok(queue::envelope("wx9", "oA", "hi"));
-    assert_eq!(goes_through_the_tiers(&bench, &unknown).await, DeadReason::UnknownAccount);
+    assert_eq!(goes_through_the_retry_delays(&bench, &unknown).await, DeadReason::UnknownAccount);
     let newer = Err(EnvelopeError::Version { found: 2 });
-    assert_eq!(goes_through_the_tiers(&bench, &newer).await, DeadReason::Undecodable);
+    assert_eq!(goes_through_the_retry_delays(&bench, &newer).await, DeadReason::Undecodable);
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +108,7 @@ async fn a_message_that_makes_its_handling_panic_is_dead_in_the_end() {
     let bench = Bench::new();
     bench.wechat.panic_at("oA");
     let poison = Ok(queue::envelope("wx1", "oA", "hi"));
-    assert_eq!(goes_through_the_tiers(&bench, &poison).await, DeadReason::Crashed);
+    assert_eq!(goes_through_the_retry_delays(&bench, &poison).await, DeadReason::Crashed);
     assert_eq!(bench.handle("oB", "hi").await, DONE);
 }
 
@@ -237,11 +253,11 @@ async fn a_store_that_goes_away_during_a_send_gets_the_record_when_it_is_back() 
 #[tokio::test(start_paused = true)]
 async fn the_waits_in_the_queue_grow_and_end_in_a_dead_letter() {
     let bench = Bench::new();
-    let tiers = Timings::default().retry_tiers;
-    for (attempt, tier) in (0..).zip(tiers) {
+    let delays = Timings::default().retry_delays;
+    for (attempt, delay) in (0..).zip(delays) {
         bench.wechat.fail(STABLE_TOKEN, crate::wechat::failure::Failure::File("no picture".into()));
         let settled = bench.handle_attempt("oA", "hi", attempt).await;
-        assert_eq!(settled, Settled::As(Settlement::Retry { after: tier, error: "no picture".into() }));
+        assert_eq!(settled, Settled::As(Settlement::Retry { after: delay, error: "no picture".into() }));
     }
     bench.wechat.fail(STABLE_TOKEN, crate::wechat::failure::Failure::File("no picture".into()));
     let settled = bench.handle_attempt("oA", "hi", 5).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_shared::config;
+use kefu_shared::{config, program};
 use reqwest::multipart::{Form, Part};
 use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
@@ -81,7 +81,9 @@ impl HttpTransport {
             // A proxy from the environment would look for the address on its own machine.
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", chain(&error)))?;
+        let http = builder
+            .build()
+            .map_err(|error| format!("the HTTP client cannot be set up: {}", program::in_words(&error)))?;
         Ok(Self { http, base: config.api_base.clone() })
     }
 }
@@ -102,7 +104,7 @@ impl Transport for HttpTransport {
         };
         let mut response = request.query(&query).send().await.map_err(|error| match error.is_connect() {
             true => not_written(error),
-            false => Failure::Unanswered(format!("no answer came: {}", chain(&error.without_url()))),
+            false => Failure::Unanswered(format!("no answer came: {}", program::in_words(&error.without_url()))),
         })?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
@@ -114,7 +116,10 @@ impl Transport for HttpTransport {
                 // What came so far may say enough.
                 Err(_) if !body.is_empty() => return Ok(Raw { status, body }),
                 Err(error) => {
-                    return Err(Failure::Unanswered(format!("no answer came: {}", chain(&error.without_url()))));
+                    return Err(Failure::Unanswered(format!(
+                        "no answer came: {}",
+                        program::in_words(&error.without_url())
+                    )));
                 }
             }
         }
@@ -122,22 +127,7 @@ impl Transport for HttpTransport {
 }
 
 fn not_written(error: reqwest::Error) -> Failure {
-    Failure::Passing(format!("WeChat cannot be reached: {}", chain(&error.without_url())))
-}
-
-/// The error with its causes: reqwest's own text is only the outermost.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
+    Failure::Passing(format!("WeChat cannot be reached: {}", program::in_words(&error.without_url())))
 }
 
 #[cfg(test)]

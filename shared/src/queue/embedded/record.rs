@@ -8,11 +8,18 @@ use crate::partition::Partition;
 const VERSION: u8 = 1;
 
 /// A message as it is stored.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Record {
     pub(super) header: Header,
     /// The envelope as JSON.
     pub(super) body: Vec<u8>,
+}
+
+/// Without what the user wrote.
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -35,7 +35,7 @@ pub(super) fn partition_queue(partition: Partition) -> String {
 
 /// One stop on the way back to a partition: a queue whose messages expire into [`IN`] after the delay.
 #[derive(Debug, Clone)]
-struct Tier {
+struct RetryQueue {
     delay: Duration,
     name: String,
 }
@@ -59,7 +59,7 @@ pub(super) struct Topology {
     partitions: u16,
     delivery_limit: u16,
     /// Shortest first, at least one.
-    tiers: Vec<Tier>,
+    retries: Vec<RetryQueue>,
 }
 
 impl Topology {
@@ -67,15 +67,16 @@ impl Topology {
         let mut delays = settings.retry_delays.clone();
         delays.sort();
         delays.dedup();
-        let tiers = delays.into_iter().map(|delay| Tier { delay, name: format!("kefu.retry.{}", label(delay)) });
-        Self { partitions: settings.partitions, delivery_limit: settings.delivery_limit, tiers: tiers.collect() }
+        let retries =
+            delays.into_iter().map(|delay| RetryQueue { delay, name: format!("kefu.retry.{}", label(delay)) });
+        Self { partitions: settings.partitions, delivery_limit: settings.delivery_limit, retries: retries.collect() }
     }
 
     /// The exchange for a message that is to come back after `after`: of the shortest delay that is not shorter, else
     /// of the longest there is.
     pub(super) fn retry_exchange(&self, after: Duration) -> &str {
-        let tier = self.tiers.iter().find(|tier| tier.delay >= after).or(self.tiers.last());
-        tier.map_or(DEAD, |tier| &tier.name)
+        let retry = self.retries.iter().find(|retry| retry.delay >= after).or(self.retries.last());
+        retry.map_or(DEAD, |retry| &retry.name)
     }
 
     /// Declares everything. Declaring what is there already changes nothing.
@@ -99,12 +100,12 @@ impl Topology {
             (IN, ExchangeKind::Direct, table([("alternate-exchange", text(UNROUTED))])),
         ];
         let fixed = fixed.map(|(name, kind, arguments)| Exchange { name: name.into(), kind, arguments });
-        let tiers = self.tiers.iter().map(|tier| Exchange {
-            name: tier.name.clone(),
+        let retries = self.retries.iter().map(|retry| Exchange {
+            name: retry.name.clone(),
             kind: ExchangeKind::Fanout,
             arguments: table([]),
         });
-        fixed.into_iter().chain(tiers)
+        fixed.into_iter().chain(retries)
     }
 
     fn queues(&self) -> impl Iterator<Item = Queue> {
@@ -128,19 +129,19 @@ impl Topology {
                 ("x-overflow", text("reject-publish")),
             ]),
         });
-        let tiers = self.tiers.iter().map(|tier| Queue {
-            name: tier.name.clone(),
-            exchange: tier.name.clone(),
+        let retries = self.retries.iter().map(|retry| Queue {
+            name: retry.name.clone(),
+            exchange: retry.name.clone(),
             routing_key: String::new(),
             // No dead letter routing key: the message keeps its own, which is its partition.
             arguments: table([
-                ("x-message-ttl", AMQPValue::LongLongInt(millis(tier.delay))),
+                ("x-message-ttl", AMQPValue::LongLongInt(millis(retry.delay))),
                 ("x-dead-letter-exchange", text(IN)),
                 ("x-dead-letter-strategy", text("at-least-once")),
                 ("x-overflow", text("reject-publish")),
             ]),
         });
-        kept.into_iter().chain(partitions).chain(tiers)
+        kept.into_iter().chain(partitions).chain(retries)
     }
 }
 

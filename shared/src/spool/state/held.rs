@@ -29,7 +29,7 @@ pub(super) struct Inner {
 /// An open file.
 pub(super) struct Held {
     pub(super) file: Arc<SpoolFile>,
-    pub(super) lanes: BTreeMap<Partition, Cursor>,
+    pub(super) cursors: BTreeMap<Partition, Cursor>,
     pub(super) bytes: u64,
 }
 
@@ -44,12 +44,12 @@ impl Held {
         Self {
             file: Arc::new(file),
             bytes: found.iter().map(|found| found.bytes).sum(),
-            lanes: found.iter().map(|f| (f.partition, Cursor::found(f.first, f.last, f.oldest_ms))).collect(),
+            cursors: found.iter().map(|f| (f.partition, Cursor::found(f.first, f.last, f.oldest_ms))).collect(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lanes.values().all(|cursor| cursor.unrelayed().is_none() && cursor.removable(1).is_none())
+        self.cursors.values().all(|cursor| cursor.unrelayed().is_none() && cursor.removable(1).is_none())
     }
 }
 
@@ -59,12 +59,13 @@ impl Inner {
     }
 
     pub(super) fn cursors(&self) -> impl Iterator<Item = &Cursor> {
-        self.files.iter().flat_map(|held| held.lanes.values())
+        self.files.iter().flat_map(|held| held.cursors.values())
     }
 
     /// Whether nothing of the partition waits that a push must not overtake.
     pub(super) fn is_clear(&self, partition: Partition) -> bool {
-        self.order_is_given_up || self.files.iter().all(|held| held.lanes.get(&partition).is_none_or(Cursor::is_clear))
+        self.order_is_given_up
+            || self.files.iter().all(|held| held.cursors.get(&partition).is_none_or(Cursor::is_clear))
     }
 
     pub(super) fn takes_messages(&self) -> bool {
