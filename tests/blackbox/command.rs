@@ -59,10 +59,10 @@ async fn demo_until(args: &[&str], printed: &str) -> Program {
 
 #[tokio::test]
 async fn the_demo_stays_up_and_what_it_prints_pushes_by_hand() {
-    let demo = demo_until(&["demo"], "Ctrl-C").await;
+    let demo = demo_until(&["demo"], "See what arrived").await;
     let shown = demo.output();
-    let line = shown.lines().map(str::trim).find(|line| line.starts_with("kefu push ")).expect("it says how to push");
-    let words: Vec<&str> = line.split_whitespace().skip(1).map(|word| word.trim_matches('\'')).collect();
+    let line = shown.lines().find(|line| line.contains("at ingress:")).expect("it says how to push");
+    let words: Vec<&str> = line.split_whitespace().skip_while(|word| *word != "push").collect();
     let output = kefu(&words).await;
     assert!(output.status.success() && text(&output.stdout).contains("success"), "{line}\n{output:?}");
     demo.terminate();
