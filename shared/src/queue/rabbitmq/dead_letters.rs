@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
     QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
@@ -30,6 +30,9 @@ mod headers;
 
 /// For one thing that the broker is asked; somebody is waiting at a terminal.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How many acknowledgements a channel is trusted with. What a channel of RabbitMQ has beyond 32 on their way to a quorum
+/// queue it keeps to itself for a while, and forgets when it is closed: the messages come back.
+const ON_THEIR_WAY: usize = 16;
 /// After so long without a message it is asked how many there are.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -58,16 +61,18 @@ impl DeadLetters for OnRabbitMq {
             Ok((outlet, count))
         };
         let (outlet, count) = open.await.map_err(|error| self.at(error))?;
-        let (mut hands, mut taken) = (Vec::new(), Vec::new());
+        let (mut hands, mut taken) = (Vec::<Hand>::new(), Vec::new());
         while let left @ 1.. = count - taken.len() {
-            let (before, hand) = (taken.len(), Hand::take(&connection, left, &mut taken).await?);
+            let (hand, deliveries) = Hand::take(&connection, left).await?;
+            let none_came = deliveries.is_empty();
+            taken.extend(deliveries.into_iter().map(|delivery| (hands.len(), delivery)));
             hands.push(hand);
-            if taken.len() == before {
+            if none_came {
                 break;
             }
         }
         // Those from before it was written down are the oldest.
-        taken.sort_by_cached_key(|delivery| headers::died_at_ms(&delivery.properties));
+        taken.sort_by_cached_key(|(_, delivery)| headers::died_at_ms(&delivery.properties));
         let (taken, partitions) = (taken.into_iter(), self.partitions);
         Ok(Box::new(OnTheWay { connection, hands, outlet, taken, partitions, current: None }))
     }
@@ -85,11 +90,14 @@ struct Hand {
     channel: Channel,
     /// Dropped before the channel is closed, it would be cancelled.
     _consumer: lapin::Consumer,
+    /// Acknowledgements that may not have reached the queue.
+    on_their_way: usize,
 }
 
 impl Hand {
     /// Takes messages from the front of the queue: `most`, if so many are there and can be held.
-    async fn take(connection: &Connection, most: usize, taken: &mut Vec<Delivery>) -> Result<Self, QueueError> {
+    async fn take(connection: &Connection, most: usize) -> Result<(Self, Vec<Delivery>), QueueError> {
+        let mut taken = Vec::new();
         let channel = ask("a channel", connection.create_channel()).await?;
         let most = u16::try_from(most).unwrap_or(u16::MAX);
         ask("a prefetch", channel.basic_qos(most, BasicQosOptions::default())).await?;
@@ -114,7 +122,23 @@ impl Hand {
             silence = Duration::ZERO;
             taken.push(delivery);
         }
-        Ok(Self { channel, _consumer: consumer })
+        Ok((Self { channel, _consumer: consumer, on_their_way: 0 }, taken))
+    }
+
+    async fn acknowledge(&mut self, acker: &Acker) -> Result<(), QueueError> {
+        if !ask("an acknowledgement", acker.ack(BasicAckOptions::default())).await? {
+            return Err(QueueError::Unavailable("the connection was lost".into()));
+        }
+        self.on_their_way += 1;
+        if self.on_their_way >= ON_THEIR_WAY { self.arrive().await } else { Ok(()) }
+    }
+
+    /// Returns when the queue has every acknowledgement. A `basic.get` is answered by the queue itself, after all that the
+    /// channel had told it before; a letter that it brings has come in meanwhile, and goes back at the end.
+    async fn arrive(&mut self) -> Result<(), QueueError> {
+        ask("its queue", self.channel.basic_get(DEAD.into(), BasicGetOptions::default())).await?;
+        self.on_their_way = 0;
+        Ok(())
     }
 }
 
@@ -135,7 +159,7 @@ struct OnTheWay {
     /// With confirms.
     outlet: Channel,
     /// Those that are still to be gone through.
-    taken: std::vec::IntoIter<Delivery>,
+    taken: std::vec::IntoIter<(usize, Delivery)>,
     partitions: u16,
     current: Option<Current>,
 }
@@ -144,6 +168,8 @@ struct OnTheWay {
 struct Current {
     original: Original,
     acker: Acker,
+    /// Which of the hands holds it.
+    hand: usize,
     /// Where it can be replayed to.
     target: Option<Partition>,
 }
@@ -152,7 +178,7 @@ struct Current {
 impl Walk for OnTheWay {
     async fn next(&mut self) -> Result<Option<DeadLetter>, QueueError> {
         self.current = None;
-        let Some(mut delivery) = self.taken.next() else { return Ok(None) };
+        let Some((hand, mut delivery)) = self.taken.next() else { return Ok(None) };
         let letter = headers::letter(&delivery);
         // The number of partitions may have changed since: nobody would look into the old one.
         let target = match &letter.envelope {
@@ -161,12 +187,14 @@ impl Walk for OnTheWay {
         };
         let acker = delivery.acker.clone();
         let original = Original::of(&mut delivery, letter.partition.unwrap_or(Partition::from(0)));
-        self.current = Some(Current { original, acker, target });
+        self.current = Some(Current { original, acker, hand, target });
         Ok(Some(letter))
     }
 
     async fn replay(&mut self) -> Result<(), QueueError> {
-        let Some(Current { original, acker, target }) = self.current.take() else { return Err(QueueError::Stale) };
+        let Some(Current { original, acker, hand, target }) = self.current.take() else {
+            return Err(QueueError::Stale);
+        };
         let target = target.ok_or_else(|| {
             let why = "it is no envelope, and which partition it came from is not known";
             QueueError::Refused(why.to_owned())
@@ -177,7 +205,7 @@ impl Walk for OnTheWay {
             self.outlet.basic_publish(exchange.into(), routing_key.into(), options, &body, properties).await?.await
         };
         match ask("the word that the message is stored", confirmed).await {
-            Ok(Confirmation::Ack(None)) => acknowledge(acker).await,
+            Ok(Confirmation::Ack(None)) => self.hands[hand].acknowledge(&acker).await,
             Ok(Confirmation::Ack(Some(_))) => Err(QueueError::Refused("no queue is bound for it".into())),
             Ok(_) => Err(QueueError::Refused("the broker did not store it; is its partition's queue full?".into())),
             Err(_) if self.connection.status().blocked() => {
@@ -189,14 +217,16 @@ impl Walk for OnTheWay {
 
     async fn discard(&mut self) -> Result<(), QueueError> {
         let Some(current) = self.current.take() else { return Err(QueueError::Stale) };
-        acknowledge(current.acker).await
+        self.hands[current.hand].acknowledge(&current.acker).await
     }
 
-    /// The broker answers once it has worked off all that came before on a channel, the acknowledgements too.
     async fn close(self: Box<Self>) -> Result<(), QueueError> {
         let mut closed = Ok(());
         // In their order, which the messages then keep.
-        for hand in self.hands {
+        for mut hand in self.hands {
+            if hand.channel.status().connected() && closed.is_ok() {
+                closed = if hand.on_their_way > 0 { hand.arrive().await } else { Ok(()) };
+            }
             if hand.channel.status().connected() && closed.is_ok() {
                 closed = ask("the end", hand.channel.close(200, "OK".into())).await;
             }
@@ -204,13 +234,6 @@ impl Walk for OnTheWay {
         // What the connection still says changes nothing any more.
         let _ended = timeout(Duration::from_secs(2), self.connection.close(200, "OK".into())).await;
         closed
-    }
-}
-
-async fn acknowledge(acker: Acker) -> Result<(), QueueError> {
-    match ask("an acknowledgement", acker.ack(BasicAckOptions::default())).await? {
-        true => Ok(()),
-        false => Err(QueueError::Unavailable("the connection was lost".into())),
     }
 }
 
