@@ -146,6 +146,7 @@ impl Ingress {
     pub async fn run(self) -> Result<(), IngressError> {
         let result = self.server.await;
         self.publisher.close(self.grace).await;
+        tracing::info!("stopped");
         Ok(result?)
     }
 }

@@ -127,7 +127,7 @@ pub struct Telemetry {
     /// `text` (default) or `json`.
     pub log_format: LogFormat,
     /// What is logged, in the syntax of `tracing`'s `EnvFilter`; of other crates than kefu's, nothing below `info` is.
-    /// Default `info,actix_server=warn,lapin=warn`.
+    /// Default `info,actix_server=warn,lapin=off`.
     pub log_filter: String,
 }
 
@@ -191,7 +191,7 @@ impl Default for WeChat {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_filter: "info,actix_server=warn,lapin=warn".to_owned() }
+        Self { log_format: LogFormat::Text, log_filter: "info,actix_server=warn,lapin=off".to_owned() }
     }
 }
 

@@ -113,7 +113,9 @@ impl Subscription {
         let mut arguments = FieldTable::default();
         arguments.insert("x-priority".into(), self.priority().into());
         let (queue, options) = (partition_queue(self.partition), BasicConsumeOptions::default());
-        let deliveries = channel.basic_consume(queue.into(), "".into(), options, arguments).await?;
+        // As tag its id: so the broker's own tools say which worker has which partition.
+        let deliveries =
+            channel.basic_consume(queue.into(), self.options.id.as_str().into(), options, arguments).await?;
         Ok((channel, deliveries))
     }
 
