@@ -19,6 +19,9 @@ use crate::intake::Intake;
 use crate::routes::{self, Callback};
 use crate::{Parts, metric};
 
+/// How long a connection may stay open between two requests. Proxies keep theirs for up to a minute, and do not send a
+/// push again that meets the end of one.
+const IDLE_FOR: Duration = Duration::from_secs(75);
 /// How long a client may take for the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 
@@ -118,6 +121,7 @@ impl Ingress {
                     let draining = draining.clone();
                     async move { draining.notified().await }
                 })
+                .keep_alive(IDLE_FOR)
                 .client_request_timeout(HEAD_WITHIN)
                 .client_disconnect_timeout(CLOSE_WITHIN)
                 .on_connect_ext(|connection: &Connection, data| {

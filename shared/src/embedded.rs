@@ -18,6 +18,7 @@ mod error;
 mod file;
 mod identity;
 mod outage;
+mod reserved;
 #[cfg(test)]
 pub(crate) mod tests;
 mod writer;

@@ -15,6 +15,7 @@ use super::FILE_NAME;
 use super::error::{DatabaseError, needs_reopening};
 use super::identity::{self, Identity};
 use super::outage::Outage;
+use super::reserved::ReservedFile;
 use crate::health::Health;
 
 /// `format` -> [`FORMAT`]; `openings` -> how often the file was opened by a process.
@@ -58,7 +59,7 @@ impl File {
             builder.set_repair_callback(move |session| {
                 warn!(file = %shown.display(), progress = session.progress(), "the file was not closed: checking it");
             });
-            builder.create(&target)
+            builder.create_with_backend(ReservedFile::open(&target)?)
         })?;
         if is_new {
             sync_folder(folder);

@@ -73,9 +73,10 @@ impl Resource {
 
 impl Drop for Offered {
     fn drop(&mut self) {
-        *self.resource.0.write().unwrap_or_else(PoisonError::into_inner) = None;
-        // One that stays leads nowhere; the next start writes its own.
+        // First, as long as nobody else can have the database, and written its own. One that stays leads nowhere; the next
+        // start writes its own.
         fs::remove_file(&self.file).ok();
+        *self.resource.0.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -102,10 +102,11 @@ impl Transport for HttpTransport {
                 self.http.post(url).multipart(Form::new().part("media", part))
             }
         };
-        let mut response = request.query(&query).send().await.map_err(|error| match error.is_connect() {
-            true => not_written(error),
-            false => Failure::Unanswered(format!("no answer came: {}", program::in_words(&error.without_url()))),
-        })?;
+        let mut response =
+            request.query(&query).send().await.map_err(|error| match error.is_connect() || error.is_builder() {
+                true => not_written(error),
+                false => Failure::Unanswered(format!("no answer came: {}", program::in_words(&error.without_url()))),
+            })?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
         loop {

@@ -48,6 +48,19 @@ async fn a_disk_that_was_gone_is_used_again_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn the_file_has_the_room_that_it_counts_on_and_is_its_owners_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = folder();
+    let database = database(&folder);
+    for key in 0..3 {
+        database.write(insert(key)).await.unwrap();
+        let file = std::fs::metadata(folder.path().join(FILE_NAME)).unwrap();
+        assert!(file.blocks() * 512 >= file.len(), "{} of {} bytes are on the disk", file.blocks() * 512, file.len());
+        assert_eq!(file.mode() & 0o777, 0o600);
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_deleted_or_replaced_is_reported_and_written_until_the_end() {
     let folder = folder();
     let database = database(&folder);
