@@ -103,8 +103,14 @@ fn reason(word: &str) -> Result<String, String> {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let order = arguments.command.order(now_ms())?;
-    let config = config::load(&arguments.config)?;
+    let order = match arguments.command.order(now_ms()) {
+        Ok(order) => order,
+        Err(error) => return Ok(not_understood(&format!("kefu: {error:#}"))),
+    };
+    let config = match config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(errors) => return Ok(not_understood(&errors.to_string())),
+    };
     let report = source::carry_out(&config, &order).await?;
     let told = arguments.command.tell(&report, &order);
     match told {
@@ -120,6 +126,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         bail!("{}", terminal::printable(error));
     }
     Ok(if missing.is_empty() && report.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The status of all programs for a configuration or a command that says nothing sensible.
+fn not_understood(why: &str) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::from(2)
 }
 
 impl Command {

@@ -130,7 +130,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     println!("{status} after {:.1} ms: {}", started.elapsed().as_secs_f64() * 1_000.0, body.trim_end());
     match status.as_u16() {
         401 => {
-            eprintln!("kefu: refused: the Token or the EncodingAESKey, the mode or the appid are not the callback's")
+            eprintln!(
+                "kefu: refused: Token, EncodingAESKey, mode or appid differ from those of kefu; its log says which"
+            )
         }
         404 => eprintln!("kefu: refused: nobody serves this appid there, or the path is another"),
         _ => {}

@@ -28,7 +28,9 @@ pub(crate) enum Refusal {
     #[error("not authenticated: {0}")]
     Unauthenticated(&'static str),
     /// `Encrypt` cannot be opened.
-    #[error("not decrypted: {0}")]
+    #[error(
+        "the signature is right, and the ciphertext cannot be opened ({0}): the EncodingAESKey is not the console's"
+    )]
     Cipher(CipherError),
     /// What was decrypted, or came plain, is no push.
     #[error("not a push: {0}")]

@@ -83,8 +83,13 @@ pub fn load_with(
     wechat.check(&mut problems);
     let backend = BackendUrls::resolve(&queue, &store, folder, &mut problems);
     ingress.resolve_spool(backend.as_ref(), folder, &mut problems);
+    let before = problems.count();
     let accounts = Accounts::resolve(source.accounts(&mut problems), folder, &mut problems);
-    let rules = Rules::resolve(source.list("rule", &mut problems), folder, wechat.max_image_bytes, &mut problems);
+    // One that has a mistake is not there, and need not be reported with every rule.
+    let any = problems.count() > before;
+    let is_known = |appid: &str| any || accounts.get(appid).is_some();
+    let (sections, max_image_bytes) = (source.list("rule", &mut problems), wechat.max_image_bytes);
+    let rules = Rules::resolve(sections, folder, max_image_bytes, is_known, &mut problems);
     source.report_unknown(&mut problems);
 
     match backend {

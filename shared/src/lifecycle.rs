@@ -12,6 +12,10 @@ use tokio_util::sync::CancellationToken;
 pub fn prepare_process() {
     // A panic's text may quote what was being handled. Where it happened is enough to find it.
     std::panic::set_hook(Box::new(|panic| {
+        // `print!` panics when whoever read the output has seen enough of it, as `head` has.
+        if panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to stdout")) {
+            std::process::exit(1);
+        }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
         match tracing::dispatcher::has_been_set() {

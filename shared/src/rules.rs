@@ -18,6 +18,9 @@ use reply::Reply;
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>).
 pub const MAX_REPLIES: usize = 5;
 
+/// The same after `user_enter_tempsession`, for a minute; source as above.
+const MAX_ENTER_REPLIES: usize = 2;
+
 /// All rules, in the order of the file.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
@@ -46,9 +49,11 @@ impl Rules {
         sections: Vec<(String, RuleSection)>,
         folder: &Path,
         max_image_bytes: u64,
+        is_known: impl Fn(&str) -> bool,
         problems: &mut Problems,
     ) -> Self {
-        let mut rules = Vec::new();
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut places: Vec<String> = Vec::new();
         for (place, section) in sections {
             match (section.reply.len(), section.ignore) {
                 (0, false) => {
@@ -72,7 +77,22 @@ impl Rules {
                     None
                 }
             };
-            rules.extend(when.map(|when| Rule { when, replies: section.reply }));
+            let Some(when) = when else { continue };
+            for account in when.unknown_accounts(&is_known) {
+                problems.add(&place, format!("when.account: there is no [[account]] {account}"));
+            }
+            if when.is_of_entering() && section.reply.len() > MAX_ENTER_REPLIES {
+                let count = section.reply.len();
+                let most = format!("WeChat takes {MAX_ENTER_REPLIES} within a minute after a user entered the session");
+                problems.add(&place, format!("it has {count} replies, {most}"));
+            }
+            if let Some(before) = rules.iter().position(|before| before.when.covers(&when)) {
+                let text =
+                    format!("it can never match: {} comes before it and takes all that it would", places[before]);
+                problems.add(&place, text);
+            }
+            rules.push(Rule { when, replies: section.reply });
+            places.push(place);
         }
         Self { rules, folder: folder.to_owned() }
     }

@@ -34,17 +34,29 @@ fn uncommented(folder: &Path) -> PathBuf {
     file
 }
 
+/// What everybody has to put into the example.
+const SECRETS: [(&str, &str); 2] =
+    [("KEFU__ACCOUNT__WX0123456789ABCDEF__SECRET", "s"), ("KEFU__ACCOUNT__WX0123456789ABCDEF__TOKEN", "t")];
+
 #[test]
-fn the_example_loads_as_it_is() {
-    let config = load(&shipped("kefu.example.toml"), &[]);
+fn the_example_loads_once_the_secrets_are_put_in() {
+    let config = load(&shipped("kefu.example.toml"), &SECRETS);
     assert_eq!(config.accounts.iter().count(), 1);
+}
+
+#[test]
+fn the_example_as_it_is_says_which_values_are_still_to_be_put_in() {
+    let errors = load_with(&shipped("kefu.example.toml"), []).unwrap_err().to_string();
+    for name in ["secret", "token"] {
+        assert!(errors.contains(&format!("{name}: is still the text of kefu.example.toml")), "{errors}");
+    }
 }
 
 #[test]
 fn the_defaults_that_the_example_shows_are_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
-    let shown = load(&uncommented(folder.path()), &[]);
-    let real = load(&shipped("kefu.example.toml"), &[]);
+    let shown = load(&uncommented(folder.path()), &SECRETS);
+    let real = load(&shipped("kefu.example.toml"), &SECRETS);
 
     assert_eq!(format!("{:?}", shown.queue), format!("{:?}", real.queue));
     assert_eq!(format!("{:?}", shown.ingress), format!("{:?}", real.ingress));
@@ -57,7 +69,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
 fn the_example_shows_every_key_of_the_sections() {
     let folder = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(uncommented(folder.path())).unwrap();
-    let config = load(&shipped("kefu.example.toml"), &[]);
+    let config = load(&shipped("kefu.example.toml"), &SECRETS);
     let sections = [
         ("queue", format!("{:#?}", config.queue)),
         ("ingress", format!("{:#?}", config.ingress)),

@@ -132,5 +132,5 @@ async fn kefu_push_says_when_it_is_refused() {
     .await;
     assert!(!output.status.success());
     assert!(text(&output.stdout).contains("401"), "{}", text(&output.stdout));
-    assert!(text(&output.stderr).contains("refused: the Token or the EncodingAESKey"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("refused: Token, EncodingAESKey"), "{}", text(&output.stderr));
 }

@@ -8,7 +8,7 @@ use kefu_harness::process::{Program, Role};
 use kefu_harness::shop::{Shop, ShopOptions, simulated};
 use kefu_harness::stack::{Backend, Stack, StackOptions};
 use kefu_harness::wechat::{self, Account, Format, Mode};
-use kefu_simulator::{FaultKind, FaultRequest, Message, Simulator, SimulatorConfig};
+use kefu_simulator::{FaultKind, FaultRequest, Message, PushRequest, Simulator, SimulatorConfig};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -79,6 +79,28 @@ async fn after_a_kill_a_message_in_work_goes_on_at_once() {
     let begun = Instant::now();
     shop.replies_within("oUSER", 1).await;
     assert!(begun.elapsed() < Duration::from_secs(8), "a lease lasts 15 s: {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_account_that_wechat_refuses_is_named_and_holds_up_no_other() {
+    let mut options = ShopOptions::new(Backend::Production);
+    options.accounts.push(Account::random(Mode::Safe));
+    let shop = Shop::start(options).await;
+    let (refused, other) = (shop.accounts[0].appid.clone(), shop.accounts[1].appid.clone());
+    let wrong_secret = FaultRequest {
+        account: Some(refused.clone()),
+        errcode: Some(40125),
+        ..FaultRequest::new(FaultKind::Errcode, "stable_token")
+    };
+    shop.simulator.fault(wrong_secret).unwrap();
+    shop.push("oREFUSED", Message::text("hi")).await;
+    let worker = &shop.stack.programs[1];
+    says(worker, "/readyz", 200, &format!("\"worker_accounts\":\"degraded: {refused} is paused")).await;
+    says(worker, "/metrics", 200, &format!("kefu_worker_account_paused{{account=\"{refused}\"}} 1")).await;
+    let request = PushRequest::new(other.as_str(), "oOTHER", Message::text("hi"));
+    assert!(shop.send(request).await.answered);
+    shop.replies_within("oOTHER", 1).await;
+    assert!(shop.replies("oREFUSED").is_empty(), "the account is paused");
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ mode = "{mode}"
 const RULES: &str = r#"
 [[rule]]
 when = { event = "user_enter_tempsession" }
-reply = [{ text = "您好,请问有什么可以帮您?" }]
+reply = [{ text = "您好，请问有什么可以帮您？" }]
 
 [[rule]]
 when = { type = "text", contains = ["二维码", "qr code"] }
@@ -76,7 +76,7 @@ reply = [{ link = { title = "常见问题", description = "先看看这里", url
 
 [[rule]]
 when = { type = "text" }
-reply = [{ text = "扫码,加我,咨询" }]
+reply = [{ text = "扫码，加我，咨询" }]
 
 [[rule]]
 when = { type = "image" }
@@ -100,5 +100,5 @@ pub(super) fn print_how_to_push(simulator: &str, url: &impl Fn(&str) -> String) 
     println!(
         "  at ingress:     {kefu} push --url {url} --token {token} --encoding-aes-key {key} --user oYou --text 你好"
     );
-    println!("See what arrived: curl '{simulator}/simulator/journal?path=custom/send'");
+    println!("See what arrived: curl '{simulator}/simulator/journal?path=custom/send&user=oYou'");
 }

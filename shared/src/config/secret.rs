@@ -50,6 +50,9 @@ fn verify(secret: &str) -> Result<(), &'static str> {
     if secret.contains(char::is_control) {
         return Err("has a control character in it, such as NUL or a tab");
     }
+    if secret.starts_with("put the ") {
+        return Err("is still the text of kefu.example.toml: put your own there");
+    }
     if secret.trim() != secret {
         return Err("begins or ends with a blank");
     }

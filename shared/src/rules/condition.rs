@@ -102,6 +102,37 @@ impl OneOrMore {
 }
 
 impl Condition {
+    /// The accounts that it names and that `is_known` does not know.
+    pub(super) fn unknown_accounts(&self, is_known: impl Fn(&str) -> bool) -> Vec<&str> {
+        self.accounts.iter().flatten().map(String::as_str).filter(|account| !is_known(account)).collect()
+    }
+
+    /// Whether it is only for users who enter the session.
+    pub(super) fn is_of_entering(&self) -> bool {
+        self.session_from.is_some()
+            || self.events.as_ref().is_some_and(|events| events.iter().all(|e| e == ENTER_SESSION))
+    }
+
+    /// Whether it holds for every push that `other` holds for. `false` also where that cannot be seen.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let (of_texts, text) = (other.contains.is_some() || other.regex.is_some(), ["text".to_owned()]);
+        let (of_events, event) = (other.events.is_some() || other.session_from.is_some(), ["event".to_owned()]);
+        let types = match &other.types {
+            Some(types) => Some(types.as_slice()),
+            None if of_texts => Some(text.as_slice()),
+            None if of_events => Some(event.as_slice()),
+            None => None,
+        };
+        let enter = [ENTER_SESSION.to_owned()];
+        let entering = other.session_from.as_ref().map(|_| enter.as_slice());
+        has_all(&self.accounts, other.accounts.as_deref())
+            && has_all(&self.types, types)
+            && has_all(&self.events, other.events.as_deref().or(entering))
+            && self.contains.is_none()
+            && self.regex.is_none()
+            && self.session_from.is_none()
+    }
+
     pub(super) fn matches(&self, appid: &str, push: &Push) -> bool {
         let (text, event, session_from) = match &push.content {
             Content::Text { content } => (Some(content), None, None),
@@ -117,6 +148,11 @@ impl Condition {
             && holds(&self.regex, |regex| text.is_some_and(|text| regex.is_match(text)))
             && holds(&self.session_from, |parts| has_one_of(enters, parts))
     }
+}
+
+/// Whether a list that was given has all that another allows.
+fn has_all(given: &Option<Vec<String>>, of: Option<&[String]>) -> bool {
+    given.as_ref().is_none_or(|given| of.is_some_and(|of| of.iter().all(|value| given.contains(value))))
 }
 
 fn holds<T>(condition: &Option<T>, holds: impl FnOnce(&T) -> bool) -> bool {

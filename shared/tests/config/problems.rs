@@ -177,7 +177,7 @@ fn wrong_values_of_one_section_are_all_named_and_hide_nothing_else() {
 #[test]
 fn what_is_wrong_inside_a_rule_is_named_with_its_place() {
     let rules = "[[rule]]\nwhen = { type = 5 }\nreply = [{ text = \"x\" }, { link = { title = \"t\" } }]\n\
-                 [[rule]]\nwhen = {}\nreply = \"hush\"\n[[rule]]\nwhen = {}\nreply = [\"hush\"]";
+                 [[rule]]\nwhen = { type = \"image\" }\nreply = \"hush\"\n[[rule]]\nwhen = {}\nreply = [\"hush\"]";
     let expected = [
         "[[rule]] 1 reply 2 link: description is missing",
         "[[rule]] 1 when.type: must be a string or a list of strings",
