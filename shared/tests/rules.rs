@@ -19,6 +19,11 @@ appid = "wx1"
 secret = "s"
 token = "t"
 mode = "plain"
+[[account]]
+appid = "wx2"
+secret = "s"
+token = "t"
+mode = "plain"
 "#;
 
 fn load(rules: &str) -> Result<Rules, Vec<String>> {
@@ -83,7 +88,7 @@ fn no_match_and_ignore_both_mean_no_reply() {
 fn each_condition_narrows() {
     let cases = [
         (r#"{ account = "wx1" }"#, text("a"), true),
-        (r#"{ account = ["wx2", "wx3"] }"#, text("a"), false),
+        (r#"{ account = ["wx2"] }"#, text("a"), false),
         (r#"{ type = ["image", "TEXT"] }"#, text("a"), true),
         (r#"{ event = "USER_ENTER_TEMPSESSION" }"#, enter("x"), true),
         (r#"{ event = "other" }"#, enter("x"), false),

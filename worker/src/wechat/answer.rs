@@ -80,7 +80,10 @@ impl Answer {
 fn integer(value: &Value) -> Option<i64> {
     match value {
         // A whole number may come as 7200.0.
-        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|float| float as i64)),
+        Value::Number(number) => {
+            let float = || number.as_f64().filter(|float| float.abs() < 1e15).map(|float| float as i64);
+            number.as_i64().or_else(float)
+        }
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }

@@ -203,7 +203,7 @@ async fn tokens_that_live_short_do_not_make_it_spin() {
 async fn a_token_of_600_characters_is_a_token() {
     let bench = Bench::new();
     let long = "x_-9".repeat(150);
-    bench.api.answer(STABLE_TOKEN, 200, format!(r#"{{"access_token":"{long}","expires_in":"7200"}}"#));
+    bench.api.answer(STABLE_TOKEN, 200, format!(r#"{{"access_token":"{long}","expires_in":7200.0}}"#));
     assert_eq!(get(&bench.process()).await, long);
     assert_eq!(get(&bench.process()).await, long);
     assert_eq!(bench.fetches(), 1);
