@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use kefu_harness::eventually;
+use kefu_harness::process::{Launch, Program};
+use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::Backend;
-use kefu_simulator::{FaultKind, FaultRequest, Filter};
+use kefu_simulator::{FaultKind, FaultRequest, Filter, Message};
 
 use crate::rounds::rounds;
 use crate::trial::{Trial, TrialOptions};
@@ -11,6 +14,9 @@ use crate::trial::{Trial, TrialOptions};
 /// In a production stack.
 const INGRESS: usize = 0;
 const WORKER: usize = 1;
+
+/// The machine being busy; a dead worker's lease is waited for, too.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a call takes in whose middle a worker is killed; less than its time limit.
 const SLOW: u64 = 1_500;
@@ -40,10 +46,18 @@ enum Moment {
     BetweenSteps,
     /// It waits for the ledger: to claim a message, or to write a step down.
     WritingLedger,
+    /// It has done all of its work, and no word of that has reached the queue.
+    Settling,
 }
 
-const MOMENTS: [Moment; 5] =
-    [Moment::Any, Moment::FetchingToken, Moment::Sending, Moment::BetweenSteps, Moment::WritingLedger];
+const MOMENTS: [Moment; 6] = [
+    Moment::Any,
+    Moment::FetchingToken,
+    Moment::Sending,
+    Moment::BetweenSteps,
+    Moment::WritingLedger,
+    Moment::Settling,
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_only_ambiguous_steps_are_doubled_when_a_worker_is_killed_at_any_of_its_steps() {
@@ -89,6 +103,40 @@ async fn kill_worker_at(trial: &mut Trial, moment: Moment) {
             trial.kill(WORKER);
             trial.redis().cont_signal();
         }
+        Moment::Settling => {
+            trial.broker().stop_signal();
+            eventually(PATIENCE, "the worker has nothing to do", async || {
+                let metrics = trial.ask(WORKER, "/metrics").await;
+                if metrics.contains("kefu_worker_lanes 0") { Ok(()) } else { Err(metrics) }
+            })
+            .await;
+            trial.kill(WORKER);
+            trial.broker().cont_signal();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_whose_upload_is_cut_off_by_a_kill_arrives_once() {
+    let mut shop = Shop::start(ShopOptions::new(Backend::Production)).await;
+    for round in 0..rounds() {
+        let user = format!("oPainter{round}");
+        // WeChat has forgotten the picture: it is uploaded again.
+        shop.simulator.fault(FaultRequest::errcode("custom/send", 40007, 1)).expect("it is a fault");
+        let slow = FaultRequest { latency_ms: Some(SLOW), ..FaultRequest::new(FaultKind::Latency, "media/upload") };
+        shop.simulator.fault(slow).expect("it is a fault");
+        let uploads = shop.calls("media/upload").len();
+        assert!(shop.push(&user, Message::text("the code, please")).await.answered);
+        eventually(PATIENCE, "the picture is being uploaded", async || {
+            match shop.calls("media/upload").len() > uploads {
+                true => Ok(()),
+                false => Err("it is not"),
+            }
+        })
+        .await;
+        shop.stack.programs[WORKER].kill();
+        shop.stack.programs[WORKER] = Program::start(Launch::worker(shop.stack.config())).await;
+        shop.replies_within(&user, 2).await;
     }
 }
 

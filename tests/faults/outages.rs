@@ -15,7 +15,7 @@ async fn every_push_is_answered_in_time_and_nothing_is_lost_while_rabbitmq_hangs
     let mut trial = Trial::start(TrialOptions::new(Backend::Production)).await;
     trial.delivers(30).await;
     trial.broker().stop_signal();
-    tokio::time::sleep(HALT).await;
+    trial.answers_others_for(HALT).await;
     trial.broker().cont_signal();
     trial.accepts(30).await;
     trial.end("RabbitMQ stopped for 7 s").await.must_be_sound().must_be_in_time();
@@ -26,7 +26,7 @@ async fn every_push_is_accepted_and_nothing_is_lost_while_redis_hangs() {
     let mut trial = Trial::start(TrialOptions::new(Backend::Production)).await;
     trial.delivers(30).await;
     trial.redis().stop_signal();
-    tokio::time::sleep(HALT).await;
+    trial.answers_others_for(HALT).await;
     trial.redis().cont_signal();
     trial.delivers(30).await;
     trial.end("Redis stopped for 7 s").await.must_be_sound().must_be_in_time().must_all_be_accepted();
@@ -37,7 +37,7 @@ async fn nothing_is_lost_while_rabbitmq_takes_nothing_for_want_of_memory() {
     let mut trial = Trial::start(TrialOptions::new(Backend::Production)).await;
     trial.delivers(30).await;
     trial.broker().raise_memory_alarm().await;
-    tokio::time::sleep(ALARM).await;
+    trial.answers_others_for(ALARM).await;
     trial.broker().clear_memory_alarm().await;
     trial.accepts(30).await;
     trial.end("memory alarm for 10 s").await.must_be_sound().must_be_in_time();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kefu_harness::eventually;
 use kefu_harness::port::PortLease;
-use kefu_harness::process::{Launch, Program};
+use kefu_harness::process::{Launch, Program, Role};
 use kefu_harness::rabbitmq::{DeadLetter, RabbitMq};
 use kefu_harness::redis::RedisServer;
 use kefu_harness::shop::simulated;
@@ -185,6 +185,27 @@ impl Trial {
         let launch = self.launch(program);
         self.stop(program).await;
         self.stack.programs.insert(program, Program::start(launch).await);
+    }
+
+    /// The answer of a program on its internal port.
+    pub(crate) async fn ask(&self, program: usize, path: &str) -> String {
+        let url = format!("{}{path}", self.stack.programs[program].url(Role::Internal));
+        reqwest::get(url).await.expect("it answers").text().await.expect("it answers in full")
+    }
+
+    /// Asks ingress for what needs nobody else, again and again for so long.
+    ///
+    /// # Panics
+    /// When an answer takes a second: something holds the event loop.
+    pub(crate) async fn answers_others_for(&self, time: Duration) {
+        let url = format!("{}/push/none", self.stack.programs[0].url(Role::Public));
+        let started = Instant::now();
+        while started.elapsed() < time {
+            let asked = Instant::now();
+            assert_eq!(reqwest::get(&url).await.expect("it answers").status(), 404);
+            assert!(asked.elapsed() < Duration::from_secs(1), "an answer took {:?}", asked.elapsed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// How many partitions each worker is the active consumer of.
