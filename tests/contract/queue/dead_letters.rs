@@ -41,7 +41,8 @@ pub(super) async fn they_are_read_in_the_order_of_death_with_their_story(queue: 
     assert_eq!((last.replays, last.partition.unwrap().index()), (0, 0));
     assert_eq!(last.traceparent, expected.traceparent);
     let (seen, died) = (last.first_seen_ms.unwrap(), last.died_at_ms.unwrap());
-    assert!(before_ms <= seen && seen < died && died <= now_ms(), "{before_ms} {seen} {died}");
+    // The embedded queue counts on from the system's time at its opening: each rounds for itself.
+    assert!(before_ms <= seen + 1 && seen < died && died <= now_ms() + 1, "{before_ms} {seen} {died}");
     assert_eq!(letters[0].first_error, "errcode 45015", "one that was tried once has one error");
 }
 
