@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p kefu-shared --example embedded_figures [FOLDER]`; without a folder, the system's temporary one.
 
+// A measurement that cannot be made ends with its reason.
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write;

@@ -1,4 +1,5 @@
 //! What the spool does on this machine: how fast it takes pushes and gives them back, and how large its file becomes.
+// A measurement that cannot be made ends with its reason.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;

@@ -55,8 +55,7 @@ impl Backend {
             BackendUrls::Embedded(folder) => {
                 let folder = folder.clone();
                 let opened = tokio::task::spawn_blocking(move || Database::open(&folder)).await;
-                let database =
-                    opened.unwrap_or_else(|_| Err(DatabaseError::Failed("the work on it panicked".into())))?;
+                let database = opened.map_err(DatabaseError::from)??;
                 (store::embedded::open(&database), Queue::Embedded(EmbeddedQueue::open(&database).await?))
             }
         };

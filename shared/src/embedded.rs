@@ -126,7 +126,7 @@ impl Database {
     {
         let file = Arc::clone(&self.file);
         let outcome = tokio::task::spawn_blocking(move || file.read(work)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(DatabaseError::Failed("the work on it panicked".into())));
+        let outcome = outcome.unwrap_or_else(|ended| Err(ended.into()));
         if outcome.is_err() {
             // redb refuses everything after an error of the disk. Only the writer opens the file anew, so it has to
             // meet the error too; when its queue is full it is about to.

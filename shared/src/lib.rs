@@ -25,4 +25,6 @@ pub mod rules;
 pub mod spool;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod wechat;

@@ -72,15 +72,13 @@ impl Ingress {
 
     /// The value of a metric, named as `/metrics` shows it, labels included; 0 if it is not there.
     async fn metric(&self, name: &str) -> f64 {
-        let metrics = reqwest::get(format!("{}/metrics", self.program.url(Role::Internal))).await.unwrap();
-        let metrics = metrics.text().await.unwrap();
+        let (_, metrics) = self.program.ask("/metrics").await;
         metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or_default()
     }
 
     /// Whether it still answers, after whatever came.
     async fn is_up(&self) {
-        let livez = reqwest::get(format!("{}/livez", self.program.url(Role::Internal))).await.unwrap();
-        assert_eq!(livez.status().as_u16(), 200);
+        assert_eq!(self.program.ask("/livez").await.0, 200);
     }
 }
 

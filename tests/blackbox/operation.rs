@@ -10,32 +10,18 @@ use kefu_simulator::{FaultKind, FaultRequest, Message};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn get(program: &Program, path: &str) -> (u16, String) {
-    let response = reqwest::get(format!("{}{path}", program.url(Role::Internal))).await.unwrap();
-    (response.status().as_u16(), response.text().await.unwrap())
-}
-
-async fn readyz_becomes(program: &Program, status: u16, part: &str) {
-    let what = format!("/readyz says {status} and {part:?}");
-    eventually(PATIENCE, &what, async || {
-        let (found, text) = get(program, "/readyz").await;
-        if found == status && text.contains(part) { Ok(()) } else { Err(format!("{found}: {text}")) }
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn without_redis_ingress_goes_on_degraded_and_the_worker_waits() {
     let mut shop = Shop::start(ShopOptions::new(Backend::Production)).await;
     let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
     redis.kill();
-    readyz_becomes(&shop.stack.programs[0], 200, "degraded").await;
-    readyz_becomes(&shop.stack.programs[1], 503, "\"worker_store\":\"down").await;
+    shop.stack.programs[0].says("/readyz", 200, &["degraded"]).await;
+    shop.stack.programs[1].says("/readyz", 503, &["\"worker_store\":\"down"]).await;
     let report = shop.push("oUSER", Message::text("hi")).await;
     assert!(report.answered && report.copies[0].tries.len() == 1, "{report:?}");
     let worker = &shop.stack.programs[1];
     eventually(PATIENCE, "the worker waits for its ledger", async || {
-        let (_, metrics) = get(worker, "/metrics").await;
+        let (_, metrics) = worker.ask("/metrics").await;
         if metrics.contains("kefu_worker_store_outages_total 1") { Ok(()) } else { Err("it has not come to it") }
     })
     .await;
@@ -44,8 +30,8 @@ async fn without_redis_ingress_goes_on_degraded_and_the_worker_waits() {
     let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
     redis.restart().await;
     shop.replies_within("oUSER", 1).await;
-    readyz_becomes(&shop.stack.programs[0], 200, "\"ingress_store\":\"up\"").await;
-    readyz_becomes(&shop.stack.programs[1], 200, "ready").await;
+    shop.stack.programs[0].says("/readyz", 200, &["\"ingress_store\":\"up\""]).await;
+    shop.stack.programs[1].says("/readyz", 200, &["ready"]).await;
 }
 
 #[tokio::test]
@@ -68,7 +54,7 @@ async fn a_program_is_not_ready_before_its_checks_are_made() {
     ] {
         let program = Program::start(Launch { wait: Wait::Listening, listens: vec![Role::Internal], ..launch }).await;
         eventually(PATIENCE, "it is ready", async || {
-            let (status, text) = get(&program, "/readyz").await;
+            let (status, text) = program.ask("/readyz").await;
             assert!(status != 200 || checks.iter().all(|check| text.contains(check)), "ready too early: {text}");
             if status == 200 { Ok(()) } else { Err(text) }
         })
@@ -82,15 +68,15 @@ async fn metrics_name_what_happened_and_nobody_it_happened_to() {
     shop.push("oUSER", Message::text("hello there")).await;
     shop.replies_within("oUSER", 1).await;
     for program in &shop.stack.programs {
-        assert_eq!(get(program, "/livez").await.0, 200);
+        assert_eq!(program.ask("/livez").await.0, 200);
     }
-    let (status, ingress) = get(&shop.stack.programs[0], "/metrics").await;
+    let (status, ingress) = shop.stack.programs[0].ask("/metrics").await;
     assert_eq!(status, 200);
     assert!(ingress.contains(r#"kefu_ingress_answers_total{kind="push",outcome="published"} 1"#), "{ingress}");
     assert!(ingress.contains("kefu_ingress_answer_duration_seconds_bucket"), "{ingress}");
     let worker = &shop.stack.programs[1];
     eventually(PATIENCE, "the message is counted as done", async || {
-        let (_, metrics) = get(worker, "/metrics").await;
+        let (_, metrics) = worker.ask("/metrics").await;
         assert!(!metrics.contains("oUSER") && !metrics.contains("hello there"), "{metrics}");
         match metrics.contains(r#"kefu_worker_messages_total{outcome="done"} 1"#) {
             true => Ok(()),

@@ -1,6 +1,6 @@
 //! Logs hold no secret, no text and no user, however much is asked of them.
 
-use kefu_harness::process::{Program, Role};
+use kefu_harness::process::Program;
 use kefu_harness::secrets::Secrets;
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::{Backend, Servers};
@@ -75,8 +75,7 @@ async fn replied_to(shop: &Shop) {
 async fn said_by(program: &Program) -> String {
     let mut said = program.output();
     for path in ["/readyz", "/metrics"] {
-        let response = reqwest::get(format!("{}{path}", program.url(Role::Internal))).await.unwrap();
-        said += &response.text().await.unwrap();
+        said += &program.ask(path).await.1;
     }
     said
 }

@@ -4,27 +4,13 @@ use std::time::{Duration, Instant};
 
 use kefu_harness::eventually;
 use kefu_harness::port::PortLease;
-use kefu_harness::process::{Program, Role};
+use kefu_harness::process::Program;
 use kefu_harness::shop::{Shop, ShopOptions, simulated};
 use kefu_harness::stack::{Backend, Stack, StackOptions};
 use kefu_harness::wechat::{self, Account, Format, Mode};
 use kefu_simulator::{FaultKind, FaultRequest, Message, PushRequest, Simulator, SimulatorConfig};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-async fn get(program: &Program, path: &str) -> (u16, String) {
-    let response = reqwest::get(format!("{}{path}", program.url(Role::Internal))).await.unwrap();
-    (response.status().as_u16(), response.text().await.unwrap())
-}
-
-/// Waits until `path` says so.
-async fn says(program: &Program, path: &str, status: u16, part: &str) {
-    eventually(PATIENCE, &format!("{path} says {status} and {part:?}"), async || {
-        let (found, text) = get(program, path).await;
-        if found == status && text.contains(part) { Ok(()) } else { Err(format!("{found}: {text}")) }
-    })
-    .await;
-}
 
 /// Waits until the log has it.
 async fn logs(program: &Program, within: Duration, part: &str) {
@@ -43,19 +29,19 @@ async fn wechat_out_of_reach_is_told_at_once_and_that_it_is_back() {
     options.rules = "[[rule]]\nwhen = {}\nreply = [{ text = \"hi\" }]\n".to_owned();
     let stack = Stack::start(options).await;
     let program = &stack.programs[0];
-    says(program, "/metrics", 200, "kefu_worker_wechat_unreachable 0").await;
+    program.says("/metrics", 200, &["kefu_worker_wechat_unreachable 0"]).await;
     let answer = stack.pushes.push(&account, Format::Xml, &wechat::Message::text("oUSER", "hello")).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "success"));
 
     logs(program, Duration::from_secs(5), "WeChat's API cannot be reached").await;
-    says(program, "/readyz", 200, "\"worker_wechat\":\"degraded: WeChat's API is not reached").await;
-    says(program, "/metrics", 200, "kefu_worker_wechat_unreachable 1").await;
+    program.says("/readyz", 200, &["\"worker_wechat\":\"degraded: WeChat's API is not reached"]).await;
+    program.says("/metrics", 200, &["kefu_worker_wechat_unreachable 1"]).await;
 
     let mut config = SimulatorConfig::new(vec![simulated(&account)]);
     config.listen = ([127, 0, 0, 1], port.port()).into();
     let simulator = Simulator::start(config).await.unwrap();
-    says(program, "/readyz", 200, "\"worker_wechat\":\"up\"").await;
-    says(program, "/metrics", 200, "kefu_worker_wechat_unreachable 0").await;
+    program.says("/readyz", 200, &["\"worker_wechat\":\"up\""]).await;
+    program.says("/metrics", 200, &["kefu_worker_wechat_unreachable 0"]).await;
     logs(program, PATIENCE, "WeChat's API is reached again").await;
     let output = program.output();
     assert_eq!(output.matches("WeChat's API cannot be reached").count(), 1, "once an outage: {output}");
@@ -95,8 +81,8 @@ async fn an_account_that_wechat_refuses_is_named_and_holds_up_no_other() {
     shop.simulator.fault(wrong_secret).unwrap();
     shop.push("oREFUSED", Message::text("hi")).await;
     let worker = &shop.stack.programs[1];
-    says(worker, "/readyz", 200, &format!("\"worker_accounts\":\"degraded: {refused} is paused")).await;
-    says(worker, "/metrics", 200, &format!("kefu_worker_account_paused{{account=\"{refused}\"}} 1")).await;
+    worker.says("/readyz", 200, &[&format!("\"worker_accounts\":\"degraded: {refused} is paused")]).await;
+    worker.says("/metrics", 200, &[&format!("kefu_worker_account_paused{{account=\"{refused}\"}} 1")]).await;
     let request = PushRequest::new(other.as_str(), "oOTHER", Message::text("hi"));
     assert!(shop.send(request).await.answered);
     shop.replies_within("oOTHER", 1).await;
@@ -108,7 +94,7 @@ async fn a_database_file_that_is_deleted_under_kefu_is_reported() {
     let shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
     let file = shop.stack.config().with_file_name("data").join("kefu.redb");
     std::fs::remove_file(&file).unwrap();
-    says(&shop.stack.programs[0], "/readyz", 503, "kefu.redb is gone").await;
+    shop.stack.programs[0].says("/readyz", 503, &["kefu.redb is gone"]).await;
     logs(&shop.stack.programs[0], PATIENCE, "the database file is not where it was").await;
     shop.push("oUSER", Message::text("hi")).await;
     shop.replies_within("oUSER", 1).await;

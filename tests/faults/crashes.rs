@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_harness::eventually;
-use kefu_harness::process::{Launch, Program};
+use kefu_harness::process::Program;
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::Backend;
 use kefu_simulator::{FaultKind, FaultRequest, Filter, Message};
@@ -106,7 +106,7 @@ async fn kill_worker_at(trial: &mut Trial, moment: Moment) {
         Moment::Settling => {
             trial.broker().stop_signal();
             eventually(PATIENCE, "the worker has nothing to do", async || {
-                let metrics = trial.ask(WORKER, "/metrics").await;
+                let (_, metrics) = trial.stack.programs[WORKER].ask("/metrics").await;
                 if metrics.contains("kefu_worker_lanes 0") { Ok(()) } else { Err(metrics) }
             })
             .await;
@@ -135,7 +135,7 @@ async fn a_picture_whose_upload_is_cut_off_by_a_kill_arrives_once() {
         })
         .await;
         shop.stack.programs[WORKER].kill();
-        shop.stack.programs[WORKER] = Program::start(Launch::worker(shop.stack.config())).await;
+        shop.stack.programs[WORKER] = Program::start(shop.stack.launch(WORKER)).await;
         shop.replies_within(&user, 2).await;
     }
 }

@@ -28,11 +28,11 @@ async fn start() -> Trial {
 async fn is_ready_and(trial: &Trial, state: &str) {
     let wanted = format!("kefu_ingress_spool_state{{state=\"{state}\"}} 1");
     eventually(PATIENCE, &format!("the spool is {state}"), async || {
-        let metrics = trial.ask(INGRESS, "/metrics").await;
+        let (_, metrics) = trial.stack.programs[INGRESS].ask("/metrics").await;
         if metrics.contains(&wanted) { Ok(()) } else { Err(metrics) }
     })
     .await;
-    let text = trial.ask(INGRESS, "/readyz").await;
+    let (_, text) = trial.stack.programs[INGRESS].ask("/readyz").await;
     assert!(text.contains("\"status\":\"ready\""), "{text}");
 }
 
@@ -43,7 +43,7 @@ async fn every_push_is_accepted_while_rabbitmq_is_down() {
     trial.broker().kill();
     trial.accepts(30).await;
     is_ready_and(&trial, "spooling").await;
-    let text = trial.ask(INGRESS, "/readyz").await;
+    let (_, text) = trial.stack.programs[INGRESS].ask("/readyz").await;
     assert!(text.contains("\"ingress_queue\":\"degraded"), "{text}");
     tokio::time::sleep(rounds::outage()).await;
     trial.broker().restart().await;

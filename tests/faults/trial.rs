@@ -148,17 +148,9 @@ impl Trial {
 
     /// Starts a program in the place of a dead one, with the same configuration.
     pub(crate) async fn bring_back(&mut self, program: usize) {
-        let started = Program::start(self.launch(program)).await;
+        let started = Program::start(self.stack.launch(program)).await;
         let gone = std::mem::replace(&mut self.stack.programs[program], started);
         self.logs.push(gone.output());
-    }
-
-    fn launch(&self, program: usize) -> Launch {
-        match (&self.stack.servers, program) {
-            (Servers::Embedded, _) => Launch::serve(self.stack.config()),
-            (Servers::Production { .. }, 0) => Launch::ingress(self.stack.config()),
-            (Servers::Production { .. }, _) => Launch::worker(self.stack.config()),
-        }
     }
 
     /// Starts one more worker.
@@ -182,15 +174,9 @@ impl Trial {
 
     /// SIGTERM to a program, and another one in its place once it has ended.
     pub(crate) async fn restart(&mut self, program: usize) {
-        let launch = self.launch(program);
+        let launch = self.stack.launch(program);
         self.stop(program).await;
         self.stack.programs.insert(program, Program::start(launch).await);
-    }
-
-    /// The answer of a program on its internal port.
-    pub(crate) async fn ask(&self, program: usize, path: &str) -> String {
-        let url = format!("{}{path}", self.stack.programs[program].url(Role::Internal));
-        reqwest::get(url).await.expect("it answers").text().await.expect("it answers in full")
     }
 
     /// Asks ingress for what needs nobody else, again and again for so long.

@@ -16,6 +16,9 @@ mod output;
 
 pub use output::Output;
 
+/// How long it may take until a program has noticed something.
+const SAYS: Duration = Duration::from_secs(60);
+
 /// How long a program may take until it listens and is ready, the machine being busy.
 const START: Duration = Duration::from_secs(60);
 
@@ -163,6 +166,30 @@ impl Program {
     /// SIGCONT: ends [`Program::stop_signal`].
     pub fn cont_signal(&self) {
         self.process.signal_group(Signal::CONT);
+    }
+
+    /// Status and text that its internal port answers to a GET of this path.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn ask(&self, path: &str) -> (u16, String) {
+        let url = format!("{}{path}", self.url(Role::Internal));
+        let response = reqwest::get(&url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+        let status = response.status().as_u16();
+        (status, response.text().await.unwrap_or_else(|error| panic!("{url}: {error}")))
+    }
+
+    /// Waits until its internal port says this status, and these parts of a text, at this path.
+    ///
+    /// # Panics
+    /// When it does not within a minute.
+    pub async fn says(&self, path: &str, status: u16, parts: &[&str]) {
+        eventually(SAYS, &format!("{path} says {status} and {parts:?}"), async || {
+            let (found, text) = self.ask(path).await;
+            let fits = found == status && parts.iter().all(|part| text.contains(part));
+            if fits { Ok(()) } else { Err(format!("{found}: {text}")) }
+        })
+        .await;
     }
 
     /// Waits until `/readyz` of its internal ports says 200.

@@ -90,14 +90,19 @@ impl Stack {
         self.pushes.url(&account.appid)
     }
 
+    /// How the program of this number in [`Stack::programs`] is started.
+    pub fn launch(&self, program: usize) -> Launch {
+        match (&self.servers, program) {
+            (Servers::Embedded, _) => Launch::serve(&self.config),
+            (Servers::Production { .. }, 0) => Launch::ingress(&self.config),
+            (Servers::Production { .. }, _) => Launch::worker(&self.config),
+        }
+    }
+
     /// Kills ingress (in an embedded stack all of kefu) and starts it again; it listens on another port then.
     pub async fn crash_and_restart_ingress(&mut self) {
         self.programs[0].kill();
-        let launch = match self.servers {
-            Servers::Embedded => Launch::serve(&self.config),
-            Servers::Production { .. } => Launch::ingress(&self.config),
-        };
-        self.programs[0] = Program::start(launch).await;
+        self.programs[0] = Program::start(self.launch(0)).await;
         self.pushes = Client::new(self.programs[0].url(Role::Public));
     }
 }

@@ -61,6 +61,13 @@ pub enum DatabaseError {
     Closed,
 }
 
+/// Of a task that panicked: without the error's text, which quotes the panic's, and that may quote what was handled.
+impl From<tokio::task::JoinError> for DatabaseError {
+    fn from(_: tokio::task::JoinError) -> Self {
+        Self::Failed("the work on it panicked".to_owned())
+    }
+}
+
 impl From<&redb::Error> for DatabaseError {
     fn from(error: &redb::Error) -> Self {
         match error {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -232,8 +233,7 @@ fn unreadable(path: &Path, error: redb::Error) -> DatabaseError {
 fn create_folder(folder: &Path) -> Result<(), DatabaseError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.mode(0o700);
     let failed = |error: std::io::Error| DatabaseError::Folder { path: folder.to_owned(), reason: error.to_string() };
     builder.create(folder).map_err(failed)
 }

@@ -1,6 +1,7 @@
 //! Which file a path leads to.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Device and inode: no other file has both while it exists.
@@ -10,15 +11,7 @@ pub(super) struct Identity {
     inode: u64,
 }
 
-#[cfg(unix)]
 pub(super) fn of(path: &Path) -> io::Result<Identity> {
-    use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path)?;
     Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
-}
-
-/// Elsewhere a file that is open can be neither deleted nor replaced.
-#[cfg(not(unix))]
-pub(super) fn of(_: &Path) -> io::Result<Identity> {
-    Ok(Identity { device: 0, inode: 0 })
 }

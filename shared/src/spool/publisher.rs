@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::state::{Figures, State, Way};
 use super::{Settings, metric};
 use crate::clock::now_ms;
+use crate::embedded::DatabaseError;
 use crate::envelope::Envelope;
 use crate::health::Health;
 use crate::partition::Partition;
@@ -103,7 +104,7 @@ impl Spool {
             failure.map(|_| turn)
         };
         let written = self.tasks.spawn_on(write, &self.runtime).await;
-        written.map_err(|ended| QueueError::Unavailable(format!("the spool: {ended}")))
+        written.map_err(|ended| QueueError::Unavailable(format!("the spool: {}", DatabaseError::from(ended))))
     }
 }
 

@@ -96,8 +96,7 @@ async fn open_if_left(folder: PathBuf) -> Result<Option<Contents>, DatabaseError
 }
 
 async fn open_file(folder: PathBuf) -> Result<SpoolFile, DatabaseError> {
-    let opened = tokio::task::spawn_blocking(move || SpoolFile::open(&folder)).await;
-    opened.unwrap_or_else(|_| Err(DatabaseError::Failed("the work on it panicked".into())))
+    tokio::task::spawn_blocking(move || SpoolFile::open(&folder)).await?
 }
 
 /// The slots that exist, in order. A folder that cannot be read has shown that before.

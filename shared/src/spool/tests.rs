@@ -8,11 +8,9 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::envelope::{self, Envelope};
+use crate::envelope::Envelope;
 use crate::health::Health;
-use crate::message_key::MessageKey;
-use crate::openid::OpenId;
-use crate::wechat::push::{Content, Fields, Format, Push};
+use crate::testing::envelope;
 
 mod broker;
 mod failures;
@@ -95,27 +93,5 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(started.elapsed() < LONG, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn envelope(user: &str, id: u32) -> Envelope {
-    let push = Push {
-        format: Format::Json,
-        to_user: "gh_1".to_owned(),
-        from_user: OpenId::new(user),
-        create_time: 1_700_000_000,
-        msg_id: Some(id.to_string()),
-        msg_type: "text".to_owned(),
-        content: Content::Text { content: "hello".to_owned() },
-        fields: Fields::default(),
-    };
-    Envelope {
-        v: envelope::VERSION,
-        key: MessageKey::of("wx1", &push),
-        account: "wx1".to_owned(),
-        received_at_ms: 1_700_000_000_000,
-        push,
-        raw: "{}".to_owned(),
-        traceparent: None,
     }
 }

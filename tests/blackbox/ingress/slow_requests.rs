@@ -89,8 +89,7 @@ async fn a_request_that_is_cut_stores_nothing() {
     connection.write_all(&body[..body.len() - 1]).await.unwrap();
     drop(connection);
     eventually(Duration::from_secs(10), "the cut request is noticed", async || {
-        let metrics = reqwest::get(format!("{}/metrics", ingress.program.url(Role::Internal))).await.unwrap();
-        let metrics = metrics.text().await.unwrap();
+        let (_, metrics) = ingress.program.ask("/metrics").await;
         if metrics.contains("kefu_ingress_pushes_under_way 0") { Ok(()) } else { Err("it is under way") }
     })
     .await;

@@ -15,8 +15,6 @@ const LARGE: usize = 60_000;
 /// ingress answers within 4.5 s; the rest is for the machine.
 const IN_TIME: Duration = Duration::from_millis(4_900);
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// An ingress with a spool, and the folder of its configuration.
 struct Spooling {
     ingress: Ingress,
@@ -48,17 +46,6 @@ impl Spooling {
         assert!(answer.duration < IN_TIME, "it took {:?}", answer.duration);
         answer
     }
-
-    async fn readyz_becomes(&self, status: u16, parts: &[&str]) {
-        let url = format!("{}/readyz", self.ingress.program.url(Role::Internal));
-        eventually(PATIENCE, &format!("/readyz says {status} and {parts:?}"), async || {
-            let response = reqwest::get(&url).await.map_err(|error| error.to_string())?;
-            let (found, text) = (response.status().as_u16(), response.text().await.map_err(|error| error.to_string())?);
-            let fits = found == status && parts.iter().all(|part| text.contains(part));
-            if fits { Ok(()) } else { Err(format!("{found}: {text}")) }
-        })
-        .await;
-    }
 }
 
 /// A file that may not grow is as good as a full disk.
@@ -88,9 +75,13 @@ async fn a_full_disk_is_said_and_refuses_only_what_rabbitmq_does_not_take() {
     };
     assert_refused(&refused, 503, "the disk is full");
     assert!(spooled > 1, "nothing was spooled");
-    spooling.readyz_becomes(503, &["\"ingress_spool\":\"degraded: the spool cannot be used", "is full"]).await;
+    spooling
+        .ingress
+        .program
+        .says("/readyz", 503, &["\"ingress_spool\":\"degraded: the spool cannot be used", "is full"])
+        .await;
     spooling.broker.restart().await;
-    spooling.readyz_becomes(200, &["\"ingress_queue\":\"up\"", "\"ingress_spool\":\"up\""]).await;
+    spooling.ingress.program.says("/readyz", 200, &["\"ingress_queue\":\"up\"", "\"ingress_spool\":\"up\""]).await;
     assert_success(&spooling.push("after").await, "RabbitMQ is back");
     spooling.ingress.stores(spooled + 2).await;
 }
@@ -101,14 +92,18 @@ async fn a_broken_file_is_said_and_kept_and_refuses_only_what_rabbitmq_does_not_
     const BROKEN: &str = "what is left of a spool";
     let prepare = |folder: &Folder| drop(folder.write(FILE, BROKEN));
     let mut spooling = Spooling::start(Launch::ingress, prepare).await;
-    spooling.readyz_becomes(200, &["\"ingress_queue\":\"up\"", "degraded: the spool cannot be used", FILE]).await;
+    spooling
+        .ingress
+        .program
+        .says("/readyz", 200, &["\"ingress_queue\":\"up\"", "degraded: the spool cannot be used", FILE])
+        .await;
     assert_success(&spooling.push("before").await, "RabbitMQ is up");
     spooling.broker.kill();
     assert_refused(&spooling.push("meanwhile").await, 503, "there is nowhere to put it");
-    spooling.readyz_becomes(503, &["\"ingress_queue\":\"down", FILE]).await;
+    spooling.ingress.program.says("/readyz", 503, &["\"ingress_queue\":\"down", FILE]).await;
     assert_eq!(std::fs::read_to_string(spooling.ingress.folder.path().join(FILE)).unwrap(), BROKEN);
     spooling.broker.restart().await;
-    spooling.readyz_becomes(200, &["\"ingress_queue\":\"up\""]).await;
+    spooling.ingress.program.says("/readyz", 200, &["\"ingress_queue\":\"up\""]).await;
     assert_success(&spooling.push("after").await, "RabbitMQ is back");
     spooling.ingress.stores(2).await;
 }

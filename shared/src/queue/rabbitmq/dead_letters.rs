@@ -140,6 +140,18 @@ impl Hand {
         self.on_their_way = 0;
         Ok(())
     }
+
+    /// Puts back what is not acknowledged.
+    async fn put_back(mut self) -> Result<(), QueueError> {
+        if self.channel.status().connected() && self.on_their_way > 0 {
+            self.arrive().await?;
+        }
+        if self.channel.status().connected() {
+            ask("the end", self.channel.close(200, "OK".into())).await
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl OnRabbitMq {
@@ -223,12 +235,9 @@ impl Walk for OnTheWay {
     async fn close(self: Box<Self>) -> Result<(), QueueError> {
         let mut closed = Ok(());
         // In their order, which the messages then keep.
-        for mut hand in self.hands {
-            if hand.channel.status().connected() && closed.is_ok() {
-                closed = if hand.on_their_way > 0 { hand.arrive().await } else { Ok(()) };
-            }
-            if hand.channel.status().connected() && closed.is_ok() {
-                closed = ask("the end", hand.channel.close(200, "OK".into())).await;
+        for hand in self.hands {
+            if closed.is_ok() {
+                closed = hand.put_back().await;
             }
         }
         // What the connection still says changes nothing any more.
