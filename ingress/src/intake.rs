@@ -82,7 +82,7 @@ impl Intake {
         let published = self.publish(envelope, publish_by).await;
         let settled = timeout_at(deadline, async {
             match (&published, hold) {
-                (Ok(()), _) => self.claims.complete(&envelope.key, DONE_FOR).await,
+                (Ok(()), _) => self.claims.complete(&envelope.key, "", DONE_FOR).await,
                 (Err(_), Hold::Claimed) => self.claims.release(&envelope.key, &owner).await,
                 (Err(_), Hold::Unclaimed) => Ok(()),
             }
@@ -109,7 +109,7 @@ impl Intake {
                     metric::claim("won");
                     return Ok(Some(Hold::Claimed));
                 }
-                Ok(Claim::Done) => {
+                Ok(Claim::Done { .. }) => {
                     metric::claim("done");
                     return Ok(None);
                 }

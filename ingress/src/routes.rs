@@ -11,8 +11,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use kefu_shared::clock;
 use kefu_shared::config::{Account, Config};
-use kefu_shared::envelope::{self, Envelope};
-use kefu_shared::message_key::MessageKey;
+use kefu_shared::envelope::Envelope;
 use kefu_shared::wechat::push::Push;
 use tokio::time::Instant;
 
@@ -109,16 +108,8 @@ impl Callback {
         let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
         let _held = reading.map(Reading::hold);
         let (push, raw) = self.open(account, query, bytes).await?;
-        let key = MessageKey::of(appid, &push);
-        let envelope = Envelope {
-            v: envelope::VERSION,
-            key,
-            account: appid.to_owned(),
-            received_at_ms: clock::now_ms(),
-            push,
-            raw,
-            traceparent: traceparent(request),
-        };
+        let envelope =
+            Envelope { traceparent: traceparent(request), ..Envelope::of_push(appid, push, raw, clock::now_ms()) };
         self.intake.take(&envelope, deadline).await.map(|taken| taken.as_str())
     }
 

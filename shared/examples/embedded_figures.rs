@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kefu_shared::embedded::Database;
-use kefu_shared::envelope::{self, Envelope};
-use kefu_shared::message_key::MessageKey;
+use kefu_shared::envelope::Envelope;
 use kefu_shared::openid::OpenId;
 use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::queue::{ConsumerOptions, Publisher, Settlement};
@@ -52,8 +51,7 @@ fn envelope(user: &str, number: u64) -> Envelope {
         content: Content::Text { content: "x".repeat(40) },
         fields: Fields::default(),
     };
-    let (key, v) = (MessageKey::of("wx1", &push), envelope::VERSION);
-    Envelope { v, key, account: "wx1".to_owned(), received_at_ms: 0, push, raw: "x".repeat(250), traceparent: None }
+    Envelope::of_push("wx1", push, "x".repeat(250), 0)
 }
 
 /// The floor: append as many bytes to a file and sync it, again and again.

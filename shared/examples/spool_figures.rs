@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use kefu_shared::envelope::{self, Envelope};
+use kefu_shared::envelope::Envelope;
 use kefu_shared::health::Health;
-use kefu_shared::message_key::MessageKey;
 use kefu_shared::queue::{Publisher, QueueError};
 use kefu_shared::spool::{self, PATIENCE, Settings};
 use kefu_shared::wechat::push::Push;
@@ -50,8 +49,7 @@ fn envelope(number: u32) -> Envelope {
         9_000_000_000_000_000_000_u64 + u64::from(number)
     );
     let push = Push::parse(&raw).unwrap();
-    let (key, account) = (MessageKey::of("wx0123456789abcdef", &push), "wx0123456789abcdef".to_owned());
-    Envelope { v: envelope::VERSION, key, account, received_at_ms: 1_700_000_000_000, push, raw, traceparent: None }
+    Envelope::of_push("wx0123456789abcdef", push, raw, 1_700_000_000_000)
 }
 
 fn mebibytes(folder: &Path) -> f64 {

@@ -7,9 +7,9 @@
 //! [`load`] finds every problem before it gives up, so that one run tells all that has to be mended.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::rules::Rules;
+use crate::rules::{LiveRules, Rules};
 use crate::telemetry;
 
 pub mod account;
@@ -49,7 +49,9 @@ pub struct Config {
     /// `[[account]]`
     pub accounts: Accounts,
     /// `[[rule]]`
-    pub rules: Rules,
+    pub rules: LiveRules,
+    /// The folder of the file, where relative paths start.
+    pub folder: PathBuf,
 }
 
 /// Reads the configuration of `file` with the overrides of the process environment.
@@ -94,7 +96,8 @@ pub fn load_with(
 
     match backend {
         Some(backend) if problems.count() == 0 => {
-            Ok(Config { backend, queue, ingress, worker, wechat, telemetry, accounts, rules })
+            let (rules, folder) = (rules.into(), folder.to_owned());
+            Ok(Config { backend, queue, ingress, worker, wechat, telemetry, accounts, rules, folder })
         }
         _ => Err(problems.into_errors(file.to_owned())),
     }

@@ -54,6 +54,12 @@ impl std::fmt::Debug for Envelope {
 }
 
 impl Envelope {
+    /// The envelope of a push to the account `account`, without trace context.
+    pub fn of_push(account: &str, push: Push, raw: String, received_at_ms: u64) -> Self {
+        let key = MessageKey::of(account, &push);
+        Self { v: VERSION, key, account: account.to_owned(), received_at_ms, push, raw, traceparent: None }
+    }
+
     /// The partition of the user who sent the push.
     pub fn partition(&self, count: u16) -> Partition {
         Partition::of(&self.account, &self.push.from_user, count)

@@ -4,7 +4,7 @@
 //! * [`envelope`]: the contract between ingress and worker.
 //! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
 //!   implementation; [`backend`] opens the pair that a configuration names.
-//! * [`rules`]: which push gets which replies.
+//! * [`rules`] and [`reply`]: which push gets which replies.
 //! * [`config`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`]: what makes a program of it.
 
 pub mod backend;
@@ -21,6 +21,7 @@ pub mod partition;
 pub mod plan;
 pub mod program;
 pub mod queue;
+pub mod reply;
 pub mod rules;
 pub mod spool;
 pub mod store;

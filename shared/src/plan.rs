@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::reply::Reply;
+use crate::reply::Reply;
 
 /// The replies decided for one message, in the order in which they are sent. It is stored in the ledger before the
 /// first is sent, so that whoever goes on after a crash sends the same ones.

@@ -1,18 +1,19 @@
 //! Rules: what to do with which push. The first rule that matches decides; none means ignore.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::config::Problems;
-use crate::plan::Plan;
+use crate::reply::Reply;
 use crate::wechat::push::Push;
 
 mod condition;
-pub mod reply;
+mod live;
+
+pub use live::LiveRules;
 
 use condition::{Condition, ConditionSection};
-use reply::Reply;
 
 /// How many replies one rule may have: WeChat allows 5 after a user's message
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>).
@@ -22,19 +23,29 @@ pub const MAX_REPLIES: usize = 5;
 const MAX_ENTER_REPLIES: usize = 2;
 
 /// All rules, in the order of the file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Rules {
     rules: Vec<Rule>,
-    folder: PathBuf,
 }
 
-#[derive(Debug, Clone)]
-struct Rule {
+/// One rule: what to do with which push.
+#[derive(Debug)]
+pub struct Rule {
+    place: String,
     when: Condition,
-    replies: Vec<Reply>,
+    action: Action,
 }
 
-/// `[[rule]]` as it is written.
+/// What a rule does with a push that it matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// These are sent, in this order.
+    Reply(Vec<Reply>),
+    /// Nothing is sent.
+    Ignore,
+}
+
+/// `[[rule]]` as it is written: `when`, and one of the others.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RuleSection {
     when: Option<ConditionSection>,
@@ -42,6 +53,18 @@ pub(crate) struct RuleSection {
     reply: Vec<Reply>,
     #[serde(default)]
     ignore: bool,
+}
+
+impl Rule {
+    /// Its place in the file, in words: `[[rule]] 2`.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What it does.
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
 }
 
 impl Rules {
@@ -53,23 +76,8 @@ impl Rules {
         problems: &mut Problems,
     ) -> Self {
         let mut rules: Vec<Rule> = Vec::new();
-        let mut places: Vec<String> = Vec::new();
         for (place, section) in sections {
-            match (section.reply.len(), section.ignore) {
-                (0, false) => {
-                    problems.missing(&place, "reply", "it says nothing: give it reply = […] or ignore = true");
-                }
-                (0, true) => {}
-                (_, true) => problems.add(&place, "it has both reply and ignore: keep one"),
-                (count, _) if count > MAX_REPLIES => problems
-                    .add(&place, format!("it has {count} replies, WeChat takes {MAX_REPLIES} after a user's message")),
-                _ => {}
-            }
-            for (index, reply) in section.reply.iter().enumerate() {
-                for problem in reply.problems(folder, max_image_bytes) {
-                    problems.add(format!("{place} reply {}", index + 1), problem);
-                }
-            }
+            let action = section.action(&place, folder, max_image_bytes, problems);
             let when = match section.when {
                 Some(when) => when.resolve(&place, problems),
                 None => {
@@ -77,34 +85,67 @@ impl Rules {
                     None
                 }
             };
-            let Some(when) = when else { continue };
+            let (Some(when), Some(action)) = (when, action) else { continue };
             for account in when.unknown_accounts(&is_known) {
                 problems.add(&place, format!("when.account: there is no [[account]] {account}"));
             }
-            if when.is_of_entering() && section.reply.len() > MAX_ENTER_REPLIES {
-                let count = section.reply.len();
-                let most = format!("WeChat takes {MAX_ENTER_REPLIES} within a minute after a user entered the session");
-                problems.add(&place, format!("it has {count} replies, {most}"));
+            action.fits(&when, &place, problems);
+            if let Some(before) = rules.iter().find(|before| before.when.covers(&when)) {
+                let before = &before.place;
+                problems
+                    .add(&place, format!("it can never match: {before} comes before it and takes all that it would"));
             }
-            if let Some(before) = rules.iter().position(|before| before.when.covers(&when)) {
-                let text =
-                    format!("it can never match: {} comes before it and takes all that it would", places[before]);
-                problems.add(&place, text);
-            }
-            rules.push(Rule { when, replies: section.reply });
-            places.push(place);
+            rules.push(Rule { place, when, action });
         }
-        Self { rules, folder: folder.to_owned() }
+        Self { rules }
     }
 
-    /// The plan for a push to the account `appid`: the replies of the first rule that matches, or none.
-    pub fn plan(&self, appid: &str, push: &Push) -> Plan {
-        let rule = self.rules.iter().find(|rule| rule.when.matches(appid, push));
-        Plan { steps: rule.map(|rule| rule.replies.clone()).unwrap_or_default() }
+    /// The rule for a push to the account `appid`: the first that matches.
+    pub fn decide(&self, appid: &str, push: &Push) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.when.matches(appid, push))
     }
+}
 
-    /// Where a file that a reply names is: relative ones start at the configuration's folder.
-    pub fn file(&self, path: &Path) -> PathBuf {
-        self.folder.join(path)
+impl RuleSection {
+    /// What it says is to be done, when it is one thing.
+    fn action(&self, place: &str, folder: &Path, max_image_bytes: u64, problems: &mut Problems) -> Option<Action> {
+        let given = [
+            (!self.reply.is_empty()).then(|| ("reply", Action::Reply(self.reply.clone()))),
+            self.ignore.then_some(("ignore", Action::Ignore)),
+        ];
+        for (index, reply) in self.reply.iter().enumerate() {
+            for problem in reply.problems(folder, max_image_bytes) {
+                problems.add(format!("{place} reply {}", index + 1), problem);
+            }
+        }
+        let mut given = given.into_iter().flatten();
+        let Some((name, action)) = given.next() else {
+            problems.missing(place, "reply", "it says nothing: give it reply = […] or ignore = true");
+            return None;
+        };
+        for (other, _) in given {
+            problems.add(place, format!("it has both {name} and {other}: keep one"));
+        }
+        Some(action)
+    }
+}
+
+impl Action {
+    /// Notes where it is not allowed for what the rule matches.
+    fn fits(&self, when: &Condition, place: &str, problems: &mut Problems) {
+        match self {
+            Self::Reply(replies) => {
+                let count = replies.len();
+                let (most, after) = if when.is_of_entering() {
+                    (MAX_ENTER_REPLIES, "within a minute after a user entered the session")
+                } else {
+                    (MAX_REPLIES, "after a user's message")
+                };
+                if count > most {
+                    problems.add(place, format!("it has {count} replies, WeChat takes {most} {after}"));
+                }
+            }
+            Self::Ignore => {}
+        }
     }
 }

@@ -54,14 +54,17 @@ pub trait Probe: Send + Sync {
 }
 
 /// What ingress found on a message key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// It is the caller's now: publish, then [`Claims::complete`].
     Won,
     /// Somebody else is publishing it: neither publish nor answer `success`, ask again soon.
     Pending,
     /// It was published: answer as the first time.
-    Done,
+    Done {
+        /// What [`Claims::complete`] was given.
+        answer: String,
+    },
 }
 
 /// Ingress's short holds on message keys: what makes re-sends harmless.
@@ -73,8 +76,9 @@ pub trait Claims: Send + Sync {
     /// Takes the key for `owner` for `pending_for`, unless it is taken or done. An owner that asks again while its own
     /// hold lasts wins again.
     async fn claim(&self, key: &MessageKey, owner: &str, pending_for: Duration) -> Result<Claim, StoreError>;
-    /// Marks the key as published, whoever holds it, for `done_for`.
-    async fn complete(&self, key: &MessageKey, done_for: Duration) -> Result<(), StoreError>;
+    /// Marks the key as published, whoever holds it, for `done_for`, with the answer that copies get as well: a few
+    /// hundred bytes, the empty text for the usual one.
+    async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError>;
     /// Gives the key free if `owner` still holds it; else does nothing.
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError>;
 }

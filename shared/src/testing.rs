@@ -1,7 +1,6 @@
 //! What tests of several modules handle.
 
-use crate::envelope::{self, Envelope};
-use crate::message_key::MessageKey;
+use crate::envelope::Envelope;
 use crate::openid::OpenId;
 use crate::wechat::push::{Content, Fields, Format, Push};
 
@@ -17,13 +16,5 @@ pub(crate) fn envelope(user: &str, id: u32) -> Envelope {
         content: Content::Text { content: "hello".to_owned() },
         fields: Fields::default(),
     };
-    Envelope {
-        v: envelope::VERSION,
-        key: MessageKey::of("wx1", &push),
-        account: "wx1".to_owned(),
-        received_at_ms: 1_700_000_000_000,
-        push,
-        raw: "{}".to_owned(),
-        traceparent: None,
-    }
+    Envelope::of_push("wx1", push, "{}".to_owned(), 1_700_000_000_000)
 }

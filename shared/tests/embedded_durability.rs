@@ -11,8 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use kefu_shared::embedded::Database;
-use kefu_shared::envelope::{self, Envelope};
-use kefu_shared::message_key::MessageKey;
+use kefu_shared::envelope::Envelope;
 use kefu_shared::openid::OpenId;
 use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::queue::{ConsumerOptions, Settlement};
@@ -37,8 +36,7 @@ fn envelope(user: &str, number: u32) -> Envelope {
         fields: Fields::default(),
     };
     let raw = format!("<xml>{}</xml>", "x".repeat(300));
-    let (key, v) = (MessageKey::of("wx1", &push), envelope::VERSION);
-    Envelope { v, key, account: "wx1".to_owned(), received_at_ms: 0, push, raw, traceparent: None }
+    Envelope::of_push("wx1", push, raw, 0)
 }
 
 fn options() -> ConsumerOptions {

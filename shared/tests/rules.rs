@@ -2,10 +2,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::sync::Arc;
 
 use kefu_shared::config;
-use kefu_shared::rules::Rules;
-use kefu_shared::rules::reply::Reply;
+use kefu_shared::reply::Content;
+use kefu_shared::rules::{Action, Rule, Rules};
 use kefu_shared::wechat::push::Push;
 use proptest::prelude::*;
 
@@ -26,14 +27,14 @@ token = "t"
 mode = "plain"
 "#;
 
-fn load(rules: &str) -> Result<Rules, Vec<String>> {
+fn load(rules: &str) -> Result<Arc<Rules>, Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("kefu.toml"), format!("{HEAD}{rules}")).unwrap();
     fs::write(folder.path().join("code.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
     fs::write(folder.path().join("large.png"), [b"\x89PNG".as_slice(), &[0; 3_000_000]].concat()).unwrap();
     let loaded = config::load_with(&folder.path().join("kefu.toml"), []);
-    loaded.map(|config| config.rules).map_err(|errors| errors.problems().to_vec())
+    loaded.map(|config| config.rules.current()).map_err(|errors| errors.problems().to_vec())
 }
 
 fn push(fields: &str) -> Push {
@@ -50,10 +51,11 @@ fn enter(session_from: &str) -> Push {
 
 /// The texts that the rules reply with.
 fn replies(rules: &str, push: &Push) -> Vec<String> {
-    let plan = load(rules).expect("the rules are good").plan("wx1", push);
-    let texts = plan.steps.iter().map(|step| match step {
-        Reply::Text(text) => text.clone(),
-        other => format!("{other:?}"),
+    let rules = load(rules).expect("the rules are good");
+    let Some(Action::Reply(replies)) = rules.decide("wx1", push).map(Rule::action) else { return Vec::new() };
+    let texts = replies.iter().map(|reply| match &reply.content {
+        Content::Text(text) => text.clone(),
+        _ => reply.kind().to_owned(),
     });
     texts.collect()
 }

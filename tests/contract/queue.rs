@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::envelope::{Envelope, VERSION};
-use kefu_shared::message_key::MessageKey;
+use kefu_shared::envelope::Envelope;
 use kefu_shared::openid::OpenId;
 use kefu_shared::partition::Partition;
 use kefu_shared::queue::dead_letters::DeadLetters;
@@ -138,13 +137,8 @@ fn envelope(user: &OpenId, number: u32) -> Envelope {
         fields: Fields::default(),
     };
     Envelope {
-        v: VERSION,
-        key: MessageKey::of(ACCOUNT, &push),
-        account: ACCOUNT.into(),
-        received_at_ms: 1_482_048_670_123,
-        push,
-        raw: "<xml/>".into(),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        ..Envelope::of_push(ACCOUNT, push, "<xml/>".into(), 1_482_048_670_123)
     }
 }
 

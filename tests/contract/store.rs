@@ -61,6 +61,7 @@ macro_rules! contract_on {
                 a_release_by_somebody_else_does_nothing,
                 a_late_release_leaves_the_hold_of_the_next_owner,
                 a_completed_key_is_done_for_everybody,
+                a_completed_key_keeps_its_answer,
                 a_key_is_completed_whoever_holds_it,
                 a_key_is_completed_though_nobody_claimed_it,
                 a_release_after_the_completion_does_nothing,

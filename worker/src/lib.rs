@@ -29,6 +29,7 @@ mod message;
 mod metric;
 mod outage;
 mod pauses;
+mod planning;
 mod slots;
 mod step;
 #[cfg(test)]

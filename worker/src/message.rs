@@ -268,11 +268,10 @@ impl Message<'_> {
         let plan = match job.plan {
             Some(plan) => plan,
             None => {
-                let plan = self.handler.config.rules.plan(&self.account.appid, &self.envelope.push);
-                if plan.steps.is_empty() {
+                let Some(plan) = self.plan() else {
                     hold.done().await?;
                     return Ok(End::Ignored);
-                }
+                };
                 hold.store_plan(&plan).await?;
                 plan
             }

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use kefu_shared::envelope;
 use kefu_shared::health::Health;
 use kefu_shared::queue::QueueError;
 use kefu_shared::store::StoreError;
@@ -29,7 +28,7 @@ impl Claims for ScriptedClaims {
         }
     }
 
-    async fn complete(&self, _: &MessageKey, _: Duration) -> Result<(), StoreError> {
+    async fn complete(&self, _: &MessageKey, _: &str, _: Duration) -> Result<(), StoreError> {
         self.notes.lock().unwrap().push("complete");
         Ok(())
     }
@@ -77,10 +76,7 @@ async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), Q
     let publisher = Arc::new(ScriptedPublisher { answers: Mutex::new(publishes.into()), asked: Mutex::default() });
     let intake = Intake::new(claims.clone(), publisher.clone());
     let push = Push::parse(r#"{"FromUserName":"oUSER","MsgType":"text","MsgId":1,"Content":"hi"}"#).unwrap();
-    let key = MessageKey::of("wx1", &push);
-    let account = "wx1".to_owned();
-    let raw = String::new();
-    let envelope = Envelope { v: envelope::VERSION, key, account, received_at_ms: 0, push, raw, traceparent: None };
+    let envelope = Envelope::of_push("wx1", push, String::new(), 0);
     let started = Instant::now();
     let result = intake.take(&envelope, started + ANSWER_WITHIN).await;
     let (notes, published) = (claims.notes.lock().unwrap().clone(), *publisher.asked.lock().unwrap());
@@ -99,13 +95,14 @@ async fn a_won_claim_is_published_and_completed() {
 
 #[tokio::test]
 async fn a_done_push_is_answered_without_publishing() {
-    let run = run(vec![Ok(Claim::Done)], vec![]).await;
+    let run = run(vec![Ok(Claim::Done { answer: String::new() })], vec![]).await;
     assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Duplicate), vec![], 0));
 }
 
 #[tokio::test]
 async fn a_pending_push_is_waited_for_until_it_is_done() {
-    let run = run(vec![Ok(Claim::Pending), Ok(Claim::Pending), Ok(Claim::Done)], vec![]).await;
+    let run =
+        run(vec![Ok(Claim::Pending), Ok(Claim::Pending), Ok(Claim::Done { answer: String::new() })], vec![]).await;
     assert_eq!((run.result, run.published), (Ok(Taken::Duplicate), 0));
 }
 

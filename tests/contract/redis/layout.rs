@@ -35,7 +35,7 @@ async fn a_claim_is_a_string_with_its_owner_and_then_d() {
     stores.claims.claim(&key(), "owner-1", LONG).await.unwrap();
     let claim = "kefu:claim:{wx1|gh_1|oUser|1}";
     assert_eq!(connection.get::<_, String>(claim).await.unwrap(), "p:owner-1");
-    stores.claims.complete(&key(), LONG).await.unwrap();
+    stores.claims.complete(&key(), "", LONG).await.unwrap();
     assert_eq!(connection.get::<_, String>(claim).await.unwrap(), "d");
 }
 

@@ -34,7 +34,7 @@ fn every_call(stores: &Stores) -> Vec<(&'static str, BoxFuture<'static, Option<S
     calls! {
         probe.probe()
         claims.claim(&key(), "a", LONG)
-        claims.complete(&key(), LONG)
+        claims.complete(&key(), "", LONG)
         claims.release(&key(), "a")
         ledger.claim(&key(), "a", LONG, LONG)
         ledger.store_plan(&key(), 1, &Plan::default())

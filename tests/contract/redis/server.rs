@@ -29,7 +29,7 @@ async fn writes_are_unavailable(stores: &Stores, because: &str) {
     for error in [
         stores.probe.probe().await.unwrap_err(),
         stores.claims.claim(&key(), "a", LONG).await.unwrap_err(),
-        stores.claims.complete(&key(), LONG).await.unwrap_err(),
+        stores.claims.complete(&key(), "", LONG).await.unwrap_err(),
         stores.ledger.claim(&key(), "a", LONG, LONG).await.unwrap_err(),
         stores.tokens.lock("wx1", "a", LONG).await.unwrap_err(),
         stores.media.put("wx1", "abc123", "media-1", LONG).await.unwrap_err(),

@@ -10,6 +10,11 @@ async fn claim(stores: &Stores, key: &MessageKey, owner: &str, pending_for: Dura
     stores.claims.claim(key, owner, pending_for).await.unwrap()
 }
 
+/// Completed with the usual answer.
+fn done() -> Claim {
+    Claim::Done { answer: String::new() }
+}
+
 /// Waits until somebody else wins the key.
 async fn is_free(stores: &Stores, key: &MessageKey) -> Option<()> {
     (claim(stores, key, "the-waiting-one", LONG).await == Claim::Won).then_some(())
@@ -70,37 +75,46 @@ pub(super) async fn a_late_release_leaves_the_hold_of_the_next_owner(stores: &St
 
 pub(super) async fn a_completed_key_is_done_for_everybody(stores: &Stores) {
     claim(stores, &key("1"), "a", LONG).await;
-    stores.claims.complete(&key("1"), LONG).await.unwrap();
-    assert_eq!(claim(stores, &key("1"), "a", LONG).await, Claim::Done);
-    assert_eq!(claim(stores, &key("1"), "b", LONG).await, Claim::Done);
-    stores.claims.complete(&key("1"), LONG).await.unwrap();
-    assert_eq!(claim(stores, &key("1"), "b", LONG).await, Claim::Done);
+    stores.claims.complete(&key("1"), "", LONG).await.unwrap();
+    assert_eq!(claim(stores, &key("1"), "a", LONG).await, done());
+    assert_eq!(claim(stores, &key("1"), "b", LONG).await, done());
+    stores.claims.complete(&key("1"), "", LONG).await.unwrap();
+    assert_eq!(claim(stores, &key("1"), "b", LONG).await, done());
+}
+
+pub(super) async fn a_completed_key_keeps_its_answer(stores: &Stores) {
+    let answer = "<xml><MsgType><![CDATA[transfer_customer_service]]></MsgType></xml>".to_owned();
+    claim(stores, &key("1"), "a", LONG).await;
+    stores.claims.complete(&key("1"), &answer, LONG).await.unwrap();
+    assert_eq!(claim(stores, &key("1"), "b", LONG).await, Claim::Done { answer });
+    stores.claims.complete(&key("1"), "", LONG).await.unwrap();
+    assert_eq!(claim(stores, &key("1"), "b", LONG).await, done());
 }
 
 pub(super) async fn a_key_is_completed_whoever_holds_it(stores: &Stores) {
     claim(stores, &key("1"), "a", SHORT).await;
     crate::clock::eventually("the end of the hold", async || is_free(stores, &key("1")).await).await;
     // `a` was slow, but its publish is confirmed now: that is true whoever holds the key.
-    stores.claims.complete(&key("1"), LONG).await.unwrap();
-    assert_eq!(claim(stores, &key("1"), "c", LONG).await, Claim::Done);
+    stores.claims.complete(&key("1"), "", LONG).await.unwrap();
+    assert_eq!(claim(stores, &key("1"), "c", LONG).await, done());
 }
 
 pub(super) async fn a_key_is_completed_though_nobody_claimed_it(stores: &Stores) {
-    stores.claims.complete(&key("1"), LONG).await.unwrap();
-    assert_eq!(claim(stores, &key("1"), "a", LONG).await, Claim::Done);
+    stores.claims.complete(&key("1"), "", LONG).await.unwrap();
+    assert_eq!(claim(stores, &key("1"), "a", LONG).await, done());
 }
 
 pub(super) async fn a_release_after_the_completion_does_nothing(stores: &Stores) {
     claim(stores, &key("1"), "a", LONG).await;
-    stores.claims.complete(&key("1"), LONG).await.unwrap();
+    stores.claims.complete(&key("1"), "", LONG).await.unwrap();
     stores.claims.release(&key("1"), "a").await.unwrap();
-    assert_eq!(claim(stores, &key("1"), "b", LONG).await, Claim::Done);
+    assert_eq!(claim(stores, &key("1"), "b", LONG).await, done());
 }
 
 pub(super) async fn a_completed_key_is_free_again_after_its_time(stores: &Stores) {
     claim(stores, &key("1"), "a", LONG).await;
     let done = Lasting::from_now(SHORT);
-    stores.claims.complete(&key("1"), SHORT).await.unwrap();
+    stores.claims.complete(&key("1"), "", SHORT).await.unwrap();
     done.ended("the end of what was done", async || is_free(stores, &key("1")).await).await;
 }
 
@@ -111,12 +125,12 @@ pub(super) async fn keys_and_accounts_do_not_touch_each_other(stores: &Stores) {
     for free in [&key("2"), &other_account, &other_user] {
         assert_eq!(claim(stores, free, "b", LONG).await, Claim::Won);
     }
-    stores.claims.complete(&key("1"), LONG).await.unwrap();
+    stores.claims.complete(&key("1"), "", LONG).await.unwrap();
     for held in [&key("2"), &other_account, &other_user] {
         assert_eq!(claim(stores, held, "c", LONG).await, Claim::Pending);
         stores.claims.release(held, "b").await.unwrap();
     }
-    assert_eq!(claim(stores, &key("1"), "c", LONG).await, Claim::Done);
+    assert_eq!(claim(stores, &key("1"), "c", LONG).await, done());
 }
 
 pub(super) async fn of_many_who_claim_one_key_one_wins(stores: &Stores) {
@@ -126,6 +140,6 @@ pub(super) async fn of_many_who_claim_one_key_one_wins(stores: &Stores) {
         crowd.spawn(async move { claims.claim(&key("1"), &format!("owner-{number}"), LONG).await.unwrap() });
     }
     let found = crowd.join_all().await;
-    assert_eq!(found.iter().filter(|&&claim| claim == Claim::Won).count(), 1);
-    assert_eq!(found.iter().filter(|&&claim| claim == Claim::Pending).count(), CROWD - 1);
+    assert_eq!(found.iter().filter(|claim| **claim == Claim::Won).count(), 1);
+    assert_eq!(found.iter().filter(|claim| **claim == Claim::Pending).count(), CROWD - 1);
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
-use kefu_shared::rules::reply::Reply;
+use kefu_shared::reply::Content;
 use kefu_shared::store::{Fence, Job, LedgerClaim, Stores, Written};
 
 use super::{CROWD, LONG, SHORT, key};
@@ -10,7 +10,7 @@ use crate::clock::{Lasting, eventually};
 
 /// A plan of texts.
 pub(super) fn plan(texts: &[&str]) -> Plan {
-    Plan { steps: texts.iter().map(|&text| Reply::Text(text.into())).collect() }
+    Plan { steps: texts.iter().map(|&text| Content::Text(text.into()).into()).collect() }
 }
 
 pub(super) async fn claim(stores: &Stores, key: &MessageKey, owner: &str, lease: Duration) -> LedgerClaim {

@@ -1,5 +1,5 @@
 use kefu_shared::plan::Plan;
-use kefu_shared::rules::reply::{Card, Link, Reply};
+use kefu_shared::reply::{Card, Content, Link, Reply};
 use kefu_shared::store::{Fence, LedgerClaim, Stores, Written};
 
 use super::ledger::{claim, claimed, plan, resumed};
@@ -34,20 +34,26 @@ pub(super) async fn the_first_plan_stored_stands(stores: &Stores) {
 pub(super) async fn a_plan_comes_back_as_it_was_stored(stores: &Stores) {
     let every_kind = Plan {
         steps: vec![
-            Reply::Text("您好 \"客服\" 👋\n\\ \u{0}".into()),
-            Reply::Image("images/服务.png".into()),
-            Reply::Link(Link {
+            Content::Text("您好 \"客服\" 👋\n\\ \u{0}".into()).into(),
+            Reply {
+                content: Content::Image("images/服务.png".into()),
+                kf_account: Some("agent@shop".into()),
+                is_ai_msg: true,
+            },
+            Content::Link(Link {
                 title: "标题".into(),
                 description: String::new(),
                 url: "https://shop.example/?a=1&b=2".into(),
                 thumb_url: "https://shop.example/t.jpg".into(),
-            }),
-            Reply::Miniprogrampage(Card {
+            })
+            .into(),
+            Content::Miniprogrampage(Card {
                 title: "卡片".into(),
                 pagepath: "pages/index?id=1".into(),
                 appid: None,
                 thumb: "images/cover.jpg".into(),
-            }),
+            })
+            .into(),
         ],
     };
     let job = claimed(stores, &key("1"), "a").await;

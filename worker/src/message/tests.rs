@@ -2,7 +2,7 @@
 
 use kefu_shared::envelope::EnvelopeError;
 use kefu_shared::plan::Plan;
-use kefu_shared::rules::reply::Reply;
+use kefu_shared::reply::Content;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};
@@ -20,7 +20,7 @@ fn reason(settled: &Settled) -> DeadReason {
 }
 
 fn plan(texts: &[&str]) -> Option<Plan> {
-    Some(Plan { steps: texts.iter().map(|text| Reply::Text((*text).to_owned())).collect() })
+    Some(Plan { steps: texts.iter().map(|text| Content::Text((*text).to_owned()).into()).collect() })
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kefu_shared::clock;
-use kefu_shared::envelope::{Envelope, EnvelopeError, VERSION};
+use kefu_shared::envelope::{Envelope, EnvelopeError};
 use kefu_shared::health::Health;
-use kefu_shared::message_key::MessageKey;
 use kefu_shared::partition::Partition;
 use kefu_shared::queue::{Consumer, Delivery, QueueError, Settle, Settlement};
 use kefu_shared::wechat::push::Push;
@@ -70,9 +69,7 @@ pub(crate) fn envelope(account: &str, user: &str, text: &str) -> Envelope {
     });
     let raw = raw.to_string();
     let push = Push::parse(&raw).unwrap();
-    let key = MessageKey::of(account, &push);
-    let received_at_ms = clock::now_ms();
-    Envelope { v: VERSION, key, account: account.to_owned(), received_at_ms, push, raw, traceparent: None }
+    Envelope::of_push(account, push, raw, clock::now_ms())
 }
 
 /// The consumer's end of a queue by hand.

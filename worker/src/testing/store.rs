@@ -265,7 +265,7 @@ impl Claims for MemoryStore {
         Ok(Claim::Won)
     }
 
-    async fn complete(&self, _key: &MessageKey, _done_for: Duration) -> Result<(), StoreError> {
+    async fn complete(&self, _key: &MessageKey, _answer: &str, _done_for: Duration) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -1,20 +1,20 @@
 //! Replies as custom/send takes them.
 
 use kefu_shared::openid::OpenId;
-use kefu_shared::rules::reply::Reply;
+use kefu_shared::reply::{Content, Reply};
 use serde_json::json;
 
 /// The JSON of a reply to `user`, in raw UTF-8: WeChat refuses or shows literally what is escaped as `\uXXXX`.
 /// `media_id` is the picture's, where the reply has one; a card without an appid opens the sending mini program, `appid`.
 pub(crate) fn of(user: &OpenId, appid: &str, reply: &Reply, media_id: Option<&str>) -> Vec<u8> {
     let media_id = media_id.unwrap_or_default();
-    let content = match reply {
-        Reply::Text(text) => json!({ "content": text }),
-        Reply::Image(_) => json!({ "media_id": media_id }),
-        Reply::Link(link) => json!({
+    let content = match &reply.content {
+        Content::Text(text) => json!({ "content": text }),
+        Content::Image(_) => json!({ "media_id": media_id }),
+        Content::Link(link) => json!({
             "title": link.title, "description": link.description, "url": link.url, "thumb_url": link.thumb_url,
         }),
-        Reply::Miniprogrampage(card) => json!({
+        Content::Miniprogrampage(card) => json!({
             "title": card.title,
             "appid": card.appid.as_deref().unwrap_or(appid),
             "pagepath": card.pagepath,
@@ -26,23 +26,23 @@ pub(crate) fn of(user: &OpenId, appid: &str, reply: &Reply, media_id: Option<&st
 
 #[cfg(test)]
 mod tests {
-    use kefu_shared::rules::reply::{Card, Link};
+    use kefu_shared::reply::{Card, Link};
     use serde_json::Value;
 
     use super::*;
 
-    fn json_of(reply: &Reply, media_id: Option<&str>) -> Value {
-        serde_json::from_slice(&of(&OpenId::new("oUSER"), "wx1", reply, media_id)).unwrap()
+    fn json_of(content: Content, media_id: Option<&str>) -> Value {
+        serde_json::from_slice(&of(&OpenId::new("oUSER"), "wx1", &content.into(), media_id)).unwrap()
     }
 
     #[test]
     fn each_kind_has_the_shape_that_wechat_documents() {
         assert_eq!(
-            json_of(&Reply::Text("你好".into()), None),
+            json_of(Content::Text("你好".into()), None),
             json!({"touser":"oUSER","msgtype":"text","text":{"content":"你好"}})
         );
         assert_eq!(
-            json_of(&Reply::Image("a.png".into()), Some("M")),
+            json_of(Content::Image("a.png".into()), Some("M")),
             json!({"touser":"oUSER","msgtype":"image","image":{"media_id":"M"}})
         );
         let link = Link {
@@ -52,7 +52,7 @@ mod tests {
             thumb_url: "https://a.example/t.png".into(),
         };
         assert_eq!(
-            json_of(&Reply::Link(link), None),
+            json_of(Content::Link(link), None),
             json!({"touser":"oUSER","msgtype":"link","link":{
                 "title":"t","description":"d","url":"https://a.example/?x=1&y=2","thumb_url":"https://a.example/t.png"}})
         );
@@ -61,14 +61,14 @@ mod tests {
             json!({"touser":"oUSER","msgtype":"miniprogrampage","miniprogrampage":{
                 "title":"t","appid":appid,"pagepath":"pages/a?x=1","thumb_media_id":"M"}})
         };
-        assert_eq!(json_of(&Reply::Miniprogrampage(card.clone()), Some("M")), expected("wx1"));
+        assert_eq!(json_of(Content::Miniprogrampage(card.clone()), Some("M")), expected("wx1"));
         card.appid = Some("wx2".into());
-        assert_eq!(json_of(&Reply::Miniprogrampage(card), Some("M")), expected("wx2"));
+        assert_eq!(json_of(Content::Miniprogrampage(card), Some("M")), expected("wx2"));
     }
 
     #[test]
     fn text_goes_out_as_raw_utf8() {
-        let body = of(&OpenId::new("oUSER"), "wx1", &Reply::Text("您好 😀 <a href=\"x\">&</a>".into()), None);
+        let body = of(&OpenId::new("oUSER"), "wx1", &Content::Text("您好 😀 <a href=\"x\">&</a>".into()).into(), None);
         let body = String::from_utf8(body).unwrap();
         assert!(body.contains("您好 😀 <a href=\\\"x\\\">&</a>"), "{body}");
         assert!(!body.contains("\\u"));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use kefu_shared::rules::reply::PictureFormat;
+use kefu_shared::reply::picture::PictureFormat;
 use kefu_shared::store::Media;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};

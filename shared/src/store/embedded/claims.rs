@@ -23,6 +23,10 @@ enum Hold {
         opening: u64,
     },
     Done,
+    /// Done, with another answer than the usual one.
+    Answered {
+        answer: String,
+    },
 }
 
 #[async_trait]
@@ -30,7 +34,8 @@ impl Claims for EmbeddedStore {
     async fn claim(&self, key: &MessageKey, owner: &str, pending_for: Duration) -> Result<Claim, StoreError> {
         let (key, caller, now_open) = (key.as_str().to_owned(), owner.to_owned(), self.database.opening());
         let work = move |transaction: &_, now_ms| match CLAIMS.get(transaction, &key, now_ms)? {
-            Some((Hold::Done, _)) => Ok(Claim::Done),
+            Some((Hold::Done, _)) => Ok(Claim::Done { answer: String::new() }),
+            Some((Hold::Answered { answer }, _)) => Ok(Claim::Done { answer }),
             Some((Hold::Pending { owner, opening }, _)) if owner != caller && opening == now_open => Ok(Claim::Pending),
             Some((Hold::Pending { .. }, _)) | None => {
                 let end_ms = now_ms.saturating_add(millis(pending_for));
@@ -41,10 +46,11 @@ impl Claims for EmbeddedStore {
         self.write(work).await
     }
 
-    async fn complete(&self, key: &MessageKey, done_for: Duration) -> Result<(), StoreError> {
+    async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError> {
         let key = key.as_str().to_owned();
+        let done = if answer.is_empty() { Hold::Done } else { Hold::Answered { answer: answer.to_owned() } };
         let work = move |transaction: &_, now_ms: u64| {
-            CLAIMS.put(transaction, &key, &Hold::Done, now_ms.saturating_add(millis(done_for)))
+            CLAIMS.put(transaction, &key, &done, now_ms.saturating_add(millis(done_for)))
         };
         self.write(work).await
     }

@@ -36,14 +36,14 @@ async fn sizes(database: &Database) -> (u64, u64) {
 async fn ended_entries_leave_the_file_with_later_writes() {
     let (_folder, database, stores) = opened();
     for id in 0..10 {
-        stores.claims.complete(&key(id), MINUTE).await.unwrap();
+        stores.claims.complete(&key(id), "", MINUTE).await.unwrap();
     }
     assert_eq!(sizes(&database).await, (10, 10));
     database.clock().advance(MINUTE);
-    stores.claims.complete(&key(100), MINUTE).await.unwrap();
+    stores.claims.complete(&key(100), "", MINUTE).await.unwrap();
     assert_eq!(sizes(&database).await, (9, 9), "one came, and no more than two went");
     for id in 101..110 {
-        stores.claims.complete(&key(id), MINUTE).await.unwrap();
+        stores.claims.complete(&key(id), "", MINUTE).await.unwrap();
     }
     assert_eq!(sizes(&database).await, (10, 10));
 }
@@ -52,11 +52,11 @@ async fn ended_entries_leave_the_file_with_later_writes() {
 async fn an_entry_that_was_renewed_outlives_its_old_end() {
     let (_folder, database, stores) = opened();
     stores.claims.claim(&key(1), "a", MINUTE).await.unwrap();
-    stores.claims.complete(&key(1), 10 * MINUTE).await.unwrap();
+    stores.claims.complete(&key(1), "", 10 * MINUTE).await.unwrap();
     assert_eq!(sizes(&database).await, (1, 1));
     database.clock().advance(5 * MINUTE);
-    stores.claims.complete(&key(2), MINUTE).await.unwrap();
-    assert_eq!(stores.claims.claim(&key(1), "b", MINUTE).await.unwrap(), Claim::Done);
+    stores.claims.complete(&key(2), "", MINUTE).await.unwrap();
+    assert_eq!(stores.claims.claim(&key(1), "b", MINUTE).await.unwrap(), Claim::Done { answer: String::new() });
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn an_entry_that_was_taken_away_leaves_no_end() {
 #[tokio::test]
 async fn all_is_there_after_reopening() {
     let (folder, database, stores) = opened();
-    stores.claims.complete(&key(1), MINUTE).await.unwrap();
+    stores.claims.complete(&key(1), "", MINUTE).await.unwrap();
     let LedgerClaim::Claimed(job) = stores.ledger.claim(&key(1), "a", MINUTE, MINUTE).await.unwrap() else {
         panic!("not claimed")
     };
@@ -82,7 +82,7 @@ async fn all_is_there_after_reopening() {
     database.close().await;
 
     let stores = open(&Database::open(folder.path()).unwrap());
-    assert_eq!(stores.claims.claim(&key(1), "b", MINUTE).await.unwrap(), Claim::Done);
+    assert_eq!(stores.claims.claim(&key(1), "b", MINUTE).await.unwrap(), Claim::Done { answer: String::new() });
     assert_eq!(stores.ledger.sent(&key(1), job.fence, 0).await.unwrap(), Written::Yes);
     assert!(stores.tokens.get("wx1").await.unwrap().is_some());
     assert_eq!(stores.media.get("wx1", "00ff").await.unwrap().as_deref(), Some("media"));

@@ -12,6 +12,7 @@ use crate::store::{Claim, Claims, StoreError};
 
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/claim_take.lua")));
 
+/// In front of the answer.
 const DONE: &str = "d";
 
 fn name(key: &MessageKey) -> String {
@@ -28,17 +29,18 @@ impl Claims for Redis {
         let own = pending(owner);
         let found: Option<String> =
             self.connection.invoke(TAKE.key(name(key)).arg(&own).arg(millis(pending_for))).await?;
-        match found.as_deref() {
-            None => Ok(Claim::Won),
-            Some(DONE) => Ok(Claim::Done),
-            Some(found) if found == own => Ok(Claim::Won),
-            Some(found) if found.starts_with("p:") => Ok(Claim::Pending),
-            Some(_) => Err(StoreError::Corrupt("a claim is neither pending nor done".into())),
+        let Some(found) = found else { return Ok(Claim::Won) };
+        match found.strip_prefix(DONE) {
+            Some(answer) => Ok(Claim::Done { answer: answer.to_owned() }),
+            None if found == own => Ok(Claim::Won),
+            None if found.starts_with("p:") => Ok(Claim::Pending),
+            None => Err(StoreError::Corrupt("a claim is neither pending nor done".into())),
         }
     }
 
-    async fn complete(&self, key: &MessageKey, done_for: Duration) -> Result<(), StoreError> {
-        self.connection.query(redis::cmd("SET").arg(name(key)).arg(DONE).arg("PX").arg(millis(done_for))).await
+    async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError> {
+        let done = format!("{DONE}{answer}");
+        self.connection.query(redis::cmd("SET").arg(name(key)).arg(done).arg("PX").arg(millis(done_for))).await
     }
 
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! The replies that a rule can give.
+//! The replies that users get.
 //!
 //! A mini program can send four types through `custom/send`; the fields are those of
 //! <https://developers.weixin.qq.com/miniprogram/dev/api-backend/open-api/customer-message/customerServiceMessage.send.html>.
@@ -7,10 +7,24 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// One reply to a user: `{ text = "…" }`, `{ image = "FILE" }`, `{ link = {…} }` or `{ miniprogrampage = {…} }`.
+pub mod picture;
+
+/// One reply to a user: `{ text = "…" }`, `{ image = "FILE" }`, `{ link = {…} }` or `{ miniprogrampage = {…} }`, and who
+/// speaks. The same shape in rules, in a webhook's answer, in `/v1` and in a stored plan.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", try_from = "ReplySection")]
-pub enum Reply {
+#[serde(try_from = "ReplySection", into = "ReplySection")]
+pub struct Reply {
+    /// What is said.
+    pub content: Content,
+    /// The customer service account that the reply is shown to come from (`customservice.kf_account`).
+    pub kf_account: Option<String>,
+    /// Whether WeChat marks it as made by an AI (`aimsgcontext.is_ai_msg`).
+    pub is_ai_msg: bool,
+}
+
+/// What a reply says.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Content {
     /// A text of at most [`MAX_TEXT_BYTES`] bytes.
     Text(String),
     /// A picture: a PNG, JPEG or GIF file, of at most 2 MB by default.
@@ -21,31 +35,58 @@ pub enum Reply {
     Miniprogrampage(Card),
 }
 
-/// A reply as it is written: exactly one of these.
-#[derive(Default, Deserialize)]
+/// A reply as it is written: exactly one of the first four.
+#[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct ReplySection {
+    #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<Link>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     miniprogrampage: Option<Card>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kf_account: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_ai_msg: bool,
 }
 
 impl TryFrom<ReplySection> for Reply {
     type Error = &'static str;
 
     fn try_from(section: ReplySection) -> Result<Self, Self::Error> {
-        let ReplySection { text, image, link, miniprogrampage } = section;
+        let ReplySection { text, image, link, miniprogrampage, kf_account, is_ai_msg } = section;
         let given = [
-            text.map(Self::Text),
-            image.map(Self::Image),
-            link.map(Self::Link),
-            miniprogrampage.map(Self::Miniprogrampage),
+            text.map(Content::Text),
+            image.map(Content::Image),
+            link.map(Content::Link),
+            miniprogrampage.map(Content::Miniprogrampage),
         ];
         match given.map(Vec::from_iter).concat().as_slice() {
-            [reply] => Ok(reply.clone()),
+            [content] => Ok(Self { content: content.clone(), kf_account, is_ai_msg }),
             _ => Err("must have exactly one of text, image, link, miniprogrampage"),
         }
+    }
+}
+
+impl From<Reply> for ReplySection {
+    fn from(Reply { content, kf_account, is_ai_msg }: Reply) -> Self {
+        let section = Self { kf_account, is_ai_msg, ..Self::default() };
+        match content {
+            Content::Text(text) => Self { text: Some(text), ..section },
+            Content::Image(image) => Self { image: Some(image), ..section },
+            Content::Link(link) => Self { link: Some(link), ..section },
+            Content::Miniprogrampage(card) => Self { miniprogrampage: Some(card), ..section },
+        }
+    }
+}
+
+impl From<Content> for Reply {
+    /// By the account itself, not by an AI.
+    fn from(content: Content) -> Self {
+        Self { content, kf_account: None, is_ai_msg: false }
     }
 }
 
@@ -78,86 +119,51 @@ pub struct Card {
     /// The mini program to open; the sending account itself when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appid: Option<String>,
-    /// The cover, a picture file as for [`Reply::Image`]; about 520×416.
+    /// The cover, a picture file as for [`Content::Image`]; about 520×416.
     pub thumb: PathBuf,
 }
 
 impl Reply {
     /// The word for the kind, as in `msgtype` and in metric labels.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Text(_) => "text",
-            Self::Image(_) => "image",
-            Self::Link(_) => "link",
-            Self::Miniprogrampage(_) => "miniprogrampage",
+        match self.content {
+            Content::Text(_) => "text",
+            Content::Image(_) => "image",
+            Content::Link(_) => "link",
+            Content::Miniprogrampage(_) => "miniprogrampage",
         }
     }
 
     /// What WeChat would refuse, in words; `folder` is where relative paths start.
-    pub(super) fn problems(&self, folder: &Path, max_image_bytes: u64) -> Vec<String> {
+    pub(crate) fn problems(&self, folder: &Path, max_image_bytes: u64) -> Vec<String> {
         let mut problems = Vec::new();
         let mut required = |name: &str, value: &str| {
             if value.trim().is_empty() {
                 problems.push(format!("{name} is empty"));
             }
         };
-        match self {
-            Self::Text(text) => {
+        match &self.content {
+            Content::Text(text) => {
                 required("text", text);
                 if text.len() > MAX_TEXT_BYTES {
                     problems.push(format!("text has {} bytes, the most is {MAX_TEXT_BYTES}", text.len()));
                 }
             }
-            Self::Image(path) => problems.extend(picture_problem("image", &folder.join(path), max_image_bytes)),
-            Self::Link(link) => {
+            Content::Image(path) => problems.extend(picture::problem("image", &folder.join(path), max_image_bytes)),
+            Content::Link(link) => {
                 required("link.title", &link.title);
                 required("link.description", &link.description);
                 problems.extend(url_problem("link.url", &link.url));
                 problems.extend(url_problem("link.thumb_url", &link.thumb_url));
             }
-            Self::Miniprogrampage(card) => {
+            Content::Miniprogrampage(card) => {
                 required("miniprogrampage.title", &card.title);
                 required("miniprogrampage.pagepath", &card.pagepath);
                 let thumb = folder.join(&card.thumb);
-                problems.extend(picture_problem("miniprogrampage.thumb", &thumb, max_image_bytes));
+                problems.extend(picture::problem("miniprogrampage.thumb", &thumb, max_image_bytes));
             }
         }
         problems
-    }
-}
-
-/// The picture formats that media/upload takes, told by their first bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PictureFormat {
-    /// PNG
-    Png,
-    /// JPEG
-    Jpeg,
-    /// GIF
-    Gif,
-}
-
-impl PictureFormat {
-    /// The format of a file that starts with these bytes.
-    pub fn of(content: &[u8]) -> Option<Self> {
-        match content {
-            [0x89, b'P', b'N', b'G', ..] => Some(Self::Png),
-            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
-            [b'G', b'I', b'F', b'8', ..] => Some(Self::Gif),
-            _ => None,
-        }
-    }
-}
-
-fn picture_problem(name: &str, path: &Path, max_bytes: u64) -> Option<String> {
-    let shown = path.display();
-    match std::fs::read(path) {
-        Err(error) => Some(format!("{name} {shown} cannot be read: {error}")),
-        Ok(content) if content.len() as u64 > max_bytes => {
-            Some(format!("{name} {shown} has {} bytes, the most is {max_bytes}", content.len()))
-        }
-        Ok(content) if PictureFormat::of(&content).is_none() => Some(format!("{name} {shown} is no PNG, JPEG or GIF")),
-        Ok(_) => None,
     }
 }
 
