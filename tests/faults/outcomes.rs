@@ -26,8 +26,8 @@ pub(crate) struct Outcomes {
     pub(crate) pushes: usize,
     /// Pushes that WeChat gave up.
     pub(crate) given_up: usize,
-    /// Tries that got no answer in WeChat's time, the connection being there.
-    pub(crate) unanswered: usize,
+    /// The pushes with a try that got no answer in WeChat's time, the connection being there.
+    pub(crate) unanswered: Vec<String>,
     /// How long the slowest answer took, and the slowest but one in a hundred.
     pub(crate) worst: Duration,
     pub(crate) p99: Duration,
@@ -52,7 +52,7 @@ impl Outcomes {
             audit,
             pushes: pushed.len(),
             given_up: pushed.iter().filter(|pushed| !pushed.report.answered).count(),
-            unanswered: tries.iter().filter(|attempt| attempt.outcome == Outcome::Timeout).count(),
+            unanswered: pushed.iter().filter(|pushed| was_unanswered(pushed)).map(in_words).collect(),
             worst: quantile(100),
             p99: quantile(99),
             dead,
@@ -82,7 +82,7 @@ impl Outcomes {
     /// # Panics
     /// When that is not so.
     pub(crate) fn must_be_in_time(&self) -> &Self {
-        assert_eq!(self.unanswered, 0, "no answer within WeChat's time");
+        assert!(self.unanswered.is_empty(), "no answer within WeChat's time: {:#?}", self.unanswered);
         assert!(self.worst <= ANSWER_LIMIT, "an answer took {:?}", self.worst);
         self
     }
@@ -107,12 +107,28 @@ impl fmt::Display for Outcomes {
             self.given_up,
             self.p99,
             self.worst,
-            self.unanswered,
+            self.unanswered.len(),
             self.audit,
             self.ambiguous.len(),
             self.dead.len(),
         )
     }
+}
+
+fn was_unanswered(pushed: &Pushed) -> bool {
+    let mut tries = pushed.report.copies.iter().flat_map(|copy| &copy.tries);
+    tries.any(|attempt| attempt.outcome == Outcome::Timeout)
+}
+
+/// What WeChat saw of a push.
+fn in_words(pushed: &Pushed) -> String {
+    let (user, number) = &pushed.written;
+    let tries = pushed.report.copies.iter().flat_map(|copy| &copy.tries).map(|attempt| {
+        let Try { outcome, status, duration_ms, detail, .. } = attempt;
+        format!("{outcome:?} {status:?} after {duration_ms:.0} ms ({})", detail.as_deref().unwrap_or_default())
+    });
+    let key = key_of(pushed).unwrap_or_default();
+    format!("message {number} of {user}, key {key}: {}", tries.collect::<Vec<_>>().join("; "))
 }
 
 /// The steps that the logs name as ambiguous.
