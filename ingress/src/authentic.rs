@@ -1,6 +1,7 @@
 //! From a request to a push that is WeChat's: signature, cipher, parser. Pure.
 
 use kefu_shared::config::{Account, Mode};
+use kefu_shared::wechat::passive_reply::Seal;
 use kefu_shared::wechat::push::{Body, Push};
 use kefu_shared::wechat::signature;
 use secrecy::ExposeSecret;
@@ -28,45 +29,68 @@ pub(crate) fn admit(account: &Account, query: &SignedQuery) -> Result<(), Refusa
     }
 }
 
-/// The push of an admitted request, and its decrypted text.
+/// What an admitted request held.
+pub(crate) struct Opened {
+    pub(crate) push: Push,
+    /// The decrypted text.
+    pub(crate) raw: String,
+    /// Set in safe and compat mode.
+    pub(crate) pair: Option<Pair>,
+}
+
+/// The Token and the key that a push came with, by their places in the account's lists. While they are changed in the
+/// console WeChat goes on with the former ones for a while, and its answers must be sealed with those.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair {
+    token: usize,
+    key: usize,
+}
+
+impl Pair {
+    /// What seals an answer to that push.
+    pub(crate) fn seal(self, account: &Account) -> Option<Seal<'_>> {
+        let (token, key) = (account.tokens.get(self.token)?, account.keys.get(self.key)?);
+        Some(Seal { appid: &account.appid, token: token.expose_secret(), key })
+    }
+}
+
+/// Opens an admitted request.
 ///
 /// The account's mode alone decides how: in safe and compat mode only what `Encrypt` holds is believed, and
 /// `msg_signature`, which covers it, is checked before anything is decrypted. `signature` says nothing of the body.
 ///
 /// What is not UTF-8 becomes U+FFFD: a character too few is better than a message too few.
-pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>) -> Result<(Push, String), Refusal> {
+pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>) -> Result<Opened, Refusal> {
     let body = match String::from_utf8(body) {
         Ok(body) => body,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     };
     if account.mode == Mode::Plain {
-        return parse(body);
+        return parse(body, None);
     }
     let outer = Body::parse_encrypted(&body).map_err(Refusal::Malformed)?;
     drop(body);
     let encrypt = outer.encrypt().ok_or(Refusal::Unauthenticated("the body is not encrypted"))?;
     let given = query.msg_signature.as_deref().unwrap_or_default();
-    let signed = account.tokens.iter().any(|token| {
+    let token = account.tokens.iter().position(|token| {
         let expected = signature::sign_encrypted(token.expose_secret(), &query.timestamp, &query.nonce, encrypt);
         signature::matches(&expected, given)
     });
-    if !signed {
-        return Err(Refusal::Unauthenticated("msg_signature is wrong"));
-    }
+    let Some(token) = token else { return Err(Refusal::Unauthenticated("msg_signature is wrong")) };
     let mut last = None;
-    for key in &account.keys {
+    for (index, key) in account.keys.iter().enumerate() {
         match key.decrypt(encrypt, &account.appid) {
-            Ok(text) => return parse(text),
+            Ok(text) => return parse(text, Some(Pair { token, key: index })),
             Err(error) => last = last.or(Some(error)),
         }
     }
     Err(last.map_or(Refusal::Unauthenticated("there is no key"), Refusal::Cipher))
 }
 
-fn parse(text: String) -> Result<(Push, String), Refusal> {
+fn parse(text: String, pair: Option<Pair>) -> Result<Opened, Refusal> {
     let push = Push::parse(&text).map_err(Refusal::Malformed)?;
     // Readers of the envelope need not know of byte order marks.
     let raw = text.trim_start_matches('\u{feff}');
     let raw = if raw.len() == text.len() { text } else { raw.to_owned() };
-    Ok((push, raw))
+    Ok(Opened { push, raw, pair })
 }

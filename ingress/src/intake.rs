@@ -42,30 +42,24 @@ pub(crate) struct Intake {
 }
 
 /// How a push came to be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// By this request.
     Published,
     /// By an earlier one.
-    Duplicate,
+    Duplicate {
+        /// What that one was answered, and this one is as well: the empty text for `success`.
+        answer: String,
+    },
 }
 
-impl Taken {
-    /// The word for metrics and logs.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Published => "published",
-            Self::Duplicate => "duplicate",
-        }
-    }
-}
-
-/// Whether this request holds the claim.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a request has of the claim.
 enum Hold {
     Claimed,
     /// The store is away: publish all the same, the ledger drops the copies.
     Unclaimed,
+    /// The push is stored already, and was answered so.
+    Done(String),
 }
 
 impl Intake {
@@ -73,29 +67,34 @@ impl Intake {
         Self { claims, publisher, unclaimed: AtomicBool::new(false) }
     }
 
-    /// Returns when the push is stored. Tries until `deadline`: a quick refusal would only make WeChat spend its few
-    /// re-sends within a second.
-    pub(crate) async fn take(&self, envelope: &Envelope, deadline: Instant) -> Result<Taken, Refusal> {
+    /// Returns when the push is stored, with `answer` for its copies: the empty text for `success`. Tries until
+    /// `deadline`: a quick refusal would only make WeChat spend its few re-sends within a second.
+    pub(crate) async fn take(&self, envelope: &Envelope, answer: &str, deadline: Instant) -> Result<Taken, Refusal> {
         let owner = Uuid::new_v4().simple().to_string();
         let publish_by = deadline - SETTLE_WITHIN;
-        let Some(hold) = self.claim(&envelope.key, &owner, publish_by).await? else { return Ok(Taken::Duplicate) };
+        let claimed = match self.claim(&envelope.key, &owner, publish_by).await? {
+            Hold::Done(answer) => return Ok(Taken::Duplicate { answer }),
+            Hold::Claimed => true,
+            Hold::Unclaimed => false,
+        };
         let published = self.publish(envelope, publish_by).await;
         let settled = timeout_at(deadline, async {
-            match (&published, hold) {
-                (Ok(()), _) => self.claims.complete(&envelope.key, "", DONE_FOR).await,
-                (Err(_), Hold::Claimed) => self.claims.release(&envelope.key, &owner).await,
-                (Err(_), Hold::Unclaimed) => Ok(()),
+            match &published {
+                Ok(()) => self.claims.complete(&envelope.key, answer, DONE_FOR).await,
+                Err(_) if claimed => self.claims.release(&envelope.key, &owner).await,
+                Err(_) => Ok(()),
             }
         });
-        // Nothing depends on it: the claim runs out, and the ledger drops the copy that may come.
+        // Nothing depends on it: the claim runs out, the ledger drops the copy that may come, and what that one is answered
+        // is decided again.
         if !matches!(settled.await, Ok(Ok(()))) {
             metric::claim("unsettled");
         }
         published.map(|()| Taken::Published)
     }
 
-    /// The hold on the key, or `None` when the push is stored already.
-    async fn claim(&self, key: &MessageKey, owner: &str, deadline: Instant) -> Result<Option<Hold>, Refusal> {
+    /// The hold on the key.
+    async fn claim(&self, key: &MessageKey, owner: &str, deadline: Instant) -> Result<Hold, Refusal> {
         loop {
             // A store that hangs counts as one that is away.
             let limit = (Instant::now() + STORE_WITHIN).min(deadline);
@@ -107,11 +106,11 @@ impl Intake {
             match answer {
                 Ok(Claim::Won) => {
                     metric::claim("won");
-                    return Ok(Some(Hold::Claimed));
+                    return Ok(Hold::Claimed);
                 }
-                Ok(Claim::Done { .. }) => {
+                Ok(Claim::Done { answer }) => {
                     metric::claim("done");
-                    return Ok(None);
+                    return Ok(Hold::Done(answer));
                 }
                 Ok(Claim::Pending) => {
                     metric::claim("pending");
@@ -126,7 +125,7 @@ impl Intake {
                     if !self.unclaimed.swap(true, Ordering::Relaxed) {
                         tracing::error!(%error, "pushes are published without a claim until the store is back");
                     }
-                    return Ok(Some(Hold::Unclaimed));
+                    return Ok(Hold::Unclaimed);
                 }
             }
         }

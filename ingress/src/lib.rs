@@ -1,4 +1,5 @@
-//! ingress: HTTP request -> verified -> decrypted -> parsed -> claimed -> published -> `success`.
+//! ingress: HTTP request -> verified -> decrypted -> parsed -> claimed -> published -> `success`, or what a rule or the
+//! event wants in its place.
 //!
 //! It answers only after the push is stored, never calls WeChat, and answers within [`ANSWER_WITHIN`].
 
@@ -11,6 +12,7 @@ use kefu_shared::queue::Publisher;
 use kefu_shared::store::Stores;
 use tokio_util::sync::CancellationToken;
 
+mod answer;
 mod authentic;
 mod body;
 mod connection;

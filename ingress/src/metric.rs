@@ -10,6 +10,7 @@ const PUBLISH_SECONDS: &str = "kefu_ingress_publish_duration_seconds";
 const CLAIMS: &str = "kefu_ingress_claims_total";
 const ENDED: &str = "kefu_ingress_connections_ended_total";
 const BUFFERED: &str = "kefu_ingress_buffered_bytes";
+const UNDECIDED: &str = "kefu_ingress_undecided_events_total";
 const UNDER_WAY: &str = "kefu_ingress_pushes_under_way";
 
 /// Gives each metric its help text.
@@ -20,6 +21,10 @@ pub(crate) fn describe() {
     describe_counter!(CLAIMS, "Claims of message keys, by outcome");
     describe_counter!(ENDED, "Connections ended because the client was too slow, by what it was slow at");
     describe_gauge!(BUFFERED, Unit::Bytes, "What is taken of [ingress] max_buffered_bytes");
+    describe_counter!(
+        UNDECIDED,
+        "Events that WeChat wants a decision about within its patience and that were only acknowledged, by event"
+    );
     describe_gauge!(UNDER_WAY, "Pushes that are being taken in");
 }
 
@@ -34,6 +39,10 @@ pub(crate) fn published(took: Duration) {
 
 pub(crate) fn claim(outcome: &'static str) {
     counter!(CLAIMS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn undecided(event: &'static str) {
+    counter!(UNDECIDED, "event" => event).increment(1);
 }
 
 pub(crate) fn connection_ended(reason: &'static str) {

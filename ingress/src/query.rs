@@ -5,7 +5,7 @@ use actix_web::web::Query;
 use crate::refusal::Refusal;
 
 /// The parameters that signatures are made of.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SignedQuery {
     pub(crate) signature: String,
     pub(crate) timestamp: String,

@@ -6,23 +6,24 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_LENGTH, ContentType};
+use actix_web::http::header::{ALLOW, CONTENT_LENGTH};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use kefu_shared::clock;
 use kefu_shared::config::{Account, Config};
-use kefu_shared::envelope::Envelope;
-use kefu_shared::wechat::push::Push;
+use kefu_shared::envelope::{Answered, Envelope};
 use tokio::time::Instant;
 
+use crate::answer::{self, Decided, Undecided};
+use crate::authentic::Opened;
 use crate::body::{Bodies, Body};
 use crate::connection::Reading;
-use crate::intake::Intake;
+use crate::intake::{Intake, Taken};
 use crate::query::SignedQuery;
 use crate::refusal::Refusal;
 use crate::{ANSWER_WITHIN, authentic, metric};
 
-/// The largest body, in bytes, that is decrypted and parsed on the thread that serves connections.
+/// The largest body, in bytes, that is decrypted, parsed and matched with the rules on the thread that serves connections.
 const QUICK: usize = 64 * 1024;
 
 /// What the routes stand on.
@@ -30,6 +31,7 @@ pub(crate) struct Callback {
     pub(crate) config: Arc<Config>,
     pub(crate) intake: Intake,
     pub(crate) bodies: Bodies,
+    pub(crate) undecided: Undecided,
 }
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
@@ -50,7 +52,7 @@ async fn verify_url(request: HttpRequest, appid: web::Path<String>, callback: we
         authentic::verify_url(account, &query)?;
         query.echostr.clone().ok_or(Refusal::Unauthenticated("echostr is missing"))
     });
-    answer("verify", &appid, started, echo.map(|echostr| (echostr, "verified")))
+    answer("verify", &appid, started, echo.map(|echostr| (answer::Body::plain(echostr), "verified")))
 }
 
 async fn receive_push(
@@ -62,7 +64,7 @@ async fn receive_push(
     let started = Instant::now();
     let _under_way = metric::UnderWay::start();
     let result = callback.receive(&request, &appid, &mut body, started + ANSWER_WITHIN).await;
-    let answer = answer("push", &appid, started, result.map(|outcome| ("success".to_owned(), outcome)));
+    let answer = answer("push", &appid, started, result);
     answer.map_body(|_, text| AnswerBody { text, _unread: body })
 }
 
@@ -92,14 +94,14 @@ impl Callback {
         self.config.accounts.get(appid).ok_or(Refusal::UnknownAccount)
     }
 
-    /// Takes one push in; `Ok` with the outcome's label when it is stored.
+    /// Takes one push in; `Ok` with its answer and the outcome's label when it is stored.
     async fn receive(
         &self,
         request: &HttpRequest,
         appid: &str,
         body: &mut web::Payload,
         deadline: Instant,
-    ) -> Result<&'static str, Refusal> {
+    ) -> Result<(answer::Body, &'static str), Refusal> {
         let account = self.account(appid)?;
         let query = SignedQuery::parse(request.query_string())?;
         authentic::admit(account, &query)?;
@@ -107,38 +109,67 @@ impl Callback {
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
         let _held = reading.map(Reading::hold);
-        let (push, raw) = self.open(account, query, bytes).await?;
-        let envelope =
-            Envelope { traceparent: traceparent(request), ..Envelope::of_push(appid, push, raw, clock::now_ms()) };
-        self.intake.take(&envelope, deadline).await.map(|taken| taken.as_str())
+        let (Opened { push, raw, pair }, decided) = self.open(account, &query, bytes).await?;
+        let envelope = Envelope {
+            answered: decided.answered,
+            traceparent: traceparent(request),
+            ..Envelope::of_push(appid, push, raw, clock::now_ms())
+        };
+        let (answer, outcome) = match self.intake.take(&envelope, &decided.answer, deadline).await? {
+            Taken::Duplicate { answer } => (answer, "duplicate"),
+            Taken::Published => {
+                if let Some(event) = decided.undecided {
+                    self.undecided.note(event);
+                }
+                let outcome = match decided.answered {
+                    Some(Answered::Transfer) => "transferred",
+                    Some(Answered::Other) | None => "published",
+                };
+                (decided.answer, outcome)
+            }
+        };
+        let seal = pair.and_then(|pair| pair.seal(account));
+        Ok((answer::Body::of(answer, &envelope.push, seal, &query.nonce), outcome))
     }
 
-    /// [`authentic::open`], on another thread when it takes long enough to keep other requests waiting.
-    async fn open(&self, account: &Account, query: SignedQuery, body: Vec<u8>) -> Result<(Push, String), Refusal> {
+    /// [`open_and_decide`], on another thread when it takes long enough to keep other requests waiting.
+    async fn open(&self, account: &Account, query: &SignedQuery, body: Vec<u8>) -> Result<(Opened, Decided), Refusal> {
         if body.len() <= QUICK {
-            return authentic::open(account, &query, body);
+            return open_and_decide(&self.config, account, query, body);
         }
-        let (config, appid) = (self.config.clone(), account.appid.clone());
+        let (config, appid, query) = (self.config.clone(), account.appid.clone(), query.clone());
         let opened = web::block(move || {
             let account = config.accounts.get(&appid).ok_or(Refusal::UnknownAccount)?;
-            authentic::open(account, &query, body)
+            open_and_decide(&config, account, &query, body)
         });
         opened.await.map_err(|_| Refusal::NotStored("opening it panicked".into()))?
     }
+}
+
+/// What the request holds, and what it is to be answered once that is stored.
+fn open_and_decide(
+    config: &Config,
+    account: &Account,
+    query: &SignedQuery,
+    body: Vec<u8>,
+) -> Result<(Opened, Decided), Refusal> {
+    let opened = authentic::open(account, query, body)?;
+    let decided = Decided::of(&config.rules.current(), &account.appid, &opened.push);
+    Ok((opened, decided))
 }
 
 fn answer(
     kind: &'static str,
     appid: &str,
     started: Instant,
-    result: Result<(String, &'static str), Refusal>,
+    result: Result<(answer::Body, &'static str), Refusal>,
 ) -> HttpResponse {
     let took = started.elapsed();
     match result {
         Ok((body, outcome)) => {
             metric::answered(kind, outcome, took);
             tracing::debug!(kind, account = appid, outcome, took_ms = took.as_millis() as u64, "answered");
-            HttpResponse::Ok().content_type(ContentType::plaintext()).body(body)
+            HttpResponse::Ok().content_type(body.content_type).body(body.text)
         }
         Err(refusal) => {
             metric::answered(kind, refusal.label(), took);
@@ -148,7 +179,7 @@ fn answer(
             if refusal.ends_connection() {
                 response.force_close();
             }
-            response.content_type(ContentType::plaintext()).body(refusal.text())
+            response.content_type(answer::Body::PLAIN).body(refusal.text())
         }
     }
 }

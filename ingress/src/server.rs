@@ -13,6 +13,7 @@ use kefu_shared::lifecycle;
 use kefu_shared::queue::Publisher;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::answer::Undecided;
 use crate::body::Bodies;
 use crate::connection::Connection;
 use crate::intake::Intake;
@@ -99,6 +100,7 @@ impl Ingress {
             intake: Intake::new(stores.claims, publisher.clone()),
             bodies: Bodies::new(settings.max_body_bytes, settings.max_buffered_bytes),
             config,
+            undecided: Undecided::default(),
         });
         warn_of_few_files(settings.max_connections as u64);
         let cannot_bind = |source| IngressError::Bind { address: settings.listen, source };

@@ -27,9 +27,23 @@ pub struct Envelope {
     /// The decrypted text as it came, XML or JSON: what [`Push`] does not name is here. What was not UTF-8 is U+FFFD;
     /// what was ill-formed otherwise and mended for [`Push`] is ill-formed here.
     pub raw: String,
+    /// What ingress did with the push in its answer to WeChat, if that was all there is to do: then nothing is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Answered>,
     /// W3C trace context of the request, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+}
+
+/// How ingress answered a push that needs no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answered {
+    /// With `transfer_customer_service`: the message is with the human agents.
+    Transfer,
+    /// In a way that a newer ingress knows.
+    #[serde(other)]
+    Other,
 }
 
 /// A body on the queue that is no envelope of this version.
@@ -54,10 +68,19 @@ impl std::fmt::Debug for Envelope {
 }
 
 impl Envelope {
-    /// The envelope of a push to the account `account`, without trace context.
+    /// The envelope of a push to the account `account`, not answered yet, without trace context.
     pub fn of_push(account: &str, push: Push, raw: String, received_at_ms: u64) -> Self {
         let key = MessageKey::of(account, &push);
-        Self { v: VERSION, key, account: account.to_owned(), received_at_ms, push, raw, traceparent: None }
+        Self {
+            v: VERSION,
+            key,
+            account: account.to_owned(),
+            received_at_ms,
+            push,
+            raw,
+            answered: None,
+            traceparent: None,
+        }
     }
 
     /// The partition of the user who sent the push.
@@ -86,5 +109,32 @@ impl Envelope {
             return Err(EnvelopeError::Version { found: v });
         }
         serde_json::from_slice(body).map_err(malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn read(change: impl Fn(&str) -> String) -> Envelope {
+        let envelope = Envelope { answered: Some(Answered::Transfer), ..crate::testing::envelope("o", 1) };
+        let json = String::from_utf8(envelope.to_json()).unwrap();
+        Envelope::from_json(change(&json).as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_was_answered_is_kept_and_an_answer_of_a_newer_version_is_one() {
+        let answered = r#""answered":"transfer""#;
+        assert_eq!(read(str::to_owned).answered, Some(Answered::Transfer));
+        assert_eq!(read(|json| json.replace(answered, r#""answered":"telepathy""#)).answered, Some(Answered::Other));
+        assert_eq!(read(|json| json.replace(answered, r#""unknown":1"#)).answered, None);
+    }
+
+    #[test]
+    fn an_envelope_that_is_not_answered_does_not_speak_of_it() {
+        let json = crate::testing::envelope("o", 1).to_json();
+        assert!(!String::from_utf8(json).unwrap().contains("answered"));
     }
 }

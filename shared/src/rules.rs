@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::config::Problems;
 use crate::reply::Reply;
-use crate::wechat::push::Push;
+use crate::wechat::push::{Content, Push};
 
 mod condition;
 mod live;
@@ -41,6 +41,8 @@ pub struct Rule {
 pub enum Action {
     /// These are sent, in this order.
     Reply(Vec<Reply>),
+    /// The user's message goes to the human agents: by ingress, in its answer to the push.
+    Transfer,
     /// Nothing is sent.
     Ignore,
 }
@@ -51,6 +53,8 @@ pub(crate) struct RuleSection {
     when: Option<ConditionSection>,
     #[serde(default)]
     reply: Vec<Reply>,
+    #[serde(default)]
+    transfer: bool,
     #[serde(default)]
     ignore: bool,
 }
@@ -102,7 +106,25 @@ impl Rules {
 
     /// The rule for a push to the account `appid`: the first that matches.
     pub fn decide(&self, appid: &str, push: &Push) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.when.matches(appid, push))
+        self.matching(appid, push).next()
+    }
+
+    /// The rule for a push that ingress did not answer by itself: the first that matches and is not a transfer. There
+    /// are such pushes while rules change.
+    pub fn decide_unanswered(&self, appid: &str, push: &Push) -> Option<&Rule> {
+        self.matching(appid, push).find(|rule| rule.action != Action::Transfer)
+    }
+
+    /// Whether a push to the account `appid` is transferred. Costs nothing where no rule transfers.
+    pub fn transfers(&self, appid: &str, push: &Push) -> bool {
+        // Events were ruled out when the rules were loaded. To look again is cheap, and WeChat's users would see a fault.
+        let of_a_user = !matches!(push.content, Content::Event { .. } | Content::Other);
+        let given = of_a_user && self.rules.iter().any(|rule| rule.action == Action::Transfer);
+        given && self.decide(appid, push).is_some_and(|rule| rule.action == Action::Transfer)
+    }
+
+    fn matching(&self, appid: &str, push: &Push) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| rule.when.matches(appid, push))
     }
 }
 
@@ -111,6 +133,7 @@ impl RuleSection {
     fn action(&self, place: &str, folder: &Path, max_image_bytes: u64, problems: &mut Problems) -> Option<Action> {
         let given = [
             (!self.reply.is_empty()).then(|| ("reply", Action::Reply(self.reply.clone()))),
+            self.transfer.then_some(("transfer", Action::Transfer)),
             self.ignore.then_some(("ignore", Action::Ignore)),
         ];
         for (index, reply) in self.reply.iter().enumerate() {
@@ -120,7 +143,7 @@ impl RuleSection {
         }
         let mut given = given.into_iter().flatten();
         let Some((name, action)) = given.next() else {
-            problems.missing(place, "reply", "it says nothing: give it reply = […] or ignore = true");
+            problems.missing(place, "reply", "it says nothing: give it reply = […], transfer = true or ignore = true");
             return None;
         };
         for (other, _) in given {
@@ -145,7 +168,12 @@ impl Action {
                     problems.add(place, format!("it has {count} replies, WeChat takes {most} {after}"));
                 }
             }
-            Self::Ignore => {}
+            Self::Transfer if !when.is_of_user_messages() => {
+                let problem = "only users' messages can be transferred, and its when can hold for an event or another \
+                               push: give it type (of \"text\", \"image\" and \"miniprogrampage\"), contains or regex";
+                problems.add(place, problem);
+            }
+            Self::Transfer | Self::Ignore => {}
         }
     }
 }

@@ -3,5 +3,7 @@
 //! Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>.
 
 pub mod cipher;
+pub mod event_answer;
+pub mod passive_reply;
 pub mod push;
 pub mod signature;

@@ -107,6 +107,53 @@ fn each_condition_narrows() {
 }
 
 #[test]
+fn a_transfer_decides_as_every_rule_and_what_is_too_late_for_it_gets_the_next() {
+    let transfer = |when: &str| format!("[[rule]]\nwhen = {when}\ntransfer = true\n");
+    let rules = [
+        rule(r#"{ contains = "bot" }"#, "bot"),
+        transfer(r#"{ contains = "human" }"#),
+        transfer(r#"{ type = ["image", "MiniProgramPage"] }"#),
+        rule("{}", "any"),
+    ];
+    let rules = load(&rules.concat()).unwrap();
+    let image = push(r#""MsgType":"image","MsgId":1"#);
+    let card = push(r#""MsgType":"miniprogrampage","MsgId":1"#);
+    for transferred in [text("a Human, please"), image, card] {
+        assert!(rules.transfers("wx1", &transferred), "{transferred:?}");
+        let late = rules.decide_unanswered("wx1", &transferred).map(Rule::place);
+        assert_eq!(late, Some("[[rule]] 4"), "{transferred:?}");
+    }
+    for other in [text("hi"), text("human or bot?"), enter("human"), push(r#""MsgType":"voice","MsgId":1"#)] {
+        assert!(!rules.transfers("wx1", &other), "{other:?}");
+        let place = rules.decide("wx1", &other).map(Rule::place);
+        assert_eq!(rules.decide_unanswered("wx1", &other).map(Rule::place), place, "{other:?}");
+    }
+    let only = load(&transfer(r#"{ regex = "." }"#)).unwrap();
+    assert!(only.transfers("wx1", &text("x")) && only.decide_unanswered("wx1", &text("x")).is_none());
+}
+
+#[test]
+fn a_transfer_that_could_take_an_event_is_refused() {
+    let expected = "only users' messages can be transferred";
+    let transfer = |when: &str| load(&format!("[[rule]]\nwhen = {when}\ntransfer = true"));
+    for when in [
+        "{}",
+        r#"{ account = "wx1" }"#,
+        r#"{ type = "event" }"#,
+        r#"{ event = "user_enter_tempsession" }"#,
+        r#"{ session_from = "order" }"#,
+        r#"{ type = ["text", "event"] }"#,
+        r#"{ type = ["text", "voice"] }"#,
+    ] {
+        let problems = transfer(when).expect_err(when);
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{when}: {problems:#?}");
+    }
+    for when in [r#"{ type = "Text" }"#, r#"{ type = ["text", "event"], contains = "x" }"#, r#"{ regex = "x" }"#] {
+        assert!(transfer(when).is_ok(), "{when}: {:#?}", transfer(when).err());
+    }
+}
+
+#[test]
 fn all_four_kinds_of_reply_are_read_in_their_order() {
     let rules = r#"
         [[rule]]
@@ -167,6 +214,12 @@ fn a_rule_that_can_never_match_or_says_nothing_is_refused() {
         ("[[rule]]\nwhen = {}".to_owned(), "says nothing"),
         ("[[rule]]\nreply = [{ text = \"x\" }]".to_owned(), "when is missing"),
         ("[[rule]]\nwhen = {}\nignore = true\nreply = [{ text = \"x\" }]".to_owned(), "both reply and ignore"),
+        (
+            "[[rule]]\nwhen = { type = \"text\" }\ntransfer = true\nreply = [{ text = \"x\" }]".to_owned(),
+            "both reply and transfer",
+        ),
+        ("[[rule]]\nwhen = { type = \"text\" }\ntransfer = true\nignore = true".to_owned(), "both transfer and ignore"),
+        ("[[rule]]\nwhen = { type = \"text\" }\ntransfer = false".to_owned(), "says nothing"),
         (format!("[[rule]]\nwhen = {{}}\nreply = [{}]", "{ text = \"x\" },".repeat(6)), "has 6 replies"),
         (rule(r#"{ regex = "a{1000}{1000}" }"#, "x"), "when.regex"),
     ];

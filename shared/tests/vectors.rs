@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use kefu_shared::wechat::cipher::EncodingAesKey;
+use kefu_shared::wechat::passive_reply::Seal;
 use kefu_shared::wechat::push::{Body, Push};
 use kefu_shared::wechat::signature;
 use serde::Deserialize;
@@ -89,6 +90,23 @@ fn all_ciphertexts_open_and_encrypt_again_to_the_same_bytes() {
         checked += 1;
     }
     assert_eq!(checked, 6);
+}
+
+#[test]
+fn the_documented_answer_is_sealed_to_the_same_text() {
+    let vector = vectors().into_iter().find(|vector| vector.kind == "reply").unwrap();
+    let key = EncodingAesKey::parse(&vector.encoding_aes_key.unwrap()).unwrap();
+    let (appid, random) = (vector.appid.unwrap(), vector.random16.unwrap().into_bytes().try_into().unwrap());
+    let seal = Seal { appid: &appid, token: &vector.token, key: &key };
+    let sealed = seal.encrypt(&vector.plaintext.unwrap(), vector.timestamp.parse().unwrap(), &vector.nonce, random);
+    let expected = format!(
+        r#"{{"Encrypt":"{}","MsgSignature":"{}","TimeStamp":{},"Nonce":"{}"}}"#,
+        vector.encrypt,
+        vector.msg_signature.unwrap(),
+        vector.timestamp,
+        vector.nonce
+    );
+    assert_eq!(sealed, expected);
 }
 
 #[test]

@@ -29,22 +29,48 @@ impl Verdict {
     }
 }
 
-/// Judges an answer that came in time. `success` and an empty body are always good and never encrypted. What users
-/// write may be answered with a transfer in the push's own format, encrypted in safe mode; entering the session with
-/// neither; other events with any well-formed reply.
-pub fn judge(account: &SimulatedAccount, push: &Push, format: Format, mode: Mode, status: u16, body: &[u8]) -> Verdict {
+/// Judges an answer that came in time to a push with this `nonce` in its query. `success` and an empty body are never
+/// encrypted, and good but for a call from a device. What users write may be answered with a transfer in the push's own
+/// format, encrypted in safe mode; entering the session with neither; other events with any well-formed reply that does
+/// not tell of an error.
+pub fn judge(
+    account: &SimulatedAccount,
+    push: &Push,
+    format: Format,
+    mode: Mode,
+    nonce: &str,
+    status: u16,
+    body: &[u8],
+) -> Verdict {
     if !(200..300).contains(&status) {
         return Verdict::bad(Outcome::Status, format!("the status is {status}"));
+    }
+    if push.is(DEVICE_CALL) {
+        return match device_call(body) {
+            Ok(()) => Verdict::good(Outcome::Reply),
+            Err(detail) => Verdict::bad(Outcome::Malformed, detail),
+        };
     }
     match body {
         b"" => return Verdict::good(Outcome::Empty),
         b"success" => return Verdict::good(Outcome::Success),
         _ => {}
     }
-    match reply(account, push, format, mode, body) {
+    match reply(account, push, format, mode, nonce, body) {
         Ok(Some(transfer)) => Verdict { transfer: Some(transfer), ..Verdict::good(Outcome::Transfer) },
         Ok(None) => Verdict::good(Outcome::Reply),
         Err(detail) => Verdict::bad(Outcome::Malformed, detail),
+    }
+}
+
+const DEVICE_CALL: &str = "iot_voip_notify";
+
+/// Its page shows one answer, in clear and in JSON; another cancels the call.
+fn device_call(body: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
+    match read(text, Format::Json)?.fields.text("errcode") {
+        Some("0") => Ok(()),
+        _ => Err(format!("{DEVICE_CALL} wants errcode 0")),
     }
 }
 
@@ -53,6 +79,7 @@ fn reply(
     push: &Push,
     format: Format,
     mode: Mode,
+    nonce: &str,
     body: &[u8],
 ) -> Result<Option<Transfer>, String> {
     let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
@@ -60,18 +87,28 @@ fn reply(
     let encrypted = outer.encrypt().is_some();
     let inner = match mode {
         Mode::Plain if encrypted => return Err("the reply is encrypted, and the mode is plain".to_owned()),
-        _ if encrypted => read(&decrypt(account, &outer)?, format)?,
+        _ if encrypted => {
+            has_a_number_for_its_time(text, format)?;
+            read(&decrypt(account, &outer, nonce)?, format)?
+        }
         _ => outer,
     };
-    let is_transfer = inner.fields.text("MsgType") == Some("transfer_customer_service");
-    match push.message {
-        Message::Event { .. } if !is_transfer => return Ok(None),
+    let field = |name: &str| inner.fields.text(name).unwrap_or_default();
+    let is_transfer = field("MsgType") == "transfer_customer_service";
+    match &push.message {
+        Message::Event { event, .. } if !is_transfer => {
+            let of_payments = event.starts_with("xpay_") && event.ends_with("_notify");
+            return match inner.fields.text("ErrCode") {
+                Some("0") => Ok(None),
+                None if !of_payments => Ok(None),
+                _ => Err("the reply has no ErrCode 0, which is pushed again".to_owned()),
+            };
+        }
         Message::Enter { .. } | Message::Event { .. } => return Err("an event cannot be transferred".to_owned()),
         _ if !is_transfer => return Err("a message can be answered with success or a transfer only".to_owned()),
         _ if mode == Mode::Safe && !encrypted => return Err("in safe mode a transfer must be encrypted".to_owned()),
         _ => {}
     }
-    let field = |name: &str| inner.fields.text(name).unwrap_or_default();
     if field("ToUserName") != push.user {
         return Err("ToUserName of the transfer is not the user's openid".to_owned());
     }
@@ -82,6 +119,18 @@ fn reply(
     Ok(Some(Transfer { to_user: push.user.clone(), from_user: account.raw_id.clone(), create_time, encrypted }))
 }
 
+/// In JSON the time is a number and not a string, as WeChat's own example has it.
+fn has_a_number_for_its_time(text: &str, format: Format) -> Result<(), String> {
+    let is_number = || {
+        let json: Option<serde_json::Value> = serde_json::from_str(text).ok();
+        json.is_some_and(|json| json.get("TimeStamp").is_some_and(serde_json::Value::is_u64))
+    };
+    match format == Format::Xml || is_number() {
+        true => Ok(()),
+        false => Err("TimeStamp of the reply is not a number".to_owned()),
+    }
+}
+
 fn read(text: &str, format: Format) -> Result<Body, String> {
     let body = Body::parse(text).map_err(|error| error.to_string())?;
     match body.format == format {
@@ -90,12 +139,15 @@ fn read(text: &str, format: Format) -> Result<Body, String> {
     }
 }
 
-fn decrypt(account: &SimulatedAccount, outer: &Body) -> Result<String, String> {
+fn decrypt(account: &SimulatedAccount, outer: &Body, nonce: &str) -> Result<String, String> {
     let field = |name: &str| outer.fields.text(name).ok_or_else(|| format!("the encrypted reply has no {name}"));
     let encrypt = field("Encrypt")?;
     let expected = signature::sign_encrypted(&account.token, field("TimeStamp")?, field("Nonce")?, encrypt);
     if expected != field("MsgSignature")? {
         return Err("MsgSignature of the reply is wrong".to_owned());
+    }
+    if field("Nonce")? != nonce {
+        return Err("Nonce of the reply is not that of the push".to_owned());
     }
     let key = account.key().ok().flatten().ok_or("the reply is encrypted, and the account has no key")?;
     key.decrypt(encrypt, &account.appid).map_err(|error| format!("the reply cannot be decrypted: {error}"))

@@ -112,6 +112,11 @@ fn with_encrypt(text: String, encrypt: &str, format: Format) -> String {
 }
 
 impl Push {
+    /// Whether it is the event of this name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        matches!(&self.message, Message::Event { event, .. } if event.eq_ignore_ascii_case(name))
+    }
+
     /// The decrypted body.
     pub fn text(&self, account: &SimulatedAccount, format: Format) -> String {
         let mut fields = PushFields::default();

@@ -95,7 +95,8 @@ impl Pusher {
             if number > 1 {
                 tokio::time::sleep(order.resend_after).await;
             }
-            let request = build_request(account, push, format, mode, clock.now_s(), &nonce(), rand::random())?;
+            let nonce = nonce();
+            let request = build_request(account, push, format, mode, clock.now_s(), &nonce, rand::random())?;
             progress(Progress::Leaves(number));
             let post = self
                 .client
@@ -105,7 +106,7 @@ impl Pusher {
             let started = Instant::now();
             let (received, verdict) = match receive(post, order.timeout).await {
                 Ok(received) => {
-                    let verdict = judge(account, push, format, mode, received.status, &received.body);
+                    let verdict = judge(account, push, format, mode, &nonce, received.status, &received.body);
                     (Some(received), verdict)
                 }
                 Err(verdict) => (None, verdict),

@@ -53,6 +53,8 @@ pub(crate) struct Handler {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Done,
+    /// Ingress has answered it, and there is nothing to send.
+    Answered,
     /// No rule matched.
     Ignored,
     /// All of it was sent before.
@@ -136,6 +138,11 @@ impl Handler {
             }
             Err(error) => return Err(Halt::dead(DeadReason::Undecodable, error.to_string())),
         };
+        // Without a word to the ledger: a copy that is not answered, because the rules changed between the two, is still
+        // replied to.
+        if envelope.answered.is_some() {
+            return Ok(End::Answered);
+        }
         let Some(account) = self.config.accounts.get(&envelope.account) else {
             let error = "the account is not in this worker's configuration";
             return Err(Halt::later_or_dead(DeadReason::UnknownAccount, error));
@@ -155,6 +162,7 @@ impl Handler {
             Ok(end) => {
                 let outcome = match end {
                     End::Done => "done",
+                    End::Answered => "answered",
                     End::Ignored => "ignored",
                     End::Duplicate => "duplicate",
                 };

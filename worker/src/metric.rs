@@ -24,8 +24,9 @@ pub(crate) const WECHAT_UNREACHABLE: &str = "kefu_worker_wechat_unreachable";
 pub(crate) fn describe() {
     describe_counter!(
         MESSAGES,
-        "Deliveries handled, by outcome: done, ignored (no rule), duplicate (all sent before), retry (back to the \
-         queue with a delay), postponed (the account is paused), dead, handed_back (shutdown or a lost connection), fenced (another worker took over)."
+        "Deliveries handled, by outcome: done, answered (by ingress, nothing to send), ignored (no rule), duplicate (all \
+         sent before), retry (back to the queue with a delay), postponed (the account is paused), dead, handed_back \
+         (shutdown or a lost connection), fenced (another worker took over)."
     );
     describe_counter!(
         SENDS,

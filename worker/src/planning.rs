@@ -9,9 +9,11 @@ impl Message<'_> {
     /// The replies that are to be sent; `None` when none are.
     pub(crate) fn plan(&self) -> Option<Plan> {
         let rules = self.handler.config.rules.current();
-        match rules.decide(&self.account.appid, &self.envelope.push).map(Rule::action) {
+        // What is answered already does not come here. What was to be transferred by other rules than these is too late
+        // for that, and gets what the rules say besides.
+        match rules.decide_unanswered(&self.account.appid, &self.envelope.push).map(Rule::action) {
             Some(Action::Reply(replies)) => Some(Plan { steps: replies.clone() }),
-            Some(Action::Ignore) | None => None,
+            Some(Action::Transfer | Action::Ignore) | None => None,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::ANSWER_WITHIN;
 struct ScriptedClaims {
     answers: Mutex<VecDeque<Result<Claim, StoreError>>>,
     notes: Mutex<Vec<&'static str>>,
+    completed_with: Mutex<Option<String>>,
 }
 
 #[async_trait]
@@ -28,7 +29,8 @@ impl Claims for ScriptedClaims {
         }
     }
 
-    async fn complete(&self, _: &MessageKey, _: &str, _: Duration) -> Result<(), StoreError> {
+    async fn complete(&self, _: &MessageKey, answer: &str, _: Duration) -> Result<(), StoreError> {
+        *self.completed_with.lock().unwrap() = Some(answer.to_owned());
         self.notes.lock().unwrap().push("complete");
         Ok(())
     }
@@ -66,21 +68,34 @@ impl Publisher for ScriptedPublisher {
 struct Run {
     result: Result<Taken, Refusal>,
     notes: Vec<&'static str>,
+    completed_with: Option<String>,
     published: u32,
     took: Duration,
 }
 
+/// What this request would answer.
+const ANSWER: &str = "{}";
+
+fn duplicate(answer: &str) -> Result<Taken, Refusal> {
+    Ok(Taken::Duplicate { answer: answer.to_owned() })
+}
+
 async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), QueueError>>) -> Run {
     tokio::time::pause();
-    let claims = Arc::new(ScriptedClaims { answers: Mutex::new(claims.into()), notes: Mutex::default() });
+    let claims = Arc::new(ScriptedClaims {
+        answers: Mutex::new(claims.into()),
+        notes: Mutex::default(),
+        completed_with: Mutex::default(),
+    });
     let publisher = Arc::new(ScriptedPublisher { answers: Mutex::new(publishes.into()), asked: Mutex::default() });
     let intake = Intake::new(claims.clone(), publisher.clone());
     let push = Push::parse(r#"{"FromUserName":"oUSER","MsgType":"text","MsgId":1,"Content":"hi"}"#).unwrap();
     let envelope = Envelope::of_push("wx1", push, String::new(), 0);
     let started = Instant::now();
-    let result = intake.take(&envelope, started + ANSWER_WITHIN).await;
+    let result = intake.take(&envelope, ANSWER, started + ANSWER_WITHIN).await;
     let (notes, published) = (claims.notes.lock().unwrap().clone(), *publisher.asked.lock().unwrap());
-    Run { result, notes, published, took: started.elapsed() }
+    let completed_with = claims.completed_with.lock().unwrap().clone();
+    Run { result, notes, completed_with, published, took: started.elapsed() }
 }
 
 fn away() -> StoreError {
@@ -91,19 +106,22 @@ fn away() -> StoreError {
 async fn a_won_claim_is_published_and_completed() {
     let run = run(vec![Ok(Claim::Won)], vec![Ok(())]).await;
     assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Published), vec!["complete"], 1));
+    assert_eq!(run.completed_with.as_deref(), Some(ANSWER));
 }
 
 #[tokio::test]
-async fn a_done_push_is_answered_without_publishing() {
-    let run = run(vec![Ok(Claim::Done { answer: String::new() })], vec![]).await;
-    assert_eq!((run.result, run.notes, run.published), (Ok(Taken::Duplicate), vec![], 0));
+async fn a_done_push_is_answered_as_the_first_time_without_publishing() {
+    for first in ["", "<xml></xml>"] {
+        let run = run(vec![Ok(Claim::Done { answer: first.to_owned() })], vec![]).await;
+        assert_eq!((run.result, run.notes, run.published), (duplicate(first), vec![], 0));
+    }
 }
 
 #[tokio::test]
 async fn a_pending_push_is_waited_for_until_it_is_done() {
     let run =
         run(vec![Ok(Claim::Pending), Ok(Claim::Pending), Ok(Claim::Done { answer: String::new() })], vec![]).await;
-    assert_eq!((run.result, run.published), (Ok(Taken::Duplicate), 0));
+    assert_eq!((run.result, run.published), (duplicate(""), 0));
 }
 
 #[tokio::test]

@@ -48,6 +48,10 @@ const MAX_REGEX_BYTES: usize = 1024 * 1024;
 
 const ENTER_SESSION: &str = "user_enter_tempsession";
 
+/// What users send
+/// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>).
+const USER_MESSAGES: [&str; 3] = ["text", "image", "miniprogrampage"];
+
 impl ConditionSection {
     pub(super) fn resolve(self, place: &str, problems: &mut Problems) -> Option<Condition> {
         let mut list = |name: &str, given: Option<OneOrMore>| {
@@ -111,6 +115,12 @@ impl Condition {
     pub(super) fn is_of_entering(&self) -> bool {
         self.session_from.is_some()
             || self.events.as_ref().is_some_and(|events| events.iter().all(|e| e == ENTER_SESSION))
+    }
+
+    /// Whether nothing but what users send fits.
+    pub(super) fn is_of_user_messages(&self) -> bool {
+        let of_these = |types: &Vec<String>| types.iter().all(|given| USER_MESSAGES.contains(&given.as_str()));
+        self.contains.is_some() || self.regex.is_some() || self.types.as_ref().is_some_and(of_these)
     }
 
     /// Whether it holds for every push that `other` holds for. `false` also where that cannot be seen.

@@ -17,7 +17,7 @@ fn push(message: Message) -> Push {
 }
 
 fn verdict(message: Message, format: Format, mode: Mode, status: u16, body: &str) -> Verdict {
-    judge(&account(), &push(message), format, mode, status, body.as_bytes())
+    judge(&account(), &push(message), format, mode, "n", status, body.as_bytes())
 }
 
 fn transfer_json() -> String {
@@ -66,6 +66,23 @@ fn an_encrypted_transfer_is_read_and_a_forged_one_refused() {
 }
 
 #[test]
+fn an_encrypted_answer_has_the_pushs_nonce_and_a_number_for_its_time() {
+    let good = encrypted(&transfer_json(), "tok");
+    let encrypt = account().key().unwrap().unwrap().encrypt(&transfer_json(), "wx1", [7; 16]);
+    let other_nonce = json!({
+        "Encrypt": encrypt, "MsgSignature": signature::sign_encrypted("tok", "9", "m", &encrypt), "TimeStamp": 9,
+        "Nonce": "m",
+    });
+    let time_as_text = good.replace("\"TimeStamp\":9", "\"TimeStamp\":\"9\"");
+    let lower_case = good.replace("MsgSignature", "msgsignature");
+    for bad in [other_nonce.to_string(), time_as_text, lower_case] {
+        assert_ne!(bad, good);
+        let verdict = verdict(Message::text("a"), Format::Json, Mode::Safe, 200, &bad);
+        assert_eq!(verdict.outcome, Outcome::Malformed, "{bad}");
+    }
+}
+
+#[test]
 fn a_transfer_in_the_other_format_or_for_another_user_is_malformed() {
     let other_format = verdict(Message::text("a"), Format::Xml, Mode::Plain, 200, &transfer_json());
     assert_eq!(other_format.outcome, Outcome::Malformed);
@@ -81,4 +98,24 @@ fn an_event_takes_any_well_formed_reply_but_no_transfer() {
     assert_eq!(outcome(pay(), &transfer_json()), Outcome::Malformed);
     assert_eq!(outcome(Message::enter(""), &encrypted(&transfer_json(), "tok")), Outcome::Malformed);
     assert_eq!(outcome(Message::text("a"), r#"{"ErrCode":0}"#), Outcome::Malformed);
+}
+
+#[test]
+fn a_payment_is_not_taken_for_delivered_by_another_reply_and_a_call_only_by_its_own() {
+    let event = |event: &str| Message::Event { event: event.to_owned(), fields: serde_json::Map::new() };
+    let outcome = |name: &str, format, body: &str| verdict(event(name), format, Mode::Safe, 200, body).outcome;
+    let pay = "xpay_coin_pay_notify";
+    assert_eq!(outcome(pay, Format::Json, "success"), Outcome::Success);
+    assert_eq!(outcome(pay, Format::Json, &encrypted(r#"{"ErrCode":0}"#, "tok")), Outcome::Reply);
+    assert_eq!(outcome(pay, Format::Xml, "<xml><ErrCode>0</ErrCode></xml>"), Outcome::Reply);
+    for bad in [r#"{"ErrCode":1}"#, r#"{"errcode":0}"#, "{}", "<xml><ErrCode>0</ErrCode></xml>"] {
+        assert_eq!(outcome(pay, Format::Json, bad), Outcome::Malformed, "{bad}");
+    }
+    let call = r#"{"errcode":0,"errmsg":"ok"}"#;
+    for format in [Format::Xml, Format::Json] {
+        assert_eq!(outcome("iot_voip_notify", format, call), Outcome::Reply);
+        for bad in ["success", "", r#"{"errcode":1}"#, &encrypted(call, "tok")] {
+            assert_eq!(outcome("iot_voip_notify", format, bad), Outcome::Malformed, "{bad}");
+        }
+    }
 }

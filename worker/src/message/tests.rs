@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use kefu_shared::envelope::EnvelopeError;
+use kefu_shared::envelope::{Answered, EnvelopeError};
 use kefu_shared::plan::Plan;
 use kefu_shared::reply::Content;
 
@@ -47,6 +47,35 @@ async fn what_no_rule_matches_is_done_without_a_call() {
     assert_eq!(bench.handle("oA", "nothing").await, DONE);
     assert!(bench.wechat.calls(SEND).is_empty() && bench.wechat.calls(STABLE_TOKEN).is_empty());
     assert!(bench.store.entry(&queue::envelope("wx1", "oA", "nothing").key).done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ingress_has_answered_is_settled_without_a_word_to_anybody() {
+    let bench = Bench::new();
+    for account in ["wx1", "wx9"] {
+        let envelope = Envelope { answered: Some(Answered::Transfer), ..queue::envelope(account, "oA", "hi") };
+        let (answered, watch) = delivery(Ok(envelope), 0);
+        bench.run(answered).await;
+        assert_eq!(watch.get(), DONE, "{account}");
+    }
+    assert!(bench.wechat.calls(SEND).is_empty() && bench.wechat.calls(STABLE_TOKEN).is_empty());
+    // Nor does it count as the message: a copy that is not answered is replied to.
+    assert_eq!(bench.handle("oA", "hi").await, DONE);
+    assert_eq!(bench.wechat.texts_to("oA"), ["您好"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_late_for_a_transfer_gets_the_next_rule_that_matches() {
+    let transfer = |when: &str| format!("[[rule]]\nwhen = {{ contains = \"{when}\" }}\ntransfer = true\n");
+    let rules = transfer("human")
+        + &transfer("agent")
+        + "[[rule]]\nwhen = { regex = \"human\" }\nreply = [{ text = \"late\" }]";
+    let bench = Bench::with(&rules);
+    assert_eq!(bench.handle("oA", "a human").await, DONE);
+    assert_eq!(bench.handle("oB", "an agent").await, DONE);
+    assert_eq!(bench.wechat.texts_to("oA"), ["late"]);
+    assert!(bench.wechat.texts_to("oB").is_empty());
+    assert!(bench.store.entry(&queue::envelope("wx1", "oB", "an agent").key).done);
 }
 
 #[tokio::test(start_paused = true)]
