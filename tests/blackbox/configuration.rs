@@ -50,6 +50,30 @@ async fn all_problems_are_listed_at_once_before_anything_starts() {
 }
 
 #[tokio::test]
+async fn a_transfer_of_events_is_refused_at_the_start() {
+    let folder = Folder::new("transfer");
+    let config = folder.write(
+        "kefu.toml",
+        "[queue]\nurl = \"embedded:data\"\n[store]\nurl = \"embedded:data\"\n\
+         [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n\
+         [[rule]]\nwhen = { event = \"user_enter_tempsession\" }\ntransfer = true\n\
+         [[rule]]\nwhen = {}\ntransfer = true\nreply = [{ text = \"x\" }]\n",
+    );
+    for launch in [Launch::ingress(&config), Launch::worker(&config), Launch::serve(&config)] {
+        let program = Program::start(Launch { wait: Wait::Nothing, ..launch }).await;
+        let (status, output) = program.end_within(Duration::from_secs(30)).await;
+        assert_eq!(status.code(), Some(2), "{output}");
+        for problem in [
+            "kefu.toml has 2 problems",
+            "1. [[rule]] 1: only users' messages can be transferred",
+            "2. [[rule]] 2: it has both reply and transfer",
+        ] {
+            assert!(output.contains(problem), "{problem:?} is not in:\n{output}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();

@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+mod answers;
 mod bad_bodies;
 mod bad_ciphertexts;
 mod bad_queries;

@@ -4,3 +4,4 @@ mod faults;
 mod main_path;
 mod media;
 mod tokens;
+mod transfers;

@@ -14,7 +14,7 @@ mod push;
 mod signature;
 
 pub use account::{Account, Mode};
-pub use answer::{Answer, OpenError};
+pub use answer::{Answer, OpenError, field};
 pub use client::Client;
 pub use kinds::kinds;
 pub use message::{Format, Message, Value};

@@ -111,10 +111,8 @@ async fn a_won_claim_is_published_and_completed() {
 
 #[tokio::test]
 async fn a_done_push_is_answered_as_the_first_time_without_publishing() {
-    for first in ["", "<xml></xml>"] {
-        let run = run(vec![Ok(Claim::Done { answer: first.to_owned() })], vec![]).await;
-        assert_eq!((run.result, run.notes, run.published), (duplicate(first), vec![], 0));
-    }
+    let run = run(vec![Ok(Claim::Done { answer: "<xml></xml>".to_owned() })], vec![]).await;
+    assert_eq!((run.result, run.notes, run.published), (duplicate("<xml></xml>"), vec![], 0));
 }
 
 #[tokio::test]

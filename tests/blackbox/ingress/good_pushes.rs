@@ -5,7 +5,7 @@ use kefu_harness::wechat::{Account, Format, Mode, kinds};
 use super::{Ingress, assert_success};
 
 #[tokio::test]
-async fn every_kind_in_every_mode_and_format_is_answered_success_whatever_the_content_type() {
+async fn every_kind_in_every_mode_and_format_is_taken_whatever_the_content_type() {
     let accounts = Mode::ALL.map(Account::random);
     let ingress = Ingress::start(&accounts.each_ref()).await;
     let mut sent = 0;
@@ -21,8 +21,13 @@ async fn every_kind_in_every_mode_and_format_is_answered_success_whatever_the_co
                     push.content_type = content_type.map(str::to_owned);
                     let case = format!("{kind}, {format:?}, {:?}, Content-Type {index}", account.mode);
                     let answer = ingress.pushes.send(&account.appid, &push).await;
-                    assert_success(&answer, &case);
-                    assert_eq!(answer.content_type.as_deref(), Some("text/plain; charset=utf-8"));
+                    // The one kind here with an answer of its own: see `answers`.
+                    if kind == "xpay_goods_deliver_notify" {
+                        assert!(answer.said_to(account).unwrap().contains("ErrCode"), "{case}: {answer:?}");
+                    } else {
+                        assert_success(&answer, &case);
+                        assert_eq!(answer.content_type.as_deref(), Some("text/plain; charset=utf-8"));
+                    }
                     sent += 1;
                 }
             }

@@ -54,7 +54,7 @@ fn text(format: Format, content: &[u8]) -> (String, Vec<u8>) {
 }
 
 /// Takes so many messages off the queue.
-async fn envelopes(ingress: &Ingress, count: usize) -> Vec<Value> {
+pub(super) async fn envelopes(ingress: &Ingress, count: usize) -> Vec<Value> {
     let connection = Connection::connect(&ingress.vhost.url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let mut consumers = Vec::new();

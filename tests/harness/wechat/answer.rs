@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Account, cipher, signature};
+use super::{Account, Mode, cipher, signature};
 
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,16 +53,26 @@ impl Answer {
         let opened = cipher::decrypt(&account.encoding_aes_key, &encrypt).map_err(OpenError::Cipher)?;
         if opened.appid == account.appid { Ok(opened.message) } else { Err(OpenError::Appid(opened.appid)) }
     }
+
+    /// What it says: opened where the account's mode encrypts, else as it came.
+    pub fn said_to(&self, account: &Account) -> Result<String, OpenError> {
+        if account.mode == Mode::Plain { Ok(self.body.clone()) } else { self.open(account) }
+    }
 }
 
-/// A top-level field, CDATA or not, string or number.
-fn field(body: &str, name: &str) -> Option<String> {
+/// A top-level field of an answer in XML or JSON, CDATA or not, string or number.
+pub fn field(body: &str, name: &str) -> Option<String> {
     if let Ok(json) = serde_json::from_str::<Value>(body) {
         let value = json.get(name)?;
         return Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
     let (_, rest) = body.split_once(&format!("<{name}>"))?;
     let (value, _) = rest.split_once(&format!("</{name}>"))?;
-    let value = value.strip_prefix("<![CDATA[").and_then(|value| value.strip_suffix("]]>")).unwrap_or(value);
-    Some(value.to_owned())
+    let Some(value) = value.strip_prefix("<![CDATA[").and_then(|value| value.strip_suffix("]]>")) else {
+        return Some(value.to_owned());
+    };
+    // What would end a section is spread over two.
+    let sections: Vec<&str> = value.split("]]><![CDATA[").collect();
+    assert!(!sections.iter().any(|section| section.contains("]]>")), "{name} breaks out of its section: {value}");
+    Some(sections.concat())
 }
