@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use kefu_shared::wechat::push::Format;
+use kefu_simulator::answer::judge;
 use kefu_simulator::{Message, Mode, MsgId, Push, SimulatedAccount, build_request};
 use reqwest::Url;
 
@@ -137,8 +138,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         404 => eprintln!("kefu: refused: nobody serves this appid there, or the path is another"),
         _ => {}
     }
-    let content = status.as_u16() == 200 && (body.is_empty() || body == "success" || body.starts_with(['<', '{']));
-    Ok(if content { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let verdict = judge(&account, &push, format, mode, &nonce, status.as_u16(), body.as_bytes());
+    if verdict.transfer.is_some() {
+        println!("the answer hands the message over to the human agents");
+    }
+    if let Some(detail) = verdict.detail.filter(|_| status.is_success()) {
+        eprintln!("kefu: WeChat would not take this answer: {detail}");
+    }
+    Ok(if verdict.outcome.accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn callback_url(text: &str) -> Result<Url, String> {
