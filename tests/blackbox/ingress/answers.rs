@@ -143,6 +143,19 @@ async fn names_cannot_break_out_of_a_transfer() {
 }
 
 #[tokio::test]
+async fn a_long_text_that_is_read_on_another_thread_is_transferred_too() {
+    let accounts = Mode::ALL.map(Account::random);
+    let ingress = start(&accounts.each_ref(), "").await;
+    for account in &accounts {
+        let message = Message::text(USER, &format!("{} human", "客".repeat(50_000)));
+        for copy in ["first", "copy"] {
+            is_a_transfer(&ingress.pushes.push(account, Format::Xml, &message).await, account, copy);
+        }
+    }
+    ingress.stores(3).await;
+}
+
+#[tokio::test]
 async fn the_envelope_says_that_a_message_was_transferred_and_the_metric_too() {
     let account = Account::random(Mode::Safe);
     let ingress = start(&[&account], "").await;
