@@ -16,7 +16,8 @@ use crate::metric;
 
 /// The answer to a push, as it is decided by its first copy.
 pub(crate) struct Decided {
-    /// Not encrypted; the empty text for `success`, as [`Claims::complete`](kefu_shared::store::Claims::complete) has it.
+    /// Not encrypted; the empty text for `success`, as for
+    /// [`Claims::complete`](kefu_shared::store::Claims::complete).
     pub(crate) answer: String,
     /// For the envelope.
     pub(crate) answered: Option<Answered>,
@@ -94,7 +95,7 @@ impl Undecided {
         if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(event) {
             tracing::warn!(
                 event,
-                "WeChat wants a decision in the answer to this event, and kefu has none to give: it is only acknowledged"
+                "WeChat wants a decision in the answer to this event, and nobody makes one: it is only acknowledged"
             );
         }
     }

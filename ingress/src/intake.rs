@@ -85,8 +85,8 @@ impl Intake {
                 Err(_) => Ok(()),
             }
         });
-        // Nothing depends on it: the claim runs out, the ledger drops the copy that may come, and what that one is answered
-        // is decided again.
+        // Nothing depends on it: the claim runs out, the ledger drops the copy that may come, and its answer is decided
+        // again.
         if !matches!(settled.await, Ok(Ok(()))) {
             metric::claim("unsettled");
         }

@@ -23,7 +23,7 @@ use crate::query::SignedQuery;
 use crate::refusal::Refusal;
 use crate::{ANSWER_WITHIN, authentic, metric};
 
-/// The largest body, in bytes, that is decrypted, parsed and matched with the rules on the thread that serves connections.
+/// The largest body, in bytes, that is decrypted, parsed and matched with rules on the thread that serves connections.
 const QUICK: usize = 64 * 1024;
 
 /// What the routes stand on.

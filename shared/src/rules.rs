@@ -117,7 +117,7 @@ impl Rules {
 
     /// Whether a push to the account `appid` is transferred. Costs nothing where no rule transfers.
     pub fn transfers(&self, appid: &str, push: &Push) -> bool {
-        // Events were ruled out when the rules were loaded. To look again is cheap, and WeChat's users would see a fault.
+        // Events were ruled out when the rules were loaded. To look again is cheap.
         let of_a_user = !matches!(push.content, Content::Event { .. } | Content::Other);
         let given = of_a_user && self.rules.iter().any(|rule| rule.action == Action::Transfer);
         given && self.decide(appid, push).is_some_and(|rule| rule.action == Action::Transfer)

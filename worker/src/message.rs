@@ -138,8 +138,8 @@ impl Handler {
             }
             Err(error) => return Err(Halt::dead(DeadReason::Undecodable, error.to_string())),
         };
-        // Without a word to the ledger: a copy that is not answered, because the rules changed between the two, is still
-        // replied to.
+        // Without a word to the ledger: a copy that was not answered so, because rules changed meanwhile, still gets its
+        // replies.
         if envelope.answered.is_some() {
             return Ok(End::Answered);
         }

@@ -116,7 +116,8 @@ impl EventBody {
 ///
 /// WeChat's page on message push has everything but `success` and an empty body encrypted, and the pages on virtual
 /// payment, novels and carriers say nothing else. The page on calls from devices wants safe mode and shows the body
-/// itself as the answer, in clear.
+/// itself as the answer, in clear:
+/// <https://developers.weixin.qq.com/miniprogram/dev/framework/device/voip/cloud-server-sdk.html>.
 pub fn is_encrypted(push: &Push) -> bool {
     push.event().is_none_or(|event| EventAnswer::to(event) != Body(EventBody::Errcode))
 }
