@@ -1,9 +1,11 @@
 //! Opens the pair of queue and store that the configuration names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 
 use crate::config::{BackendUrls, Config};
 use crate::embedded::{Database, DatabaseError};
@@ -28,6 +30,9 @@ enum Queue {
     RabbitMq(rabbitmq::Settings),
     Embedded(EmbeddedQueue),
 }
+
+/// How long the file of an embedded backend may take to be closed.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a backend could not be opened. Servers that are merely down are no error: connections are made as they come up.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +97,15 @@ impl Backend {
             Queue::RabbitMq(settings) => rabbitmq::consumer(settings, options)?,
             Queue::Embedded(queue) => queue.consumer(self.partitions, options),
         })
+    }
+
+    /// Closes the file of an embedded backend, which otherwise has to be checked when it is opened the next time. For when
+    /// all work has ended: whoever is left finds it closed.
+    pub async fn end(self) {
+        if let Queue::Embedded(queue) = self.queue {
+            // A disk that hangs must not keep the process.
+            timeout(CLOSE_WITHIN, queue.database().clone().end()).await.ok();
+        }
     }
 
     /// The dead letters; to be called once.

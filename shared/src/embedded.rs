@@ -84,6 +84,16 @@ impl Database {
         while closed.changed().await.is_ok() {}
     }
 
+    /// Closes the file after the writes that were handed over before, though other clones are left: what they ask from
+    /// then on fails as [`DatabaseError::Closed`]. For the end of a process, where nobody knows who is left.
+    pub async fn end(self) {
+        let file = Arc::clone(&self.file);
+        let last = Write::new(|_| Ok(()), move |_| file.end());
+        // Without a receiver the thread has ended, or is about to.
+        self.jobs.send(Box::new(last)).await.ok();
+        self.close().await;
+    }
+
     /// Runs `work` in a transaction and returns its value once that is on the disk. On an error nothing of it, or all
     /// of it, was done: nearly always nothing, but a commit that failed half-way may turn out to have succeeded.
     ///

@@ -47,7 +47,12 @@ pub async fn run<E: Into<Box<dyn Error>>>(
     };
     let listen = internal_listen(&config);
     let result = match start(config, listen).await {
-        Ok(frame) => run(frame).await.map_err(|error| in_words(&*error.into())),
+        Ok(frame) => {
+            let backend = frame.backend.clone();
+            let result = run(frame).await.map_err(|error| in_words(&*error.into()));
+            backend.end().await;
+            result
+        }
         Err(error) => Err(error),
     };
     match result {

@@ -63,6 +63,19 @@ async fn a_program_is_not_ready_before_its_checks_are_made() {
 }
 
 #[tokio::test]
+async fn a_kefu_that_was_stopped_has_closed_its_file() {
+    let mut shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
+    for user in ["oONE", "oTWO", "oTHREE"] {
+        shop.push(user, Message::text("hello")).await;
+        shop.replies_within(user, 1).await;
+        shop.stack.stop_and_restart_ingress(PATIENCE).await;
+        let output = shop.stack.programs[0].output();
+        assert!(!output.contains("was not closed"), "{output}");
+        shop.set_callbacks();
+    }
+}
+
+#[tokio::test]
 async fn metrics_name_what_happened_and_nobody_it_happened_to() {
     let shop = Shop::start(ShopOptions::new(Backend::Production)).await;
     shop.push("oUSER", Message::text("hello there")).await;

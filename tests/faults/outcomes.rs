@@ -52,7 +52,11 @@ impl Outcomes {
             audit,
             pushes: pushed.len(),
             given_up: pushed.iter().filter(|pushed| !pushed.report.answered).count(),
-            unanswered: pushed.iter().filter(|pushed| was_unanswered(pushed)).map(in_words).collect(),
+            unanswered: pushed
+                .iter()
+                .filter(|pushed| was_unanswered(pushed))
+                .map(|pushed| in_words(pushed, logs))
+                .collect(),
             worst: quantile(100),
             p99: quantile(99),
             dead,
@@ -120,15 +124,17 @@ fn was_unanswered(pushed: &Pushed) -> bool {
     tries.any(|attempt| attempt.outcome == Outcome::Timeout)
 }
 
-/// What WeChat saw of a push.
-fn in_words(pushed: &Pushed) -> String {
+/// What WeChat saw of a push, and what the programs say of it (at `debug`, by the environment).
+fn in_words(pushed: &Pushed, logs: &[String]) -> String {
     let (user, number) = &pushed.written;
     let tries = pushed.report.copies.iter().flat_map(|copy| &copy.tries).map(|attempt| {
         let Try { outcome, status, duration_ms, detail, .. } = attempt;
         format!("{outcome:?} {status:?} after {duration_ms:.0} ms ({})", detail.as_deref().unwrap_or_default())
     });
     let key = key_of(pushed).unwrap_or_default();
-    format!("message {number} of {user}, key {key}: {}", tries.collect::<Vec<_>>().join("; "))
+    let tries = tries.collect::<Vec<_>>().join("; ");
+    let logged: Vec<&str> = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains(&key)).collect();
+    format!("message {number} of {user}, key {key}: {tries}; {logged:#?}")
 }
 
 /// The steps that the logs name as ambiguous.

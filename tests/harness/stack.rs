@@ -1,6 +1,7 @@
 //! kefu as a whole, on either backend: its servers, its one configuration file and its programs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::folder::Folder;
 use crate::process::{Launch, Program, Role};
@@ -102,7 +103,23 @@ impl Stack {
     /// Kills ingress (in an embedded stack all of kefu) and starts it again; it listens on another port then.
     pub async fn crash_and_restart_ingress(&mut self) {
         self.programs[0].kill();
-        self.programs[0] = Program::start(self.launch(0)).await;
+        self.programs.remove(0);
+        self.start_ingress().await;
+    }
+
+    /// As [`Stack::crash_and_restart_ingress`], with SIGTERM.
+    ///
+    /// # Panics
+    /// When it does not end `within` this time.
+    pub async fn stop_and_restart_ingress(&mut self, within: Duration) {
+        let ingress = self.programs.remove(0);
+        ingress.terminate();
+        ingress.end_within(within).await;
+        self.start_ingress().await;
+    }
+
+    async fn start_ingress(&mut self) {
+        self.programs.insert(0, Program::start(self.launch(0)).await);
         self.pushes = Client::new(self.programs[0].url(Role::Public));
     }
 }

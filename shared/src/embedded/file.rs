@@ -44,6 +44,8 @@ pub(super) struct File {
     opened: Option<Identity>,
     /// Whether the log has it that the path leads elsewhere.
     told: AtomicBool,
+    /// Whether it is to be closed for good.
+    ending: AtomicBool,
     pub(super) outage: Outage,
 }
 
@@ -92,6 +94,7 @@ impl File {
             database,
             opened,
             told: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             outage: Outage::default(),
         })
     }
@@ -208,6 +211,15 @@ impl File {
             }
             Err(error) => self.outage.failed(DatabaseError::from(&redb::Error::from(error)), true),
         }
+    }
+
+    /// Asks the writer's thread to close it.
+    pub(super) fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn ends(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
     }
 
     pub(super) fn close(&self) {

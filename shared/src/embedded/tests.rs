@@ -74,6 +74,21 @@ where
 }
 
 #[tokio::test]
+async fn a_database_that_ends_is_closed_after_its_last_writes_though_clones_are_left() {
+    let folder = folder();
+    let database = database(&folder);
+    let go_on = occupy(&database).await;
+    let last = queued(&database, insert(1)).await;
+    let ending = tokio::spawn(database.clone().end());
+    go_on.send(()).unwrap();
+    ending.await.unwrap();
+    last.await.unwrap().unwrap();
+    assert!(matches!(database.write(insert(2)).await, Err(DatabaseError::Closed)));
+    let reopened = Database::open(folder.path()).unwrap();
+    assert_eq!(keys(&reopened).await, [1]);
+}
+
+#[tokio::test]
 async fn a_write_that_fails_takes_its_batch_along_and_nothing_else() {
     let folder = folder();
     let database = database(&folder);

@@ -62,7 +62,8 @@ where
     }
 }
 
-/// Starts the thread. It ends when all senders are gone and what they sent is done, then drops `closing`.
+/// Starts the thread. It ends when all senders are gone and what they sent is done, or when the file is to end; then it
+/// drops `closing`.
 pub(super) fn spawn(
     jobs: mpsc::Receiver<Box<dyn Job>>,
     file: Arc<File>,
@@ -81,7 +82,7 @@ pub(super) fn spawn(
 
 fn serve(mut jobs: mpsc::Receiver<Box<dyn Job>>, file: &File) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
-    loop {
+    while !file.ends() {
         if file.is_open() {
             if jobs.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
                 return;

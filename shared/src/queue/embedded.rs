@@ -39,6 +39,11 @@ impl EmbeddedQueue {
         Ok(Self { database: database.clone(), backlog })
     }
 
+    /// The database that it is on.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// A publisher that spreads the users over `partitions` partitions (at least 1).
     pub fn publisher(&self, partitions: u16) -> Arc<dyn Publisher> {
         self.backlog.expect_partitions(Partition::all(partitions.max(1)));
