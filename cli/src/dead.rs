@@ -7,15 +7,15 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use kefu_shared::clock::now_ms;
-use kefu_shared::config;
 use kefu_shared::queue::dead_letters::{Action, Order, Report, Selection, reasons};
+use kefu_shared::{config, program};
 
 mod letter;
 mod moment;
 mod source;
 mod table;
-mod terminal;
 
+use crate::terminal;
 use moment::Moment;
 
 /// What `kefu dead` is told.
@@ -105,11 +105,11 @@ fn reason(word: &str) -> Result<String, String> {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let order = match arguments.command.order(now_ms()) {
         Ok(order) => order,
-        Err(error) => return Ok(not_understood(&format!("kefu: {error:#}"))),
+        Err(error) => return Ok(program::not_understood(&format!("kefu: {error:#}"))),
     };
     let config = match config::load(&arguments.config) {
         Ok(config) => config,
-        Err(errors) => return Ok(not_understood(&errors.to_string())),
+        Err(errors) => return Ok(program::not_understood(&errors)),
     };
     let report = source::carry_out(&config, &order).await?;
     let told = arguments.command.tell(&report, &order);
@@ -126,12 +126,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         bail!("{}", terminal::printable(error));
     }
     Ok(if missing.is_empty() && report.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The status of all programs for a configuration or a command that says nothing sensible.
-fn not_understood(why: &str) -> ExitCode {
-    eprintln!("{why}");
-    ExitCode::from(2)
 }
 
 impl Command {

@@ -7,10 +7,13 @@ use kefu_shared::{lifecycle, program};
 
 mod dead;
 mod demo;
+mod doctor;
 mod pair;
 mod push;
+mod rules;
 mod serve;
 mod simulator;
+mod terminal;
 
 /// Customer service of WeChat mini programs: no message lost, none answered twice, none out of order.
 #[derive(Parser)]
@@ -28,6 +31,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Messages that are not tried again by themselves: lists, shows, replays, drops them.
     Dead(dead::Arguments),
+    /// What the rules of a configuration are, and what they would do.
+    Rules(rules::Arguments),
+    /// Looks whether all that kefu needs is there and set as it must be; changes nothing.
+    Doctor(doctor::Arguments),
     /// Signs, encrypts and sends one push to a callback URL, as WeChat would.
     Push(Box<push::Arguments>),
     /// Runs the simulated WeChat by itself.
@@ -41,6 +48,8 @@ async fn main() -> ExitCode {
         Command::Serve(arguments) => return serve::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Dead(arguments) => dead::run(arguments).await,
+        Command::Rules(arguments) => rules::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Push(arguments) => push::run(*arguments).await,
         Command::Simulator(arguments) => simulator::run(arguments).await,
     };

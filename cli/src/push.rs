@@ -148,7 +148,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if verdict.outcome.accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn callback_url(text: &str) -> Result<Url, String> {
+pub(crate) fn callback_url(text: &str) -> Result<Url, String> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
         return Err("must start with http:// or https://".to_owned());
     }

@@ -95,6 +95,12 @@ impl Ingress {
         });
         readiness.add_store("ingress_store", false, stores.probe.clone());
 
+        let rules = config.rules.clone();
+        readiness.add("ingress_rules", false, move || {
+            let health = rules.health();
+            async move { health }.boxed()
+        });
+
         let settings = config.ingress.clone();
         let callback = web::Data::new(Callback {
             intake: Intake::new(stores.claims, publisher.clone()),

@@ -18,6 +18,7 @@ mod choice;
 mod environment;
 mod file;
 mod problems;
+mod rest;
 mod secret;
 mod section;
 mod source;
@@ -28,8 +29,12 @@ pub use backend::BackendUrls;
 use environment::Overrides;
 pub use problems::ConfigErrors;
 pub(crate) use problems::Problems;
+pub(crate) use rest::Reloaded;
+pub use rest::Rest;
 pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, WeChat, Worker};
 use source::Source;
+pub(crate) use source::digest;
+pub(crate) use typed::keys;
 
 /// Everything that the programs are told.
 #[derive(Debug, Clone)]
@@ -52,6 +57,12 @@ pub struct Config {
     pub rules: LiveRules,
     /// The folder of the file, where relative paths start.
     pub folder: PathBuf,
+    /// The SHA-256 of the file.
+    pub source: [u8; 32],
+    /// Everything but the rules, for reading them again.
+    pub rest: Rest,
+    /// `[[rule]]` as it is written.
+    rule_tables: Option<::config::Value>,
 }
 
 /// Reads the configuration of `file` with the overrides of the process environment.
@@ -65,13 +76,17 @@ pub fn load_with(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::default();
-    let folder = file.parent().unwrap_or(Path::new("."));
-
     let overrides = Overrides::read(environment, &mut problems);
     let source = Source::read(file, overrides, &mut problems);
-    let Some(mut source) = problems.take("the file", source) else {
-        return Err(problems.into_errors(file.to_owned()));
-    };
+    match problems.take("the file", source) {
+        Some(source) => resolve(source, file, problems),
+        None => Err(problems.into_errors(file.to_owned())),
+    }
+}
+
+fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Config, ConfigErrors> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let (digest, rest, rule_tables) = (source.digest, source.rest(folder), source.rule_tables());
     let queue: Queue = source.section("queue", &mut problems);
     let store: section::Store = source.section("store", &mut problems);
     let mut ingress: Ingress = source.section("ingress", &mut problems);
@@ -88,7 +103,7 @@ pub fn load_with(
     let before = problems.count();
     let accounts = Accounts::resolve(source.accounts(&mut problems), folder, &mut problems);
     // One that has a mistake is not there, and need not be reported with every rule.
-    let any = problems.count() > before;
+    let any = problems.count() > before || source.any_account;
     let is_known = |appid: &str| any || accounts.get(appid).is_some();
     let (sections, max_image_bytes) = (source.list("rule", &mut problems), wechat.max_image_bytes);
     let rules = Rules::resolve(sections, folder, max_image_bytes, is_known, &mut problems);
@@ -96,8 +111,21 @@ pub fn load_with(
 
     match backend {
         Some(backend) if problems.count() == 0 => {
-            let (rules, folder) = (rules.into(), folder.to_owned());
-            Ok(Config { backend, queue, ingress, worker, wechat, telemetry, accounts, rules, folder })
+            let (rules, folder, source) = (rules.into(), folder.to_owned(), digest);
+            Ok(Config {
+                backend,
+                queue,
+                ingress,
+                worker,
+                wechat,
+                telemetry,
+                accounts,
+                rules,
+                folder,
+                source,
+                rest,
+                rule_tables,
+            })
         }
         _ => Err(problems.into_errors(file.to_owned())),
     }

@@ -5,7 +5,7 @@
 //! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
 //!   implementation; [`backend`] opens the pair that a configuration names.
 //! * [`rules`] and [`reply`]: which push gets which replies.
-//! * [`config`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`]: what makes a program of it.
+//! * [`config`], [`reload`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`]: what makes a program of it.
 
 pub mod backend;
 pub mod clock;
@@ -21,6 +21,7 @@ pub mod partition;
 pub mod plan;
 pub mod program;
 pub mod queue;
+pub mod reload;
 pub mod reply;
 pub mod rules;
 pub mod spool;

@@ -1,17 +1,19 @@
 //! The frame of a long-running program: configuration, logs, metrics, internal server, signals, exit status.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Backend;
 use crate::config::{self, Config};
 use crate::internal::{self, Internal, Readiness};
-use crate::{lifecycle, telemetry};
+use crate::{lifecycle, reload, telemetry};
 
 /// What the frame gives to the program's own part.
 pub struct Frame {
@@ -37,16 +39,15 @@ pub async fn run<E: Into<Box<dyn Error>>>(
     internal_listen: impl FnOnce(&Config) -> SocketAddr,
     run: impl AsyncFnOnce(Frame) -> Result<(), E>,
 ) -> ExitCode {
+    // From here on SIGHUP ends nothing.
+    let hangups = reload::hangups();
     lifecycle::prepare_process();
     let config = match config::load(file) {
         Ok(config) => Arc::new(config),
-        Err(errors) => {
-            eprintln!("{errors}");
-            return ExitCode::from(2);
-        }
+        Err(errors) => return not_understood(&errors),
     };
     let listen = internal_listen(&config);
-    let result = match start(config, listen).await {
+    let result = match start(file, config, listen, hangups).await {
         Ok(frame) => {
             let backend = frame.backend.clone();
             let result = run(frame).await.map_err(|error| in_words(&*error.into()));
@@ -64,6 +65,12 @@ pub async fn run<E: Into<Box<dyn Error>>>(
     }
 }
 
+/// The status of all programs for a configuration or a command that says nothing sensible, and on standard error why.
+pub fn not_understood(why: &impl Display) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::from(2)
+}
+
 /// An error and its causes, each said once: some texts have that of their cause in them, others do not.
 pub fn in_words(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -78,10 +85,17 @@ pub fn in_words(error: &dyn Error) -> String {
     text
 }
 
-async fn start(config: Arc<Config>, listen: SocketAddr) -> Result<Frame, String> {
+async fn start(
+    file: &Path,
+    config: Arc<Config>,
+    listen: SocketAddr,
+    hangups: std::io::Result<Signal>,
+) -> Result<Frame, String> {
     telemetry::start_logs(&config.telemetry).map_err(|error| error.to_string())?;
     let metrics = telemetry::start_metrics().map_err(|error| error.to_string())?;
-    let shutdown = lifecycle::shutdown_on_signal().map_err(|error| format!("no signals can be caught: {error}"))?;
+    let uncaught = |error: std::io::Error| format!("no signals can be caught: {error}");
+    let shutdown = lifecycle::shutdown_on_signal().map_err(uncaught)?;
+    reload::start(file, &config, hangups.map_err(uncaught)?);
     let readiness = Readiness::default();
     let (server, internal) = internal::serve(listen, readiness.clone(), metrics, shutdown.clone())
         .map_err(|error| format!("internal_listen = \"{listen}\" cannot be bound: {error}"))?;

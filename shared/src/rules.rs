@@ -4,12 +4,13 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::config::Problems;
+use crate::config::{self, Problems};
 use crate::reply::Reply;
 use crate::wechat::push::{Content, Push};
 
 mod condition;
 mod live;
+mod words;
 
 pub use live::LiveRules;
 
@@ -71,6 +72,12 @@ impl Rule {
     }
 }
 
+/// The keys that `[[rule]]` and its `when` can have, for the documentation's test.
+#[doc(hidden)]
+pub fn keys() -> [&'static [&'static str]; 2] {
+    [config::keys::<RuleSection>(), config::keys::<ConditionSection>()]
+}
+
 impl Rules {
     pub(crate) fn resolve(
         sections: Vec<(String, RuleSection)>,
@@ -102,6 +109,11 @@ impl Rules {
             rules.push(Rule { place, when, action });
         }
         Self { rules }
+    }
+
+    /// All of them, in the order of the file.
+    pub fn iter(&self) -> std::slice::Iter<'_, Rule> {
+        self.rules.iter()
     }
 
     /// The rule for a push to the account `appid`: the first that matches.

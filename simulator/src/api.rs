@@ -12,6 +12,7 @@ use crate::tokens::{LONG_CHARS, USUAL_CHARS};
 
 mod call;
 
+mod callback;
 mod media;
 mod send;
 mod token;
@@ -31,10 +32,11 @@ pub(crate) enum Route {
     CustomTyping,
     MediaUpload,
     MediaGet,
+    CallbackCheck,
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Token,
         Self::StableToken,
         Self::CustomSend,
@@ -42,6 +44,7 @@ impl Route {
         Self::CustomTyping,
         Self::MediaUpload,
         Self::MediaGet,
+        Self::CallbackCheck,
     ];
 
     pub(crate) fn path(self) -> &'static str {
@@ -53,6 +56,7 @@ impl Route {
             Self::CustomTyping => "/cgi-bin/message/custom/typing",
             Self::MediaUpload => "/cgi-bin/media/upload",
             Self::MediaGet => "/cgi-bin/media/get",
+            Self::CallbackCheck => "/cgi-bin/callback/check",
         }
     }
 
@@ -133,6 +137,7 @@ fn act(platform: &mut Platform, call: &Call, token_chars: usize) -> Result<Answe
         Route::CustomSend => send::send(platform, &appid, call),
         Route::MediaUpload => media::upload(platform, &appid, call),
         Route::MediaGet => media::get(platform, &appid, call),
+        Route::CallbackCheck => callback::check(platform, &appid, call),
         _ => typing::typing(platform, &appid, call),
     }
 }

@@ -21,6 +21,9 @@ impl ApiError {
     pub(crate) const INVALID_ARGUMENTS: Self = Self(40097);
     pub(crate) const INVALID_SECRET: Self = Self(40125);
     pub(crate) const INVALID_IMAGE: Self = Self(40137);
+    pub(crate) const NO_CALLBACK_URL: Self = Self(40201);
+    pub(crate) const CHECK_ACTION: Self = Self(40202);
+    pub(crate) const CHECK_OPERATOR: Self = Self(40203);
     pub(crate) const TOKEN_MISSING: Self = Self(41001);
     pub(crate) const APPID_MISSING: Self = Self(41002);
     pub(crate) const SECRET_MISSING: Self = Self(41004);
@@ -66,6 +69,9 @@ impl ApiError {
             40125 => "invalid appsecret",
             40137 => "invalid image format",
             40164 => "invalid ip, not in whitelist",
+            40201 => "callback url is not set",
+            40202 => "invalid action",
+            40203 => "invalid check_operator",
             41001 => "access_token missing",
             41002 => "appid missing",
             41004 => "appsecret missing",

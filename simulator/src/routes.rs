@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::{Duration, UNIX_EPOCH};
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
+use actix_web::http::header::Date;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::{StreamExt, stream};
@@ -23,8 +25,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .default_service(web::to(api_call));
 }
 
-async fn chat_page() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(PAGE)
+async fn chat_page(world: Data<World>) -> HttpResponse {
+    HttpResponse::Ok().insert_header(date(&world)).content_type("text/html; charset=utf-8").body(PAGE)
 }
 
 async fn api_call(world: Data<World>, request: HttpRequest, body: Bytes) -> HttpResponse {
@@ -32,6 +34,7 @@ async fn api_call(world: Data<World>, request: HttpRequest, body: Bytes) -> Http
     let query = query.map(web::Query::into_inner).unwrap_or_default();
     let content_type = request.headers().get("Content-Type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let call = Call::read(request.method().as_str(), request.path(), query, content_type, body);
+    let date = date(&world);
     let wire = api::answer(&mut world.lock(), &call);
     if !wire.delay.is_zero() {
         tokio::select! {
@@ -39,11 +42,18 @@ async fn api_call(world: Data<World>, request: HttpRequest, body: Bytes) -> Http
             () = world.stopping.cancelled() => {}
         }
     }
-    respond(wire)
+    respond(wire, date)
 }
 
-fn respond(wire: Wire) -> HttpResponse {
+/// The simulator's own time.
+fn date(world: &World) -> Date {
+    let now_s = u64::try_from(world.clock.now_s()).unwrap_or(0);
+    Date((UNIX_EPOCH + Duration::from_secs(now_s)).into())
+}
+
+fn respond(wire: Wire, date: Date) -> HttpResponse {
     let mut response = HttpResponseBuilder::new(StatusCode::from_u16(wire.status).unwrap_or(StatusCode::OK));
+    response.insert_header(date);
     response.content_type(wire.content_type);
     if let Some(filename) = wire.filename {
         response.insert_header(("Content-disposition", format!("attachment; filename=\"{filename}\"")));

@@ -14,6 +14,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 mod mistakes;
+mod rules;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -5,12 +5,14 @@
 mod command;
 mod configuration;
 mod dead;
+mod doctor;
 mod ingress;
 mod leftovers;
 mod operation;
 mod program;
 mod rabbitmq;
 mod redis;
+mod reload;
 mod replies;
 mod secrecy;
 mod stack_config;

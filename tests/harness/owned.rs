@@ -131,7 +131,7 @@ impl OwnedProcess {
         peak.expect("Linux notes it").parse::<u64>().expect("a number") * 1_024
     }
 
-    fn proc(&self, file: &str) -> String {
+    pub(crate) fn proc(&self, file: &str) -> String {
         let file = std::fs::read_to_string(format!("/proc/{}/{file}", self.group.as_raw_nonzero()));
         file.expect("a process that is not waited for has its files")
     }

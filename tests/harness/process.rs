@@ -142,6 +142,18 @@ impl Program {
         self.process.signal(Signal::TERM);
     }
 
+    /// SIGHUP, by which it is asked to read its rules again.
+    pub fn hang_up(&self) {
+        self.process.signal(Signal::HUP);
+    }
+
+    /// Whether SIGHUP would not end it now.
+    pub fn catches_hang_up(&self) -> bool {
+        let caught = self.process.proc("status");
+        let mask = caught.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default().trim();
+        u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & 1 != 0)
+    }
+
     /// Its exit status and all of its output; waits for it.
     ///
     /// # Panics

@@ -30,6 +30,7 @@ mod metric;
 mod outage;
 mod pauses;
 mod planning;
+pub mod probe;
 mod slots;
 mod step;
 #[cfg(test)]
@@ -111,6 +112,11 @@ fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>
         Box::pin(async move { health })
     });
     readiness.add_store("worker_store", true, Arc::clone(store));
+    let rules = handler.config.rules.clone();
+    readiness.add("worker_rules", false, move || {
+        let health = rules.health();
+        Box::pin(async move { health })
+    });
     let pauses = Arc::clone(&handler.pauses);
     readiness.add("worker_accounts", false, move || {
         let health = pauses.in_words().map_or(Health::Up, Health::Down);

@@ -1,4 +1,4 @@
-//! WeChat's API: the three calls that the worker makes, and what its answers mean.
+//! WeChat's API: the calls that are made, and what its answers mean.
 //!
 //! * [`client`]: the HTTP below it. * [`answer`], [`errcode`], [`failure`]: what came back, and what to do about it.
 //! * [`token`], [`media`]: access_tokens and media_ids, shared by all workers. * [`body`]: replies as JSON.
@@ -28,6 +28,7 @@ use failure::{Failure, Refusal};
 use reach::Reach;
 
 use crate::metric;
+use crate::probe::Callback;
 
 /// The APIs, as far as errcodes and metrics tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(crate) enum Api {
     Send,
     /// `/cgi-bin/media/upload`
     Upload,
+    /// `/cgi-bin/callback/check`
+    CallbackCheck,
 }
 
 impl Api {
@@ -46,6 +49,7 @@ impl Api {
             Self::Token => "token",
             Self::Send => "custom_send",
             Self::Upload => "media_upload",
+            Self::CallbackCheck => "callback_check",
         }
     }
 }
@@ -91,6 +95,17 @@ impl WeChat {
         let outcome = if uploaded.is_ok() { "ok" } else { "failed" };
         metrics::counter!(metric::MEDIA_UPLOADS, "outcome" => outcome).increment(1);
         uploaded
+    }
+
+    /// Has WeChat look up and call the host of the account's callback URL, from the networks that it chooses.
+    ///
+    /// Source: <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/openApi-mgnt/callbackCheck.html>.
+    pub(crate) async fn check_callback(&self, token: &SecretString) -> Result<Callback, Failure> {
+        let query = vec![("access_token", token.clone())];
+        let body = json!({ "action": "all", "check_operator": "DEFAULT" });
+        let call = Call { path: "/cgi-bin/callback/check", query, body: Body::Json(body.to_string().into_bytes()) };
+        let answer = self.call(Api::CallbackCheck, call).await.map_err(Failure::of_harmless_call)?;
+        Ok(Callback { addresses: answer.texts("dns", "ip"), losses: answer.texts("ping", "package_loss") })
     }
 
     async fn fetch(&self, account: &Account) -> Result<StoredToken, Failure> {

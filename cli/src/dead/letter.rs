@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use kefu_shared::queue::dead_letters::Summary;
 
 use super::moment::{ago, rfc3339};
-use super::terminal::{printable, width, wrap};
+use crate::terminal::{printable, width, wrap};
 
 /// Where the values begin.
 const INDENT: usize = 15;

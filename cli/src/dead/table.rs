@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use kefu_shared::queue::dead_letters::Summary;
 
 use super::moment::ago;
-use super::terminal::{columns, cut, printable, width};
+use crate::terminal::{columns, cut, printable, width};
 
 const HEADINGS: [&str; 6] = ["ID", "DIED", "ACCOUNT", "REASON", "TRIES", "LAST ERROR"];
 const GAP: &str = "  ";

@@ -9,6 +9,7 @@ const PREFIX: &str = "KEFU__";
 const SEPARATOR: &str = "__";
 
 /// A variable of the environment: its name, as it is written there, and its value.
+#[derive(Clone)]
 pub(super) struct Variable {
     pub(super) name: String,
     pub(super) value: String,

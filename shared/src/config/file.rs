@@ -7,6 +7,11 @@ use std::path::Path;
 /// The text of a regular file of at most `max_bytes`, without a byte order mark. The error says what is wrong in words
 /// that follow the file's name, and shows nothing of the content.
 pub(super) fn read(path: &Path, max_bytes: u64) -> Result<String, String> {
+    text(read_bytes(path, max_bytes)?)
+}
+
+/// The content of a regular file of at most `max_bytes`; the error is as for [`read`].
+pub(super) fn read_bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String> {
     let unreadable = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "does not exist".to_owned(),
         _ => format!("cannot be read: {error}"),
@@ -24,6 +29,11 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<String, String> {
     if bytes.len() as u64 > max_bytes {
         return Err(format!("has more than {} KiB", max_bytes / 1024));
     }
+    Ok(bytes)
+}
+
+/// The text that a file has, without a byte order mark.
+pub(super) fn text(bytes: Vec<u8>) -> Result<String, String> {
     let text = String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }

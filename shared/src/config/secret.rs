@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Problems, file};
 
 /// The most that a file with one secret may have: far more than any has.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// The value of `name`, or the content of the file `name_file` without its final line break. Both of them, a file that
 /// cannot be read, and what can be no secret are problems at `place`; neither of them is left to the caller.

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use config::{ConfigError, File, FileFormat, Source as _, Value, ValueKind};
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use super::account::AccountSection;
 use super::environment::{Keys, Overrides};
 use super::typed::typed;
-use super::{Problems, file};
+use super::{Problems, Rest, file};
 
 /// The most that the file may have: hundreds of rules with the longest texts.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -18,8 +19,17 @@ type Table = config::Map<String, Value>;
 
 /// What is left of the configuration while its pieces are taken out.
 pub(super) struct Source {
-    tables: BTreeMap<String, Value>,
-    accounts: BTreeMap<String, Keys>,
+    pub(super) tables: BTreeMap<String, Value>,
+    pub(super) accounts: BTreeMap<String, Keys>,
+    /// The SHA-256 of the file.
+    pub(super) digest: [u8; 32],
+    /// Rules may name accounts that are not there.
+    pub(super) any_account: bool,
+}
+
+/// The SHA-256 of the file as it is now, or why it has none.
+pub(crate) fn digest(file: &Path) -> Result<[u8; 32], String> {
+    file::read_bytes(file, MAX_FILE_BYTES).map(|bytes| Sha256::digest(&bytes).into())
 }
 
 impl Source {
@@ -29,7 +39,9 @@ impl Source {
                 "does not exist: copy kefu.example.toml there and edit it, or name another with --config FILE".into()
             );
         }
-        let text = file::read(file, MAX_FILE_BYTES)?;
+        let bytes = file::read_bytes(file, MAX_FILE_BYTES)?;
+        let digest = Sha256::digest(&bytes).into();
+        let text = file::text(bytes)?;
         let parsed = File::from_str(&text, FileFormat::Toml).collect().map_err(|error| syntax_error(&error))?;
         let mut tables: BTreeMap<String, Value> = parsed.into_iter().collect();
         for (name, keys) in overrides.sections {
@@ -42,7 +54,17 @@ impl Source {
                 overlay(table, keys, &format!("[{name}]"), problems);
             }
         }
-        Ok(Self { tables, accounts: overrides.accounts })
+        Ok(Self { tables, accounts: overrides.accounts, digest, any_account: false })
+    }
+
+    /// All that is not a rule.
+    pub(super) fn rest(&self, folder: &Path) -> Rest {
+        Rest::of(&self.tables, &self.accounts, folder)
+    }
+
+    /// `[[rule]]` as it is written.
+    pub(super) fn rule_tables(&self) -> Option<Value> {
+        self.tables.get("rule").cloned()
     }
 
     /// The table `[name]`, or its defaults when it is absent or wrong.

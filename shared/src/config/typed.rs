@@ -123,7 +123,7 @@ fn difference(key: &str, written: &str) -> Option<usize> {
 }
 
 /// The keys of a table that is read as a `T`.
-fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
+pub(crate) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut keys: &'static [&'static str] = &[];
     // It stops as soon as it knows them.
     T::deserialize(AsksForKeys(&mut keys)).ok();

@@ -13,6 +13,7 @@ use std::sync::Arc;
 mod consumer;
 mod dead_letters;
 mod fault;
+mod inspect;
 mod link;
 mod message;
 mod publisher;
@@ -23,6 +24,7 @@ mod subscription;
 mod topology;
 mod version;
 
+pub use inspect::{Inspection, Queues, inspect};
 pub use settings::{Settings, SettingsError};
 
 use self::link::Link;

@@ -30,23 +30,53 @@ enum OneOrMore {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Condition {
     /// One of these appids.
-    accounts: Option<Vec<String>>,
+    pub(super) accounts: Option<Vec<String>>,
     /// One of these types, whatever the case of the letters.
-    types: Option<Vec<String>>,
+    pub(super) types: Option<Vec<String>>,
     /// An event, one of these, whatever the case of the letters.
-    events: Option<Vec<String>>,
+    pub(super) events: Option<Vec<String>>,
     /// A text with one of these in it (in lower case), whatever the case of its letters.
-    contains: Option<Vec<String>>,
+    pub(super) contains: Option<Vec<String>>,
     /// A text that this finds something in.
-    regex: Option<Regex>,
+    pub(super) regex: Option<Regex>,
     /// A `user_enter_tempsession` whose `SessionFrom` has one of these in it (in lower case).
-    session_from: Option<Vec<String>>,
+    pub(super) session_from: Option<Vec<String>>,
+}
+
+/// One of the conditions that a `when` can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Account,
+    Type,
+    Event,
+    Contains,
+    Regex,
+    SessionFrom,
+}
+
+impl Part {
+    /// In the order in which they are looked at.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Account, Self::Type, Self::Event, Self::Contains, Self::Regex, Self::SessionFrom];
+}
+
+/// What conditions look at.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) appid: &'a str,
+    pub(super) msg_type: &'a str,
+    /// Of a text.
+    pub(super) text: Option<&'a str>,
+    /// The name of an event.
+    pub(super) event: Option<&'a str>,
+    /// Of a `user_enter_tempsession`.
+    pub(super) session_from: Option<&'a str>,
 }
 
 /// More memory than any sensible pattern needs; a larger one is a configuration error.
 const MAX_REGEX_BYTES: usize = 1024 * 1024;
 
-const ENTER_SESSION: &str = "user_enter_tempsession";
+pub(super) const ENTER_SESSION: &str = "user_enter_tempsession";
 
 /// What users send
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>).
@@ -144,19 +174,38 @@ impl Condition {
     }
 
     pub(super) fn matches(&self, appid: &str, push: &Push) -> bool {
+        self.failing(&Subject::of(appid, push)).is_none()
+    }
+
+    /// The first part that does not hold.
+    pub(super) fn failing(&self, subject: &Subject) -> Option<Part> {
+        Part::ALL.into_iter().find(|part| !self.holds(*part, subject))
+    }
+
+    fn holds(&self, part: Part, subject: &Subject) -> bool {
+        let Subject { appid, msg_type, text, event, session_from } = *subject;
+        match part {
+            Part::Account => holds(&self.accounts, |accounts| accounts.iter().any(|account| account == appid)),
+            Part::Type => holds(&self.types, |types| types.contains(&msg_type.to_lowercase())),
+            Part::Event => {
+                holds(&self.events, |events| event.is_some_and(|event| events.contains(&event.to_lowercase())))
+            }
+            Part::Contains => holds(&self.contains, |parts| has_one_of(text, parts)),
+            Part::Regex => holds(&self.regex, |regex| text.is_some_and(|text| regex.is_match(text))),
+            Part::SessionFrom => holds(&self.session_from, |parts| has_one_of(session_from, parts)),
+        }
+    }
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn of(appid: &'a str, push: &'a Push) -> Self {
         let (text, event, session_from) = match &push.content {
-            Content::Text { content } => (Some(content), None, None),
-            Content::Event { event, session_from } => (None, Some(event), Some(session_from)),
+            Content::Text { content } => (Some(content.as_str()), None, None),
+            Content::Event { event, session_from } => (None, Some(event.as_str()), Some(session_from.as_str())),
             _ => (None, None, None),
         };
-        let enters = event.filter(|event| event.eq_ignore_ascii_case(ENTER_SESSION)).and(session_from);
-
-        holds(&self.accounts, |accounts| accounts.iter().any(|account| account == appid))
-            && holds(&self.types, |types| types.contains(&push.msg_type.to_lowercase()))
-            && holds(&self.events, |events| event.is_some_and(|event| events.contains(&event.to_lowercase())))
-            && holds(&self.contains, |parts| has_one_of(text, parts))
-            && holds(&self.regex, |regex| text.is_some_and(|text| regex.is_match(text)))
-            && holds(&self.session_from, |parts| has_one_of(enters, parts))
+        let session_from = session_from.filter(|_| event.is_some_and(|e| e.eq_ignore_ascii_case(ENTER_SESSION)));
+        Self { appid, msg_type: &push.msg_type, text, event, session_from }
     }
 }
 
@@ -169,8 +218,8 @@ fn holds<T>(condition: &Option<T>, holds: impl FnOnce(&T) -> bool) -> bool {
     condition.as_ref().is_none_or(holds)
 }
 
-fn has_one_of(text: Option<&String>, parts: &[String]) -> bool {
-    text.map(|text| text.to_lowercase()).is_some_and(|text| parts.iter().any(|part| text.contains(part)))
+fn has_one_of(text: Option<&str>, parts: &[String]) -> bool {
+    text.map(str::to_lowercase).is_some_and(|text| parts.iter().any(|part| text.contains(part)))
 }
 
 /// The last line of the parser's message; those before draw the pattern.

@@ -3,25 +3,43 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Rules;
+use crate::health::Health;
 
 /// The rules in force. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct LiveRules(Arc<RwLock<Arc<Rules>>>);
+pub struct LiveRules(Arc<RwLock<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    current: Arc<Rules>,
+    refused: Option<String>,
+}
 
 impl LiveRules {
     /// Those in force now; what is decided by them stays decided.
     pub fn current(&self) -> Arc<Rules> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).current)
     }
 
     /// Puts others in force, from the next push or message on.
-    pub fn replace(&self, rules: Rules) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    pub fn replace(&self, rules: impl Into<Arc<Rules>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = State { current: rules.into(), refused: None };
+    }
+
+    /// Notes that those which the configuration has now are not taken, with the reason; those in force stay.
+    pub fn refuse(&self, why: String) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).refused = Some(why);
+    }
+
+    /// Degraded while the configuration has others, which are not taken.
+    pub fn health(&self) -> Health {
+        let refused = self.0.read().unwrap_or_else(PoisonError::into_inner).refused.clone();
+        refused.map_or(Health::Up, Health::Degraded)
     }
 }
 
 impl From<Rules> for LiveRules {
     fn from(rules: Rules) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(rules))))
+        Self(Arc::new(RwLock::new(State { current: Arc::new(rules), refused: None })))
     }
 }

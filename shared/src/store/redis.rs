@@ -36,6 +36,7 @@ use async_trait::async_trait;
 
 use super::{Probe, StoreError, Stores, Written};
 use connection::Connection;
+pub use inspect::{Inspection, inspect};
 
 /// A script, behind the parts that it needs.
 macro_rules! script {
@@ -47,6 +48,7 @@ macro_rules! script {
 mod claims;
 mod connection;
 mod error;
+mod inspect;
 mod ledger;
 mod media;
 mod server;

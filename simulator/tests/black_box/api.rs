@@ -161,3 +161,30 @@ async fn typing_needs_a_recent_message_and_ends_with_a_reply() {
     bench.simulator.clock().advance(Duration::from_secs(30));
     assert_eq!(typing("Typing").await, 45080);
 }
+
+#[tokio::test]
+async fn the_callback_check_looks_at_the_url_that_is_set() {
+    let bench = Bench::start(None).await;
+    let token = bench.stable_token().await;
+    let path = format!("/cgi-bin/callback/check?access_token={token}");
+    let check = async |action: &str, operator: &str| {
+        bench.post(&path, &json!({ "action": action, "check_operator": operator })).await
+    };
+    assert_eq!(check("all", "DEFAULT").await["errcode"], 40201);
+    bench.simulator.set_callback(APPID, "http://shop.example:8080/push/wx1").unwrap();
+    let answer = check("all", "DEFAULT").await;
+    assert_eq!((&answer["dns"][0]["ip"], &answer["ping"][0]["package_loss"]), (&json!("shop.example"), &json!("0%")));
+    assert!(check("dns", "UNICOM").await.get("ping").is_none());
+    assert_eq!(check("look", "DEFAULT").await["errcode"], 40202);
+    assert_eq!(check("all", "").await["errcode"], 40203);
+}
+
+#[tokio::test]
+async fn the_date_of_answers_goes_by_the_simulators_clock() {
+    let clock = Clock::frozen_at(1_000_000_000_000);
+    let bench = Bench::configured(SimulatorConfig { clock, ..SimulatorConfig::new(vec![account(None)]) }).await;
+    for path in ["/", "/cgi-bin/token"] {
+        let response = bench.http.get(bench.url(path)).send().await.unwrap();
+        assert_eq!(response.headers()["Date"], "Sun, 09 Sep 2001 01:46:40 GMT", "{path}");
+    }
+}

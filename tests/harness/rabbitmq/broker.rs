@@ -31,6 +31,11 @@ impl Broker {
         format!("amqp://guest:guest@127.0.0.1:{}", self.amqp_port)
     }
 
+    /// `http://127.0.0.1:PORT`: its management page.
+    pub fn management_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.management_port)
+    }
+
     /// The port of the server's own epmd, which lives and dies with it.
     pub fn epmd_port(&self) -> u16 {
         self.epmd_port

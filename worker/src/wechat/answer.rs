@@ -71,6 +71,12 @@ impl Answer {
         self.fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
+    /// The field `name` of each object in a list; none when there is no such list.
+    pub(crate) fn texts(&self, list: &str, name: &str) -> Vec<String> {
+        let items = self.fields.get(list).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(|item| item.get(name)?.as_str()).map(str::to_owned).collect()
+    }
+
     /// A number, also when it came as a string.
     pub(crate) fn number(&self, name: &str) -> Option<i64> {
         self.fields.get(name).and_then(integer)

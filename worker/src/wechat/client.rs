@@ -88,6 +88,14 @@ impl HttpTransport {
     }
 }
 
+impl HttpTransport {
+    /// The header `Date` of an answer, whatever that says.
+    pub(crate) async fn date(&self) -> Result<Option<String>, Failure> {
+        let response = self.http.get(format!("{}/", self.base)).send().await.map_err(not_written)?;
+        Ok(response.headers().get("Date").and_then(|date| date.to_str().ok()).map(str::to_owned))
+    }
+}
+
 #[async_trait]
 impl Transport for HttpTransport {
     async fn call(&self, call: Call) -> Result<Raw, Failure> {

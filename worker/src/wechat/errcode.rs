@@ -66,6 +66,8 @@ impl Row {
             Api::Token => self.token,
             Api::Send => self.send,
             Api::Upload => self.upload,
+            // It is no part of the work on a message.
+            Api::CallbackCheck => self.token,
         }
     }
 }
@@ -153,7 +155,8 @@ static TABLE: &[Row] = &[
     sending(40137, REFUSED, "the picture's format is not taken: convert it"),
     all(40164, ALERT, "this server's IP is not in the IP allow-list: add it in WeChat's console"),
     all(40200, ALERT, "this type of account may not call the API"),
-    foreign(40201, 40203, "a code of the callback check"),
+    foreign(40201, 40201, "no callback URL is set: set it in WeChat's console, under message push"),
+    foreign(40202, 40203, "the callback check has a wrong argument: a fault of kefu, report it"),
     all(40243, ALERT, "the AppSecret is frozen: unfreeze it in WeChat's console"),
     per_api(41001, 41001, ALERT, TOKEN, TOKEN, "the access_token is missing"),
     all(41002, ALERT, "the appid is missing: a fault of kefu, report it"),

@@ -11,12 +11,16 @@ use super::fault::{Fault, protocol_code};
 use super::settings::Settings;
 use crate::partition::Partition;
 
+mod look;
+
+pub(super) use look::Found;
+
 /// The exchange that envelopes are published to; the routing key is the partition's name.
 pub(super) const IN: &str = "kefu.in";
 /// The exchange and the queue of dead letters.
 pub(super) const DEAD: &str = "kefu.dead";
 /// The exchange and the queue of what no partition queue is bound for. Never used as long as the table stands.
-const UNROUTED: &str = "kefu.unrouted";
+pub(super) const UNROUTED: &str = "kefu.unrouted";
 
 /// How long a delivery may be unsettled before the broker takes it back, and all others of its channel. The default of
 /// brokers, 30 minutes, is too short: a message waits for those of the same user before it, which may all be retried, and
@@ -31,6 +35,11 @@ const DECLARATION: Duration = Duration::from_secs(15);
 /// The queue that holds the messages of a partition.
 pub(super) fn partition_queue(partition: Partition) -> String {
     format!("{IN}.{partition}")
+}
+
+/// Whether a queue is that of a partition.
+pub(super) fn is_partition(queue: &str) -> bool {
+    queue.strip_prefix(IN).is_some_and(|rest| rest.starts_with(".p"))
 }
 
 /// One stop on the way back to a partition: a queue whose messages expire into [`IN`] after the delay.
@@ -150,11 +159,15 @@ async fn declare_exchange(channel: &Channel, exchange: Exchange) -> lapin::Resul
     channel.exchange_declare(exchange.name.into(), exchange.kind, options, exchange.arguments).await
 }
 
-async fn declare_queue(channel: &Channel, mut queue: Queue) -> lapin::Result<()> {
+async fn declare_only(channel: &Channel, mut queue: Queue) -> lapin::Result<()> {
     queue.arguments.insert("x-queue-type".into(), text("quorum"));
     let options = QueueDeclareOptions { durable: true, ..Default::default() };
-    channel.queue_declare(queue.name.as_str().into(), options, queue.arguments).await?;
-    let bind = (queue.name.into(), queue.exchange.into(), queue.routing_key.into());
+    channel.queue_declare(queue.name.into(), options, queue.arguments).await.map(drop)
+}
+
+async fn declare_queue(channel: &Channel, queue: Queue) -> lapin::Result<()> {
+    let bind = (queue.name.clone().into(), queue.exchange.clone().into(), queue.routing_key.clone().into());
+    declare_only(channel, queue).await?;
     channel.queue_bind(bind.0, bind.1, bind.2, QueueBindOptions::default(), FieldTable::default()).await
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn warn_if_old(address: Address, link: Arc<Link>, closing: Canc
         () = closing.cancelled() => None,
     };
     if let Some(version) = version
-        && major(&version).is_some_and(|major| major < SHARING)
+        && is_too_old(&version)
     {
         tracing::warn!(
             version,
@@ -39,8 +39,13 @@ pub(super) async fn warn_if_old(address: Address, link: Arc<Link>, closing: Canc
     }
 }
 
+/// Whether this version does not share the partitions out.
+pub(super) fn is_too_old(version: &str) -> bool {
+    major(version).is_some_and(|major| major < SHARING)
+}
+
 /// Begins a connection just far enough to be told the version: the broker speaks of itself before the login.
-async fn broker_version(address: &Address) -> io::Result<Option<String>> {
+pub(super) async fn broker_version(address: &Address) -> io::Result<Option<String>> {
     let runtime = lapin::runtime::default_runtime().map_err(io::Error::other)?;
     let mut stream = address.uri.connect_with_config_async(TLSConfig::default(), &runtime).await?;
     stream.write_all(HEADER).await?;

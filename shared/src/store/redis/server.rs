@@ -1,10 +1,10 @@
 //! What is wrong with the server's settings, said once.
 
-use std::collections::HashMap;
 use std::sync::Weak;
 use std::time::Duration;
 
 use super::connection::Connection;
+use super::inspect;
 
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -22,20 +22,16 @@ pub(super) async fn check(connection: Weak<Connection>) {
 }
 
 async fn check_version(connection: &Connection) {
-    let Ok(info) = connection.query::<String>(redis::cmd("INFO").arg("server")).await else {
+    let Some(version) = inspect::info(connection, "server", "redis_version").await else {
         return tracing::debug!("Redis does not tell its version");
     };
-    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or_default();
-    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_some_and(|major| major < 7) {
+    if inspect::is_too_old(&version) {
         tracing::error!(version, "this Redis is too old: kefu needs 7.0 or later");
     }
 }
 
 async fn check_eviction(connection: &Connection) {
-    let mut get = redis::cmd("CONFIG");
-    let settings = connection.query::<HashMap<String, String>>(get.arg("GET").arg("maxmemory-policy")).await;
-    match settings.ok().and_then(|mut settings| settings.remove("maxmemory-policy")) {
+    match inspect::setting(connection, "maxmemory-policy").await {
         None => tracing::debug!("Redis does not tell its maxmemory-policy; it must be noeviction"),
         Some(policy) if policy == "noeviction" => {}
         Some(policy) => tracing::warn!(

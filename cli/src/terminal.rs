@@ -3,13 +3,13 @@
 use rustix::termios::tcgetwinsize;
 
 /// How wide the terminal is; `None` when standard output is none.
-pub(super) fn width() -> Option<usize> {
+pub(crate) fn width() -> Option<usize> {
     let size = tcgetwinsize(std::io::stdout()).ok()?;
     Some(size.ws_col.into()).filter(|columns| *columns > 0)
 }
 
 /// The text with `\u{1b}` and the like in place of what a terminal would obey: errors and contents come from outside.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().flat_map(|char| if obeyed(char) { char.escape_default().collect() } else { vec![char] }).collect()
 }
 
@@ -19,7 +19,7 @@ fn obeyed(char: char) -> bool {
 }
 
 /// How many columns the text has.
-pub(super) fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
@@ -33,8 +33,13 @@ fn columns_of(char: char) -> usize {
     }
 }
 
+/// `1 rule`, `2 rules`
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// The text in so many columns at most, with `…` at its end if it was longer.
-pub(super) fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     if columns(text) <= most {
         return text.to_owned();
     }
@@ -49,7 +54,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 }
 
 /// The text in lines of so many columns at most, broken at spaces where there are some.
-pub(super) fn wrap(text: &str, most: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, most: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_inclusive(' ') {
         let mut line = lines.pop().unwrap_or_default();

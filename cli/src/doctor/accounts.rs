@@ -1,0 +1,78 @@
+//! What the configuration says, as far as it can be judged by itself.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use kefu_shared::config::{Account, Config};
+use kefu_shared::reply::Content;
+use kefu_shared::rules::Action;
+use secrecy::ExposeSecret;
+
+use super::Finding;
+use crate::terminal::count;
+
+/// Loading has checked all that is certainly wrong, the lengths of keys and the pictures among it.
+pub(super) fn look(file: &Path, config: &Config) -> Vec<Finding> {
+    let rules = config.rules.current();
+    let accounts = count(config.accounts.iter().count(), "account", "accounts");
+    let rule_count = count(rules.iter().len(), "rule", "rules");
+    let mut findings = vec![Finding::ok("configuration", format!("{}: {accounts}, {rule_count}", file.display()))];
+    if rules.iter().len() == 0 {
+        let mend = "add a [[rule]]; docs/rules.md has all that it can say";
+        findings.push(Finding::warning("rules", "there are none: nothing is answered", mend));
+    }
+    let mut pictures = BTreeSet::new();
+    for rule in rules.iter() {
+        let Action::Reply(replies) = rule.action() else { continue };
+        pictures.extend(replies.iter().filter_map(|reply| match &reply.content {
+            Content::Image(path) => Some(path.clone()),
+            Content::Miniprogrampage(card) => Some(card.thumb.clone()),
+            _ => None,
+        }));
+    }
+    if !pictures.is_empty() {
+        let named = count(pictures.len(), "picture", "pictures");
+        findings.push(Finding::ok("pictures", format!("{named} of rules, readable and as WeChat takes them")));
+    }
+    findings.extend(config.accounts.iter().map(account));
+    findings
+}
+
+/// Lengths only: what they are is secret.
+fn account(account: &Account) -> Finding {
+    let check = format!("account {}", account.appid);
+    let appid_is_usual = account.appid.strip_prefix("wx").is_some_and(|rest| rest.len() == 16 && is_hex(rest));
+    let secret = account.secret.expose_secret();
+    let token = account.tokens.first().map(|token| token.expose_secret()).unwrap_or_default();
+    let mut odd = Vec::new();
+    if !appid_is_usual {
+        odd.push("its appid is not wx and 16 hex digits".to_owned());
+    }
+    if secret.len() != 32 || !secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        odd.push(format!("its secret has {}, an AppSecret has 32 letters and digits", characters(secret)));
+    }
+    if !(3..=32).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        odd.push(format!("its token has {}, a Token has 3 to 32 letters and digits", characters(token)));
+    }
+    let mode = format!("{:?}", account.mode).to_lowercase();
+    if odd.is_empty() {
+        let keys = if account.keys.is_empty() { "no EncodingAESKey" } else { "an EncodingAESKey of 43 characters" };
+        let previous = account.tokens.len().max(account.keys.len()).saturating_sub(1);
+        let previous = if previous == 0 { String::new() } else { format!(", {previous} previous") };
+        Finding::ok(check, format!("mode {mode}, a Token of {} characters, {keys}{previous}", token.len()))
+    } else {
+        Finding::warning(
+            check,
+            odd.join("; "),
+            "compare it with WeChat's console: it may have been cut when it was copied",
+        )
+    }
+}
+
+fn characters(secret: &str) -> String {
+    count(secret.chars().count(), "character", "characters")
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

@@ -1,0 +1,66 @@
+//! The callback URL, asked as WeChat asks it when it is saved in the console.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures_util::future::join_all;
+use kefu_shared::config::{Account, Config};
+use kefu_shared::program::in_words;
+use kefu_shared::wechat::signature;
+use reqwest::Url;
+use secrecy::ExposeSecret;
+
+use super::{Finding, PATIENCE};
+
+pub(super) async fn look(config: &Config, urls: &[Url]) -> Vec<Finding> {
+    join_all(urls.iter().map(|url| ask(config, url))).await.into_iter().flatten().collect()
+}
+
+async fn ask(config: &Config, url: &Url) -> Vec<Finding> {
+    const CHECK: &str = "callback";
+    let last = url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
+    let Some(account) = last.and_then(|appid| config.accounts.get(appid)) else {
+        let mend = "the URL is https://YOUR.HOST/push/APPID, with the appid of an [[account]]";
+        return vec![Finding::failed(CHECK, format!("{url} does not end in the appid of an account"), mend)];
+    };
+    let mut findings = Vec::new();
+    if !matches!(url.port_or_known_default(), Some(80 | 443)) {
+        let text = format!("{url}: WeChat takes port 80 for http and 443 for https only");
+        findings.push(Finding::warning(CHECK, text, "put a proxy with your certificate in front of [ingress] listen"));
+    }
+    findings.push(match echo(account, url).await {
+        Ok(()) => Finding::ok(CHECK, format!("{url} answers WeChat's check as it must")),
+        Err((text, mend)) => Finding::failed(CHECK, format!("{url}: {text}"), mend),
+    });
+    findings
+}
+
+/// What is wrong with the answer, and how to mend it.
+async fn echo(account: &Account, url: &Url) -> Result<(), (String, &'static str)> {
+    let network = "is ingress running, and does the proxy in front hand /push/ on, with its query?";
+    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    let client = client.map_err(|error| (in_words(&error), network))?;
+    let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
+    let (nonce, echostr) = (rand::random::<u32>().to_string(), rand::random::<u64>().to_string());
+    let token = account.tokens.first().map(|token| token.expose_secret()).unwrap_or_default();
+    let signature = signature::sign(token, &timestamp, &nonce);
+    let query = [("signature", &signature), ("timestamp", &timestamp), ("nonce", &nonce), ("echostr", &echostr)];
+    let asked = client.get(url.clone()).query(&query).send().await;
+    let answer = asked.map_err(|error| match error.is_timeout() {
+        true => (format!("no answer within {} s, which is as long as WeChat waits", PATIENCE.as_secs()), network),
+        false => (format!("no answer: {}", in_words(&error.without_url())), network),
+    })?;
+    let status = answer.status();
+    let body = answer.text().await.map_err(|_| ("the answer was cut".to_owned(), network))?;
+    let mend = match status.as_u16() {
+        200 if body == echostr => return Ok(()),
+        200 => {
+            let mend = "another program answers there, or a proxy changes what kefu says";
+            return Err(("it answers 200 with something else than the echostr alone".to_owned(), mend));
+        }
+        300..=399 => "WeChat does not follow redirects: enter the URL that it leads to",
+        401 => "the kefu that answers there has another token for this account, or a proxy drops the query",
+        404 => "no kefu with this account answers there, or the path is not /push/APPID",
+        _ => network,
+    };
+    Err((format!("it answers {status}"), mend))
+}

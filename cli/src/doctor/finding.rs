@@ -1,0 +1,82 @@
+//! What a check has found, for people and for programs.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::terminal::{columns, count, printable, width, wrap};
+
+/// What one check has found.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Finding {
+    check: String,
+    pub(super) status: Status,
+    text: String,
+    /// How to mend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Status {
+    Ok,
+    /// kefu works, though not as well as it could, or this could not be seen.
+    Warning,
+    /// kefu does not work like this.
+    Failed,
+}
+
+const GAP: &str = "  ";
+/// The least width of the texts.
+const LEAST: usize = 36;
+
+impl Finding {
+    pub(super) fn ok(check: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { check: check.into(), status: Status::Ok, text: text.into(), mend: None }
+    }
+
+    pub(super) fn warning(check: impl Into<String>, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { check: check.into(), status: Status::Warning, text: text.into(), mend: Some(mend.into()) }
+    }
+
+    pub(super) fn failed(check: impl Into<String>, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { check: check.into(), status: Status::Failed, text: text.into(), mend: Some(mend.into()) }
+    }
+}
+
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+pub(super) fn write_json(out: &mut impl Write, is_well: bool, findings: &[Finding]) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &json!({ "ok": is_well, "checks": findings }))?;
+    writeln!(out)
+}
+
+pub(super) fn write(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
+    let checks = findings.iter().map(|finding| columns(&finding.check)).max().unwrap_or(0);
+    let before = checks + "warning".len() + 2 * GAP.len();
+    let room = width().map_or(usize::MAX, |width| width.saturating_sub(before).max(LEAST));
+    for Finding { check, status, text, mend } in findings {
+        let mut head = format!("{check:checks$}{GAP}{:7}{GAP}", status.as_str());
+        let mend = mend.iter().map(|mend| format!("-> {mend}"));
+        for line in std::iter::once(text.clone()).chain(mend).flat_map(|text| wrap(&printable(&text), room)) {
+            writeln!(out, "{}", format!("{head}{line}").trim_end())?;
+            head = " ".repeat(before);
+        }
+    }
+    let of = |status| findings.iter().filter(|finding| finding.status == status).count();
+    let (failed, warnings) = (of(Status::Failed), count(of(Status::Warning), "warning", "warnings"));
+    match failed {
+        0 => writeln!(out, "nothing failed, {warnings}"),
+        failed => writeln!(out, "{failed} FAILED, {warnings}"),
+    }
+}

@@ -1,0 +1,117 @@
+//! What the rules would do with a push.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use kefu_shared::config::Config;
+use kefu_shared::reply::{Content, Reply};
+use kefu_shared::rules::{Action, Rule};
+use kefu_shared::wechat::push::{self, Body, Push, PushError};
+
+use crate::terminal::{count, printable, width, wrap};
+
+/// More than any push has.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+const INDENT: &str = "  ";
+
+/// A push, and the account that it comes to.
+pub(super) struct Trial<'a> {
+    config: &'a Config,
+    appid: String,
+    push: Push,
+}
+
+impl<'a> Trial<'a> {
+    /// Reads the push from `file`; `account` may be left out when there is only one.
+    pub(super) fn read(config: &'a Config, file: &Path, account: Option<&str>) -> anyhow::Result<Self> {
+        let appids: Vec<&str> = config.accounts.iter().map(|account| account.appid.as_str()).collect();
+        let appid = match (account, appids.as_slice()) {
+            (Some(appid), _) if appids.contains(&appid) => appid,
+            (None, [appid]) => appid,
+            (Some(appid), _) => bail!("there is no [[account]] {appid}; there are {}", appids.join(", ")),
+            (None, _) => bail!("to which account? give --account, one of {}", appids.join(", ")),
+        };
+        let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+        let text = text_of(file).with_context(|| format!("{name} cannot be read"))?;
+        let push = Push::parse(&text).map_err(|error| no_push(&name, &text, &error))?;
+        Ok(Self { config, appid: appid.to_owned(), push })
+    }
+
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let Self { config, appid, push } = self;
+        let kind = match &push.content {
+            push::Content::Event { event, .. } => format!("event {}", printable(event)),
+            _ => printable(&push.msg_type),
+        };
+        writeln!(out, "{kind}, to {appid}")?;
+        let rules = config.rules.current();
+        let decided = rules.decide(appid, push);
+        for (index, rule) in rules.iter().enumerate() {
+            let number = format!("rule {}", index + 1);
+            match rule.mismatch(appid, push) {
+                Some(why) => item(out, &format!("{number}  no   "), &why)?,
+                None => {
+                    item(out, &format!("{number}  YES  "), &rule.when())?;
+                    break;
+                }
+            }
+        }
+        match decided.map(Rule::action) {
+            None => writeln!(out, "no rule matches: it is acknowledged, and nothing is sent"),
+            Some(Action::Ignore) => writeln!(out, "it is acknowledged, and nothing is sent"),
+            Some(Action::Transfer) => writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent"),
+            Some(Action::Reply(replies)) => {
+                writeln!(
+                    out,
+                    "it is acknowledged, then {}:",
+                    count(replies.len(), "reply is sent", "replies are sent")
+                )?;
+                replies.iter().enumerate().try_for_each(|(index, reply)| show(out, index + 1, reply))
+            }
+        }
+    }
+}
+
+fn text_of(file: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    match file == Path::new("-") {
+        true => io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes)?,
+        false => std::fs::File::open(file)?.take(MAX_BYTES).read_to_end(&mut bytes)?,
+    };
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn no_push(name: &str, text: &str, error: &PushError) -> anyhow::Error {
+    let is_encrypted = Body::parse(text).is_ok_and(|body| body.encrypt().is_some());
+    match is_encrypted {
+        true => anyhow!("{name} is an encrypted push: give what is in it, as `raw` in the envelope has it"),
+        false => anyhow!("{name} is no push: {error}"),
+    }
+}
+
+fn show(out: &mut impl Write, number: usize, reply: &Reply) -> io::Result<()> {
+    let said = match &reply.content {
+        Content::Text(text) => text.clone(),
+        Content::Image(path) => path.display().to_string(),
+        Content::Link(link) => format!("{} | {} | {}", link.title, link.description, link.url),
+        Content::Miniprogrampage(card) => format!("{} | {}", card.title, card.pagepath),
+    };
+    let mut marks = Vec::new();
+    marks.extend(reply.kf_account.as_ref().map(|account| format!("from {account}")));
+    marks.extend(reply.is_ai_msg.then(|| "marked as made by an AI".to_owned()));
+    let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
+    item(out, &format!("{number}. {}{marks}: ", reply.kind()), &said)
+}
+
+/// A line, continued below its text where the terminal is not wide enough.
+fn item(out: &mut impl Write, head: &str, text: &str) -> io::Result<()> {
+    let before = INDENT.len() + head.len();
+    let room = width().map_or(usize::MAX, |width| width.saturating_sub(before).max(24));
+    let mut head = head.to_owned();
+    for part in wrap(&printable(text), room) {
+        writeln!(out, "{}", format!("{INDENT}{head}{part}").trim_end())?;
+        head = " ".repeat(head.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Changed rules come into force while the program runs: on SIGHUP, and when the configuration file has changed.
+//!
+//! The file's content is looked at every [`EVERY`]. Notices of the kernel would not do: editors put another file in its
+//! place, Docker mounts a single file, Kubernetes switches a link of a folder above it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{sleep, timeout};
+
+use crate::config::{self, Config, ConfigErrors, Reloaded, Rest};
+use crate::rules::LiveRules;
+
+/// How often the file is looked at.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// How long the file must stay as it is before it is read: some editors write in place.
+const SETTLED: Duration = Duration::from_millis(300);
+
+/// How long after a SIGHUP the next one counts; what comes before that is one.
+const QUIET: Duration = Duration::from_millis(200);
+
+const RELOADS: &str = "kefu_rules_reloads_total";
+const REFUSED: &str = "kefu_rules_refused";
+const RULES: &str = "kefu_rules";
+
+/// Catches SIGHUP, which ends a process that does not catch it: to be called before anything else.
+///
+/// # Errors
+/// When the process cannot listen for signals.
+pub fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+/// Keeps the rules of `config` as `file` has them, in the background of the current tokio runtime, as long as that is
+/// there. What else the file says stays as it was at the start.
+///
+/// A file that cannot be taken changes nothing: all that is wrong is logged, `config.rules` is degraded until there is a
+/// good one, and it is tried again, as a picture may come after the rule that names it.
+pub fn start(file: &Path, config: &Config, hangups: Signal) {
+    metrics::describe_counter!(RELOADS, "How often a changed configuration was read, by what became of its rules");
+    metrics::describe_gauge!(
+        REFUSED,
+        "1 while the configuration file cannot be taken and the rules before stay in force"
+    );
+    metrics::describe_gauge!(RULES, "How many rules are in force");
+    metrics::gauge!(REFUSED).set(0);
+    metrics::gauge!(RULES).set(config.rules.current().iter().len() as f64);
+    let reload = Reload {
+        file: file.to_owned(),
+        rules: config.rules.clone(),
+        rest: config.rest.clone(),
+        known: Ok(config.source),
+        refused: None,
+        changed: Vec::new(),
+    };
+    tokio::spawn(reload.keep(hangups));
+}
+
+struct Reload {
+    file: PathBuf,
+    /// Those in force.
+    rules: LiveRules,
+    /// What else the file said at the start.
+    rest: Rest,
+    /// The content that was looked at last.
+    known: Content,
+    /// What is wrong with it.
+    refused: Option<Vec<String>>,
+    /// What else has changed since the start, as far as that is logged.
+    changed: Vec<String>,
+}
+
+/// The digest of a file's content, or why it has none.
+type Content = Result<[u8; 32], String>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Hangup,
+    File,
+    /// It was refused, and what it names may have changed.
+    Again,
+}
+
+impl Reload {
+    async fn keep(mut self, mut hangups: Signal) {
+        loop {
+            let cause = match timeout(EVERY, hangups.recv()).await {
+                Ok(Some(())) => Some(Cause::Hangup),
+                Ok(None) => return,
+                Err(_) => self.look().await,
+            };
+            if let Some(cause) = cause {
+                self.load(cause).await;
+                sleep(QUIET).await;
+            }
+        }
+    }
+
+    /// Whether there is a reason to load it.
+    async fn look(&mut self) -> Option<Cause> {
+        let mut content = self.content().await;
+        if self.known == content {
+            return self.refused.is_some().then_some(Cause::Again);
+        }
+        loop {
+            sleep(SETTLED).await;
+            let now = self.content().await;
+            if now == content {
+                self.known = content;
+                return Some(Cause::File);
+            }
+            content = now;
+        }
+    }
+
+    async fn content(&self) -> Content {
+        let file = self.file.clone();
+        let read = tokio::task::spawn_blocking(move || config::digest(&file)).await;
+        read.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    async fn load(&mut self, cause: Cause) {
+        let (file, rest) = (self.file.clone(), self.rest.clone());
+        let reloaded = tokio::task::spawn_blocking(move || rest.reload(&file)).await;
+        match reloaded {
+            Ok(Ok(reloaded)) => self.take(reloaded, cause),
+            Ok(Err(errors)) => self.refuse(&errors, cause),
+            // It panicked, which is logged.
+            Err(_) => {}
+        }
+    }
+
+    fn take(&mut self, Reloaded { rules, digest, changed }: Reloaded, cause: Cause) {
+        let count = rules.iter().len();
+        self.rules.replace(rules);
+        self.refused = None;
+        self.known = Ok(digest);
+        metrics::counter!(RELOADS, "outcome" => "taken").increment(1);
+        metrics::gauge!(REFUSED).set(0);
+        metrics::gauge!(RULES).set(count as f64);
+        tracing::info!(rules = count, cause = cause.as_str(), "the rules of the configuration are in force");
+        if !changed.is_empty() && changed != self.changed {
+            let sections = changed.join(", ");
+            tracing::warn!(sections, "the configuration has changed in more than its rules: that needs a restart");
+        }
+        self.changed = changed;
+    }
+
+    fn refuse(&mut self, errors: &ConfigErrors, cause: Cause) {
+        let problems = errors.problems();
+        let is_known = self.refused.as_deref() == Some(problems);
+        if is_known && cause != Cause::Hangup {
+            return;
+        }
+        metrics::counter!(RELOADS, "outcome" => "refused").increment(1);
+        metrics::gauge!(REFUSED).set(1);
+        let (count, cause, file) = (problems.len(), cause.as_str(), self.file.display());
+        for (number, problem) in problems.iter().enumerate() {
+            let problem = format!("{} of {count}: {problem}", number + 1);
+            tracing::error!(problem, cause, %file, "the changed configuration is refused, the rules before stay in force");
+        }
+        let plural = if count == 1 { "" } else { "s" };
+        let first = problems.first().map(String::as_str).unwrap_or_default();
+        self.rules.refuse(format!(
+            "{file} has {count} problem{plural}, and the rules before stay in force; the log has all, the first: {first}"
+        ));
+        self.refused = Some(problems.to_vec());
+    }
+}
+
+impl Cause {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Hangup => "SIGHUP",
+            Self::File => "the file changed",
+            Self::Again => "what it names changed",
+        }
+    }
+}

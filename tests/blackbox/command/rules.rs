@@ -1,0 +1,136 @@
+//! `kefu rules`.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use kefu_harness::folder::Folder;
+use kefu_harness::shop::PICTURE;
+use kefu_harness::target;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::{kefu, text};
+
+const HEAD: &str = r#"[queue]
+url = "embedded:data"
+[store]
+url = "embedded:data"
+[[account]]
+appid = "wx1"
+secret = "s"
+token = "t"
+mode = "plain"
+"#;
+
+const RULES: &str = r#"
+[[rule]]
+when = { event = "user_enter_tempsession" }
+reply = [{ text = "welcome" }]
+[[rule]]
+when = { type = "text", contains = ["二维码", "qr code"] }
+reply = [{ image = "code.png" }, { text = "长按识别二维码", kf_account = "kf2001@shop" }]
+[[rule]]
+when = { type = "text", regex = "^spam" }
+ignore = true
+"#;
+
+fn folder(config: &str) -> (Folder, String) {
+    let folder = Folder::new("rules");
+    folder.write("code.png", PICTURE);
+    let file = folder.write("kefu.toml", config);
+    let file = file.to_str().unwrap().to_owned();
+    (folder, file)
+}
+
+/// `kefu rules try`, with the push on its standard input.
+async fn try_push(config: &str, push: &str, more: &[&str]) -> Output {
+    let mut command = Command::new(target::program("kefu"));
+    command.args(["rules", "try", "--config", config, "--push", "-"]).args(more).kill_on_drop(true);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // One that does not read it has ended already.
+    child.stdin.take().unwrap().write_all(push.as_bytes()).await.ok();
+    timeout(Duration::from_secs(60), child.wait_with_output()).await.expect("it ends").unwrap()
+}
+
+#[tokio::test]
+async fn check_lists_the_rules() {
+    let (_folder, config) = folder(&format!("{HEAD}{RULES}"));
+    let output = kefu(&["rules", "check", "--config", &config]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let expected = format!(
+        "{config} is good: 1 account, 3 rules\n\
+         RULE  WHEN                                         ACTION\n\
+         \x20  1  event \"user_enter_tempsession\"               reply text\n\
+         \x20  2  type \"text\", contains \"二维码\" or \"qr code\"  reply image, text\n\
+         \x20  3  type \"text\", regex \"^spam\"                   ignore\n"
+    );
+    assert_eq!(text(&output.stdout), expected);
+
+    let (_folder, config) = folder(HEAD);
+    let output = kefu(&["rules", "check", "--config", &config]).await;
+    assert!(text(&output.stdout).contains("0 rules\nevery push is acknowledged, and nothing is sent"), "{output:?}");
+}
+
+#[tokio::test]
+async fn check_lists_ten_mistakes_and_ends_with_status_2() {
+    let (_folder, config) = folder(&format!("{HEAD}{}", crate::reload::TEN));
+    let output = kefu(&["rules", "check", "--config", &config]).await;
+    let stderr = text(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{stderr}");
+    assert!(stderr.contains("kefu.toml has 10 problems:") && stderr.contains("\n  10. [[rule]] "), "{stderr}");
+}
+
+#[tokio::test]
+async fn try_says_which_rule_matches_and_why_those_before_do_not() {
+    let (folder, config) = folder(&format!("{HEAD}{RULES}"));
+    let push = "<xml><FromUserName>oU</FromUserName><MsgType>text</MsgType><Content>QR code?</Content></xml>";
+    let file = folder.write("push.xml", push);
+    let output = kefu(&["rules", "try", "--config", &config, "--push", file.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let expected = "text, to wx1\n\
+        \x20 rule 1  no   event \"user_enter_tempsession\": it is no event but \"text\"\n\
+        \x20 rule 2  YES  type \"text\", contains \"二维码\" or \"qr code\"\n\
+        it is acknowledged, then 2 replies are sent:\n\
+        \x20 1. image: code.png\n\
+        \x20 2. text (from kf2001@shop): 长按识别二维码\n";
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[tokio::test]
+async fn try_takes_json_from_standard_input_and_knows_ignored_and_unmatched() {
+    let (_folder, config) = folder(&format!("{HEAD}{RULES}"));
+    let push = |fields: &str| format!("{{\"FromUserName\":\"oU\",\"CreateTime\":1,{fields}}}");
+    let ignored = try_push(&config, &push(r#""MsgType":"text","Content":"spam!""#), &[]).await;
+    let shown = text(&ignored.stdout);
+    assert!(
+        shown.ends_with("rule 3  YES  type \"text\", regex \"^spam\"\nit is acknowledged, and nothing is sent\n"),
+        "{shown}"
+    );
+    let unmatched = try_push(&config, &push(r#""MsgType":"image""#), &["--account", "wx1"]).await;
+    let shown = text(&unmatched.stdout);
+    assert!(shown.contains("rule 3  no   type \"text\": it is \"image\"\n"), "{shown}");
+    assert!(shown.ends_with("no rule matches: it is acknowledged, and nothing is sent\n"), "{shown}");
+}
+
+#[tokio::test]
+async fn try_refuses_what_it_cannot_try_with_what_to_do() {
+    let (_folder, config) = folder(&format!("{HEAD}{RULES}"));
+    let other = HEAD.split_once("[[account]]").unwrap().1.replace("wx1", "wx2");
+    let (_second, two) = folder(&format!("{HEAD}[[account]]{other}{RULES}"));
+    let push = r#"{"FromUserName":"oU","MsgType":"image"}"#;
+    for (config, push, more, said) in [
+        (&config, "", &[][..], "standard input is no push: the body is empty"),
+        (&config, "hello", &[], "standard input is no push: the body is neither XML nor JSON"),
+        (&config, r#"{"ToUserName":"gh_1","Encrypt":"AAAA"}"#, &[], "is an encrypted push: give what is in it"),
+        (&config, push, &["--account", "wx9"], "there is no [[account]] wx9; there are wx1"),
+        (&two, push, &[], "to which account? give --account, one of wx1, wx2"),
+    ] {
+        let output = try_push(config, push, more).await;
+        let stderr = text(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}: {stderr}");
+        assert!(stderr.contains(said), "{said:?} is not in:\n{stderr}");
+    }
+    let output = kefu(&["rules", "try", "--config", &config, "--push", "/nowhere/push.json"]).await;
+    assert!(text(&output.stderr).contains("/nowhere/push.json cannot be read"), "{output:?}");
+}
