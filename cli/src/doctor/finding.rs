@@ -80,3 +80,29 @@ pub(super) fn write(out: &mut impl Write, findings: &[Finding]) -> io::Result<()
         failed => writeln!(out, "{failed} FAILED, {warnings}"),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_a_line_each_with_how_to_mend_them_below() {
+        let findings = [
+            Finding::ok("redis", "reached"),
+            Finding::warning("redis appendonly", "no\u{1b}", "set it"),
+            Finding::failed("spool", "is no folder", "make it one"),
+        ];
+        let mut out = Vec::new();
+        write(&mut out, &findings).unwrap();
+        let expected = [
+            "redis             ok       reached",
+            "redis appendonly  warning  no\\u{1b}",
+            "                           -> set it",
+            "spool             FAILED   is no folder",
+            "                           -> make it one",
+            "1 FAILED, 1 warning\n",
+        ];
+        assert_eq!(String::from_utf8(out).unwrap(), expected.join("\n"));
+    }
+}

@@ -60,7 +60,9 @@ impl<'a> Trial<'a> {
         match decided.map(Rule::action) {
             None => writeln!(out, "no rule matches: it is acknowledged, and nothing is sent"),
             Some(Action::Ignore) => writeln!(out, "it is acknowledged, and nothing is sent"),
-            Some(Action::Transfer) => writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent"),
+            Some(Action::Transfer) => {
+                writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent")
+            }
             Some(Action::Reply(replies)) => {
                 writeln!(
                     out,

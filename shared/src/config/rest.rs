@@ -126,3 +126,69 @@ impl fmt::Debug for Rest {
         f.write_str("Rest")
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::super::load_with;
+    use super::*;
+
+    const GOOD: &str = "[queue]\nurl = \"embedded:data\"\n[store]\nurl = \"embedded:data\"\n[[account]]\n\
+        appid = \"wx1\"\nsecret_file = \"secret\"\ntoken = \"hush\"\nmode = \"plain\"\n";
+    const RULE: &str = "[[rule]]\nwhen = {}\nignore = true\n";
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            let folder = Self(tempfile::tempdir().unwrap());
+            folder.write("secret", "hush");
+            folder
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        }
+
+        fn load(&self, text: &str, environment: &[(&str, &str)]) -> Rest {
+            let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+            load_with(&self.write("kefu.toml", text), environment).unwrap().rest
+        }
+    }
+
+    #[test]
+    fn what_has_changed_is_told_by_its_section_and_rules_are_no_change() {
+        let folder = Folder::new();
+        let rest = folder.load(GOOD, &[]);
+        let none: [&str; 0] = [];
+        assert_eq!(rest.differences(&folder.load(&format!("{GOOD}{RULE}"), &[])), none);
+        assert_eq!(rest.differences(&folder.load(&format!("# comment\n{GOOD}"), &[])), none);
+        assert_eq!(rest.differences(&folder.load(&GOOD.replace("hush", "other"), &[])), ["[[account]]"]);
+        assert_eq!(rest.differences(&folder.load(&format!("[worker]\nconcurrency = 1\n{GOOD}"), &[])), ["[worker]"]);
+        let environment = [("KEFU__QUEUE__PREFETCH", "7")];
+        assert_eq!(rest.differences(&folder.load(GOOD, &environment)), ["[queue]"]);
+        folder.write("secret", "another");
+        assert_eq!(rest.differences(&folder.load(GOOD, &[])), ["[[account]]"]);
+    }
+
+    #[test]
+    fn nothing_of_it_shows() {
+        assert!(!format!("{:?}", Folder::new().load(GOOD, &[])).contains("hush"));
+    }
+
+    #[test]
+    fn a_rule_for_an_account_that_is_not_served_yet_is_taken() {
+        let folder = Folder::new();
+        let rest = folder.load(GOOD, &[]);
+        let second = GOOD.split_once("[[account]]").unwrap().1.replace("wx1", "wx2");
+        let rule = "[[rule]]\nwhen = { account = \"wx2\" }\nignore = true\n";
+        let file = folder.write("kefu.toml", &format!("{GOOD}[[account]]{second}{rule}"));
+        let reloaded = rest.reload(&file).unwrap();
+        assert_eq!((reloaded.rules.iter().len(), reloaded.changed), (1, vec!["[[account]]".to_owned()]));
+    }
+}
