@@ -71,8 +71,8 @@ impl Rest {
         match self.resolve_with(loaded.rule_tables, file) {
             Ok(fitted) => Ok(Reloaded { rules: fitted.rules.current(), digest, changed }),
             Err(mut errors) => {
-                // What else is wrong now, such as a secret's file that is gone, has been read.
-                errors.problems.retain(|problem| problem.starts_with("[[rule]]"));
+                // What else is wrong now, such as a secret's file that is gone, was read at the start.
+                errors.problems.retain(|problem| problem.contains("[[rule]]"));
                 let until = "with the rest of the file as it was at the program's start, which holds until a restart";
                 errors.problems.iter_mut().for_each(|problem| *problem += &format!(" ({until})"));
                 if errors.problems.is_empty() { Ok(Reloaded { rules, digest, changed }) } else { Err(errors) }
