@@ -47,6 +47,7 @@ fn envelope(user: &str, number: u64) -> Envelope {
         from_user: OpenId::new(user),
         create_time: 1_700_000_000,
         msg_id: Some(number.to_string()),
+        business_id: None,
         msg_type: "text".to_owned(),
         content: Content::Text { content: "x".repeat(40) },
         fields: Fields::default(),

@@ -31,7 +31,7 @@ pub use problems::ConfigErrors;
 pub(crate) use problems::Problems;
 pub(crate) use rest::Reloaded;
 pub use rest::Rest;
-pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, WeChat, Worker};
+pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, TypingApi, WeChat, Worker};
 use source::Source;
 pub(crate) use source::digest;
 pub(crate) use typed::keys;

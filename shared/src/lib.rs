@@ -30,3 +30,4 @@ pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod wechat;
+pub mod window;

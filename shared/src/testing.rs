@@ -12,6 +12,7 @@ pub(crate) fn envelope(user: &str, id: u32) -> Envelope {
         from_user: OpenId::new(user),
         create_time: 1_700_000_000,
         msg_id: Some(id.to_string()),
+        business_id: None,
         msg_type: "text".to_owned(),
         content: Content::Text { content: "hello".to_owned() },
         fields: Fields::default(),

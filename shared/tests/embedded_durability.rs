@@ -31,6 +31,7 @@ fn envelope(user: &str, number: u32) -> Envelope {
         from_user: OpenId::new(user),
         create_time: 1_700_000_000,
         msg_id: Some(number.to_string()),
+        business_id: None,
         msg_type: "text".to_owned(),
         content: Content::Text { content: "您好".repeat(50) },
         fields: Fields::default(),

@@ -36,6 +36,7 @@ mod step;
 #[cfg(test)]
 mod testing;
 mod timings;
+mod typing;
 mod wechat;
 
 use dispatch::{ConsumerEnded, QueueHealth};

@@ -38,13 +38,13 @@ pub(crate) struct Handler {
     pub(crate) config: Arc<Config>,
     /// Names this process in the ledger.
     id: String,
-    ledger: Arc<dyn Ledger>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) outage: Arc<StoreOutage>,
     pub(crate) wechat: Arc<WeChat>,
     pub(crate) tokens: AccessTokens,
     pub(crate) pictures: Pictures,
     pub(crate) pauses: Arc<Pauses>,
-    slots: Slots,
+    pub(crate) slots: Slots,
     pub(crate) timings: Timings,
     shutdown: CancellationToken,
 }
@@ -84,7 +84,7 @@ impl Handler {
         timings: Timings,
         shutdown: CancellationToken,
     ) -> Self {
-        let wechat = Arc::new(WeChat::new(transport, config.wechat.token_api));
+        let wechat = Arc::new(WeChat::new(transport, &config.wechat));
         Self {
             id,
             ledger: Arc::clone(&stores.ledger),

@@ -9,6 +9,7 @@ pub(crate) const QUEUE_LAG: &str = "kefu_worker_queue_lag_seconds";
 pub(crate) const WECHAT_ERRORS: &str = "kefu_worker_wechat_errors_total";
 pub(crate) const TOKEN_FETCHES: &str = "kefu_worker_token_fetches_total";
 pub(crate) const MEDIA_UPLOADS: &str = "kefu_worker_media_uploads_total";
+pub(crate) const TYPING: &str = "kefu_worker_typing_total";
 pub(crate) const LANES: &str = "kefu_worker_lanes";
 pub(crate) const IN_FLIGHT: &str = "kefu_worker_in_flight";
 pub(crate) const RETRIES: &str = "kefu_worker_retries_total";
@@ -38,6 +39,10 @@ pub(crate) fn describe() {
     describe_counter!(WECHAT_ERRORS, "Errcodes that WeChat answered, by API and errcode; `unknown` when in no table.");
     describe_counter!(TOKEN_FETCHES, "access_tokens fetched from WeChat, by outcome: ok, failed.");
     describe_counter!(MEDIA_UPLOADS, "Pictures uploaded to WeChat, by outcome: ok, failed.");
+    describe_counter!(
+        TYPING,
+        "Calls that show a user that somebody types, by outcome: ok, refused (an errcode), failed. Nothing hangs on them."
+    );
     describe_gauge!(LANES, "Users with messages in this process.");
     describe_gauge!(IN_FLIGHT, "Messages being worked on now; those that wait are not counted.");
     describe_counter!(RETRIES, "Tries repeated, by place: lane, or queue (the message's order is given up).");

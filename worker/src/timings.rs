@@ -20,6 +20,10 @@ pub(crate) struct Timings {
     pub(crate) unanswered: Duration,
     /// The wait before a send is repeated whose access_token was refused.
     pub(crate) token_refused: Duration,
+    /// How long work that an answer waits for takes before the user sees somebody typing.
+    pub(crate) typing_after: Duration,
+    /// The wait before that is shown again: it lasts for 15 s, and WeChat refuses it sooner (45081).
+    pub(crate) typing_again: Duration,
     /// How much longer than one call's time limit a ledger lease lasts.
     pub(crate) lease_margin: Duration,
     /// How often a message that another worker has is asked for.
@@ -41,6 +45,8 @@ impl Default for Timings {
             retry_delays: RETRY_DELAYS,
             unanswered: Duration::from_secs(5),
             token_refused: Duration::from_millis(200),
+            typing_after: Duration::from_secs(1),
+            typing_again: Duration::from_millis(15_200),
             lease_margin: Duration::from_secs(5),
             lease_poll: Duration::from_millis(500),
             keep_for: LEDGER_KEEPS_FOR,

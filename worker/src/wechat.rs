@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::config::{Account, TokenApi};
+use kefu_shared::config::{self, Account, TokenApi, TypingApi};
+use kefu_shared::openid::OpenId;
 use kefu_shared::store::StoredToken;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -41,6 +42,8 @@ pub(crate) enum Api {
     Upload,
     /// `/cgi-bin/callback/check`
     CallbackCheck,
+    /// `/cgi-bin/message/custom/business/typing`, or the older `/cgi-bin/message/custom/typing`
+    Typing,
 }
 
 impl Api {
@@ -50,6 +53,7 @@ impl Api {
             Self::Send => "custom_send",
             Self::Upload => "media_upload",
             Self::CallbackCheck => "callback_check",
+            Self::Typing => "typing",
         }
     }
 }
@@ -58,6 +62,7 @@ impl Api {
 pub(crate) struct WeChat {
     transport: Arc<dyn Transport>,
     token_api: TokenApi,
+    typing_api: TypingApi,
     pub(crate) reach: Reach,
 }
 
@@ -65,8 +70,9 @@ pub(crate) struct WeChat {
 pub(crate) const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(7_200);
 
 impl WeChat {
-    pub(crate) fn new(transport: Arc<dyn Transport>, token_api: TokenApi) -> Self {
-        Self { transport, token_api, reach: Reach::default() }
+    pub(crate) fn new(transport: Arc<dyn Transport>, config: &config::WeChat) -> Self {
+        let config::WeChat { token_api, typing_api, .. } = *config;
+        Self { transport, token_api, typing_api, reach: Reach::default() }
     }
 
     /// Fetches the account's access_token. Never with `force_refresh`: that would end the token that other programs of
@@ -106,6 +112,30 @@ impl WeChat {
         let call = Call { path: "/cgi-bin/callback/check", query, body: Body::Json(body.to_string().into_bytes()) };
         let answer = self.call(Api::CallbackCheck, call).await.map_err(Failure::of_harmless_call)?;
         Ok(Callback { addresses: answer.texts("dns", "ip"), losses: answer.texts("ping", "package_loss") })
+    }
+
+    /// Shows the user for 15 seconds, or until the next message, that somebody types. `business_id` is that of the session
+    /// with a sub-merchant. Nothing comes of a failure: it is for a debug log at most.
+    ///
+    /// Source: <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/kf-mgnt/kf-message/setTyping.html>.
+    pub(crate) async fn typing(
+        &self,
+        token: &SecretString,
+        user: &OpenId,
+        business_id: Option<u64>,
+    ) -> Result<(), Failure> {
+        let path = match self.typing_api {
+            TypingApi::Business => "/cgi-bin/message/custom/business/typing",
+            TypingApi::Old => "/cgi-bin/message/custom/typing",
+            TypingApi::Off => return Ok(()),
+        };
+        let mut body = json!({ "touser": user.as_str(), "command": "Typing" });
+        if let Some(business_id) = business_id {
+            body["businessid"] = business_id.into();
+        }
+        let query = vec![("access_token", token.clone())];
+        let body = Body::Json(body.to_string().into_bytes());
+        self.call(Api::Typing, Call { path, query, body }).await.map(drop)
     }
 
     async fn fetch(&self, account: &Account) -> Result<StoredToken, Failure> {

@@ -103,6 +103,8 @@ pub struct WeChat {
     /// The largest image that is uploaded, in bytes. WeChat's page says 2 MB in one place and 10 MB in another; default
     /// 2 MiB.
     pub max_image_bytes: u64,
+    /// Which API shows a user that somebody types. Default `business_typing`.
+    pub typing_api: TypingApi,
 }
 
 /// The APIs that give access_tokens.
@@ -117,6 +119,23 @@ pub enum TokenApi {
 impl<'de> Deserialize<'de> for TokenApi {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         choice(deserializer, &[("stable_token", Self::StableToken), ("token", Self::Token)])
+    }
+}
+
+/// The APIs that show a user that somebody types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TypingApi {
+    /// `/cgi-bin/message/custom/business/typing`: that of mini programs.
+    Business,
+    /// `/cgi-bin/message/custom/typing`: that of official accounts, and of mini programs before.
+    Old,
+    /// None: users are shown nothing.
+    Off,
+}
+
+impl<'de> Deserialize<'de> for TypingApi {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        choice(deserializer, &[("business_typing", Self::Business), ("typing", Self::Old), ("off", Self::Off)])
     }
 }
 
@@ -185,6 +204,7 @@ impl Default for WeChat {
             token_api: TokenApi::StableToken,
             timeout: Duration::from_secs(10),
             max_image_bytes: 2 * 1024 * 1024,
+            typing_api: TypingApi::Business,
         }
     }
 }

@@ -36,6 +36,9 @@ pub struct Push {
     /// `MsgId`, for messages of users only. Not always a number, and beyond what a float can hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msg_id: Option<String>,
+    /// `BusinessId`: the sub-merchant whose session it is. Replies to it name it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_id: Option<u64>,
     /// `MsgType` as it came: `text`, `image`, `miniprogrampage`, `event` or anything else; the `InfoType` of a notice to a
     /// third-party platform.
     pub msg_type: String,
@@ -207,6 +210,7 @@ impl Push {
             from_user,
             create_time: seconds(fields.text("CreateTime").unwrap_or_default()),
             msg_id: Some(text("MsgId")).filter(|msg_id| !msg_id.is_empty()),
+            business_id: fields.text("BusinessId").and_then(|id| id.trim().parse().ok()),
             msg_type,
             content,
             fields,

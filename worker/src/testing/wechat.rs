@@ -15,6 +15,7 @@ use crate::wechat::failure::Failure;
 pub(crate) const STABLE_TOKEN: &str = "/cgi-bin/stable_token";
 pub(crate) const TOKEN: &str = "/cgi-bin/token";
 pub(crate) const SEND: &str = "/cgi-bin/message/custom/send";
+pub(crate) const TYPING: &str = "/cgi-bin/message/custom/business/typing";
 pub(crate) const UPLOAD: &str = "/cgi-bin/media/upload";
 
 /// One call.
@@ -125,7 +126,7 @@ impl State {
                 json!({ "access_token": format!("T{}", self.token), "expires_in": self.expires_in })
             }
             _ if !token_is_good => json!({ "errcode": 40001, "errmsg": "invalid credential rid: 1-2-3" }),
-            SEND => json!({ "errcode": 0, "errmsg": "ok" }),
+            SEND | TYPING => json!({ "errcode": 0, "errmsg": "ok" }),
             UPLOAD => {
                 self.uploads += 1;
                 json!({ "type": "image", "media_id": format!("M{}", self.uploads), "created_at": "1672500000" })

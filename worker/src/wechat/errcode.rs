@@ -68,6 +68,9 @@ impl Row {
             Api::Upload => self.upload,
             // It is no part of the work on a message.
             Api::CallbackCheck => self.token,
+            // Nothing hangs on it.
+            Api::Typing if self.send == Action::Ok => Action::Ok,
+            Api::Typing => Action::Ignore,
         }
     }
 }

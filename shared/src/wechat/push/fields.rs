@@ -13,8 +13,9 @@ use super::MAX_FIELDS;
 pub struct Fields(BTreeMap<String, String>);
 
 /// What kefu itself reads.
-const DECISIVE: [&str; 17] = [
+const DECISIVE: [&str; 18] = [
     "AppId",
+    "BusinessId",
     "Content",
     "CreateTime",
     "Encrypt",

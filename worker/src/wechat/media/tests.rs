@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use futures_util::future::join_all;
-use kefu_shared::config::TokenApi;
+use kefu_shared::config;
 use tempfile::TempDir;
 
 use super::*;
@@ -20,7 +20,7 @@ impl Bench {
     fn new() -> Self {
         let (store, api) = (Arc::new(MemoryStore::default()), Arc::new(FakeWeChat::default()));
         api.set_latency(Duration::from_millis(50));
-        let wechat = Arc::new(WeChat::new(Arc::clone(&api) as _, TokenApi::StableToken));
+        let wechat = Arc::new(WeChat::new(Arc::clone(&api) as _, &config::WeChat::default()));
         let pictures = Pictures::new(store.clone(), wechat, 1_000);
         let folder = tempfile::tempdir().unwrap();
         Self { store, api, pictures, folder }

@@ -29,7 +29,8 @@ impl Bench {
 
     fn process_with(&self, token_api: TokenApi) -> AccessTokens {
         let (config, _folder) = config("");
-        let wechat = Arc::new(WeChat::new(Arc::clone(&self.api) as _, token_api));
+        let settings = kefu_shared::config::WeChat { token_api, ..Default::default() };
+        let wechat = Arc::new(WeChat::new(Arc::clone(&self.api) as _, &settings));
         let tokens: Arc<dyn Tokens> = self.store.clone();
         AccessTokens::new(&config.accounts, &tokens, &wechat, seconds(10))
     }
@@ -238,7 +239,7 @@ async fn a_token_is_believed_for_two_hours_at_most() {
 async fn the_api_is_out_of_reach_from_the_first_failure_to_the_next_answer_whatever_it_says() {
     let (bench, out_of_reach) = (Bench::new(), |wechat: &WeChat| wechat.reach.in_words());
     let (config, _folder) = config("");
-    let wechat = WeChat::new(Arc::clone(&bench.api) as _, TokenApi::StableToken);
+    let wechat = WeChat::new(Arc::clone(&bench.api) as _, &config.wechat);
     let account = config.accounts.get("wx1").unwrap();
     assert_eq!(out_of_reach(&wechat), None);
     bench.api.fail(STABLE_TOKEN, Failure::Passing("connection refused".into()));
