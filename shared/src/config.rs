@@ -31,7 +31,7 @@ pub use problems::ConfigErrors;
 pub(crate) use problems::Problems;
 pub(crate) use rest::Reloaded;
 pub use rest::Rest;
-pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, TypingApi, WeChat, Worker};
+pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, TypingApi, WeChat, Window, Worker};
 use source::Source;
 pub(crate) use source::digest;
 pub(crate) use typed::keys;
@@ -49,6 +49,8 @@ pub struct Config {
     pub worker: Worker,
     /// `[wechat]`
     pub wechat: WeChat,
+    /// `[window]`
+    pub window: Window,
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// `[[account]]`
@@ -92,12 +94,14 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let mut ingress: Ingress = source.section("ingress", &mut problems);
     let worker: Worker = source.section("worker", &mut problems);
     let wechat: WeChat = source.section("wechat", &mut problems);
+    let window: Window = source.section("window", &mut problems);
     let telemetry: Telemetry = source.section("telemetry", &mut problems);
     problems.take("[telemetry] log_filter", telemetry::filter(&telemetry));
     queue.check(&mut problems);
     ingress.check(&mut problems);
     worker.check(&mut problems);
     wechat.check(&mut problems);
+    window.check(&mut problems);
     let backend = BackendUrls::resolve(&queue, &store, folder, &mut problems);
     ingress.resolve_spool(backend.as_ref(), folder, &mut problems);
     let before = problems.count();
@@ -106,7 +110,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let any = problems.count() > before || source.any_account;
     let is_known = |appid: &str| any || accounts.get(appid).is_some();
     let (sections, max_image_bytes) = (source.list("rule", &mut problems), wechat.max_image_bytes);
-    let rules = Rules::resolve(sections, folder, max_image_bytes, is_known, &mut problems);
+    let rules = Rules::resolve(sections, folder, max_image_bytes, &window, is_known, &mut problems);
     source.report_unknown(&mut problems);
 
     match backend {
@@ -118,6 +122,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 ingress,
                 worker,
                 wechat,
+                window,
                 telemetry,
                 accounts,
                 rules,

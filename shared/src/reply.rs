@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+mod fields;
+pub(crate) mod markup;
 pub mod picture;
+pub mod split;
+pub mod template;
 
 /// One reply to a user: `{ text = "…" }`, `{ image = "FILE" }`, `{ link = {…} }` or `{ miniprogrampage = {…} }`, and who
 /// speaks. The same shape in rules, in a webhook's answer, in `/v1` and in a stored plan.
@@ -25,7 +29,7 @@ pub struct Reply {
 /// What a reply says.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Content {
-    /// A text of at most [`MAX_TEXT_BYTES`] bytes.
+    /// A text, which is sent in parts of at most [`MAX_TEXT_BYTES`] bytes: see [`split`].
     Text(String),
     /// A picture: a PNG, JPEG or GIF file, of at most 2 MB by default.
     Image(PathBuf),
@@ -134,7 +138,7 @@ impl Reply {
         }
     }
 
-    /// What WeChat would refuse, in words; `folder` is where relative paths start.
+    /// What WeChat would refuse, in words; `folder` is where relative paths start. Not how long a text is: see [`split`].
     pub(crate) fn problems(&self, folder: &Path, max_image_bytes: u64) -> Vec<String> {
         let mut problems = Vec::new();
         let mut required = |name: &str, value: &str| {
@@ -143,34 +147,26 @@ impl Reply {
             }
         };
         match &self.content {
-            Content::Text(text) => {
-                required("text", text);
-                if text.len() > MAX_TEXT_BYTES {
-                    problems.push(format!("text has {} bytes, the most is {MAX_TEXT_BYTES}", text.len()));
-                }
-            }
+            Content::Text(text) => required("text", text),
             Content::Image(path) => problems.extend(picture::problem("image", &folder.join(path), max_image_bytes)),
             Content::Link(link) => {
                 required("link.title", &link.title);
                 required("link.description", &link.description);
-                problems.extend(url_problem("link.url", &link.url));
-                problems.extend(url_problem("link.thumb_url", &link.thumb_url));
+                problems.extend(fields::url("link.url", &link.url));
+                problems.extend(fields::thumb_url("link.thumb_url", &link.thumb_url));
             }
             Content::Miniprogrampage(card) => {
                 required("miniprogrampage.title", &card.title);
-                required("miniprogrampage.pagepath", &card.pagepath);
+                problems.extend(fields::pagepath("miniprogrampage.pagepath", &card.pagepath));
+                let appid = card.appid.as_deref();
+                problems.extend(appid.and_then(|appid| fields::appid("miniprogrampage.appid", appid)));
                 let thumb = folder.join(&card.thumb);
                 problems.extend(picture::problem("miniprogrampage.thumb", &thumb, max_image_bytes));
             }
         }
+        problems.extend(self.kf_account.as_deref().and_then(fields::kf_account));
         problems
     }
-}
-
-fn url_problem(name: &str, url: &str) -> Option<String> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let fine = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
-    (!fine).then(|| format!("{name} must be an http:// or https:// address"))
 }
 
 /// Shows the kind only: what is said to users must not reach a log.

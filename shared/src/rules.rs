@@ -4,24 +4,18 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::config::{self, Problems};
+use crate::config::{self, Problems, Window};
 use crate::reply::Reply;
 use crate::wechat::push::{Content, Push};
 
 mod condition;
 mod live;
+mod replies;
 mod words;
 
 pub use live::LiveRules;
 
 use condition::{Condition, ConditionSection};
-
-/// How many replies one rule may have: WeChat allows 5 after a user's message
-/// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>).
-pub const MAX_REPLIES: usize = 5;
-
-/// The same after `user_enter_tempsession`, for a minute; source as above.
-const MAX_ENTER_REPLIES: usize = 2;
 
 /// All rules, in the order of the file.
 #[derive(Debug, Default)]
@@ -83,6 +77,7 @@ impl Rules {
         sections: Vec<(String, RuleSection)>,
         folder: &Path,
         max_image_bytes: u64,
+        window: &Window,
         is_known: impl Fn(&str) -> bool,
         problems: &mut Problems,
     ) -> Self {
@@ -100,7 +95,7 @@ impl Rules {
             for account in when.unknown_accounts(&is_known) {
                 problems.add(&place, format!("when.account: there is no [[account]] {account}"));
             }
-            action.fits(&when, &place, problems);
+            action.fits(&when, window, &is_known, &place, problems);
             if let Some(before) = rules.iter().find(|before| before.when.covers(&when)) {
                 let before = &before.place;
                 problems
@@ -167,19 +162,16 @@ impl RuleSection {
 
 impl Action {
     /// Notes where it is not allowed for what the rule matches.
-    fn fits(&self, when: &Condition, place: &str, problems: &mut Problems) {
+    fn fits(
+        &self,
+        when: &Condition,
+        window: &Window,
+        is_account: impl Fn(&str) -> bool,
+        place: &str,
+        problems: &mut Problems,
+    ) {
         match self {
-            Self::Reply(replies) => {
-                let count = replies.len();
-                let (most, after) = if when.is_of_entering() {
-                    (MAX_ENTER_REPLIES, "within a minute after a user entered the session")
-                } else {
-                    (MAX_REPLIES, "after a user's message")
-                };
-                if count > most {
-                    problems.add(place, format!("it has {count} replies, WeChat takes {most} {after}"));
-                }
-            }
+            Self::Reply(replies) => replies::check(replies, when, window, is_account, place, problems),
             Self::Transfer if !when.is_of_user_messages() => {
                 let problem = "only users' messages can be transferred, and its when can hold for an event or another \
                                push: give it type (of \"text\", \"image\" and \"miniprogrampage\"), contains or regex";

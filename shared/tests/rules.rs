@@ -170,10 +170,20 @@ fn all_four_kinds_of_reply_are_read_in_their_order() {
 
 #[test]
 fn what_wechat_would_refuse_is_refused_at_once() {
-    let long = "客".repeat(667);
+    let long = "客".repeat(3_331);
     let cases = [
         (r#"{ text = " " }"#.to_owned(), "text is empty"),
-        (format!(r#"{{ text = "{long}" }}"#), "text has 2001 bytes, the most is 2000"),
+        (format!(r#"{{ text = "{long}" }}"#), "its 1 replies have 6 parts"),
+        (
+            r#"{ text = "dear {nickname}" }"#.to_owned(),
+            "there is no placeholder {nickname}; there are {content}, {session_from}",
+        ),
+        (r#"{ text = "<a href='https://x'>x" }"#.to_owned(), "has no </a>"),
+        (
+            r#"{ text = "<a data-miniprogram-appid='wx9' data-miniprogram-path='p'>x</a>" }"#.to_owned(),
+            "must be the sending mini program's own, not wx9",
+        ),
+        (r#"{ text = "x", kf_account = "agent" }"#.to_owned(), "kf_account must be"),
         (r#"{ image = "absent.png" }"#.to_owned(), "cannot be read"),
         (r#"{ image = "notes.txt" }"#.to_owned(), "is no PNG, JPEG or GIF"),
         (r#"{ image = "large.png" }"#.to_owned(), "the most is 2097152"),
@@ -187,12 +197,41 @@ fn what_wechat_would_refuse_is_refused_at_once() {
             "link.url must be an http",
         ),
         (r#"{ link = { title = "t" } }"#.to_owned(), "missing"),
+        (
+            r#"{ link = { title = "t", description = "d", url = "https://x", thumb_url = "https://x/a.gif" } }"#
+                .to_owned(),
+            "link.thumb_url must be a JPG or PNG, not gif",
+        ),
         (r#"{ miniprogrampage = { title = "t", pagepath = "", thumb = "code.png" } }"#.to_owned(), "pagepath is empty"),
+        (
+            r#"{ miniprogrampage = { title = "t", pagepath = "/pages/a", thumb = "code.png" } }"#.to_owned(),
+            "miniprogrampage.pagepath must be a page as in app.json",
+        ),
+        (
+            r#"{ miniprogrampage = { title = "t", pagepath = "p", thumb = "code.png", appid = "wx1" } }"#.to_owned(),
+            "miniprogrampage.appid must be an appid",
+        ),
         (r#"{ voice = "x" }"#.to_owned(), "voice"),
     ];
     for (reply, expected) in cases {
         let problems = load(&format!("[[rule]]\nwhen = {{}}\nreply = [{reply}]")).expect_err(expected);
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected:?} not in {problems:#?}");
+    }
+}
+
+#[test]
+fn texts_may_have_braces_placeholders_links_and_more_than_one_part() {
+    let good = [
+        rule(r#"{ type = "text" }"#, "you said {content}, not {100}, {{name}} or {}"),
+        rule(r#"{ event = "user_enter_tempsession" }"#, "from {session_from}"),
+        rule(r#"{ type = "miniprogrampage" }"#, "{title} {page_path}"),
+        rule("{}", "{content}{session_from}{title}{page_path}"),
+        rule(r#"{ type = "text" }"#, "<a href='x' data-miniprogram-appid='wx2' data-miniprogram-path='p'>x</a>"),
+        rule("{}", &"x".repeat(10_000)),
+        rule("{}", &("{content}".to_owned() + &"x".repeat(9_995))),
+    ];
+    for rules in good {
+        load(&rules).expect(&rules);
     }
 }
 
@@ -203,6 +242,22 @@ fn a_rule_that_can_never_match_or_says_nothing_is_refused() {
         (rule(r#"{ type = "text", event = "x" }"#, "x"), "can never match"),
         (rule(r#"{ contains = "x", event = "x" }"#, "x"), "can never match"),
         (rule(r#"{ event = "other", session_from = "x" }"#, "x"), "can never match"),
+        (rule(r#"{ type = "event" }"#, "you said {content}"), "{content} is always empty"),
+        (rule(r#"{ contains = "x" }"#, "{session_from}"), "{session_from} is always empty"),
+        (rule(r#"{ event = "other" }"#, "{session_from}"), "{session_from} is always empty"),
+        (rule(r#"{ type = ["text", "image"] }"#, "{title}"), "{title} is always empty"),
+        (
+            rule(r#"{ account = "wx1" }"#, "<a data-miniprogram-appid='wx2' data-miniprogram-path='p'>x</a>"),
+            "must be the sending mini program's own, not wx2",
+        ),
+        (
+            rule(r#"{ session_from = "x" }"#, &"x".repeat(4_001)),
+            "its 1 replies have 3 parts (long texts are sent in parts of 2000 bytes), WeChat takes 2",
+        ),
+        (
+            "[window]\nmessage_replies = 1\n".to_owned() + &rule("{}", &"x".repeat(2_001)),
+            "WeChat takes 1 after a user's message",
+        ),
         (rule(r#"{ contains = [] }"#, "x"), "when.contains has an empty value"),
         (rule(r#"{ account = "wxnobody" }"#, "x"), "there is no [[account]] wxnobody"),
         (rule(r#"{ type = "text" }"#, "x") + &rule(r#"{ contains = "y" }"#, "y"), "comes before it and takes all"),

@@ -62,6 +62,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(format!("{:?}", shown.ingress), format!("{:?}", real.ingress));
     assert_eq!(format!("{:?}", shown.worker), format!("{:?}", real.worker));
     assert_eq!(format!("{:?}", shown.wechat), format!("{:?}", real.wechat));
+    assert_eq!(format!("{:?}", shown.window), format!("{:?}", real.window));
     assert_eq!(format!("{:?}", shown.telemetry), format!("{:?}", real.telemetry));
 }
 
@@ -75,6 +76,7 @@ fn the_example_shows_every_key_of_the_sections() {
         ("ingress", format!("{:#?}", config.ingress)),
         ("worker", format!("{:#?}", config.worker)),
         ("wechat", format!("{:#?}", config.wechat)),
+        ("window", format!("{:#?}", config.window)),
         ("telemetry", format!("{:#?}", config.telemetry)),
     ];
     for (name, shape) in sections {

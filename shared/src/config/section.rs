@@ -139,6 +139,24 @@ impl<'de> Deserialize<'de> for TypingApi {
     }
 }
 
+/// `[window]`: how many replies WeChat takes, and for how long.
+///
+/// Source of the defaults: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>.
+/// They have changed over the years. Too much here costs a call that WeChat refuses; too little, replies that it would
+/// have taken.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Window {
+    /// Replies after a user's message. Default 5.
+    pub message_replies: u32,
+    /// How long these are taken, in seconds. Default 48 hours.
+    pub message_seconds: u64,
+    /// Replies after a user entered the session. Default 2.
+    pub enter_replies: u32,
+    /// How long these are taken, in seconds. Default 1 minute.
+    pub enter_seconds: u64,
+}
+
 /// `[telemetry]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
@@ -209,6 +227,12 @@ impl Default for WeChat {
     }
 }
 
+impl Default for Window {
+    fn default() -> Self {
+        Self { message_replies: 5, message_seconds: 48 * 3_600, enter_replies: 2, enter_seconds: 60 }
+    }
+}
+
 impl Default for Telemetry {
     fn default() -> Self {
         Self { log_format: LogFormat::Text, log_filter: "info,actix_server=warn,lapin=off".to_owned() }
@@ -259,6 +283,16 @@ impl WeChat {
         }
         within("[wechat] timeout_ms", self.timeout.as_millis() as u64, 100, 60_000, problems);
         within("[wechat] max_image_bytes", self.max_image_bytes, 1, 10 * 1024 * 1024, problems);
+    }
+}
+
+impl Window {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        const WEEK: u64 = 7 * 24 * 3_600;
+        within("[window] message_replies", self.message_replies.into(), 1, 1_000, problems);
+        within("[window] message_seconds", self.message_seconds, 1, WEEK, problems);
+        within("[window] enter_replies", self.enter_replies.into(), 1, 1_000, problems);
+        within("[window] enter_seconds", self.enter_seconds, 1, WEEK, problems);
     }
 }
 

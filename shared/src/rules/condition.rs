@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::config::Problems;
 use crate::wechat::push::{Content, Push};
+use crate::window::ENTER_SESSION;
 
 /// `when` as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -76,8 +77,6 @@ pub(super) struct Subject<'a> {
 /// More memory than any sensible pattern needs; a larger one is a configuration error.
 const MAX_REGEX_BYTES: usize = 1024 * 1024;
 
-pub(super) const ENTER_SESSION: &str = "user_enter_tempsession";
-
 /// What users send
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>).
 const USER_MESSAGES: [&str; 3] = ["text", "image", "miniprogrampage"];
@@ -139,6 +138,25 @@ impl Condition {
     /// The accounts that it names and that `is_known` does not know.
     pub(super) fn unknown_accounts(&self, is_known: impl Fn(&str) -> bool) -> Vec<&str> {
         self.accounts.iter().flatten().map(String::as_str).filter(|account| !is_known(account)).collect()
+    }
+
+    /// The accounts that it names; `None` for all.
+    pub(super) fn accounts(&self) -> Option<&[String]> {
+        self.accounts.as_deref()
+    }
+
+    /// Whether it may hold for a push of this type, in lower case.
+    pub(super) fn allows_type(&self, wanted: &str) -> bool {
+        let (of_texts, of_events) =
+            (self.contains.is_some() || self.regex.is_some(), self.events.is_some() || self.session_from.is_some());
+        let named = self.types.as_ref().is_none_or(|types| types.iter().any(|given| given == wanted));
+        named && (!of_texts || wanted == "text") && (!of_events || wanted == "event")
+    }
+
+    /// Whether it may hold for a user who enters the session.
+    pub(super) fn allows_entering(&self) -> bool {
+        let named = self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == ENTER_SESSION));
+        named && self.allows_type("event")
     }
 
     /// Whether it is only for users who enter the session.

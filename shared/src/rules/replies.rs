@@ -1,0 +1,72 @@
+//! What a rule may reply, given what it matches.
+
+use super::condition::Condition;
+use crate::config::{Problems, Window};
+use crate::reply::split;
+use crate::reply::template::{self, Field};
+use crate::reply::{Content, Reply, markup};
+
+/// Notes what is wrong with the replies of a rule. `is_account`: whether an appid is one of the configuration's.
+pub(super) fn check(
+    replies: &[Reply],
+    when: &Condition,
+    window: &Window,
+    is_account: impl Fn(&str) -> bool,
+    place: &str,
+    problems: &mut Problems,
+) {
+    for (index, reply) in replies.iter().enumerate() {
+        let Content::Text(text) = &reply.content else { continue };
+        let place = format!("{place} reply {}", index + 1);
+        for placeholder in template::placeholders(text) {
+            match placeholder {
+                Err(name) => problems.add(&place, no_such_placeholder(name)),
+                Ok(field) if !may_have(when, field) => {
+                    let name = field.name();
+                    problems.add(&place, format!("{{{name}}} is always empty: no push that the rule is for has it"));
+                }
+                Ok(_) => {}
+            }
+        }
+        let is_own = |appid: &str| match when.accounts() {
+            Some(accounts) => accounts.iter().any(|account| account == appid),
+            None => is_account(appid),
+        };
+        for problem in markup::problems(text, is_own) {
+            problems.add(&place, problem);
+        }
+    }
+    count(replies, when, window, place, problems);
+}
+
+/// Replies and the parts of their long texts must not be more than the window allows.
+fn count(replies: &[Reply], when: &Condition, window: &Window, place: &str, problems: &mut Problems) {
+    let (most, after) = match when.is_of_entering() {
+        true => (window.enter_replies, "after a user entered the session"),
+        false => (window.message_replies, "after a user's message"),
+    };
+    let sends = |reply: &Reply| match &reply.content {
+        Content::Text(text) => split::count(&template::without_placeholders(text)),
+        _ => 1,
+    };
+    let (count, sends) = (replies.len(), replies.iter().map(sends).sum::<usize>());
+    if count > most as usize {
+        problems.add(place, format!("it has {count} replies, WeChat takes {most} {after}"));
+    } else if sends > most as usize {
+        let parts = "long texts are sent in parts of 2000 bytes";
+        problems.add(place, format!("its {count} replies have {sends} parts ({parts}), WeChat takes {most} {after}"));
+    }
+}
+
+fn no_such_placeholder(name: &str) -> String {
+    let known = Field::ALL.map(|field| format!("{{{}}}", field.name())).join(", ");
+    format!("text: there is no placeholder {{{name}}}; there are {known}. For {{{name}}} itself write {{{{{name}}}}}")
+}
+
+fn may_have(when: &Condition, field: Field) -> bool {
+    match field {
+        Field::Content => when.allows_type("text"),
+        Field::SessionFrom => when.allows_entering(),
+        Field::Title | Field::PagePath => when.allows_type("miniprogrampage"),
+    }
+}
