@@ -173,7 +173,7 @@ fn what_wechat_would_refuse_is_refused_at_once() {
     let long = "客".repeat(3_331);
     let cases = [
         (r#"{ text = " " }"#.to_owned(), "text is empty"),
-        (format!(r#"{{ text = "{long}" }}"#), "its 1 replies have 6 parts"),
+        (format!(r#"{{ text = "{long}" }}"#), "with its long texts in parts of 2000 bytes it has 6 replies"),
         (
             r#"{ text = "dear {nickname}" }"#.to_owned(),
             "there is no placeholder {nickname}; there are {content}, {session_from}",
@@ -252,7 +252,7 @@ fn a_rule_that_can_never_match_or_says_nothing_is_refused() {
         ),
         (
             rule(r#"{ session_from = "x" }"#, &"x".repeat(4_001)),
-            "its 1 replies have 3 parts (long texts are sent in parts of 2000 bytes), WeChat takes 2",
+            "with its long texts in parts of 2000 bytes it has 3 replies, WeChat takes 2",
         ),
         (
             "[window]\nmessage_replies = 1\n".to_owned() + &rule("{}", &"x".repeat(2_001)),

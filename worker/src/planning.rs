@@ -1,7 +1,10 @@
 //! The plan of a message: what its rule says.
 
 use kefu_shared::plan::Plan;
+use kefu_shared::reply::split::{self, Fitted};
+use kefu_shared::reply::{Reply, template};
 use kefu_shared::rules::{Action, Rule};
+use kefu_shared::window::Opening;
 
 use crate::message::Message;
 
@@ -11,9 +14,34 @@ impl Message<'_> {
         let rules = self.handler.config.rules.current();
         // What is answered already does not come here. What was to be transferred by other rules than these is too late
         // for that, and gets what the rules say besides.
-        match rules.decide_unanswered(&self.account.appid, &self.envelope.push).map(Rule::action) {
-            Some(Action::Reply(replies)) => Some(Plan { steps: replies.clone() }),
-            Some(Action::Transfer | Action::Ignore) | None => None,
+        let rule = rules.decide_unanswered(&self.account.appid, &self.envelope.push)?;
+        match rule.action() {
+            Action::Reply(replies) => self.plan_of_rule(rule, replies),
+            Action::Transfer | Action::Ignore => None,
         }
+    }
+
+    /// The replies of a rule, for this push.
+    fn plan_of_rule(&self, rule: &Rule, replies: &[Reply]) -> Option<Plan> {
+        let filled = template::fill_all(replies, &self.envelope.push);
+        if filled.len() < replies.len() {
+            tracing::warn!(rule = rule.place(), "a reply is left out: with its placeholders filled in it is blank");
+        }
+        Some(self.plan_of(filled, rule.place())).filter(|plan| !plan.steps.is_empty())
+    }
+
+    /// The plan that sends these replies: long texts in parts, no more of them than WeChat takes. `origin`: where they are
+    /// from, for the log.
+    pub(crate) fn plan_of(&self, replies: Vec<Reply>, origin: &str) -> Plan {
+        let window = &self.handler.config.window;
+        let most = match self.envelope.push.opens() {
+            Some(Opening::Enter) => window.enter_replies,
+            Some(Opening::Message) | None => window.message_replies,
+        };
+        let Fitted { steps, cut } = split::fit(replies, most as usize);
+        if cut {
+            tracing::warn!(origin, most, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies");
+        }
+        Plan { steps }
     }
 }

@@ -106,7 +106,8 @@ impl Message<'_> {
                 None => None,
             };
             let media_id = uploaded.as_ref().map(|uploaded| uploaded.media_id.as_str());
-            let body = body::of(&self.envelope.push.from_user, appid, reply, media_id);
+            let push = &self.envelope.push;
+            let body = body::of(&push.from_user, push.business_id, appid, reply, media_id);
 
             hold.begin(index).await?;
             self.measure_lag();

@@ -53,8 +53,8 @@ fn count(replies: &[Reply], when: &Condition, window: &Window, place: &str, prob
     if count > most as usize {
         problems.add(place, format!("it has {count} replies, WeChat takes {most} {after}"));
     } else if sends > most as usize {
-        let parts = "long texts are sent in parts of 2000 bytes";
-        problems.add(place, format!("its {count} replies have {sends} parts ({parts}), WeChat takes {most} {after}"));
+        let parts = format!("with its long texts in parts of 2000 bytes it has {sends} replies");
+        problems.add(place, format!("{parts}, WeChat takes {most} {after}"));
     }
 }
 

@@ -4,9 +4,15 @@ use kefu_shared::openid::OpenId;
 use kefu_shared::reply::{Content, Reply};
 use serde_json::json;
 
-/// The JSON of a reply to `user`, in raw UTF-8: WeChat refuses or shows literally what is escaped as `\uXXXX`.
+/// The JSON of a reply to `user`, in the session with the sub-merchant `business_id` if it is with one, in raw UTF-8: WeChat refuses or shows literally what is escaped as `\uXXXX`.
 /// `media_id` is the picture's, where the reply has one; a card without an appid opens the sending mini program, `appid`.
-pub(crate) fn of(user: &OpenId, appid: &str, reply: &Reply, media_id: Option<&str>) -> Vec<u8> {
+pub(crate) fn of(
+    user: &OpenId,
+    business_id: Option<u64>,
+    appid: &str,
+    reply: &Reply,
+    media_id: Option<&str>,
+) -> Vec<u8> {
     let media_id = media_id.unwrap_or_default();
     let content = match &reply.content {
         Content::Text(text) => json!({ "content": text }),
@@ -21,7 +27,17 @@ pub(crate) fn of(user: &OpenId, appid: &str, reply: &Reply, media_id: Option<&st
             "thumb_media_id": media_id,
         }),
     };
-    json!({ "touser": user.as_str(), "msgtype": reply.kind(), reply.kind(): content }).to_string().into_bytes()
+    let mut body = json!({ "touser": user.as_str(), "msgtype": reply.kind(), reply.kind(): content });
+    if let Some(account) = &reply.kf_account {
+        body["customservice"] = json!({ "kf_account": account });
+    }
+    if reply.is_ai_msg {
+        body["aimsgcontext"] = json!({ "is_ai_msg": 1 });
+    }
+    if let Some(business_id) = business_id {
+        body["businessid"] = json!(business_id);
+    }
+    body.to_string().into_bytes()
 }
 
 #[cfg(test)]
@@ -32,7 +48,7 @@ mod tests {
     use super::*;
 
     fn json_of(content: Content, media_id: Option<&str>) -> Value {
-        serde_json::from_slice(&of(&OpenId::new("oUSER"), "wx1", &content.into(), media_id)).unwrap()
+        serde_json::from_slice(&of(&OpenId::new("oUSER"), None, "wx1", &content.into(), media_id)).unwrap()
     }
 
     #[test]
@@ -67,8 +83,19 @@ mod tests {
     }
 
     #[test]
+    fn who_speaks_and_for_whom_is_said() {
+        let text = Content::Text("hi".into());
+        let reply = Reply { content: text, kf_account: Some("agent@shop".into()), is_ai_msg: true };
+        let body: Value = serde_json::from_slice(&of(&OpenId::new("oUSER"), Some(7), "wx1", &reply, None)).unwrap();
+        let expected = json!({"touser":"oUSER","msgtype":"text","text":{"content":"hi"},
+            "customservice":{"kf_account":"agent@shop"},"aimsgcontext":{"is_ai_msg":1},"businessid":7});
+        assert_eq!(body, expected);
+    }
+
+    #[test]
     fn text_goes_out_as_raw_utf8() {
-        let body = of(&OpenId::new("oUSER"), "wx1", &Content::Text("您好 😀 <a href=\"x\">&</a>".into()).into(), None);
+        let body =
+            of(&OpenId::new("oUSER"), None, "wx1", &Content::Text("您好 😀 <a href=\"x\">&</a>".into()).into(), None);
         let body = String::from_utf8(body).unwrap();
         assert!(body.contains("您好 😀 <a href=\\\"x\\\">&</a>"), "{body}");
         assert!(!body.contains("\\u"));
