@@ -15,6 +15,9 @@ use crate::plan::Plan;
 
 pub mod embedded;
 pub mod redis;
+mod windows;
+
+pub use windows::Windows;
 
 /// All state seams, opened together on one store.
 #[derive(Clone)]
@@ -27,6 +30,8 @@ pub struct Stores {
     pub tokens: Arc<dyn Tokens>,
     /// media_ids shared by all workers.
     pub media: Arc<dyn Media>,
+    /// What is known of users' windows.
+    pub windows: Arc<dyn Windows>,
     /// Whether the store can be reached.
     pub probe: Arc<dyn Probe>,
 }

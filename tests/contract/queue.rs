@@ -132,6 +132,7 @@ fn envelope(user: &OpenId, number: u32) -> Envelope {
         from_user: user.clone(),
         create_time: 1_482_048_670,
         msg_id: Some(number.to_string()),
+        business_id: None,
         msg_type: "text".into(),
         content: Content::Text { content: format!("第{number}条") },
         fields: Fields::default(),

@@ -15,6 +15,7 @@ mod ledger_steps;
 mod media;
 mod probe;
 mod tokens;
+mod windows;
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(60);
@@ -132,6 +133,17 @@ macro_rules! contract_on {
                 a_forgotten_media_id_is_gone,
                 forgetting_another_media_id_does_nothing,
                 accounts_and_contents_do_not_touch_each_other
+            }
+            windows {
+                of_a_new_user_nothing_is_known,
+                an_opening_is_known_to_everybody,
+                a_reply_is_counted_once,
+                a_late_call_does_not_charge_a_later_opening,
+                a_refusal_stands_until_the_next_opening,
+                a_forgotten_user_is_as_new,
+                an_entry_ends_after_its_time,
+                users_accounts_and_sub_merchants_do_not_touch_each_other,
+                every_implementation_does_as_the_model
             }
             probe {
                 a_store_that_can_be_reached_says_so

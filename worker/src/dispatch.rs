@@ -9,6 +9,7 @@ use kefu_shared::queue::{Consumer, Delivery};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::behind::Behind;
 use crate::lanes::{LaneKey, Lanes};
 use crate::message::Handler;
 use crate::metric;
@@ -80,9 +81,11 @@ struct Work {
 
 impl Work {
     fn take(&mut self, delivery: Delivery) {
-        let lane = LaneKey::of(&delivery);
-        if let Some(delivery) = self.lanes.push(&lane, delivery) {
-            self.start(lane, delivery);
+        let (lane, opens) = (LaneKey::of(&delivery), Behind::opens(&delivery));
+        match self.lanes.push(&lane, delivery) {
+            Some(delivery) => self.start(lane, delivery),
+            None if opens => self.handler.behind.add(&lane),
+            None => {}
         }
     }
 
@@ -94,6 +97,9 @@ impl Work {
         });
         let Some(lane) = self.lane_of.remove(&id) else { return };
         if let Some(delivery) = self.lanes.finished(&lane) {
+            if Behind::opens(&delivery) {
+                self.handler.behind.remove(&lane);
+            }
             self.start(lane, delivery);
         }
     }

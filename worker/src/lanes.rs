@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
+use kefu_shared::envelope::Envelope;
 use kefu_shared::openid::OpenId;
 use kefu_shared::queue::Delivery;
 
@@ -23,9 +24,13 @@ pub(crate) enum LaneKey {
 impl LaneKey {
     pub(crate) fn of(delivery: &Delivery) -> Self {
         match &delivery.envelope {
-            Ok(envelope) => Self::User { account: envelope.account.clone(), user: envelope.push.from_user.clone() },
+            Ok(envelope) => Self::of_envelope(envelope),
             Err(_) => Self::Undecodable,
         }
+    }
+
+    pub(crate) fn of_envelope(envelope: &Envelope) -> Self {
+        Self::User { account: envelope.account.clone(), user: envelope.push.from_user.clone() }
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 mod backoff;
+mod behind;
 mod dispatch;
 mod halt;
 mod hold;
@@ -38,6 +39,7 @@ mod testing;
 mod timings;
 mod typing;
 mod wechat;
+mod window;
 
 use dispatch::{ConsumerEnded, QueueHealth};
 use message::Handler;

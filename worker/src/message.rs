@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use kefu_shared::clock;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{Envelope, EnvelopeError};
+use kefu_shared::plan::Plan;
 use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
-use kefu_shared::store::{Job, Ledger, LedgerClaim, Stores};
+use kefu_shared::store::{Job, Ledger, LedgerClaim, Stores, Windows};
+use kefu_shared::window::Window;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::backoff::Backoff;
+use crate::behind::Behind;
 use crate::halt::{Halt, Interrupt};
 use crate::hold::Hold;
 use crate::metric;
@@ -30,15 +32,14 @@ use crate::wechat::token::AccessTokens;
 /// The longest wait that a queue has.
 const LONGEST_DELAY: Duration = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
 
-/// How long after a user's message WeChat takes replies.
-const LONGEST_WINDOW: Duration = Duration::from_secs(48 * 3_600);
-
 /// Handles messages; all lanes share it.
 pub(crate) struct Handler {
     pub(crate) config: Arc<Config>,
     /// Names this process in the ledger.
     id: String,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) windows: Arc<dyn Windows>,
+    pub(crate) behind: Behind,
     pub(crate) outage: Arc<StoreOutage>,
     pub(crate) wechat: Arc<WeChat>,
     pub(crate) tokens: AccessTokens,
@@ -71,6 +72,8 @@ pub(crate) struct Message<'a> {
     pub(crate) backoff: Backoff,
     /// How often it waited for the account's rate limit.
     pub(crate) slowed: u32,
+    /// What is known of the user's window.
+    pub(crate) window: Window,
     /// Whether this is the first handling, of which the lag is measured.
     pub(crate) first_send: bool,
 }
@@ -88,6 +91,8 @@ impl Handler {
         Self {
             id,
             ledger: Arc::clone(&stores.ledger),
+            windows: Arc::clone(&stores.windows),
+            behind: Behind::default(),
             outage: Arc::new(StoreOutage::new(timings.store_poll)),
             tokens: AccessTokens::new(&config.accounts, &stores.tokens, &wechat, config.wechat.timeout),
             pictures: Pictures::new(Arc::clone(&stores.media), Arc::clone(&wechat), config.wechat.max_image_bytes),
@@ -149,7 +154,10 @@ impl Handler {
         };
         let backoff = Backoff::new(&self.timings);
         let first_send = delivery.attempt == 0;
-        Message { handler: self, envelope, account, interrupt, slot, backoff, slowed: 0, first_send }.process().await
+        let window = Window::default();
+        Message { handler: self, envelope, account, interrupt, slot, backoff, slowed: 0, window, first_send }
+            .process()
+            .await
     }
 
     async fn conclude(&self, delivery: Delivery, result: Result<End, Halt>) -> Option<Delivery> {
@@ -216,13 +224,6 @@ impl Handler {
     }
 }
 
-/// Whether WeChat's window for replies has closed for certain: it is 48 hours long after a user's message
-/// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>), and shorter
-/// after anything else.
-fn is_too_old(envelope: &Envelope) -> bool {
-    Duration::from_millis(clock::now_ms().saturating_sub(envelope.received_at_ms)) > LONGEST_WINDOW
-}
-
 /// The trace id of a W3C traceparent, if it is one: the header came from outside.
 fn trace_id(traceparent: &str) -> Option<&str> {
     let id = traceparent.split('-').nth(1)?;
@@ -273,28 +274,33 @@ impl Message<'_> {
     }
 
     async fn send_plan(&mut self, hold: &Hold, job: Job) -> Result<End, Halt> {
-        let plan = match job.plan {
-            Some(plan) => plan,
-            None => {
-                let Some(plan) = self.plan() else {
-                    hold.done().await?;
-                    return Ok(End::Ignored);
-                };
-                hold.store_plan(&plan).await?;
-                plan
-            }
+        // Also when nothing is to be sent: what the user did counts for what is sent later.
+        let (window, plan) = tokio::try_join!(self.open_window(), self.stored_plan(hold, job.plan))?;
+        self.window = window;
+        let Some(plan) = plan else {
+            hold.done().await?;
+            return Ok(End::Ignored);
         };
         self.first_send &= job.next_step == 0;
         for (index, reply) in (0_u32..).zip(&plan.steps).skip(job.next_step as usize) {
-            if is_too_old(self.envelope) {
-                return Err(Halt::dead(DeadReason::WindowClosed, "48 hours went by before it could be answered"));
-            }
             let ambiguous = job.ambiguous && index == job.next_step;
             self.send_step(hold, index, reply, ambiguous).await?;
             self.backoff.shorten();
         }
         hold.done().await?;
         Ok(End::Done)
+    }
+
+    /// The plan that is stored by now, or one that is made and stored.
+    async fn stored_plan(&self, hold: &Hold, stored: Option<Plan>) -> Result<Option<Plan>, Halt> {
+        if stored.is_some() {
+            return Ok(stored);
+        }
+        let plan = self.plan();
+        if let Some(plan) = &plan {
+            hold.store_plan(plan).await?;
+        }
+        Ok(plan)
     }
 }
 

@@ -76,9 +76,12 @@ impl Message<'_> {
             return hold.sent(index).await;
         }
         loop {
+            // Before the wait, as a message must not wait for nothing; and after it, as it takes time.
+            self.check_window()?;
             self.wait_while_paused(hold).await?;
+            self.check_window()?;
             let next = match self.try_step(hold, index, reply).await {
-                Ok(()) => Next::GoOn,
+                Ok(()) => return self.record_sent(hold, index).await,
                 Err(Miss::Halt(halt)) => return Err(halt),
                 Err(Miss::Failure(failure, renewal)) => self.weigh(hold, index, failure, renewal, &mut tried).await?,
             };
@@ -212,6 +215,9 @@ impl Message<'_> {
             Action::Drop { reason, alert } => {
                 if alert {
                     tracing::error!(error = %refusal, "WeChat refuses the reply for a fault that must be mended");
+                }
+                if reason == DeadReason::WindowClosed {
+                    self.record_refusal(&refusal).await;
                 }
                 Err(Halt::dead(reason, refusal.to_string()))
             }

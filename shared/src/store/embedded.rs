@@ -22,6 +22,7 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod windows;
 
 /// How many ended entries a write takes out of the file: more than the one it may add, so that the file does not grow
 /// with time.
@@ -30,7 +31,14 @@ const PURGED_PER_WRITE: usize = 2;
 /// All stores on `database`. They keep it open.
 pub fn open(database: &Database) -> Stores {
     let store = Arc::new(EmbeddedStore { database: database.clone() });
-    Stores { claims: store.clone(), ledger: store.clone(), tokens: store.clone(), media: store.clone(), probe: store }
+    Stores {
+        claims: store.clone(),
+        ledger: store.clone(),
+        tokens: store.clone(),
+        media: store.clone(),
+        windows: store.clone(),
+        probe: store,
+    }
 }
 
 struct EmbeddedStore {

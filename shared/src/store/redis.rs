@@ -10,6 +10,7 @@
 //! | `kefu:job:{MESSAGE KEY}` | hash | the ledger's entry, see below |
 //! | `kefu:token:{APPID}` | hash | `value` (**secret**), `expires_at`; `fence` the last handed out, `stored_fence` that of the value; `lock_owner`, `lock_until` while somebody fetches |
 //! | `kefu:media:{APPID}:SHA256` | string | the `media_id` |
+//! | `kefu:window:{APPID\|OPENID}` | hash | what is known of a user's window (`\|BUSINESS ID` behind it for one with a sub-merchant): `m_at m_by m_sent m_refused` by the latest message, `e_…` by the latest entering, `counted` the reply counted last |
 //! | `kefu:probe` | string | empty, for a second: `/readyz` can write |
 //!
 //! A job has `state` (`open`, `done`), `fence`, `next` (index of the next step), `owner` and `until` (the lease),
@@ -53,6 +54,7 @@ mod ledger;
 mod media;
 mod server;
 mod tokens;
+mod windows;
 
 /// Opens the seams on the Redis at `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` for TLS.
 ///
@@ -71,6 +73,7 @@ pub async fn open(url: &str) -> Result<Stores, StoreError> {
         ledger: store.clone(),
         tokens: store.clone(),
         media: store.clone(),
+        windows: store.clone(),
         probe: store,
     })
 }

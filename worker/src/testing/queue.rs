@@ -98,7 +98,11 @@ pub(crate) fn queue() -> (FakeQueue, Box<FakeConsumer>) {
 
 impl FakeQueue {
     pub(crate) fn push(&self, account: &str, user: &str, text: &str) -> Watch {
-        let (delivery, watch) = delivery(Ok(envelope(account, user, text)), 0);
+        self.send(envelope(account, user, text))
+    }
+
+    pub(crate) fn send(&self, envelope: Envelope) -> Watch {
+        let (delivery, watch) = delivery(Ok(envelope), 0);
         self.watched.lock().unwrap().push(watch.clone());
         self.deliveries.send(delivery).unwrap();
         watch

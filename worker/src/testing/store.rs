@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
 use kefu_shared::store::{
-    Claim, Claims, Fence, Job, Ledger, LedgerClaim, Media, Probe, StoreError, StoredToken, Stores, Tokens, Written,
+    Claim, Claims, Fence, Job, Ledger, LedgerClaim, Media, Probe, StoreError, StoredToken, Stores, Tokens, Windows,
+    Written,
 };
+use kefu_shared::window::{Opening, Refused, Window, WindowKey};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
@@ -37,6 +39,7 @@ pub(crate) struct MemoryStore {
     jobs: Mutex<HashMap<MessageKey, Entry>>,
     tokens: Mutex<HashMap<String, TokenEntry>>,
     media: Mutex<HashMap<(String, String), (String, Instant)>>,
+    windows: Mutex<HashMap<WindowKey, Window>>,
     down: AtomicBool,
     refused: AtomicU64,
 }
@@ -48,6 +51,7 @@ impl MemoryStore {
             ledger: this.clone(),
             tokens: this.clone(),
             media: this.clone(),
+            windows: this.clone(),
             probe: this.clone(),
         }
     }
@@ -59,6 +63,10 @@ impl MemoryStore {
     /// How many calls met the store down.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn forget_windows(&self) {
+        self.windows.lock().unwrap().clear();
     }
 
     pub(crate) fn entry(&self, key: &MessageKey) -> Entry {
@@ -248,6 +256,63 @@ impl Media for MemoryStore {
         if media.get(&key).is_some_and(|(known, _)| known == media_id) {
             media.remove(&key);
         }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Windows for MemoryStore {
+    async fn get(&self, user: &WindowKey) -> Result<Window, StoreError> {
+        self.up()?;
+        Ok(self.windows.lock().unwrap().get(user).cloned().unwrap_or_default())
+    }
+
+    async fn open(
+        &self,
+        user: &WindowKey,
+        opening: Opening,
+        by: &MessageKey,
+        at_ms: u64,
+        _keep_for: Duration,
+    ) -> Result<Window, StoreError> {
+        self.up()?;
+        let mut windows = self.windows.lock().unwrap();
+        let window = windows.entry(user.clone()).or_default();
+        window.open(opening, by, at_ms);
+        Ok(window.clone())
+    }
+
+    async fn count(
+        &self,
+        user: &WindowKey,
+        seen: &Window,
+        by: &MessageKey,
+        step: u32,
+        _keep_for: Duration,
+    ) -> Result<(), StoreError> {
+        self.up()?;
+        if let Some(window) = self.windows.lock().unwrap().get_mut(user) {
+            window.count(seen, by, step);
+        }
+        Ok(())
+    }
+
+    async fn refuse(
+        &self,
+        user: &WindowKey,
+        seen: &Window,
+        refused: Refused,
+        now_ms: u64,
+        _keep_for: Duration,
+    ) -> Result<(), StoreError> {
+        self.up()?;
+        self.windows.lock().unwrap().entry(user.clone()).or_default().refuse(seen, refused, now_ms);
+        Ok(())
+    }
+
+    async fn forget(&self, user: &WindowKey) -> Result<(), StoreError> {
+        self.up()?;
+        self.windows.lock().unwrap().remove(user);
         Ok(())
     }
 }

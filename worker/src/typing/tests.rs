@@ -37,6 +37,7 @@ async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'stati
         slot: handler.slots.take().await,
         backoff: Backoff::new(&handler.timings),
         slowed: 0,
+        window: Default::default(),
         first_send: false,
     };
     let start = Instant::now();

@@ -1,0 +1,107 @@
+//! What is known of users' windows. The scripts do as the methods of [`Window`]; the contract tests compare them.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::Script;
+
+use super::{Redis, millis};
+use crate::message_key::MessageKey;
+use crate::store::{StoreError, Windows};
+use crate::window::{self, CLOCKS_DIFFER_MS, Opened, Opening, Refused, Window, WindowKey};
+
+static GET: LazyLock<Script> = script!("window_get.lua");
+static OPEN: LazyLock<Script> = script!("window_open.lua", "window_get.lua");
+static COUNT: LazyLock<Script> = script!("window_count.lua");
+static REFUSE: LazyLock<Script> = script!("window_refuse.lua");
+
+/// An opening as it is stored: at, by, sent, refused.
+type Stored = (Option<u64>, Option<String>, Option<u32>, Option<String>);
+
+fn name(user: &WindowKey) -> String {
+    format!("kefu:window:{{{}}}", user.as_str())
+}
+
+fn window((message, enter, counted): (Stored, Stored, Option<String>)) -> Result<Window, StoreError> {
+    Ok(Window { message: opened(message)?, enter: opened(enter)?, counted })
+}
+
+fn opened((at_ms, by, sent, refused): Stored) -> Result<Option<Opened>, StoreError> {
+    let Some(at_ms) = at_ms else { return Ok(None) };
+    let refused = match refused.as_deref() {
+        None => None,
+        Some(word) if word == word_of(Refused::OutOfCount) => Some(Refused::OutOfCount),
+        Some(word) if word == word_of(Refused::OutOfTime) => Some(Refused::OutOfTime),
+        Some(_) => {
+            return Err(StoreError::Corrupt("a window is refused in a way that this version does not know".into()));
+        }
+    };
+    Ok(Some(Opened { at_ms, by: by.unwrap_or_default(), sent: sent.unwrap_or_default(), refused }))
+}
+
+fn word_of(refused: Refused) -> &'static str {
+    match refused {
+        Refused::OutOfCount => "count",
+        Refused::OutOfTime => "time",
+    }
+}
+
+/// The push by which an opening is known; empty for none, which also stands for one that is known from a refusal.
+fn by(opened: &Option<Opened>) -> &str {
+    opened.as_ref().map_or("", |opened| &opened.by)
+}
+
+#[async_trait]
+impl Windows for Redis {
+    async fn get(&self, user: &WindowKey) -> Result<Window, StoreError> {
+        window(self.connection.invoke(&GET.key(name(user))).await?)
+    }
+
+    async fn open(
+        &self,
+        user: &WindowKey,
+        opening: Opening,
+        by: &MessageKey,
+        at_ms: u64,
+        keep_for: Duration,
+    ) -> Result<Window, StoreError> {
+        let prefix = match opening {
+            Opening::Message => "m_",
+            Opening::Enter => "e_",
+        };
+        let mut open = OPEN.key(name(user));
+        let open = open.arg(prefix).arg(at_ms).arg(by.as_str()).arg(CLOCKS_DIFFER_MS).arg(millis(keep_for));
+        window(self.connection.invoke(open).await?)
+    }
+
+    async fn count(
+        &self,
+        user: &WindowKey,
+        seen: &Window,
+        of: &MessageKey,
+        step: u32,
+        keep_for: Duration,
+    ) -> Result<(), StoreError> {
+        let mut count = COUNT.key(name(user));
+        let count = count.arg(by(&seen.message)).arg(by(&seen.enter)).arg(window::counted(of, step));
+        self.connection.invoke(count.arg(millis(keep_for))).await
+    }
+
+    async fn refuse(
+        &self,
+        user: &WindowKey,
+        seen: &Window,
+        refused: Refused,
+        now_ms: u64,
+        keep_for: Duration,
+    ) -> Result<(), StoreError> {
+        let mut refuse = REFUSE.key(name(user));
+        let refuse = refuse.arg(by(&seen.message)).arg(by(&seen.enter)).arg(word_of(refused)).arg(now_ms);
+        self.connection.invoke(refuse.arg(millis(keep_for))).await
+    }
+
+    async fn forget(&self, user: &WindowKey) -> Result<(), StoreError> {
+        self.connection.query(redis::cmd("DEL").arg(name(user))).await
+    }
+}

@@ -1,0 +1,48 @@
+//! The seam to what is known of users' windows.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::message_key::MessageKey;
+use crate::window::{Opening, Refused, Window, WindowKey};
+
+/// What is known of users' windows, by account and user: a guard, shared by all workers, see [`crate::window`].
+///
+/// Its times are those that it is given, so clocks matter: those of ingresses and workers, as far as windows are hours
+/// long. Each entry is kept for `keep_for` from its last change; what is lost only costs calls.
+#[async_trait]
+pub trait Windows: Send + Sync {
+    /// What is known; nothing when there is no entry.
+    async fn get(&self, user: &WindowKey) -> Result<Window, StoreError>;
+    /// [`Window::open`]; gives what is known then.
+    async fn open(
+        &self,
+        user: &WindowKey,
+        opening: Opening,
+        by: &MessageKey,
+        at_ms: u64,
+        keep_for: Duration,
+    ) -> Result<Window, StoreError>;
+    /// [`Window::count`]. Does nothing when there is no entry.
+    async fn count(
+        &self,
+        user: &WindowKey,
+        seen: &Window,
+        by: &MessageKey,
+        step: u32,
+        keep_for: Duration,
+    ) -> Result<(), StoreError>;
+    /// [`Window::refuse`].
+    async fn refuse(
+        &self,
+        user: &WindowKey,
+        seen: &Window,
+        refused: Refused,
+        now_ms: u64,
+        keep_for: Duration,
+    ) -> Result<(), StoreError>;
+    /// Forgets what is known: the user may have written what kefu is not told of.
+    async fn forget(&self, user: &WindowKey) -> Result<(), StoreError>;
+}
