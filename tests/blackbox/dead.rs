@@ -34,7 +34,7 @@ async fn kefu_dead(config: &Path, args: &[&str]) -> Output {
 }
 
 /// What it printed; it must end well.
-async fn printed(config: &Path, args: &[&str]) -> String {
+pub(super) async fn printed(config: &Path, args: &[&str]) -> String {
     let output = kefu_dead(config, args).await;
     assert!(output.status.success(), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
     assert_eq!(text(&output.stderr), "", "{args:?}");
@@ -62,7 +62,7 @@ async fn list(config: &Path, filters: &[&str]) -> Vec<Value> {
 }
 
 /// Waits until there are `count` dead letters.
-async fn listed(config: &Path, count: usize) -> Vec<Value> {
+pub(super) async fn listed(config: &Path, count: usize) -> Vec<Value> {
     eventually(PATIENCE, &format!("{count} dead letters"), async || {
         let letters = list(config, &[]).await;
         if letters.len() == count { Ok(letters) } else { Err(format!("there are {}", letters.len())) }

@@ -3,5 +3,7 @@
 mod faults;
 mod main_path;
 mod media;
+mod texts;
 mod tokens;
 mod transfers;
+mod windows;

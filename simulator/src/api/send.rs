@@ -23,9 +23,21 @@ pub(super) fn send(platform: &mut Platform, appid: &str, call: &Call) -> Result<
         "transfer_customer_service" => return Err(ApiError::INVALID_OPENID),
         _ => return Err(ApiError::INVALID_MESSAGE_TYPE),
     }
+    check_speaker(object)?;
     let now_ms = platform.clock.now_ms();
     platform.users.addressee(appid, user)?.receive(now_ms)?;
     Ok(ok())
+}
+
+/// Who speaks, and for which sub-merchant, where that is said.
+fn check_speaker(object: &Map<String, Value>) -> Result<(), ApiError> {
+    let account = object.get("customservice").map(|speaker| &speaker["kf_account"]);
+    let mark = object.get("aimsgcontext").map(|context| &context["is_ai_msg"]);
+    let business = object.get("businessid");
+    let fine = account.is_none_or(|account| account.as_str().is_some_and(|account| !account.is_empty()))
+        && mark.is_none_or(|mark| matches!(mark.as_u64(), Some(0 | 1)))
+        && business.is_none_or(Value::is_u64);
+    if fine { Ok(()) } else { Err(ApiError::INVALID_ARGUMENTS) }
 }
 
 fn check_text(platform: &Platform, text: &Map<String, Value>) -> Result<(), ApiError> {

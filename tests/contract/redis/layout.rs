@@ -6,6 +6,8 @@ use std::time::Duration;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
 use kefu_shared::store::{LedgerClaim, StoreError, StoredToken, Stores, Written};
+use kefu_shared::wechat::push::Push;
+use kefu_shared::window::{Opening, Refused, WindowKey};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
 use secrecy::SecretString;
@@ -37,6 +39,30 @@ async fn a_claim_is_a_string_with_its_owner_and_then_d() {
     assert_eq!(connection.get::<_, String>(claim).await.unwrap(), "p:owner-1");
     stores.claims.complete(&key(), "", LONG).await.unwrap();
     assert_eq!(connection.get::<_, String>(claim).await.unwrap(), "d");
+}
+
+#[tokio::test]
+async fn a_window_is_a_hash_of_the_latest_message_and_entering() {
+    let (_server, stores, mut connection) = begin().await;
+    let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1,"BusinessId":7}"#).unwrap();
+    let (user, now) = (WindowKey::of("wx1", &push), 1_700_000_000_000);
+    stores.windows.open(&user, Opening::Enter, &key(), now, LONG).await.unwrap();
+    let seen = stores.windows.open(&user, Opening::Message, &key(), now + 1, LONG).await.unwrap();
+    stores.windows.count(&user, &seen, &key(), 3, LONG).await.unwrap();
+    stores.windows.refuse(&user, &seen, Refused::OutOfCount, now, LONG).await.unwrap();
+    let expected = [
+        ("counted", "wx1|gh_1|oUser|1 3"),
+        ("e_at", "1700000000000"),
+        ("e_by", "wx1|gh_1|oUser|1"),
+        ("e_refused", "count"),
+        ("e_sent", "1"),
+        ("m_at", "1700000000001"),
+        ("m_by", "wx1|gh_1|oUser|1"),
+        ("m_refused", "count"),
+        ("m_sent", "1"),
+    ];
+    let found = fields(&mut connection, "kefu:window:{wx1|oUser|7}").await;
+    assert_eq!(found, expected.map(|(field, value)| (field.into(), value.into())).into());
 }
 
 #[tokio::test]

@@ -1,0 +1,110 @@
+//! What is said: placeholders, long texts, who speaks.
+
+use kefu_harness::shop::{Shop, ShopOptions};
+use kefu_harness::stack::Backend;
+use kefu_simulator::Message;
+use serde_json::{Value, json};
+
+const RULES: &str = r#"
+[[rule]]
+when = { type = "text", contains = "link" }
+reply = [{ text = "<a href=\"https://shop.example/?q={content}\">{content}</a>" }]
+[[rule]]
+when = { type = "text", contains = "long" }
+reply = [{ text = "LONG" }, { text = "after it" }]
+[[rule]]
+when = { type = "text", contains = "agent" }
+reply = [{ text = "hi", kf_account = "agent@shop", is_ai_msg = true }, { text = "me" }]
+[[rule]]
+when = { type = "text" }
+reply = [{ text = "您说：{content} {\"json\":{}} {{content}}" }]
+[[rule]]
+when = { event = "user_enter_tempsession" }
+reply = [{ text = "{session_from}" }, { text = "welcome from {session_from}" }]
+[[rule]]
+when = { type = "miniprogrampage" }
+reply = [{ text = "{title}: {page_path}" }]
+"#;
+
+async fn shop() -> Shop {
+    // 5,000 bytes: lines that are not to be torn apart, the last of them longer than a part's rest.
+    let long: String = (1..=50).map(|line| format!("{line:02} {}\\n", "x".repeat(96))).collect();
+    let rules = RULES.replace("LONG", &long);
+    Shop::start(ShopOptions { rules, ..ShopOptions::new(Backend::Embedded) }).await
+}
+
+fn texts(replies: &[Value]) -> Vec<&str> {
+    replies.iter().map(|reply| reply["text"]["content"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn placeholders_are_filled_with_what_the_user_did() {
+    let shop = shop().await;
+    shop.push("oA", Message::text("hi {title} <a href=\"https://evil.example\">x</a>")).await;
+    let said = "hi {title} ＜a href=\"https://evil.example\">x＜/a>";
+    let replies = shop.replies_within("oA", 1).await;
+    assert_eq!(texts(&replies), [format!("您说：{said} {{\"json\":{{}}}} {{content}}")]);
+
+    shop.push("oB", Message::text("link\" x='>")).await;
+    let link = "<a href=\"https://shop.example/?q=link%22%20x=%27%3E\">link\" x='></a>";
+    assert_eq!(texts(&shop.replies_within("oB", 1).await), [link]);
+
+    shop.push("oC", Message::enter("order 7")).await;
+    assert_eq!(texts(&shop.replies_within("oC", 2).await), ["order 7", "welcome from order 7"]);
+    // What comes out blank is left out.
+    shop.push("oD", Message::enter("")).await;
+    assert_eq!(texts(&shop.replies_within("oD", 1).await), ["welcome from "]);
+
+    let card = Message::Miniprogrampage {
+        title: "杯子".into(),
+        app_id: String::new(),
+        page_path: "pages/cup?id=1&x=2".into(),
+        thumb_url: String::new(),
+        thumb_media_id: String::new(),
+    };
+    shop.push("oE", card).await;
+    assert_eq!(texts(&shop.replies_within("oE", 1).await), ["杯子: pages/cup?id=1&x=2"]);
+}
+
+#[tokio::test]
+async fn a_long_text_comes_in_parts_in_order_and_no_line_is_torn() {
+    let shop = shop().await;
+    shop.push("oA", Message::text("long")).await;
+    let replies = shop.replies_within("oA", 4).await;
+    let parts = texts(&replies);
+    assert_eq!(parts[3], "after it");
+    let lines: Vec<&str> = parts[..3].iter().flat_map(|part| part.lines()).collect();
+    assert_eq!(lines.len(), 50);
+    assert!(lines.iter().enumerate().all(|(index, line)| line.starts_with(&format!("{:02} ", index + 1))), "{lines:?}");
+    assert!(lines.iter().all(|line| line.len() == 99) && parts.iter().all(|part| part.len() <= 2_000));
+}
+
+#[tokio::test]
+async fn what_a_user_writes_at_length_is_cut_to_what_the_window_allows() {
+    let shop = shop().await;
+    shop.push("oA", Message::text("字".repeat(5_000))).await;
+    let replies = shop.replies_within("oA", 5).await;
+    let parts = texts(&replies);
+    assert!(parts[0].starts_with("您说：字") && parts[4].ends_with("字…"), "{parts:?}");
+    assert!(parts.iter().all(|part| part.len() <= 2_000));
+}
+
+#[tokio::test]
+async fn who_speaks_and_which_sub_merchant_it_is_for_is_said() {
+    let shop = shop().await;
+    let raw = json!({
+        "ToUserName": "gh_1", "FromUserName": "oA", "CreateTime": 1_700_000_000, "MsgType": "text", "MsgId": 1,
+        "Content": "agent", "BusinessId": 7,
+    });
+    shop.push("oA", Message::Raw { text: raw.to_string() }).await;
+    shop.push("oB", Message::text("agent")).await;
+    let mut replies = shop.replies_within("oA", 2).await;
+    assert_eq!(replies[0]["businessid"], 7);
+    assert_eq!(replies[1], json!({ "touser": "oA", "msgtype": "text", "text": { "content": "me" }, "businessid": 7 }));
+    replies = shop.replies_within("oB", 2).await;
+    let spoken = json!({
+        "touser": "oB", "msgtype": "text", "text": { "content": "hi" },
+        "customservice": { "kf_account": "agent@shop" }, "aimsgcontext": { "is_ai_msg": 1 },
+    });
+    assert_eq!(replies[0], spoken);
+}
