@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{Envelope, EnvelopeError};
-use kefu_shared::plan::Plan;
 use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
 use kefu_shared::store::{Job, Ledger, LedgerClaim, Stores, Windows};
 use kefu_shared::window::Window;
@@ -146,6 +145,9 @@ impl Handler {
         // Without a word to the ledger: a copy that was not answered so, because rules changed meanwhile, still gets its
         // replies.
         if envelope.answered.is_some() {
+            if envelope.push.opens().is_some() {
+                self.forget_window(envelope, &interrupt).await?;
+            }
             return Ok(End::Answered);
         }
         let Some(account) = self.config.accounts.get(&envelope.account) else {
@@ -232,8 +234,16 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 
 impl Message<'_> {
     async fn process(mut self) -> Result<End, Halt> {
-        let Some((hold, job)) = self.claim().await? else { return Ok(End::Duplicate) };
-        let result = self.send_plan(&hold, job).await;
+        let (handler, envelope, interrupt) = (self.handler, self.envelope, self.interrupt.clone());
+        let (claimed, window) = tokio::join!(self.claim(), handler.open_window(envelope, &interrupt));
+        let Some((hold, job)) = claimed? else { return Ok(End::Duplicate) };
+        let result = match window {
+            Ok(window) => {
+                self.window = window;
+                self.send_plan(&hold, job).await
+            }
+            Err(halt) => Err(halt),
+        };
         if matches!(result, Err(Halt::Later { .. } | Halt::Paused { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
             hold.release().await;
         }
@@ -274,12 +284,16 @@ impl Message<'_> {
     }
 
     async fn send_plan(&mut self, hold: &Hold, job: Job) -> Result<End, Halt> {
-        // Also when nothing is to be sent: what the user did counts for what is sent later.
-        let (window, plan) = tokio::try_join!(self.open_window(), self.stored_plan(hold, job.plan))?;
-        self.window = window;
-        let Some(plan) = plan else {
-            hold.done().await?;
-            return Ok(End::Ignored);
+        let plan = match job.plan {
+            Some(plan) => plan,
+            None => {
+                let Some(plan) = self.plan() else {
+                    hold.done().await?;
+                    return Ok(End::Ignored);
+                };
+                hold.store_plan(&plan).await?;
+                plan
+            }
         };
         self.first_send &= job.next_step == 0;
         for (index, reply) in (0_u32..).zip(&plan.steps).skip(job.next_step as usize) {
@@ -289,18 +303,6 @@ impl Message<'_> {
         }
         hold.done().await?;
         Ok(End::Done)
-    }
-
-    /// The plan that is stored by now, or one that is made and stored.
-    async fn stored_plan(&self, hold: &Hold, stored: Option<Plan>) -> Result<Option<Plan>, Halt> {
-        if stored.is_some() {
-            return Ok(stored);
-        }
-        let plan = self.plan();
-        if let Some(plan) = &plan {
-            hold.store_plan(plan).await?;
-        }
-        Ok(plan)
     }
 }
 

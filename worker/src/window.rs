@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use kefu_shared::clock;
 use kefu_shared::config;
+use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::DeadReason;
 use kefu_shared::store::StoreError;
 use kefu_shared::window::{Closed, Opening, Refused, Window, WindowKey};
 
-use crate::halt::Halt;
+use crate::halt::{Halt, Interrupt};
 use crate::hold::Hold;
 use crate::lanes::LaneKey;
-use crate::message::Message;
+use crate::message::{Handler, Message};
 use crate::metric;
 use crate::wechat::failure::Refusal;
 
@@ -23,30 +24,44 @@ const KEPT_BEYOND: Duration = Duration::from_secs(3_600);
 /// WeChat's errcode for a reply after the window's end; that for one too many is 45047.
 const OUT_OF_TIME: i64 = 45_015;
 
-impl Message<'_> {
-    /// Tells the store what the user did, and gives what is known of the window then.
-    pub(crate) async fn open_window(&self) -> Result<Window, Halt> {
-        let (handler, envelope) = (self.handler, self.envelope);
-        let (user, keep_for) = (self.window_key(), self.keep_window_for());
+impl Handler {
+    /// Tells the store what the user did, also when nothing is to be sent to that: it counts for what is sent later. Gives
+    /// what is known of the window then.
+    pub(crate) async fn open_window(&self, envelope: &Envelope, interrupt: &Interrupt) -> Result<Window, Halt> {
+        let (user, keep_for) = (key_of(envelope), self.keep_window_for());
         let call = || async {
             let known = match envelope.push.opens() {
                 Some(opening) => {
                     let (by, at_ms) = (&envelope.key, envelope.received_at_ms);
-                    handler.windows.open(&user, opening, by, at_ms, keep_for).await
+                    self.windows.open(&user, opening, by, at_ms, keep_for).await
                 }
-                None => handler.windows.get(&user).await,
+                None => self.windows.get(&user).await,
             };
             match known {
                 Err(error @ StoreError::Corrupt(_)) => {
                     tracing::warn!(%error, "what is known of the user's window is dropped");
-                    handler.windows.forget(&user).await.map(|()| Window::default())
+                    self.windows.forget(&user).await.map(|()| Window::default())
                 }
                 known => known,
             }
         };
-        handler.outage.outlast(&self.interrupt, call).await
+        self.outage.outlast(interrupt, call).await
     }
 
+    /// Forgets what is known when a message went to the human agents: while they have it, kefu is told neither what the
+    /// user writes nor what they reply.
+    pub(crate) async fn forget_window(&self, envelope: &Envelope, interrupt: &Interrupt) -> Result<(), Halt> {
+        let user = key_of(envelope);
+        self.outage.outlast(interrupt, || self.windows.forget(&user)).await
+    }
+
+    fn keep_window_for(&self) -> Duration {
+        let limits = &self.config.window;
+        lasts(limits, Opening::Message).max(lasts(limits, Opening::Enter)) + KEPT_BEYOND
+    }
+}
+
+impl Message<'_> {
     /// Ends the work on a message that WeChat would take no reply to, as far as is known.
     pub(crate) fn check_window(&self) -> Result<(), Halt> {
         match self.closed() {
@@ -75,7 +90,7 @@ impl Message<'_> {
     /// Records a step that was sent, and counts it.
     pub(crate) async fn record_sent(&mut self, hold: &Hold, step: u32) -> Result<(), Halt> {
         let (seen, by) = (self.window.clone(), &self.envelope.key);
-        let (user, keep_for) = (self.window_key(), self.keep_window_for());
+        let (user, keep_for) = (key_of(self.envelope), self.handler.keep_window_for());
         let counting = self.handler.windows.count(&user, &seen, by, step, keep_for);
         let (recorded, counted) = tokio::join!(hold.sent(step), counting);
         if let Err(error) = counted {
@@ -89,21 +104,16 @@ impl Message<'_> {
     pub(crate) async fn record_refusal(&mut self, refusal: &Refusal) {
         metrics::counter!(metric::CLOSED_WINDOWS, "found_by" => "wechat").increment(1);
         let refused = if refusal.errcode == OUT_OF_TIME { Refused::OutOfTime } else { Refused::OutOfCount };
-        let (user, keep_for, now_ms) = (self.window_key(), self.keep_window_for(), clock::now_ms());
+        let (user, keep_for, now_ms) = (key_of(self.envelope), self.handler.keep_window_for(), clock::now_ms());
         let refuse = self.handler.windows.refuse(&user, &self.window, refused, now_ms, keep_for);
         if let Err(error) = refuse.await {
             tracing::debug!(%error, "the refusal is not recorded");
         }
     }
+}
 
-    fn window_key(&self) -> WindowKey {
-        WindowKey::of(&self.account.appid, &self.envelope.push)
-    }
-
-    fn keep_window_for(&self) -> Duration {
-        let limits = &self.handler.config.window;
-        lasts(limits, Opening::Message).max(lasts(limits, Opening::Enter)) + KEPT_BEYOND
-    }
+fn key_of(envelope: &Envelope) -> WindowKey {
+    WindowKey::of(&envelope.account, &envelope.push)
 }
 
 fn lasts(limits: &config::Window, opening: Opening) -> Duration {

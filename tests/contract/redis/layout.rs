@@ -20,6 +20,11 @@ fn key() -> MessageKey {
     MessageKey::from_text("wx1|gh_1|oUser|1")
 }
 
+fn user() -> WindowKey {
+    let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1,"BusinessId":7}"#).unwrap();
+    WindowKey::of("wx1", &push)
+}
+
 async fn begin() -> (RedisServer, Stores, MultiplexedConnection) {
     let server = RedisServer::start().await;
     let stores = kefu_shared::store::redis::open(&server.url()).await.unwrap();
@@ -44,8 +49,7 @@ async fn a_claim_is_a_string_with_its_owner_and_then_d() {
 #[tokio::test]
 async fn a_window_is_a_hash_of_the_latest_message_and_entering() {
     let (_server, stores, mut connection) = begin().await;
-    let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1,"BusinessId":7}"#).unwrap();
-    let (user, now) = (WindowKey::of("wx1", &push), 1_700_000_000_000);
+    let (user, now) = (user(), 1_700_000_000_000);
     stores.windows.open(&user, Opening::Enter, &key(), now, LONG).await.unwrap();
     let seen = stores.windows.open(&user, Opening::Message, &key(), now + 1, LONG).await.unwrap();
     stores.windows.count(&user, &seen, &key(), 3, LONG).await.unwrap();
@@ -98,10 +102,16 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
     assert_eq!(stores.tokens.store("wx1", fence, &token).await.unwrap(), Written::Yes);
     stores.tokens.lock("wx1", "worker-1", Duration::from_secs(1)).await.unwrap();
     stores.media.put("wx1", "abc123", "media-1", LONG).await.unwrap();
+    stores.windows.open(&user(), Opening::Message, &key(), 1, LONG).await.unwrap();
 
     let keys: BTreeSet<String> = connection.keys("*").await.unwrap();
-    let expected =
-        ["kefu:claim:{wx1|gh_1|oUser|1}", "kefu:job:{wx1|gh_1|oUser|1}", "kefu:media:{wx1}:abc123", "kefu:token:{wx1}"];
+    let expected = [
+        "kefu:claim:{wx1|gh_1|oUser|1}",
+        "kefu:job:{wx1|gh_1|oUser|1}",
+        "kefu:media:{wx1}:abc123",
+        "kefu:token:{wx1}",
+        "kefu:window:{wx1|oUser|7}",
+    ];
     assert_eq!(keys, expected.map(String::from).into());
     for key in keys {
         let seconds: i64 = connection.ttl(&key).await.unwrap();
@@ -140,6 +150,15 @@ async fn what_kefu_did_not_write_is_reported_without_showing_it() {
         connection.del::<_, ()>(job).await.unwrap();
         connection.hset_multiple::<_, _, _, ()>(job, &wrong).await.unwrap();
         errors.push(stores.ledger.claim(&key(), "a", LONG, LONG).await.unwrap_err());
+    }
+    let window = "kefu:window:{wx1|oUser|7}";
+    connection.set::<_, _, ()>(window, "oUser").await.unwrap();
+    errors.push(stores.windows.get(&user()).await.unwrap_err());
+    for wrong in [[("m_at", "oUser")], [("m_refused", "oUser")]] {
+        connection.del::<_, ()>(window).await.unwrap();
+        connection.hset_multiple::<_, _, _, ()>(window, &[("m_at", "1")]).await.unwrap();
+        connection.hset_multiple::<_, _, _, ()>(window, &wrong).await.unwrap();
+        errors.push(stores.windows.get(&user()).await.unwrap_err());
     }
     for error in errors {
         assert!(matches!(error, StoreError::Corrupt(_)), "{error}");

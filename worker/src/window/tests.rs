@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kefu_shared::envelope::Envelope;
+use kefu_shared::envelope::{Answered, Envelope};
 use kefu_shared::queue::Settlement;
 use kefu_shared::wechat::push::Push;
 
@@ -145,6 +145,17 @@ async fn a_message_that_is_delivered_again_is_charged_for_what_it_sends_only() {
     assert_eq!(bench.handle("oA", "three").await, DONE);
     assert_eq!(bench.wechat.texts_to("oA"), ["one", "two", "one", "two", "three"]);
     closed(&handle(&bench, event("oA", "order_paid", 1)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_known_of_a_user_who_is_with_the_human_agents() {
+    let bench = Bench::with(LIMITS);
+    assert_eq!(bench.handle("oA", "three").await, DONE);
+    let transferred = Envelope { answered: Some(Answered::Transfer), ..envelope("wx1", "oA", "to an agent, please") };
+    assert_eq!(handle(&bench, transferred).await, DONE);
+    for number in 1..=9 {
+        assert_eq!(handle(&bench, event("oA", "order_paid", number)).await, DONE, "the user may be writing to them");
+    }
 }
 
 #[tokio::test(start_paused = true)]
