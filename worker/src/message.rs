@@ -234,9 +234,14 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 
 impl Message<'_> {
     async fn process(mut self) -> Result<End, Halt> {
-        let (handler, envelope, interrupt) = (self.handler, self.envelope, self.interrupt.clone());
-        let (claimed, window) = tokio::join!(self.claim(), handler.open_window(envelope, &interrupt));
+        let (handler, envelope) = (self.handler, self.envelope);
+        // Side by side, so that it takes no longer; again only once the store is known to be there.
+        let (claimed, opened) = tokio::join!(self.claim(), handler.open_window(envelope));
         let Some((hold, job)) = claimed? else { return Ok(End::Duplicate) };
+        let window = match opened {
+            Ok(window) => Ok(window),
+            Err(_) => handler.outage.outlast(&self.interrupt, || handler.open_window(envelope)).await,
+        };
         let result = match window {
             Ok(window) => {
                 self.window = window;

@@ -27,25 +27,22 @@ const OUT_OF_TIME: i64 = 45_015;
 impl Handler {
     /// Tells the store what the user did, also when nothing is to be sent to that: it counts for what is sent later. Gives
     /// what is known of the window then.
-    pub(crate) async fn open_window(&self, envelope: &Envelope, interrupt: &Interrupt) -> Result<Window, Halt> {
+    pub(crate) async fn open_window(&self, envelope: &Envelope) -> Result<Window, StoreError> {
         let (user, keep_for) = (key_of(envelope), self.keep_window_for());
-        let call = || async {
-            let known = match envelope.push.opens() {
-                Some(opening) => {
-                    let (by, at_ms) = (&envelope.key, envelope.received_at_ms);
-                    self.windows.open(&user, opening, by, at_ms, keep_for).await
-                }
-                None => self.windows.get(&user).await,
-            };
-            match known {
-                Err(error @ StoreError::Corrupt(_)) => {
-                    tracing::warn!(%error, "what is known of the user's window is dropped");
-                    self.windows.forget(&user).await.map(|()| Window::default())
-                }
-                known => known,
+        let known = match envelope.push.opens() {
+            Some(opening) => {
+                let (by, at_ms) = (&envelope.key, envelope.received_at_ms);
+                self.windows.open(&user, opening, by, at_ms, keep_for).await
             }
+            None => self.windows.get(&user).await,
         };
-        self.outage.outlast(interrupt, call).await
+        match known {
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::warn!(%error, "what is known of the user's window is dropped");
+                self.windows.forget(&user).await.map(|()| Window::default())
+            }
+            known => known,
+        }
     }
 
     /// Forgets what is known when a message went to the human agents: while they have it, kefu is told neither what the
