@@ -175,6 +175,21 @@ fn wrong_values_of_one_section_are_all_named_and_hide_nothing_else() {
 }
 
 #[test]
+fn limits_of_the_window_and_the_typing_api_are_checked() {
+    let text = format!(
+        "{GOOD}[window]\nmessage_replies = 0\nenter_seconds = 604801\nenter_replies = -1\n\
+         [wechat]\ntyping_api = \"message\""
+    );
+    let expected = [
+        r#"[wechat] typing_api: must be one of "business_typing", "typing", "off""#,
+        "[window] enter_replies: must be a whole number, not below 0",
+        "[window] message_replies: must be from 1 to 1000",
+        "[window] enter_seconds: must be from 1 to 604800",
+    ];
+    assert_eq!(problems_of(&text), expected);
+}
+
+#[test]
 fn what_is_wrong_inside_a_rule_is_named_with_its_place() {
     let rules = "[[rule]]\nwhen = { type = 5 }\nreply = [{ text = \"x\" }, { link = { title = \"t\" } }]\n\
                  [[rule]]\nwhen = { type = \"image\" }\nreply = \"hush\"\n[[rule]]\nwhen = {}\nreply = [\"hush\"]";

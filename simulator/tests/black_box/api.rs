@@ -104,6 +104,11 @@ async fn a_message_with_a_fault_of_its_own_is_refused_and_uses_no_reply() {
         object.as_object_mut().unwrap().remove(name);
         object
     };
+    let with = |name: &str, value: Value| {
+        let mut body = text("a");
+        body[name] = value;
+        body
+    };
     let cases = [
         (json!({ "msgtype": "text", "text": { "content": "a" } }), 40003),
         (json!({ "touser": USER, "text": { "content": "a" } }), 40008),
@@ -118,6 +123,10 @@ async fn a_message_with_a_fault_of_its_own_is_refused_and_uses_no_reply() {
         (of("link", without(&link, "description")), 40097),
         (of("miniprogrampage", without(&card, "pagepath")), 40097),
         (of("miniprogrampage", card), 40007),
+        (with("customservice", json!({ "kf_account": "" })), 40097),
+        (with("customservice", json!("agent@shop")), 40097),
+        (with("aimsgcontext", json!({ "is_ai_msg": true })), 40097),
+        (with("businessid", json!("7")), 40097),
         (json!([1]), 47001),
     ];
     for (body, expected) in cases {
