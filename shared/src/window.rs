@@ -39,6 +39,15 @@ impl Push {
             Content::Event { .. } | Content::Other => None,
         }
     }
+
+    /// How many replies WeChat takes after it.
+    pub fn most_replies(&self, limits: &config::Window) -> usize {
+        let most = match self.opens() {
+            Some(Opening::Enter) => limits.enter_replies,
+            Some(Opening::Message) | None => limits.message_replies,
+        };
+        most as usize
+    }
 }
 
 /// Whose window it is. Sessions with sub-merchants have windows of their own: whether WeChat sees it so is undocumented,

@@ -4,7 +4,6 @@ use kefu_shared::plan::Plan;
 use kefu_shared::reply::split::{self, Fitted};
 use kefu_shared::reply::{Reply, template};
 use kefu_shared::rules::{Action, Rule};
-use kefu_shared::window::Opening;
 
 use crate::message::Message;
 
@@ -33,12 +32,8 @@ impl Message<'_> {
     /// The plan that sends these replies: long texts in parts, no more of them than WeChat takes. `origin`: where they are
     /// from, for the log.
     pub(crate) fn plan_of(&self, replies: Vec<Reply>, origin: &str) -> Plan {
-        let window = &self.handler.config.window;
-        let most = match self.envelope.push.opens() {
-            Some(Opening::Enter) => window.enter_replies,
-            Some(Opening::Message) | None => window.message_replies,
-        };
-        let Fitted { steps, cut } = split::fit(replies, most as usize);
+        let most = self.envelope.push.most_replies(&self.handler.config.window);
+        let Fitted { steps, cut } = split::fit(replies, most);
         if cut {
             tracing::warn!(origin, most, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies");
         }

@@ -55,7 +55,8 @@ impl Probe {
     pub fn new(config: &config::WeChat) -> Result<Self, String> {
         let transport = Arc::new(HttpTransport::new(config)?);
         // Whatever is configured: a token of the other API would end the one that the account has.
-        let wechat = WeChat::new(transport.clone(), TokenApi::StableToken);
+        let config = config::WeChat { token_api: TokenApi::StableToken, ..config.clone() };
+        let wechat = WeChat::new(transport.clone(), &config);
         Ok(Self { wechat, transport })
     }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 use kefu_shared::config::Config;
-use kefu_shared::reply::{Content, Reply};
+use kefu_shared::reply::split::{self, Fitted};
+use kefu_shared::reply::{Content, Reply, template};
 use kefu_shared::rules::{Action, Rule};
 use kefu_shared::wechat::push::{self, Body, Push, PushError};
 
@@ -64,12 +65,17 @@ impl<'a> Trial<'a> {
                 writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent")
             }
             Some(Action::Reply(replies)) => {
-                writeln!(
-                    out,
-                    "it is acknowledged, then {}:",
-                    count(replies.len(), "reply is sent", "replies are sent")
-                )?;
-                replies.iter().enumerate().try_for_each(|(index, reply)| show(out, index + 1, reply))
+                // As the worker plans them.
+                let filled = template::fill_all(replies, push);
+                let Fitted { steps, cut } = split::fit(filled, push.most_replies(&config.window));
+                let sent = count(steps.len(), "reply is sent", "replies are sent");
+                let colon = if steps.is_empty() { "" } else { ":" };
+                writeln!(out, "it is acknowledged, then {sent}{colon}")?;
+                steps.iter().enumerate().try_for_each(|(index, reply)| show(out, index + 1, reply))?;
+                if cut {
+                    writeln!(out, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies")?;
+                }
+                Ok(())
             }
         }
     }

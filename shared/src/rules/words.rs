@@ -1,9 +1,10 @@
 //! Rules, and why they do not match, in words for people.
 
-use super::condition::{Condition, ENTER_SESSION, Part, Subject};
+use super::condition::{Condition, Part, Subject};
 use super::{Action, Rule};
 use crate::reply::Reply;
 use crate::wechat::push::Push;
+use crate::window::ENTER_SESSION;
 
 impl Rule {
     /// What it matches, in words: `type "text", contains "a" or "b"`.
