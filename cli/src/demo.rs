@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use kefu_ingress::Api;
 use kefu_shared::backend::Backend;
 use kefu_shared::internal::{Internal, Readiness};
 use kefu_shared::program::Frame;
@@ -44,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let frame = Frame { config: Arc::new(config), backend, readiness, internal, shutdown: shutdown.clone() };
 
     let (listening, address) = oneshot::channel();
-    let pair = tokio::spawn(pair::run(frame, move |addresses| {
+    let pair = tokio::spawn(pair::run(frame, Api::default(), move |addresses| {
         // The receiver is gone only when the demo has failed already.
         listening.send(addresses.first().copied()).ok();
     }));

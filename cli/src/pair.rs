@@ -3,18 +3,20 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use kefu_ingress::{Ingress, Parts};
+use kefu_ingress::{Api, Ingress, Parts};
 use kefu_shared::program::Frame;
 use kefu_worker::Worker;
 
-/// Runs both until the shutdown, or until one fails, which stops the other; `listening` is given ingress's addresses.
-pub(crate) async fn run(frame: Frame, listening: impl FnOnce(&[SocketAddr])) -> anyhow::Result<()> {
+/// Runs both until the shutdown, or until one fails, which stops the other; `api` is what the internal server has of
+/// ingress, `listening` is given ingress's addresses.
+pub(crate) async fn run(frame: Frame, api: Api, listening: impl FnOnce(&[SocketAddr])) -> anyhow::Result<()> {
     let Frame { config, backend, readiness, shutdown, .. } = frame;
     let publisher = backend.ingress_publisher(&config, &readiness).await?;
     let parts = Parts {
         config: config.clone(),
         stores: backend.stores.clone(),
         publisher,
+        api,
         readiness: readiness.clone(),
         shutdown: shutdown.clone(),
     };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use kefu_ingress::Api;
 use kefu_shared::config::BackendUrls;
 use kefu_shared::internal::dead_letters::{ACCESS_FILE, Offered};
 use kefu_shared::program::{self, Frame};
@@ -20,9 +21,10 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     let internal = |config: &kefu_shared::config::Config| config.ingress.internal_listen;
-    program::run("kefu serve", &arguments.config, internal, async |frame| {
+    let api = Api::default();
+    program::run("kefu serve", &arguments.config, internal, api.routes(), async |frame| {
         let _offered = offer_dead_letters(&frame)?;
-        pair::run(frame, |_| {}).await
+        pair::run(frame, api, |_| {}).await
     })
     .await
 }

@@ -1,6 +1,8 @@
 //! ingress: HTTP request -> verified -> decrypted -> parsed -> claimed -> published -> `success`, or what a rule or the
 //! event wants in its place.
 //!
+//! Beside the pushes it takes messages of a team's own backend, on the internal server: [`Api`].
+//!
 //! It answers only after the push is stored, never calls WeChat, and answers within [`ANSWER_WITHIN`].
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use kefu_shared::store::Stores;
 use tokio_util::sync::CancellationToken;
 
 mod answer;
+mod api;
 mod authentic;
 mod body;
 mod connection;
@@ -23,6 +26,7 @@ mod refusal;
 mod routes;
 mod server;
 
+pub use api::Api;
 pub use server::{Ingress, IngressError};
 
 /// WeChat waits 5 s, then sends the push again; the rest is for the way back.
@@ -35,10 +39,12 @@ pub const ANSWER_WITHIN: Duration = Duration::from_millis(4_500);
 pub struct Parts {
     /// The configuration.
     pub config: Arc<Config>,
-    /// State; only the claims are used.
+    /// State; of it the claims and the messages.
     pub stores: Stores,
     /// Where pushes go. [`Ingress::run`] closes it.
     pub publisher: Arc<dyn Publisher>,
+    /// What the process's internal server has of it; [`Ingress::bind`] opens it.
+    pub api: Api,
     /// Where the checks for `/readyz` are added.
     pub readiness: Readiness,
     /// Starts the shutdown.

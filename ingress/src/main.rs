@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use kefu_ingress::{Ingress, Parts};
+use kefu_ingress::{Api, Ingress, Parts};
+use kefu_shared::config::Config;
 use kefu_shared::program::{self, Frame};
 
 /// Takes WeChat's pushes in: verified, decrypted, claimed, published, answered.
@@ -19,13 +20,15 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    program::run("kefu-ingress", &arguments.config, |config| config.ingress.internal_listen, run).await
+    let (api, internal) = (Api::default(), |config: &Config| config.ingress.internal_listen);
+    let routes = api.routes();
+    program::run("kefu-ingress", &arguments.config, internal, routes, async |frame| run(frame, api).await).await
 }
 
-async fn run(frame: Frame) -> anyhow::Result<()> {
+async fn run(frame: Frame, api: Api) -> anyhow::Result<()> {
     let publisher = frame.backend.ingress_publisher(&frame.config, &frame.readiness).await?;
     let Frame { config, backend, readiness, shutdown, .. } = frame;
-    let parts = Parts { config, stores: backend.stores, publisher, readiness: readiness.clone(), shutdown };
+    let parts = Parts { config, stores: backend.stores, publisher, api, readiness: readiness.clone(), shutdown };
     let ingress = Ingress::bind(parts)?;
     readiness.complete();
     ingress.run().await?;

@@ -11,6 +11,8 @@ const CLAIMS: &str = "kefu_ingress_claims_total";
 const ENDED: &str = "kefu_ingress_connections_ended_total";
 const BUFFERED: &str = "kefu_ingress_buffered_bytes";
 const UNDECIDED: &str = "kefu_ingress_undecided_events_total";
+const API_ANSWERS: &str = "kefu_ingress_api_answers_total";
+const API_SECONDS: &str = "kefu_ingress_api_answer_duration_seconds";
 const UNDER_WAY: &str = "kefu_ingress_pushes_under_way";
 
 /// Gives each metric its help text.
@@ -20,6 +22,8 @@ pub(crate) fn describe() {
     describe_histogram!(PUBLISH_SECONDS, Unit::Seconds, "From the first try to the confirm that a push is stored");
     describe_counter!(CLAIMS, "Claims of message keys, by outcome");
     describe_counter!(ENDED, "Connections ended because the client was too slow, by what it was slow at");
+    describe_counter!(API_ANSWERS, "Answers given to backends on /v1, by operation and outcome");
+    describe_histogram!(API_SECONDS, Unit::Seconds, "From the head of a backend's request to its answer");
     describe_gauge!(BUFFERED, Unit::Bytes, "What is taken of [ingress] max_buffered_bytes");
     describe_counter!(
         UNDECIDED,
@@ -31,6 +35,11 @@ pub(crate) fn describe() {
 pub(crate) fn answered(kind: &'static str, outcome: &'static str, took: Duration) {
     counter!(ANSWERS, "kind" => kind, "outcome" => outcome).increment(1);
     histogram!(ANSWER_SECONDS, "kind" => kind).record(took.as_secs_f64());
+}
+
+pub(crate) fn api_answered(operation: &'static str, outcome: &'static str, took: Duration) {
+    counter!(API_ANSWERS, "operation" => operation, "outcome" => outcome).increment(1);
+    histogram!(API_SECONDS, "operation" => operation).record(took.as_secs_f64());
 }
 
 pub(crate) fn published(took: Duration) {

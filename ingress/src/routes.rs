@@ -185,7 +185,7 @@ fn answer(
 }
 
 /// The W3C trace context of a request, if it is well-formed.
-fn traceparent(request: &HttpRequest) -> Option<String> {
+pub(crate) fn traceparent(request: &HttpRequest) -> Option<String> {
     let value = request.headers().get("traceparent")?.to_str().ok()?;
     let lengths: Vec<usize> = value.split('-').map(str::len).collect();
     let fine = lengths == [2, 32, 16, 2] && value.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());

@@ -18,7 +18,7 @@ use crate::body::Bodies;
 use crate::connection::Connection;
 use crate::intake::Intake;
 use crate::routes::{self, Callback};
-use crate::{Parts, metric};
+use crate::{Api, Parts, metric};
 
 /// How long a connection may stay open between two requests. Proxies keep theirs for up to a minute, and do not send a
 /// push again that meets the end of one.
@@ -43,6 +43,7 @@ pub struct Ingress {
     server: Server,
     addresses: Vec<SocketAddr>,
     publisher: std::sync::Arc<dyn Publisher>,
+    api: Api,
     grace: Duration,
 }
 
@@ -86,7 +87,7 @@ impl Ingress {
     /// Binds the public address and adds the checks of readiness: the queue is required; without the store, ingress goes
     /// on (the ledger drops the copies) and is degraded. To be called within a tokio runtime.
     pub fn bind(parts: Parts) -> Result<Self, IngressError> {
-        let Parts { config, stores, publisher, readiness, shutdown } = parts;
+        let Parts { config, stores, publisher, api, readiness, shutdown } = parts;
         metric::describe();
         let queue = publisher.clone();
         readiness.add("ingress_queue", true, move || {
@@ -101,6 +102,8 @@ impl Ingress {
             async move { health }.boxed()
         });
 
+        let intake = Intake::new(stores.claims.clone(), publisher.clone());
+        api.open(config.clone(), stores.messages, intake, shutdown.clone());
         let settings = config.ingress.clone();
         let callback = web::Data::new(Callback {
             intake: Intake::new(stores.claims, publisher.clone()),
@@ -145,7 +148,7 @@ impl Ingress {
         for address in &addresses {
             tracing::info!(role = "public", %address, "listening");
         }
-        Ok(Self { server: server.run(), addresses, publisher, grace: settings.grace })
+        Ok(Self { server: server.run(), addresses, publisher, api, grace: settings.grace })
     }
 
     /// The bound addresses.
@@ -157,6 +160,7 @@ impl Ingress {
     /// publisher.
     pub async fn run(self) -> Result<(), IngressError> {
         let result = self.server.await;
+        self.api.close(self.grace).await;
         self.publisher.close(self.grace).await;
         tracing::info!("stopped");
         Ok(result?)

@@ -13,6 +13,7 @@ use crate::rules::{LiveRules, Rules};
 use crate::telemetry;
 
 pub mod account;
+mod api;
 mod backend;
 mod choice;
 mod environment;
@@ -25,6 +26,8 @@ mod source;
 mod typed;
 
 pub use account::{Account, Accounts, Mode};
+pub use api::Api;
+use api::ApiSection;
 pub use backend::BackendUrls;
 use environment::Overrides;
 pub use problems::ConfigErrors;
@@ -51,6 +54,8 @@ pub struct Config {
     pub wechat: WeChat,
     /// `[window]`
     pub window: Window,
+    /// `[api]`; `None` without a key.
+    pub api: Option<Api>,
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// `[[account]]`
@@ -95,6 +100,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let worker: Worker = source.section("worker", &mut problems);
     let wechat: WeChat = source.section("wechat", &mut problems);
     let window: Window = source.section("window", &mut problems);
+    let api: ApiSection = source.section("api", &mut problems);
     let telemetry: Telemetry = source.section("telemetry", &mut problems);
     problems.take("[telemetry] log_filter", telemetry::filter(&telemetry));
     queue.check(&mut problems);
@@ -103,6 +109,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     wechat.check(&mut problems);
     window.check(&mut problems);
     let backend = BackendUrls::resolve(&queue, &store, folder, &mut problems);
+    let api = api.resolve(folder, &mut problems);
     ingress.resolve_spool(backend.as_ref(), folder, &mut problems);
     let before = problems.count();
     let accounts = Accounts::resolve(source.accounts(&mut problems), folder, &mut problems);
@@ -122,6 +129,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 ingress,
                 worker,
                 wechat,
+                api,
                 window,
                 telemetry,
                 accounts,

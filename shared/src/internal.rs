@@ -1,7 +1,8 @@
-//! The internal HTTP server of a process: `/livez`, `/readyz`, `/metrics`, and in `kefu serve` the dead letters. It is not
-//! for the internet.
+//! The internal HTTP server of a process: `/livez`, `/readyz`, `/metrics`, in `kefu serve` the dead letters, and what the
+//! program adds. It is not for the internet.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
@@ -27,6 +28,20 @@ pub struct Internal {
     pub dead_letters: dead_letters::Resource,
 }
 
+/// What a program adds to its internal server. It is there from the start, before queue and store are: until they are,
+/// its resources have to say so.
+#[derive(Clone, Default)]
+pub struct Routes(Option<Arc<Configure>>);
+
+type Configure = dyn Fn(&mut web::ServiceConfig) + Send + Sync;
+
+impl Routes {
+    /// Those that `configure` adds.
+    pub fn new(configure: impl Fn(&mut web::ServiceConfig) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(configure)))
+    }
+}
+
 /// Serves until the runtime ends, so that the state of a shutdown can be seen; `draining` turns readiness off.
 ///
 /// # Errors
@@ -36,14 +51,20 @@ pub fn serve(
     readiness: Readiness,
     metrics: PrometheusHandle,
     draining: CancellationToken,
+    routes: Routes,
 ) -> std::io::Result<(Server, Internal)> {
     let dead_letters = dead_letters::Resource::default();
     let resource = web::Data::new(dead_letters.clone());
     let state = web::Data::new(State { readiness, metrics, draining });
     let server = HttpServer::new(move || {
-        let (state, resource) = (state.clone(), resource.clone());
+        let (state, resource, routes) = (state.clone(), resource.clone(), routes.clone());
         App::new()
             .configure(move |service| configure(service, state))
+            .configure(move |service| {
+                if let Some(configure) = routes.0 {
+                    configure(service);
+                }
+            })
             .app_data(resource)
             .route(dead_letters::PATH, web::post().to(dead_letters::post))
     })

@@ -2,6 +2,7 @@
 //!
 //! * [`wechat`]: WeChat's push protocol as pure functions.
 //! * [`envelope`]: the contract between ingress and worker.
+//! * [`outbound`]: what a team's own backend sends through kefu.
 //! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
 //!   implementation; [`backend`] opens the pair that a configuration names.
 //! * [`rules`] and [`reply`]: which push gets which replies.
@@ -17,6 +18,7 @@ pub mod internal;
 pub mod lifecycle;
 pub mod message_key;
 pub mod openid;
+pub mod outbound;
 pub mod partition;
 pub mod plan;
 pub mod program;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::outbound;
 use crate::wechat::push::Push;
 
 /// The identity of a push: equal for a push and its re-sends, different for everything else.
@@ -34,8 +35,23 @@ impl MessageKey {
                 parts.extend([&create_time, &push.msg_type, push.event().unwrap_or_default(), &digest]);
             }
         }
+        Self::joined(&parts)
+    }
+
+    /// The key of a message that a team's own backend sends to a user of the account `appid` under this
+    /// `Idempotency-Key`: `appid|kefu_send|Idempotency-Key`, which no push has.
+    pub fn of_send(appid: &str, idempotency_key: &str) -> Self {
+        Self::joined(&[appid, outbound::MSG_TYPE, idempotency_key])
+    }
+
+    fn joined(parts: &[&str]) -> Self {
         let escaped: Vec<String> = parts.iter().map(|part| part.replace('%', "%25").replace('|', "%7C")).collect();
         Self(escaped.join("|"))
+    }
+
+    /// A name for the message that tells nothing of it: 32 hex digits, which begin as `Display` does.
+    pub fn id(&self) -> String {
+        hex::encode(&Sha256::digest(self.0.as_bytes())[..16])
     }
 
     /// A key from its text, as [`MessageKey::as_str`] gave it.

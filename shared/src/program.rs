@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Backend;
 use crate::config::{self, Config};
-use crate::internal::{self, Internal, Readiness};
+use crate::internal::{self, Internal, Readiness, Routes};
 use crate::{lifecycle, reload, telemetry};
 
 /// What the frame gives to the program's own part.
@@ -29,7 +29,8 @@ pub struct Frame {
     pub shutdown: CancellationToken,
 }
 
-/// Runs `run` in its frame, with the internal server on the address that `internal_listen` picks.
+/// Runs `run` in its frame, with the internal server on the address that `internal_listen` picks, with the
+/// program's own `routes`.
 ///
 /// Exit status: 0 after a shutdown, 1 when something failed, 2 when the configuration is wrong; the reasons go to
 /// standard error.
@@ -37,6 +38,7 @@ pub async fn run<E: Into<Box<dyn Error>>>(
     name: &str,
     file: &Path,
     internal_listen: impl FnOnce(&Config) -> SocketAddr,
+    routes: Routes,
     run: impl AsyncFnOnce(Frame) -> Result<(), E>,
 ) -> ExitCode {
     // From here on SIGHUP ends nothing.
@@ -47,7 +49,7 @@ pub async fn run<E: Into<Box<dyn Error>>>(
         Err(errors) => return not_understood(&errors),
     };
     let listen = internal_listen(&config);
-    let result = match start(file, config, listen, hangups).await {
+    let result = match start(file, config, listen, routes, hangups).await {
         Ok(frame) => {
             let backend = frame.backend.clone();
             let result = run(frame).await.map_err(|error| in_words(&*error.into()));
@@ -89,6 +91,7 @@ async fn start(
     file: &Path,
     config: Arc<Config>,
     listen: SocketAddr,
+    routes: Routes,
     hangups: std::io::Result<Signal>,
 ) -> Result<Frame, String> {
     telemetry::start_logs(&config.telemetry).map_err(|error| error.to_string())?;
@@ -97,7 +100,7 @@ async fn start(
     let shutdown = lifecycle::shutdown_on_signal().map_err(uncaught)?;
     reload::start(file, &config, hangups.map_err(uncaught)?);
     let readiness = Readiness::default();
-    let (server, internal) = internal::serve(listen, readiness.clone(), metrics, shutdown.clone())
+    let (server, internal) = internal::serve(listen, readiness.clone(), metrics, shutdown.clone(), routes)
         .map_err(|error| format!("internal_listen = \"{listen}\" cannot be bound: {error}"))?;
     // It answers until the process ends: a shutdown can be watched to its end.
     tokio::spawn(server);

@@ -14,10 +14,13 @@ use crate::message_key::MessageKey;
 use crate::plan::Plan;
 
 pub mod embedded;
+mod messages;
 pub mod redis;
 mod windows;
 
 pub use windows::Windows;
+
+pub use messages::{Messages, Opened, Progress};
 
 /// All state seams, opened together on one store.
 #[derive(Clone)]
@@ -32,6 +35,8 @@ pub struct Stores {
     pub media: Arc<dyn Media>,
     /// What is known of users' windows.
     pub windows: Arc<dyn Windows>,
+    /// What became of what a team's own backend sends.
+    pub messages: Arc<dyn Messages>,
     /// Whether the store can be reached.
     pub probe: Arc<dyn Probe>,
 }

@@ -35,8 +35,12 @@ fn uncommented(folder: &Path) -> PathBuf {
 }
 
 /// What everybody has to put into the example.
-const SECRETS: [(&str, &str); 2] =
-    [("KEFU__ACCOUNT__WX0123456789ABCDEF__SECRET", "s"), ("KEFU__ACCOUNT__WX0123456789ABCDEF__TOKEN", "t")];
+const SECRETS: [(&str, &str); 4] = [
+    ("KEFU__ACCOUNT__WX0123456789ABCDEF__SECRET", "s"),
+    ("KEFU__ACCOUNT__WX0123456789ABCDEF__TOKEN", "t"),
+    ("KEFU__API__KEY", "0123456789abcdef"),
+    ("KEFU__API__PREVIOUS_KEY", "fedcba9876543210"),
+];
 
 #[test]
 fn the_example_loads_once_the_secrets_are_put_in() {
@@ -63,6 +67,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(format!("{:?}", shown.worker), format!("{:?}", real.worker));
     assert_eq!(format!("{:?}", shown.wechat), format!("{:?}", real.wechat));
     assert_eq!(format!("{:?}", shown.window), format!("{:?}", real.window));
+    assert_eq!(format!("{:?}", shown.api), format!("{:?}", real.api));
     assert_eq!(format!("{:?}", shown.telemetry), format!("{:?}", real.telemetry));
 }
 

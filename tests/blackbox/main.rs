@@ -15,6 +15,7 @@ mod redis;
 mod reload;
 mod replies;
 mod secrecy;
+mod sending;
 mod stack_config;
 mod trouble;
 mod vectors;

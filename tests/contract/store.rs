@@ -13,6 +13,7 @@ mod ledger;
 mod ledger_fences;
 mod ledger_steps;
 mod media;
+mod messages;
 mod probe;
 mod tokens;
 mod windows;
@@ -144,6 +145,18 @@ macro_rules! contract_on {
                 an_entry_ends_after_its_time,
                 users_accounts_and_sub_merchants_do_not_touch_each_other,
                 every_implementation_does_as_the_model
+            }
+            messages {
+                a_message_is_new_once,
+                another_message_under_the_same_id_is_told_apart,
+                nothing_is_known_until_it_is_published,
+                each_progress_comes_back_as_it_was_set,
+                what_is_sent_stays_sent,
+                what_is_dead_may_die_again_and_is_not_queued_by_a_late_word,
+                a_progress_needs_no_opening,
+                a_message_is_forgotten_after_its_time,
+                messages_do_not_touch_each_other,
+                of_many_who_open_one_message_for_one_it_is_new
             }
             probe {
                 a_store_that_can_be_reached_says_so

@@ -5,6 +5,7 @@
 //! * [`wechat`]: pushes, signed and encrypted by code that shares nothing with the code under test, so that a mistake
 //!   made on both sides cannot cancel itself out.
 //! * [`stack`]: all of kefu together; [`shop`]: that, and the simulated WeChat that it serves.
+//! * [`schemathesis`]: what compares `/v1` with its OpenAPI document.
 //! * [`secrets`]: what must not be in a log, and all the forms in which it could be.
 //! * [`mod@eventually`]: the one way to wait for something.
 //!
@@ -18,6 +19,7 @@
 //! | `KEFU_TEST_RABBITMQ_ROOT` | the folder RabbitMQ is installed in, `/` for this system | `servers/trixie` in cargo's target folder, else `/` |
 //! | `KEFU_TEST_RABBITMQ_BIN` | the folder of RabbitMQ's programs, as seen from there | `/usr/lib/rabbitmq/bin` |
 //! | `KEFU_TEST_BROKER` | the run's one RabbitMQ, as [`rabbitmq::Broker`] in JSON | a test process starts its own |
+//! | `KEFU_TEST_SCHEMATHESIS` | the program schemathesis | `servers/schemathesis/bin/schemathesis` in cargo's target folder |
 //! | `KEFU_TEST_RUN` | a mark on every process of the run | no mark |
 
 // A fixture that cannot do its work fails the test that wants it, with its reason: it has nobody to hand an error to.
@@ -30,6 +32,7 @@ pub mod port;
 pub mod process;
 pub mod rabbitmq;
 pub mod redis;
+pub mod schemathesis;
 pub mod secrets;
 pub mod shop;
 pub mod stack;

@@ -32,6 +32,7 @@ mod outage;
 mod pauses;
 mod planning;
 pub mod probe;
+mod sending;
 mod slots;
 mod step;
 #[cfg(test)]

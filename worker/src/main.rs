@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use kefu_shared::internal::Routes;
 use kefu_shared::program::{self, Frame};
 use kefu_worker::{Worker, WorkerError};
 
@@ -20,11 +21,17 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let internal = |config: &kefu_shared::config::Config| config.worker.internal_listen;
-    program::run("kefu-worker", &arguments.config, internal, async |frame| -> Result<(), WorkerError> {
-        let Frame { config, backend, readiness, shutdown, .. } = frame;
-        let worker = Worker::new(config, &backend, &readiness, shutdown)?;
-        readiness.complete();
-        worker.run().await
-    })
+    program::run(
+        "kefu-worker",
+        &arguments.config,
+        internal,
+        Routes::default(),
+        async |frame| -> Result<(), WorkerError> {
+            let Frame { config, backend, readiness, shutdown, .. } = frame;
+            let worker = Worker::new(config, &backend, &readiness, shutdown)?;
+            readiness.complete();
+            worker.run().await
+        },
+    )
     .await
 }

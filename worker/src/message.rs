@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{Envelope, EnvelopeError};
 use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
-use kefu_shared::store::{Job, Ledger, LedgerClaim, Stores, Windows};
+use kefu_shared::store::{Job, Ledger, LedgerClaim, Messages, Stores, Windows};
 use kefu_shared::window::Window;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,7 @@ pub(crate) struct Handler {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) windows: Arc<dyn Windows>,
     pub(crate) behind: Behind,
+    pub(crate) messages: Arc<dyn Messages>,
     pub(crate) outage: Arc<StoreOutage>,
     pub(crate) wechat: Arc<WeChat>,
     pub(crate) tokens: AccessTokens,
@@ -46,7 +47,7 @@ pub(crate) struct Handler {
     pub(crate) pauses: Arc<Pauses>,
     pub(crate) slots: Slots,
     pub(crate) timings: Timings,
-    shutdown: CancellationToken,
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// How the work on a message ended well.
@@ -92,6 +93,7 @@ impl Handler {
             ledger: Arc::clone(&stores.ledger),
             windows: Arc::clone(&stores.windows),
             behind: Behind::default(),
+            messages: Arc::clone(&stores.messages),
             outage: Arc::new(StoreOutage::new(timings.store_poll)),
             tokens: AccessTokens::new(&config.accounts, &stores.tokens, &wechat, config.wechat.timeout),
             pictures: Pictures::new(Arc::clone(&stores.media), Arc::clone(&wechat), config.wechat.max_image_bytes),
@@ -200,6 +202,11 @@ impl Handler {
                 None => dead(in_the_end, error),
             },
         };
+        let told = match &settlement {
+            Some(settlement) => self.report(&delivery, settlement).await,
+            None => Ok(()),
+        };
+        let (outcome, settlement) = if told.is_ok() { (outcome, settlement) } else { ("handed_back", None) };
         metrics::counter!(metric::MESSAGES, "outcome" => outcome).increment(1);
         match &settlement {
             Some(Settlement::Retry { .. }) => metrics::counter!(metric::RETRIES, "place" => "queue").increment(1),
@@ -292,7 +299,11 @@ impl Message<'_> {
         let plan = match job.plan {
             Some(plan) => plan,
             None => {
-                let Some(plan) = self.plan() else {
+                let planned = match &self.envelope.send {
+                    Some(outbound) => Some(self.plan_of_send(outbound)?),
+                    None => self.plan(),
+                };
+                let Some(plan) = planned else {
                     hold.done().await?;
                     return Ok(End::Ignored);
                 };

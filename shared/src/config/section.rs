@@ -37,7 +37,7 @@ pub struct Ingress {
     /// Where WeChat's pushes come in. Default `0.0.0.0:8080`.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
-    /// `/livez`, `/readyz`, `/metrics`; not for the internet. Default `127.0.0.1:9080`.
+    /// `/livez`, `/readyz`, `/metrics`, `/v1`; not for the internet. Default `127.0.0.1:9080`.
     #[serde(deserialize_with = "address")]
     pub internal_listen: SocketAddr,
     /// The largest push, in bytes. Default 1 MiB.

@@ -18,6 +18,7 @@ use crate::embedded::{Database, DatabaseError};
 mod claims;
 mod ledger;
 mod media;
+mod messages;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub fn open(database: &Database) -> Stores {
         tokens: store.clone(),
         media: store.clone(),
         windows: store.clone(),
+        messages: store.clone(),
         probe: store,
     }
 }

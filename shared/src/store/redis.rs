@@ -11,6 +11,7 @@
 //! | `kefu:token:{APPID}` | hash | `value` (**secret**), `expires_at`; `fence` the last handed out, `stored_fence` that of the value; `lock_owner`, `lock_until` while somebody fetches |
 //! | `kefu:media:{APPID}:SHA256` | string | the `media_id` |
 //! | `kefu:window:{APPID\|OPENID}` | hash | what is known of a user's window (`\|BUSINESS ID` behind it for one with a sub-merchant): `m_at m_by m_sent m_refused` by the latest message, `e_…` by the latest entering, `counted` the reply counted last |
+//! | `kefu:send:{ID}` | hash | `fingerprint` of what was to be sent under the ID of `/v1`; `status` and `state` (JSON) once it is published |
 //! | `kefu:probe` | string | empty, for a second: `/readyz` can write |
 //!
 //! A job has `state` (`open`, `done`), `fence`, `next` (index of the next step), `owner` and `until` (the lease),
@@ -52,6 +53,7 @@ mod error;
 mod inspect;
 mod ledger;
 mod media;
+mod messages;
 mod server;
 mod tokens;
 mod windows;
@@ -74,6 +76,7 @@ pub async fn open(url: &str) -> Result<Stores, StoreError> {
         tokens: store.clone(),
         media: store.clone(),
         windows: store.clone(),
+        messages: store.clone(),
         probe: store,
     })
 }

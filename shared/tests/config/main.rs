@@ -8,6 +8,7 @@ use kefu_shared::config::{self, BackendUrls, Config, ConfigErrors, Mode};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
+mod api;
 mod environment;
 mod problems;
 mod secret_files;

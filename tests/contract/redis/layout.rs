@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
-use kefu_shared::store::{LedgerClaim, StoreError, StoredToken, Stores, Written};
+use kefu_shared::store::{LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
 use kefu_shared::wechat::push::Push;
 use kefu_shared::window::{Opening, Refused, WindowKey};
 use redis::aio::MultiplexedConnection;
@@ -103,12 +103,16 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
     stores.tokens.lock("wx1", "worker-1", Duration::from_secs(1)).await.unwrap();
     stores.media.put("wx1", "abc123", "media-1", LONG).await.unwrap();
     stores.windows.open(&user(), Opening::Message, &key(), 1, LONG).await.unwrap();
+    stores.messages.open("0a1b", "fingerprint-1", LONG).await.unwrap();
+    stores.messages.set("2c3d", &Progress::Queued { accepted_at_ms: 1 }, LONG).await.unwrap();
 
     let keys: BTreeSet<String> = connection.keys("*").await.unwrap();
     let expected = [
         "kefu:claim:{wx1|gh_1|oUser|1}",
         "kefu:job:{wx1|gh_1|oUser|1}",
         "kefu:media:{wx1}:abc123",
+        "kefu:send:{0a1b}",
+        "kefu:send:{2c3d}",
         "kefu:token:{wx1}",
         "kefu:window:{wx1|oUser|7}",
     ];

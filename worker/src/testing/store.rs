@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
 use kefu_shared::store::{
-    Claim, Claims, Fence, Job, Ledger, LedgerClaim, Media, Probe, StoreError, StoredToken, Stores, Tokens, Windows,
-    Written,
+    Claim, Claims, Fence, Job, Ledger, LedgerClaim, Media, Messages, Opened, Probe, Progress, StoreError, StoredToken,
+    Stores, Tokens, Windows, Written,
 };
 use kefu_shared::window::{Opening, Refused, Window, WindowKey};
 use secrecy::{ExposeSecret, SecretString};
@@ -40,6 +40,7 @@ pub(crate) struct MemoryStore {
     tokens: Mutex<HashMap<String, TokenEntry>>,
     media: Mutex<HashMap<(String, String), (String, Instant)>>,
     windows: Mutex<HashMap<WindowKey, Window>>,
+    messages: Mutex<HashMap<String, Vec<Progress>>>,
     down: AtomicBool,
     refused: AtomicU64,
 }
@@ -52,6 +53,7 @@ impl MemoryStore {
             tokens: this.clone(),
             media: this.clone(),
             windows: this.clone(),
+            messages: this.clone(),
             probe: this.clone(),
         }
     }
@@ -85,6 +87,11 @@ impl MemoryStore {
         let entry = jobs.get_mut(key).unwrap();
         entry.fence += 1;
         entry.lease = Some(("thief".to_owned(), Instant::now() + Duration::from_secs(3_600)));
+    }
+
+    /// All that was said of a message that a backend sends, in order.
+    pub(crate) fn progress_of(&self, key: &MessageKey) -> Vec<Progress> {
+        self.messages.lock().unwrap().get(&key.id()).cloned().unwrap_or_default()
     }
 
     pub(crate) fn is_leased(&self, key: &MessageKey) -> bool {
@@ -336,5 +343,23 @@ impl Claims for MemoryStore {
 
     async fn release(&self, _key: &MessageKey, _owner: &str) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Messages for MemoryStore {
+    async fn open(&self, _id: &str, _fingerprint: &str, _keep_for: Duration) -> Result<Opened, StoreError> {
+        Ok(Opened::New)
+    }
+
+    async fn set(&self, id: &str, progress: &Progress, _keep_for: Duration) -> Result<(), StoreError> {
+        self.up()?;
+        self.messages.lock().unwrap().entry(id.to_owned()).or_default().push(progress.clone());
+        Ok(())
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Progress>, StoreError> {
+        self.up()?;
+        Ok(self.messages.lock().unwrap().get(id).and_then(|all| all.last().cloned()))
     }
 }

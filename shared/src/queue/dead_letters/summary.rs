@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::DeadLetter;
+use crate::envelope::Envelope;
 
 /// What is told of a dead letter; its JSON form is public, and only grows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ pub struct Summary {
 pub struct Content {
     /// The whole openid.
     pub user: Option<String>,
-    /// The decrypted text of the push; the body, if that is no envelope, with `�` for what is no UTF-8.
+    /// The decrypted text of the push; what was to be sent, if that came from a team's own backend; the body, if that is no envelope, with `�` for what is no UTF-8.
     pub raw: String,
 }
 
@@ -69,8 +70,11 @@ impl Summary {
         };
         let content = || Content {
             user: envelope.map(|envelope| envelope.push.from_user.as_str().to_owned()),
-            raw: envelope
-                .map_or_else(|| String::from_utf8_lossy(&letter.body).into_owned(), |envelope| envelope.raw.clone()),
+            raw: match envelope {
+                Some(Envelope { send: Some(outbound), .. }) => serde_json::to_string(outbound).unwrap_or_default(),
+                Some(envelope) => envelope.raw.clone(),
+                None => String::from_utf8_lossy(&letter.body).into_owned(),
+            },
         };
         Self {
             id: letter.id.clone(),

@@ -1,0 +1,92 @@
+//! `/v1`: sending from a team's own backend, on the process's internal server.
+//!
+//! ```text
+//! POST /v1/accounts/{appid}/messages   key -> account -> body -> open -> claim, publish, complete -> queued -> 202
+//! GET  /v1/messages/{id}               key -> queued, dead or sent
+//! GET  /v1/openapi.json                what this is, for programs
+//! ```
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use kefu_shared::config::{self, Config};
+use kefu_shared::internal::Routes;
+use kefu_shared::store::Messages;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::intake::Intake;
+
+mod document;
+mod head;
+mod problem;
+mod request;
+mod routes;
+mod sending;
+mod shapes;
+
+use sending::Sending;
+
+/// What the internal server of a process has of ingress. Clones are the same one. It is there before ingress is: until
+/// [`Ingress::bind`](crate::Ingress::bind) opens it, it answers that it is not ready.
+#[derive(Clone, Default)]
+pub struct Api(Arc<OnceLock<Option<Opened>>>);
+
+/// `/v1` of a configuration with `[api]`.
+pub(crate) struct Opened {
+    keys: config::Api,
+    config: Arc<Config>,
+    sending: Sending,
+    shutdown: CancellationToken,
+    under_way: TaskTracker,
+}
+
+/// How far it is.
+enum Standing<'a> {
+    Starting,
+    /// There is no `/v1`.
+    Off,
+    Open(&'a Opened),
+}
+
+impl Api {
+    /// Its resources.
+    pub fn routes(&self) -> Routes {
+        let api = self.clone();
+        Routes::new(move |service| routes::configure(service, &api))
+    }
+
+    /// Puts it to work, once.
+    pub(crate) fn open(
+        &self,
+        config: Arc<Config>,
+        messages: Arc<dyn Messages>,
+        intake: Intake,
+        shutdown: CancellationToken,
+    ) {
+        let sending = Sending::new(messages, intake);
+        self.0.get_or_init(|| {
+            let keys = config.api.clone()?;
+            Some(Opened { keys, config, sending, shutdown, under_way: TaskTracker::new() })
+        });
+    }
+
+    /// Waits for the requests that are under way, for `within` at most. To be called after the shutdown has begun, from
+    /// which on none is taken.
+    pub(crate) async fn close(&self, within: Duration) {
+        if let Standing::Open(opened) = self.standing() {
+            opened.under_way.close();
+            if tokio::time::timeout(within, opened.under_way.wait()).await.is_err() {
+                tracing::warn!("the time for the shutdown is over: requests of a backend are cut off");
+            }
+        }
+    }
+
+    fn standing(&self) -> Standing<'_> {
+        match self.0.get() {
+            None => Standing::Starting,
+            Some(None) => Standing::Off,
+            Some(Some(opened)) => Standing::Open(opened),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What the head of a request must have.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use kefu_shared::config;
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::problem::Problem;
+
+/// The longest `Idempotency-Key`, in characters.
+const LONGEST_KEY: usize = 255;
+
+/// Takes `Authorization: Bearer KEY` with one of the keys. What is compared is digests, in constant time: neither a key
+/// nor its length shows in how long that takes.
+pub(crate) fn authorize(request: &HttpRequest, keys: &config::Api) -> Result<(), Problem> {
+    let given = one(request, AUTHORIZATION.as_str()).and_then(|value| value.split_once(' '));
+    let Some((_, given)) = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
+        return Err(Problem::Unauthenticated);
+    };
+    let given = Sha256::digest(given.trim_start_matches(' ').as_bytes());
+    let mut fits = subtle::Choice::from(0);
+    for key in &keys.keys {
+        fits |= Sha256::digest(key.expose_secret().as_bytes()).as_slice().ct_eq(given.as_slice());
+    }
+    if bool::from(fits) { Ok(()) } else { Err(Problem::Unauthenticated) }
+}
+
+/// Takes `application/json`, whatever its parameters: JSON is UTF-8.
+pub(crate) fn require_json(request: &HttpRequest) -> Result<(), Problem> {
+    let given = one(request, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Problem::NotJson) }
+}
+
+/// The `Idempotency-Key`: without one the same message could be sent twice.
+pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<&str, Problem> {
+    let malformed = |what: &str| Problem::Malformed(format!("the header Idempotency-Key {what}"));
+    if !request.headers().contains_key("idempotency-key") {
+        return Err(malformed("is missing: choose one for each message, and repeat a request with the same"));
+    }
+    one(request, "idempotency-key")
+        .filter(|key| (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or_else(|| malformed("must be given once, with 1 to 255 visible characters of ASCII, without blanks"))
+}
+
+/// The header, unless it is absent, comes twice or is no text.
+fn one<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    let mut values = request.headers().get_all(name);
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    value.to_str().ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn with(name: &'static str, values: &[&str]) -> HttpRequest {
+        values
+            .iter()
+            .fold(TestRequest::default(), |request, value| request.append_header((name, *value)))
+            .to_http_request()
+    }
+
+    #[test]
+    fn either_key_is_taken_and_nothing_like_one() {
+        let keys = config::Api { keys: ["the-present-key-1", "the-key-before-it"].map(Into::into).into() };
+        for good in ["Bearer the-present-key-1", "bearer the-key-before-it", "BEARER  the-present-key-1"] {
+            assert_eq!(authorize(&with("authorization", &[good]), &keys), Ok(()), "{good}");
+        }
+        for bad in ["", "Bearer", "Bearer ", "the-present-key-1", "Basic the-present-key-1", "Bearer the-present-key-"]
+        {
+            assert_eq!(authorize(&with("authorization", &[bad]), &keys), Err(Problem::Unauthenticated), "{bad}");
+        }
+        let twice = with("authorization", &["Bearer the-present-key-1", "Bearer the-present-key-1"]);
+        assert_eq!(authorize(&twice, &keys), Err(Problem::Unauthenticated));
+    }
+
+    #[test]
+    fn an_idempotency_key_is_one_and_visible() {
+        let longest = "k".repeat(255);
+        for good in ["1", "order-1|paid", &longest] {
+            assert_eq!(idempotency_key(&with("idempotency-key", &[good])), Ok(good));
+        }
+        let too_long = "k".repeat(256);
+        for bad in [&[][..], &[""], &["a b"], &["é"], &["a", "b"], &[&too_long]] {
+            assert!(matches!(idempotency_key(&with("idempotency-key", bad)), Err(Problem::Malformed(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn json_is_json_with_parameters_and_nothing_else() {
+        for good in ["application/json", "Application/JSON; charset=utf-8"] {
+            assert_eq!(require_json(&with("content-type", &[good])), Ok(()));
+        }
+        for bad in [&[][..], &["text/plain"], &["application/json5"], &["application/json", "text/plain"]] {
+            assert_eq!(require_json(&with("content-type", bad)), Err(Problem::NotJson), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The body of a request to send: its bytes, its shape, and whether it can be sent.
+
+use actix_web::web::{Bytes, Payload};
+use futures_util::StreamExt;
+use kefu_shared::config::Config;
+use kefu_shared::openid::OpenId;
+use kefu_shared::outbound::Outbound;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, timeout_at};
+
+use super::problem::{MAX_BODY_BYTES, Problem};
+use super::shapes::SendRequest;
+
+/// The largest `business_id`: the largest whole number that every JSON library reads as it is.
+const MAX_BUSINESS_ID: u64 = (1 << 53) - 1;
+
+/// The longest openid, in characters; WeChat's have 28.
+const LONGEST_OPENID: usize = 128;
+
+/// What is to be sent, to whom.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) user: OpenId,
+    pub(crate) outbound: Outbound,
+    /// Equal for bodies that say the same, however they are written.
+    pub(crate) fingerprint: String,
+}
+
+/// Reads a body whose head announces this length, if any.
+pub(crate) async fn read(body: &mut Payload, announced: Option<u64>, deadline: Instant) -> Result<Bytes, Problem> {
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Err(Problem::TooLarge);
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = timeout_at(deadline, body.next()).await.map_err(|_| Problem::SlowBody)? {
+        let chunk = chunk.map_err(|_| Problem::Malformed("the body was cut".to_owned()))?;
+        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(Problem::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
+}
+
+/// Reads the shape: what the OpenAPI document describes.
+pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Problem> {
+    let (mut unknown, mut track) = (Vec::new(), serde_path_to_error::Track::new());
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let watched = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    let read: Result<SendRequest, _> = serde_ignored::deserialize(watched, |path| unknown.push(path.to_string()));
+    let read = read.and_then(|read| json.end().map(|()| read));
+    let request = read.map_err(|error| match track.path().to_string() {
+        path if path == "." => Problem::Malformed(format!("the body: {error}")),
+        path => Problem::Malformed(format!("{path}: {error}")),
+    })?;
+    if let Some(path) = unknown.first() {
+        // As serde_path_to_error writes it: `replies.0.txt` is `replies[0].txt`.
+        let parts = path.split('.').filter(|part| *part != "?");
+        let path = parts.fold(String::new(), |path, part| match part.parse::<usize>() {
+            Ok(index) => format!("{path}[{index}]"),
+            Err(_) if path.is_empty() => part.to_owned(),
+            Err(_) => format!("{path}.{part}"),
+        });
+        return Err(Problem::Malformed(format!("{path}: there is no such field")));
+    }
+    match serde_json::from_slice(body).ok().and_then(|value| null_in(&value, String::new())) {
+        Some(path) => Err(Problem::Malformed(format!("{path}: is null: leave it out"))),
+        None => Ok(request),
+    }
+}
+
+/// Where there is a null in it: what is not given is left out.
+fn null_in(value: &Value, path: String) -> Option<String> {
+    match value {
+        Value::Null => Some(path),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, item)| null_in(item, format!("{path}[{index}]")))
+        }
+        Value::Object(fields) => fields.iter().find_map(|(name, field)| {
+            null_in(field, if path.is_empty() { name.clone() } else { format!("{path}.{name}") })
+        }),
+        _ => None,
+    }
+}
+
+/// Checks what the shape does not show. Reads the pictures, which takes a moment.
+pub(crate) fn check(request: SendRequest, config: &Config) -> Result<Asked, Problem> {
+    let mut problems = Vec::new();
+    let is_openid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if !(1..=LONGEST_OPENID).contains(&request.to.len()) || !request.to.bytes().all(is_openid) {
+        problems.push(format!("to: must be an openid, 1 to {LONGEST_OPENID} letters, digits, - and _"));
+    }
+    if request.business_id.is_some_and(|id| id > MAX_BUSINESS_ID) {
+        problems.push(format!("business_id: must be from 0 to {MAX_BUSINESS_ID}"));
+    }
+    // Strings, numbers and lists: serialising them has no way to fail.
+    let fingerprint = hex::encode(Sha256::digest(serde_json::to_vec(&request).unwrap_or_default()));
+    let SendRequest { to, replies, business_id } = request;
+    let outbound = Outbound { replies, business_id };
+    problems.extend(
+        outbound.problems(config.window.message_replies, Some((&config.folder, config.wechat.max_image_bytes))),
+    );
+    if !problems.is_empty() {
+        return Err(Problem::Unsendable(problems));
+    }
+    Ok(Asked { user: OpenId::new(to), outbound, fingerprint })
+}
+
+#[cfg(test)]
+mod tests;

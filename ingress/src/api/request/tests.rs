@@ -1,0 +1,86 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+
+fn malformed(body: &str) -> String {
+    match parse(body.as_bytes()) {
+        Err(Problem::Malformed(what)) => what,
+        other => panic!("{body}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_shape_is_said_with_its_place() {
+    for (body, said) in [
+        ("", "the body: EOF"),
+        ("hello", "the body: expected value"),
+        ("[]", "the body: invalid length 0"),
+        ("{}", "the body: missing field `to`"),
+        (r#"{"to":"oU"}"#, "the body: missing field `replies`"),
+        (r#"{"to":7,"replies":[]}"#, "to: invalid type"),
+        (r#"{"to":"oU","to":"oU","replies":[]}"#, "the body: duplicate field"),
+        (r#"{"to":"oU","replies":{"text":"hi"}}"#, "replies: invalid type"),
+        (r#"{"to":"oU","reply":[{"text":"hi"}]}"#, "reply: unknown field"),
+        (r#"{"to":"oU","replies":[{"text":"hi"}]} x"#, "the body: trailing characters"),
+        (r#"{"to":"oU","replies":["hi"]}"#, "replies[0]: invalid type"),
+        (r#"{"to":"oU","replies":[{"text":"hi"},{}]}"#, "replies[1]: must have exactly one of text, image"),
+        (r#"{"to":"oU","replies":[{"text":"hi","image":"a.png"}]}"#, "replies[0]: must have exactly one of"),
+        (r#"{"to":"oU","replies":[{"txt":"hi"}]}"#, "replies[0]: must have exactly one of"),
+        (r#"{"to":"oU","replies":[{"text":"hi","ai":true}]}"#, "replies[0].ai: there is no such field"),
+        (r#"{"to":"oU","replies":[{"link":{"title":"t"}}]}"#, "replies[0].link: missing field"),
+        (r#"{"to":"oU","replies":[{"text":"hi","is_ai_msg":1}]}"#, "replies[0].is_ai_msg: invalid type"),
+        (r#"{"to":"oU","replies":[{"text":"hi","image":null}]}"#, "replies[0].image: is null"),
+        (r#"{"to":"oU","replies":[{"text":"hi"}],"business_id":null}"#, "business_id: invalid type: null"),
+        (r#"{"to":"oU","replies":[{"text":"hi"}],"business_id":-1}"#, "business_id: must be a whole number"),
+        (r#"{"to":"oU","replies":[{"text":"hi"}],"business_id":1.5}"#, "business_id: must be a whole number"),
+    ] {
+        let what = malformed(body);
+        assert!(what.starts_with(said), "{body}: {what:?} does not start with {said:?}");
+    }
+}
+
+#[test]
+fn a_whole_number_is_one_however_it_is_written() {
+    for written in ["7", "7.0", "70e-1"] {
+        let body = format!(r#"{{"to":"oU","replies":[{{"text":"hi"}}],"business_id":{written}}}"#);
+        assert_eq!(parse(body.as_bytes()).unwrap().business_id, Some(7), "{written}");
+    }
+}
+
+fn config() -> (Config, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kefu.toml");
+    let text = "[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"\n\
+                [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n";
+    std::fs::write(&file, text).unwrap();
+    (kefu_shared::config::load_with(&file, []).unwrap(), folder)
+}
+
+#[test]
+fn all_that_cannot_be_sent_is_said_at_once() {
+    let (config, _folder) = config();
+    let body = r#"{"to":"a b","replies":[{"text":""},{"image":"/etc/passwd"},{"image":"absent.png"}],"business_id":9007199254740992}"#;
+    let Err(Problem::Unsendable(problems)) = check(parse(body.as_bytes()).unwrap(), &config) else { panic!("taken") };
+    let starts =
+        ["to: must be", "business_id: must", "replies 1: text is", "replies 2: image must", "replies 3: image"];
+    assert_eq!(problems.len(), starts.len(), "{problems:?}");
+    for (problem, start) in problems.iter().zip(starts) {
+        assert!(problem.starts_with(start), "{problem}");
+    }
+}
+
+#[test]
+fn bodies_that_say_the_same_have_one_fingerprint() {
+    let (config, _folder) = config();
+    let fingerprint = |body: &str| check(parse(body.as_bytes()).unwrap(), &config).unwrap().fingerprint;
+    let one = fingerprint(r#"{"to":"oU","replies":[{"text":"\u4f60好"}]}"#);
+    assert_eq!(one, fingerprint("{ \"replies\": [ {\"is_ai_msg\": false, \"text\": \"你好\"} ],\n \"to\": \"oU\" }"));
+    for other in [
+        r#"{"to":"oV","replies":[{"text":"你好"}]}"#,
+        r#"{"to":"oU","replies":[{"text":"你好!"}]}"#,
+        r#"{"to":"oU","replies":[{"text":"你好"},{"text":"你好"}]}"#,
+        r#"{"to":"oU","replies":[{"text":"你好"}],"business_id":1}"#,
+    ] {
+        assert_ne!(one, fingerprint(other), "{other}");
+    }
+}

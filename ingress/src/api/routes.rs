@@ -1,0 +1,204 @@
+//! The resources of `/v1`. HTTP types stop here.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_LENGTH, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::time::Instant;
+
+use super::problem::{Problem, ProblemDocument};
+use super::shapes::{Accepted, Message, SendRequest};
+use super::{Api, Opened, Standing, document, head, request};
+use crate::{ANSWER_WITHIN, metric, routes};
+
+const MESSAGES: &str = "/v1/accounts/{appid}/messages";
+const MESSAGE: &str = "/v1/messages/{id}";
+const DOCUMENT: &str = "/v1/openapi.json";
+
+pub(super) fn configure(service: &mut web::ServiceConfig, api: &Api) {
+    let not_allowed = |allowed: &'static str| {
+        web::to(move |api: web::Data<Api>| async move {
+            answer("other", "", Instant::now(), api.opened().and(Err(Refused::As(Problem::Method(allowed)))))
+        })
+    };
+    service
+        .app_data(web::Data::new(api.clone()))
+        .service(web::resource(MESSAGES).route(web::post().to(send_message)).default_service(not_allowed("POST")))
+        .service(web::resource(MESSAGE).route(web::get().to(get_message)).default_service(not_allowed("GET")))
+        .service(web::resource(DOCUMENT).route(web::get().to(get_document)).default_service(not_allowed("GET")));
+}
+
+/// Why there is no answer of the resource's own.
+enum Refused {
+    /// There is no `/v1`.
+    Absent,
+    As(Problem),
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self::As(problem)
+    }
+}
+
+impl Api {
+    fn opened(&self) -> Result<&Opened, Refused> {
+        match self.standing() {
+            Standing::Off => Err(Refused::Absent),
+            Standing::Starting => Err(Problem::Unavailable("kefu is starting".to_owned()).into()),
+            Standing::Open(opened) if opened.shutdown.is_cancelled() => {
+                Err(Problem::Unavailable("kefu is stopping".to_owned()).into())
+            }
+            Standing::Open(opened) => Ok(opened),
+        }
+    }
+}
+
+/// Sends a message to a user.
+///
+/// It is stored before the answer, and sent once, however often the request is repeated with the same `Idempotency-Key`
+/// and body within 72 hours. It waits for its turn: replies to what the user wrote before are sent before.
+#[utoipa::path(
+    post,
+    path = MESSAGES,
+    operation_id = "send_message",
+    params(
+        ("appid" = String, Path, description = "The appid of a configured account", pattern = "^[A-Za-z0-9_-]+$"),
+        ("Idempotency-Key" = String, Header, description = "Names the message among all of the account; a repetition has the same", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
+    request_body(content = SendRequest, description = "At most 65536 bytes"),
+    responses(
+        (status = 202, description = "It is stored", body = Accepted,
+            headers(("Location" = String, description = "Where its state is asked for: /v1/messages/{id}")),
+            links(("get_message" = (operation_id = "get_message", parameters(("id" = "$response.body#/id")))))),
+        (status = 400, description = "The request is malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "The API key is missing or wrong", body = ProblemDocument, content_type = "application/problem+json",
+            headers(("WWW-Authenticate" = String, description = "Bearer"))),
+        (status = 404, description = "No such account is configured", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not said to be application/json", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "The Idempotency-Key was used for another message, or the message cannot be sent as it is", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "Queue or store did not take it within 4.5 seconds, or kefu starts or stops. It may or may not have been stored: to be repeated", body = ProblemDocument, content_type = "application/problem+json",
+            headers(("Retry-After" = String, description = "Seconds"))),
+    ),
+    security(("key" = [])),
+)]
+async fn send_message(
+    request: HttpRequest,
+    appid: web::Path<String>,
+    mut body: web::Payload,
+    api: web::Data<Api>,
+) -> HttpResponse {
+    let started = Instant::now();
+    let sent = async {
+        let opened = api.opened()?;
+        let _under_way = opened.under_way.token();
+        opened.send(&request, &appid, &mut body, started + ANSWER_WITHIN).await.map_err(Refused::from)
+    };
+    let response = sent.await.map(|accepted| {
+        let location = format!("/v1/messages/{}", accepted.id);
+        HttpResponse::Accepted().insert_header((LOCATION, location)).json(accepted)
+    });
+    let account = if let Standing::Open(opened) = api.standing() { opened.account(&appid) } else { "" };
+    answer("send_message", account, started, response)
+}
+
+/// Tells what became of a message.
+///
+/// It is known for 72 hours from its last step on.
+#[utoipa::path(
+    get,
+    path = MESSAGE,
+    operation_id = "get_message",
+    params(("id" = String, Path, description = "The id that it was accepted with")),
+    responses(
+        (status = 200, description = "How far it is", body = Message),
+        (status = 401, description = "The API key is missing or wrong", body = ProblemDocument, content_type = "application/problem+json",
+            headers(("WWW-Authenticate" = String, description = "Bearer"))),
+        (status = 404, description = "No such message is known", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The store did not answer within 4.5 seconds, or kefu starts or stops", body = ProblemDocument, content_type = "application/problem+json",
+            headers(("Retry-After" = String, description = "Seconds"))),
+    ),
+    security(("key" = [])),
+)]
+async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data<Api>) -> HttpResponse {
+    let started = Instant::now();
+    let known = async {
+        let opened = api.opened()?;
+        head::authorize(&request, &opened.keys)?;
+        let progress = opened.sending.progress(&id, started + ANSWER_WITHIN).await?;
+        Ok(HttpResponse::Ok().json(Message::new(id.into_inner(), progress)))
+    };
+    answer("get_message", "", started, known.await)
+}
+
+/// This document. It needs no key.
+#[utoipa::path(
+    get,
+    path = DOCUMENT,
+    operation_id = "get_document",
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
+        (status = 503, description = "kefu starts or stops", body = ProblemDocument, content_type = "application/problem+json",
+            headers(("Retry-After" = String, description = "Seconds"))),
+    ),
+    security(()),
+)]
+async fn get_document(api: web::Data<Api>) -> HttpResponse {
+    answer("get_document", "", Instant::now(), api.opened().map(|_| HttpResponse::Ok().json(document::document())))
+}
+
+fn answer(
+    operation: &'static str,
+    account: &str,
+    started: Instant,
+    result: Result<HttpResponse, Refused>,
+) -> HttpResponse {
+    match result {
+        Ok(response) => {
+            metric::api_answered(operation, "ok", started.elapsed());
+            tracing::debug!(operation, account, "answered");
+            response
+        }
+        // As any other path of the internal server that is none.
+        Err(Refused::Absent) => HttpResponse::NotFound().finish(),
+        Err(Refused::As(problem)) => {
+            metric::api_answered(operation, problem.label(), started.elapsed());
+            problem.log(operation, account);
+            problem.response()
+        }
+    }
+}
+
+impl Opened {
+    /// The appid as it may be logged: a path that names no account is whatever the client says.
+    fn account(&self, appid: &str) -> &str {
+        self.config.accounts.get(appid).map_or("(unknown)", |account| account.appid.as_str())
+    }
+
+    async fn send(
+        &self,
+        request: &HttpRequest,
+        appid: &str,
+        body: &mut web::Payload,
+        deadline: Instant,
+    ) -> Result<Accepted, Problem> {
+        head::authorize(request, &self.keys)?;
+        self.config.accounts.get(appid).ok_or(Problem::UnknownAccount)?;
+        head::require_json(request)?;
+        let idempotency_key = head::idempotency_key(request)?;
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let bytes = request::read(body, announced, deadline).await?;
+        let asked = request::parse(&bytes)?;
+        let config = Arc::clone(&self.config);
+        let checked = web::block(move || request::check(asked, &config)).await;
+        let asked = checked.map_err(|_| Problem::Unavailable("checking it panicked".to_owned()))??;
+        self.sending.send(appid, idempotency_key, asked, routes::traceparent(request), deadline).await
+    }
+}
+
+/// The operations, for the document.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(send_message, get_message, get_document))]
+pub(super) struct Operations;

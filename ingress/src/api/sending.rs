@@ -1,0 +1,98 @@
+//! From an accepted request to a message on the queue, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::clock;
+use kefu_shared::envelope::Envelope;
+use kefu_shared::store::{LEDGER_KEEPS_FOR, Messages, Opened, Progress, StoreError};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::problem::Problem;
+use super::request::Asked;
+use super::shapes::{Accepted, Status};
+use crate::intake::Intake;
+use crate::refusal::Refusal;
+
+/// The wait after a call of the store that failed at once.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// How much longer than the deadline the note that it is queued may take. Not taken from the time before: a repetition has
+/// to outlast the claim of an ingress that died.
+const NOTE_WITHIN: Duration = Duration::from_millis(300);
+
+/// Puts messages on the queue, and tells what became of them.
+pub(crate) struct Sending {
+    messages: Arc<dyn Messages>,
+    intake: Intake,
+}
+
+impl Sending {
+    pub(crate) fn new(messages: Arc<dyn Messages>, intake: Intake) -> Self {
+        Self { messages, intake }
+    }
+
+    /// Returns when the message is stored. Tries until `deadline`.
+    ///
+    /// It is noted under its id first, then claimed and published as a push is, then noted as queued. A request that breaks
+    /// off between these leaves a note without a progress; the client's next one, with the same key, goes on from there,
+    /// and claim and ledger drop the copy if it was published before.
+    pub(crate) async fn send(
+        &self,
+        appid: &str,
+        idempotency_key: &str,
+        asked: Asked,
+        traceparent: Option<String>,
+        deadline: Instant,
+    ) -> Result<Accepted, Problem> {
+        let Asked { user, outbound, fingerprint } = asked;
+        let now_ms = clock::now_ms();
+        let envelope = Envelope { traceparent, ..Envelope::of_send(appid, idempotency_key, user, outbound, now_ms) };
+        let id = envelope.key.id();
+        match self.until(deadline, || self.messages.open(&id, &fingerprint, LEDGER_KEEPS_FOR)).await? {
+            Opened::Other => return Err(Problem::KeyReused),
+            Opened::Same(Some(progress)) => return Ok(Accepted { id, status: Status::from(&progress) }),
+            Opened::New | Opened::Same(None) => {}
+        }
+        self.intake.take(&envelope, "", deadline).await.map_err(|refusal| match refusal {
+            Refusal::NotStored(reason) => Problem::Unavailable(reason),
+            other => Problem::Unavailable(other.to_string()),
+        })?;
+        let queued = Progress::Queued { accepted_at_ms: now_ms };
+        if let Err(problem) =
+            self.until(deadline + NOTE_WITHIN, || self.messages.set(&id, &queued, LEDGER_KEEPS_FOR)).await
+        {
+            // It is on the queue, whatever the store says; the worker notes its end.
+            problem.log("send_message", appid);
+        }
+        Ok(Accepted { id, status: Status::Queued })
+    }
+
+    /// How far it is.
+    pub(crate) async fn progress(&self, id: &str, deadline: Instant) -> Result<Progress, Problem> {
+        let known = self.until(deadline, || self.messages.get(id)).await?;
+        known.ok_or(Problem::UnknownMessage)
+    }
+
+    /// Makes the call until the store answers.
+    async fn until<T, F>(&self, deadline: Instant, call: impl Fn() -> F) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut last = "the store did not answer".to_owned();
+        loop {
+            match timeout_at(deadline, call()).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => {
+                    last = error.to_string();
+                    let again = Instant::now() + TRY_AGAIN;
+                    if again >= deadline || matches!(error, StoreError::Corrupt(_)) {
+                        return Err(Problem::Unavailable(last));
+                    }
+                    sleep_until(again).await;
+                }
+                Err(_) => return Err(Problem::Unavailable(last)),
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Sending while something that kefu stands on is away, or ingress dies.
+
+use kefu_harness::rabbitmq::RabbitMq;
+use kefu_harness::redis::RedisServer;
+use kefu_harness::shop::simulated;
+use kefu_harness::stack::{Servers, Stack, StackOptions};
+use kefu_harness::wechat::{Account, Mode};
+use kefu_shared::message_key::MessageKey;
+use kefu_simulator::{Filter, Simulator, SimulatorConfig};
+
+use super::*;
+
+/// ingress answers within 4.5 s; the rest is for the machine.
+const IN_TIME: Duration = Duration::from_millis(4_900);
+
+fn redis(shop: &mut Shop) -> &mut RedisServer {
+    match &mut shop.stack.servers {
+        Servers::Production { redis, .. } => redis,
+        Servers::Embedded => unreachable!(),
+    }
+}
+
+#[tokio::test]
+async fn with_redis_away_nothing_is_accepted_and_the_same_request_is_sent_once_it_is_back() {
+    let (mut shop, caller) = start(Backend::Production).await;
+    writes(&shop, "oUSER").await;
+    let known = caller.accepted(shop.appid(), "k0", &text("oUSER", "before")).await;
+    caller.becomes(&known, "sent").await;
+    redis(&mut shop).kill();
+    let answer = caller.send(shop.appid(), "k1", &text("oUSER", "meanwhile")).await;
+    assert_eq!((answer.status, &answer.body["type"]), (503, &json!("urn:kefu:problem:unavailable")), "{answer:?}");
+    assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
+    assert!(answer.took > Duration::from_secs(4) && answer.took < IN_TIME, "{answer:?}");
+    assert_eq!(caller.state(&known).await.status, 503);
+    redis(&mut shop).restart().await;
+    let id = caller.accepted(shop.appid(), "k1", &text("oUSER", "meanwhile")).await;
+    caller.becomes(&id, "sent").await;
+    assert_eq!(texts(&shop.replies("oUSER")), ["before", "meanwhile"]);
+}
+
+/// A kefu on a RabbitMQ of its own, which may be stopped.
+struct OnItsOwn {
+    stack: Stack,
+    broker: RabbitMq,
+    simulator: Simulator,
+    account: Account,
+}
+
+impl OnItsOwn {
+    async fn start(ingress: &[&str]) -> Self {
+        let account = Account::random(Mode::Safe);
+        let simulator = Simulator::start(SimulatorConfig::new(vec![simulated(&account)])).await.unwrap();
+        let (redis, broker) = tokio::join!(RedisServer::start(), RabbitMq::start_own());
+        let vhost = broker.fresh_vhost().await;
+        let mut options = StackOptions::new(Backend::Production, vec![account.clone()], simulator.url());
+        options.settings.push(("queue", "partitions = 4".to_owned()));
+        options.settings.push(("api", format!("key = \"{KEY}\"")));
+        options.settings.extend(ingress.iter().map(|line| ("ingress", (*line).to_owned())));
+        let stack = Stack::start_on(Servers::Production { redis, vhost }, options).await;
+        simulator.set_callback(&account.appid, &stack.callback(&account)).unwrap();
+        broker.write_queue_names_down().await;
+        let kefu = Self { stack, broker, simulator, account };
+        let push = kefu_simulator::PushRequest::new(&kefu.account.appid, "oUSER", Message::text("hello"));
+        assert!(kefu.simulator.push(push).await.unwrap().answered);
+        kefu
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::of(&self.stack.programs[0])
+    }
+
+    fn sends(&self) -> usize {
+        self.simulator.journal(&Filter { path: Some(SEND.to_owned()), ..Filter::default() }).len()
+    }
+}
+
+#[tokio::test]
+async fn with_rabbitmq_away_a_message_is_spooled_and_sent_once_it_is_back() {
+    let mut kefu = OnItsOwn::start(&["spool = \"spool\""]).await;
+    let caller = kefu.caller();
+    kefu.broker.kill();
+    let answer = caller.send(&kefu.account.appid, "k", &text("oUSER", "spooled")).await;
+    assert!(answer.status == 202 && answer.took < IN_TIME, "{answer:?}");
+    assert_eq!(caller.state(answer.id()).await.body["status"], "queued");
+    let again = caller.send(&kefu.account.appid, "k", &text("oUSER", "spooled")).await;
+    assert_eq!((again.status, again.id()), (202, answer.id()));
+    kefu.broker.restart().await;
+    caller.becomes(answer.id(), "sent").await;
+    assert_eq!(kefu.sends(), 1);
+}
+
+#[tokio::test]
+async fn a_request_whose_ingress_is_killed_before_the_message_is_stored_is_sent_by_its_repetition() {
+    let mut kefu = OnItsOwn::start(&[]).await;
+    let caller = kefu.caller();
+    kefu.broker.kill();
+    let body = text("oUSER", "once");
+    let refused = caller.send(&kefu.account.appid, "k", &body).await;
+    assert!(refused.status == 503 && refused.took < IN_TIME, "{refused:?}");
+    let request = tokio::spawn(caller.request(&kefu.account.appid, "k").json(&body).send());
+    // It is publishing: the claim is taken.
+    kefu.stack.programs[0].says("/metrics", 200, &["kefu_ingress_claims_total{outcome=\"won\"} 3"]).await;
+    kefu.stack.programs[0].kill();
+    assert!(request.await.unwrap().is_err(), "ingress is dead");
+    kefu.broker.restart().await;
+    kefu.stack.crash_and_restart_ingress().await;
+
+    let caller = kefu.caller();
+    let id = MessageKey::of_send(&kefu.account.appid, "k").id();
+    assert_eq!(caller.state(&id).await.status, 404, "it was opened, and never published");
+    assert_eq!(caller.accepted(&kefu.account.appid, "k", &body).await, id);
+    caller.becomes(&id, "sent").await;
+    assert_eq!(caller.send(&kefu.account.appid, "k", &text("oUSER", "other")).await.status, 422);
+    assert_eq!(kefu.sends(), 1);
+}
+
+#[tokio::test]
+async fn kill_after_kill_each_accepted_message_is_sent_once() {
+    for backend in Backend::ALL {
+        let (mut shop, caller) = start(backend).await;
+        let mut caller = caller;
+        let users: Vec<String> = (0..6).map(|n| format!("oUSER{n}")).collect();
+        for user in &users {
+            writes(&shop, user).await;
+        }
+        for (number, user) in users.iter().enumerate() {
+            let (key, body) = (format!("k{number}"), text(user, "once"));
+            // Somewhere between its first byte and its answer.
+            let request = tokio::spawn(caller.request(shop.appid(), &key).json(&body).send());
+            tokio::time::sleep(Duration::from_millis(number as u64)).await;
+            shop.stack.crash_and_restart_ingress().await;
+            drop(request.await.unwrap());
+            caller = Caller::of(&shop.stack.programs[0]);
+            let id = caller.accepted(shop.appid(), &key, &body).await;
+            caller.becomes(&id, "sent").await;
+            assert_eq!(texts(&shop.replies(user)), ["once"], "{user}, {backend:?}");
+        }
+    }
+}
