@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use kefu_shared::clock;
 use kefu_shared::envelope::Answered;
 use kefu_shared::rules::Rules;
+use kefu_shared::webhook::Endpoint;
 use kefu_shared::wechat::event_answer::{self, EventAnswer};
 use kefu_shared::wechat::passive_reply::{self, Seal};
 use kefu_shared::wechat::push::{Format, Push};
@@ -23,12 +24,17 @@ pub(crate) struct Decided {
     pub(crate) answered: Option<Answered>,
     /// An event that wants a decision which nobody has made.
     pub(crate) undecided: Option<&'static str>,
+    /// Who is to be asked for the answer, in place of all that.
+    pub(crate) ask: Option<Endpoint>,
 }
 
 impl Decided {
     /// Decides; the time of a transfer is now.
     pub(crate) fn of(rules: &Rules, appid: &str, push: &Push) -> Self {
-        let success = Self { answer: String::new(), answered: None, undecided: None };
+        let success = Self { answer: String::new(), answered: None, undecided: None, ask: None };
+        if let Some(endpoint) = rules.synchronous(appid, push) {
+            return Self { ask: Some(endpoint.clone()), answered: Some(Answered::Webhook), ..success };
+        }
         match push.event().map(EventAnswer::to) {
             Some(EventAnswer::Success) => success,
             // It is no answer of a rule's: the worker asks the rules what else there is to do.

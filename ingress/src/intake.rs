@@ -45,7 +45,10 @@ pub(crate) struct Intake {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// By this request.
-    Published,
+    Published {
+        /// What it is answered: the empty text for `success`.
+        answer: String,
+    },
     /// By an earlier one.
     Duplicate {
         /// What that one was answered, and this one is as well: the empty text for `success`.
@@ -67,9 +70,17 @@ impl Intake {
         Self { claims, publisher, unclaimed: AtomicBool::new(false) }
     }
 
-    /// Returns when the push is stored, with `answer` for its copies: the empty text for `success`. Tries until
+    /// Returns when the push is stored, with its `answer` for its copies: the empty text for `success`. Tries until
     /// `deadline`: a quick refusal would only make WeChat spend its few re-sends within a second.
-    pub(crate) async fn take(&self, envelope: &Envelope, answer: &str, deadline: Instant) -> Result<Taken, Refusal> {
+    ///
+    /// The answer may have to be asked for. That happens while the push is claimed, so that copies wait for it and get
+    /// the same; when there is none, nothing is stored.
+    pub(crate) async fn take(
+        &self,
+        envelope: &Envelope,
+        answer: impl Future<Output = Result<String, Refusal>>,
+        deadline: Instant,
+    ) -> Result<Taken, Refusal> {
         let owner = Uuid::new_v4().simple().to_string();
         let publish_by = deadline - SETTLE_WITHIN;
         let claimed = match self.claim(&envelope.key, &owner, publish_by).await? {
@@ -77,10 +88,13 @@ impl Intake {
             Hold::Claimed => true,
             Hold::Unclaimed => false,
         };
-        let published = self.publish(envelope, publish_by).await;
+        let published = match answer.await {
+            Ok(answer) => self.publish(envelope, publish_by).await.map(|()| answer),
+            Err(refusal) => Err(refusal),
+        };
         let settled = timeout_at(deadline, async {
             match &published {
-                Ok(()) => self.claims.complete(&envelope.key, answer, DONE_FOR).await,
+                Ok(answer) => self.claims.complete(&envelope.key, answer, DONE_FOR).await,
                 Err(_) if claimed => self.claims.release(&envelope.key, &owner).await,
                 Err(_) => Ok(()),
             }
@@ -90,7 +104,7 @@ impl Intake {
         if !matches!(settled.await, Ok(Ok(()))) {
             metric::claim("unsettled");
         }
-        published.map(|()| Taken::Published)
+        published.map(|answer| Taken::Published { answer })
     }
 
     /// The hold on the key.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 mod answer;
 mod api;
+mod asking;
 mod authentic;
 mod body;
 mod connection;

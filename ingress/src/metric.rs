@@ -13,6 +13,8 @@ const BUFFERED: &str = "kefu_ingress_buffered_bytes";
 const UNDECIDED: &str = "kefu_ingress_undecided_events_total";
 const API_ANSWERS: &str = "kefu_ingress_api_answers_total";
 const API_SECONDS: &str = "kefu_ingress_api_answer_duration_seconds";
+const WEBHOOK_CALLS: &str = "kefu_ingress_webhook_calls_total";
+const WEBHOOK_SECONDS: &str = "kefu_ingress_webhook_duration_seconds";
 const UNDER_WAY: &str = "kefu_ingress_pushes_under_way";
 
 /// Gives each metric its help text.
@@ -29,6 +31,11 @@ pub(crate) fn describe() {
         UNDECIDED,
         "Events that WeChat wants a decision about within its patience and that were only acknowledged, by event"
     );
+    describe_counter!(
+        WEBHOOK_CALLS,
+        "Calls of sync webhooks by outcome: answered, failed, refused (its answer cannot be passed on), late"
+    );
+    describe_histogram!(WEBHOOK_SECONDS, Unit::Seconds, "From a call of a sync webhook to its answer or failure");
     describe_gauge!(UNDER_WAY, "Pushes that are being taken in");
 }
 
@@ -52,6 +59,11 @@ pub(crate) fn claim(outcome: &'static str) {
 
 pub(crate) fn undecided(event: &'static str) {
     counter!(UNDECIDED, "event" => event).increment(1);
+}
+
+pub(crate) fn webhook_called(outcome: &'static str, took: Duration) {
+    counter!(WEBHOOK_CALLS, "outcome" => outcome).increment(1);
+    histogram!(WEBHOOK_SECONDS).record(took.as_secs_f64());
 }
 
 pub(crate) fn connection_ended(reason: &'static str) {

@@ -35,6 +35,9 @@ pub(crate) enum Refusal {
     /// What was decrypted, or came plain, is no push.
     #[error("not a push: {0}")]
     Malformed(PushError),
+    /// WeChat wants a decision, and the webhook that makes it gave none.
+    #[error("not decided: {0}")]
+    Undecided(String),
     /// It could not be stored in time.
     #[error("not stored in time: {0}")]
     NotStored(String),
@@ -52,6 +55,7 @@ impl Refusal {
             Self::Unauthenticated(_) => (401, "unauthenticated", Level::WARN),
             Self::Cipher(_) => (401, "undecryptable", Level::ERROR),
             Self::Malformed(_) => (400, "malformed", Level::WARN),
+            Self::Undecided(_) => (503, "undecided", Level::ERROR),
             Self::NotStored(_) => (503, "not_stored", Level::ERROR),
         }
     }

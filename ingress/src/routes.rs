@@ -15,6 +15,7 @@ use kefu_shared::envelope::{Answered, Envelope};
 use tokio::time::Instant;
 
 use crate::answer::{self, Decided, Undecided};
+use crate::asking::Asking;
 use crate::authentic::Opened;
 use crate::body::{Bodies, Body};
 use crate::connection::Reading;
@@ -32,6 +33,7 @@ pub(crate) struct Callback {
     pub(crate) intake: Intake,
     pub(crate) bodies: Bodies,
     pub(crate) undecided: Undecided,
+    pub(crate) asking: Asking,
 }
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
@@ -63,7 +65,7 @@ async fn receive_push(
 ) -> HttpResponse<AnswerBody> {
     let started = Instant::now();
     let _under_way = metric::UnderWay::start();
-    let result = callback.receive(&request, &appid, &mut body, started + ANSWER_WITHIN).await;
+    let result = callback.receive(&request, &appid, &mut body, started).await;
     let answer = answer("push", &appid, started, result);
     answer.map_body(|_, text| AnswerBody { text, _unread: body })
 }
@@ -100,8 +102,9 @@ impl Callback {
         request: &HttpRequest,
         appid: &str,
         body: &mut web::Payload,
-        deadline: Instant,
+        started: Instant,
     ) -> Result<(answer::Body, &'static str), Refusal> {
+        let deadline = started + ANSWER_WITHIN;
         let account = self.account(appid)?;
         let query = SignedQuery::parse(request.query_string())?;
         authentic::admit(account, &query)?;
@@ -115,17 +118,24 @@ impl Callback {
             traceparent: traceparent(request),
             ..Envelope::of_push(appid, push, raw, clock::now_ms())
         };
-        let (answer, outcome) = match self.intake.take(&envelope, &decided.answer, deadline).await? {
+        let answer = async {
+            match &decided.ask {
+                Some(endpoint) => self.asking.decide(endpoint, &envelope, started).await,
+                None => Ok(decided.answer),
+            }
+        };
+        let (answer, outcome) = match self.intake.take(&envelope, answer, deadline).await? {
             Taken::Duplicate { answer } => (answer, "duplicate"),
-            Taken::Published => {
+            Taken::Published { answer } => {
                 if let Some(event) = decided.undecided {
                     self.undecided.note(event);
                 }
                 let outcome = match decided.answered {
                     Some(Answered::Transfer) => "transferred",
+                    Some(Answered::Webhook) => "decided",
                     Some(Answered::Other) | None => "published",
                 };
-                (decided.answer, outcome)
+                (answer, outcome)
             }
         };
         let seal = pair.and_then(|pair| pair.seal(account));

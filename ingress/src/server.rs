@@ -14,6 +14,7 @@ use kefu_shared::queue::Publisher;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::answer::Undecided;
+use crate::asking::Asking;
 use crate::body::Bodies;
 use crate::connection::Connection;
 use crate::intake::Intake;
@@ -58,6 +59,9 @@ pub enum IngressError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The HTTP client for webhooks.
+    #[error("{0}")]
+    Client(String),
     /// The server ended by itself.
     #[error("the HTTP server failed: {0}")]
     Server(#[from] io::Error),
@@ -108,6 +112,7 @@ impl Ingress {
         let callback = web::Data::new(Callback {
             intake: Intake::new(stores.claims, publisher.clone()),
             bodies: Bodies::new(settings.max_body_bytes, settings.max_buffered_bytes),
+            asking: Asking::new(&config.webhook).map_err(IngressError::Client)?,
             config,
             undecided: Undecided::default(),
         });

@@ -24,6 +24,7 @@ mod secret;
 mod section;
 mod source;
 mod typed;
+mod webhook;
 
 pub use account::{Account, Accounts, Mode};
 pub use api::Api;
@@ -38,6 +39,7 @@ pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, Typ
 use source::Source;
 pub(crate) use source::digest;
 pub(crate) use typed::keys;
+pub use webhook::{Media, Webhook};
 
 /// Everything that the programs are told.
 #[derive(Debug, Clone)]
@@ -56,6 +58,10 @@ pub struct Config {
     pub window: Window,
     /// `[api]`; `None` without a key.
     pub api: Option<Api>,
+    /// `[webhook]`
+    pub webhook: Webhook,
+    /// `[media]`
+    pub media: Media,
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// `[[account]]`
@@ -101,6 +107,8 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let wechat: WeChat = source.section("wechat", &mut problems);
     let window: Window = source.section("window", &mut problems);
     let api: ApiSection = source.section("api", &mut problems);
+    let mut webhook: Webhook = source.section("webhook", &mut problems);
+    let mut media: Media = source.section("media", &mut problems);
     let telemetry: Telemetry = source.section("telemetry", &mut problems);
     problems.take("[telemetry] log_filter", telemetry::filter(&telemetry));
     queue.check(&mut problems);
@@ -108,6 +116,8 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     worker.check(&mut problems);
     wechat.check(&mut problems);
     window.check(&mut problems);
+    let webhook_secret_given = webhook.resolve(folder, &mut problems);
+    media.resolve(folder, &mut problems);
     let backend = BackendUrls::resolve(&queue, &store, folder, &mut problems);
     let api = api.resolve(folder, &mut problems);
     ingress.resolve_spool(backend.as_ref(), folder, &mut problems);
@@ -118,6 +128,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let is_known = |appid: &str| any || accounts.get(appid).is_some();
     let (sections, max_image_bytes) = (source.list("rule", &mut problems), wechat.max_image_bytes);
     let rules = Rules::resolve(sections, folder, max_image_bytes, &window, is_known, &mut problems);
+    webhook.check_rules(&rules, webhook_secret_given, &mut problems);
     source.report_unknown(&mut problems);
 
     match backend {
@@ -131,6 +142,8 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 wechat,
                 api,
                 window,
+                webhook,
+                media,
                 telemetry,
                 accounts,
                 rules,

@@ -50,6 +50,8 @@ pub struct Envelope {
 pub enum Answered {
     /// With `transfer_customer_service`: the message is with the human agents.
     Transfer,
+    /// With what a webhook decided.
+    Webhook,
     /// In a way that a newer ingress knows.
     #[serde(other)]
     Other,

@@ -5,7 +5,7 @@
 //! * [`outbound`]: what a team's own backend sends through kefu.
 //! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
 //!   implementation; [`backend`] opens the pair that a configuration names.
-//! * [`rules`] and [`reply`]: which push gets which replies.
+//! * [`rules`] and [`reply`]: which push gets which replies; [`webhook`]: the team's own service, which is asked.
 //! * [`config`], [`reload`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`]: what makes a program of it.
 
 pub mod backend;
@@ -31,5 +31,6 @@ pub mod store;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod webhook;
 pub mod wechat;
 pub mod window;

@@ -59,6 +59,11 @@ impl MessageKey {
         Self(text.into())
     }
 
+    /// The SHA-256 of the key in hex: names the message where the openid must not be. `Display` shows its first 12 digits.
+    pub fn digest(&self) -> String {
+        hex::encode(Sha256::digest(self.0.as_bytes()))
+    }
+
     /// The whole key, for the store and the queue; it holds an openid, so never log it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -67,8 +72,7 @@ impl MessageKey {
 
 impl fmt::Display for MessageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digest = Sha256::digest(self.0.as_bytes());
-        f.write_str(&hex::encode(&digest[..6]))
+        f.write_str(&self.digest()[..12])
     }
 }
 

@@ -131,6 +131,8 @@ pub enum DeadReason {
     Undecodable,
     /// WeChat will never take a reply of it.
     Refused,
+    /// A webhook refused the message, or answered with what cannot be sent.
+    WebhookRefused,
     /// WeChat's reply window for the user has closed.
     WindowClosed,
     /// All attempts are used up.
@@ -145,9 +147,10 @@ pub enum DeadReason {
 
 impl DeadReason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Undecodable,
         Self::Refused,
+        Self::WebhookRefused,
         Self::WindowClosed,
         Self::Exhausted,
         Self::UnknownAccount,
@@ -160,6 +163,7 @@ impl DeadReason {
         match self {
             Self::Undecodable => "undecodable",
             Self::Refused => "refused",
+            Self::WebhookRefused => "webhook_refused",
             Self::WindowClosed => "window_closed",
             Self::Exhausted => "exhausted",
             Self::UnknownAccount => "unknown_account",

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::config::{self, Problems, Window};
 use crate::reply::Reply;
+use crate::webhook::{Endpoint, EndpointSection};
 use crate::wechat::push::{Content, Push};
 
 mod condition;
@@ -38,6 +39,8 @@ pub enum Action {
     Reply(Vec<Reply>),
     /// The user's message goes to the human agents: by ingress, in its answer to the push.
     Transfer,
+    /// This is asked what is to be sent or, when it is `sync`, answered.
+    Webhook(Endpoint),
     /// Nothing is sent.
     Ignore,
 }
@@ -48,6 +51,7 @@ pub(crate) struct RuleSection {
     when: Option<ConditionSection>,
     #[serde(default)]
     reply: Vec<Reply>,
+    webhook: Option<EndpointSection>,
     #[serde(default)]
     transfer: bool,
     #[serde(default)]
@@ -116,10 +120,10 @@ impl Rules {
         self.matching(appid, push).next()
     }
 
-    /// The rule for a push that ingress did not answer by itself: the first that matches and is not a transfer. There
-    /// are such pushes while rules change.
+    /// The rule for a push that ingress did not answer by itself: the first that matches and is not for ingress to do.
+    /// There are such pushes while rules change.
     pub fn decide_unanswered(&self, appid: &str, push: &Push) -> Option<&Rule> {
-        self.matching(appid, push).find(|rule| rule.action != Action::Transfer)
+        self.matching(appid, push).find(|rule| !rule.action.is_for_ingress())
     }
 
     /// Whether a push to the account `appid` is transferred. Costs nothing where no rule transfers.
@@ -130,6 +134,16 @@ impl Rules {
         given && self.decide(appid, push).is_some_and(|rule| rule.action == Action::Transfer)
     }
 
+    /// Who is to be asked for the answer to a push to the account `appid`. Costs nothing where no rule has such a webhook.
+    pub fn synchronous(&self, appid: &str, push: &Push) -> Option<&Endpoint> {
+        let is_sync = |rule: &Rule| matches!(&rule.action, Action::Webhook(endpoint) if endpoint.sync);
+        let given = push.event().is_some() && self.rules.iter().any(is_sync);
+        match &given.then(|| self.decide(appid, push))??.action {
+            Action::Webhook(endpoint) if endpoint.sync => Some(endpoint),
+            _ => None,
+        }
+    }
+
     fn matching(&self, appid: &str, push: &Push) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter(move |rule| rule.when.matches(appid, push))
     }
@@ -138,9 +152,12 @@ impl Rules {
 impl RuleSection {
     /// What it says is to be done, when it is one thing.
     fn action(&self, place: &str, folder: &Path, max_image_bytes: u64, problems: &mut Problems) -> Option<Action> {
+        let webhook = self.webhook.as_ref().map(|section| section.resolve(place, problems));
+        let webhook_is_wrong = webhook == Some(None);
         let given = [
             (!self.reply.is_empty()).then(|| ("reply", Action::Reply(self.reply.clone()))),
             self.transfer.then_some(("transfer", Action::Transfer)),
+            webhook.flatten().map(|endpoint| ("webhook", Action::Webhook(endpoint))),
             self.ignore.then_some(("ignore", Action::Ignore)),
         ];
         for (index, reply) in self.reply.iter().enumerate() {
@@ -150,7 +167,10 @@ impl RuleSection {
         }
         let mut given = given.into_iter().flatten();
         let Some((name, action)) = given.next() else {
-            problems.missing(place, "reply", "it says nothing: give it reply = […], transfer = true or ignore = true");
+            if !webhook_is_wrong {
+                let text = "it says nothing: give it reply = […], transfer = true, webhook = { … } or ignore = true";
+                problems.missing_one_of(place, &["reply", "transfer", "webhook", "ignore"], text);
+            }
             return None;
         };
         for (other, _) in given {
@@ -161,6 +181,11 @@ impl RuleSection {
 }
 
 impl Action {
+    /// Whether ingress does it, in its answer to the push, and nothing is left for a worker.
+    fn is_for_ingress(&self) -> bool {
+        matches!(self, Self::Transfer) || matches!(self, Self::Webhook(endpoint) if endpoint.sync)
+    }
+
     /// Notes where it is not allowed for what the rule matches.
     fn fits(
         &self,
@@ -176,6 +201,16 @@ impl Action {
                 let problem = "only users' messages can be transferred, and its when can hold for an event or another \
                                push: give it type (of \"text\", \"image\" and \"miniprogrampage\"), contains or regex";
                 problems.add(place, problem);
+            }
+            Self::Webhook(endpoint) => {
+                if endpoint.sync && !when.is_of_events() {
+                    let text = "webhook has sync = true, and it can match a user's message, to which WeChat takes no \
+                                such answer: give when an event = …, or take sync away";
+                    problems.add(place, text);
+                }
+                if endpoint.media && !when.may_be("image") {
+                    problems.add(place, "webhook has media = true, and no picture can match it: take media away");
+                }
             }
             Self::Transfer | Self::Ignore => {}
         }

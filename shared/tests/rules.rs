@@ -155,6 +155,23 @@ fn a_transfer_that_could_take_an_event_is_refused() {
 }
 
 #[test]
+fn a_sync_webhook_is_for_ingress_and_what_is_too_late_for_it_gets_the_next() {
+    let webhook = |more: &str| format!("webhook = {{ url = \"http://127.0.0.1/\"{more} }}\n");
+    let rules = [
+        "[webhook]\nsecret = \"0123456789abcdef\"\n".to_owned(),
+        rule(r#"{ session_from = "vip" }"#, "vip"),
+        format!("[[rule]]\nwhen = {{ event = \"user_enter_tempsession\" }}\n{}", webhook(", sync = true")),
+        format!("[[rule]]\nwhen = {{}}\n{}", webhook("")),
+    ];
+    let rules = load(&rules.concat()).unwrap();
+    assert!(rules.synchronous("wx1", &enter("order")).is_some());
+    assert!(rules.synchronous("wx1", &enter("vip")).is_none() && rules.synchronous("wx1", &text("order")).is_none());
+    let unanswered = |push: &Push| rules.decide_unanswered("wx1", push).map(Rule::place).map(str::to_owned);
+    assert_eq!(unanswered(&enter("order")).as_deref(), Some("[[rule]] 3"));
+    assert_eq!(unanswered(&text("order")).as_deref(), Some("[[rule]] 3"));
+}
+
+#[test]
 fn all_four_kinds_of_reply_are_read_in_their_order() {
     let rules = r#"
         [[rule]]

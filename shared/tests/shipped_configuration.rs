@@ -35,11 +35,12 @@ fn uncommented(folder: &Path) -> PathBuf {
 }
 
 /// What everybody has to put into the example.
-const SECRETS: [(&str, &str); 4] = [
+const SECRETS: [(&str, &str); 5] = [
     ("KEFU__ACCOUNT__WX0123456789ABCDEF__SECRET", "s"),
     ("KEFU__ACCOUNT__WX0123456789ABCDEF__TOKEN", "t"),
     ("KEFU__API__KEY", "0123456789abcdef"),
     ("KEFU__API__PREVIOUS_KEY", "fedcba9876543210"),
+    ("KEFU__WEBHOOK__SECRET", "a secret of 16 characters"),
 ];
 
 #[test]
@@ -68,6 +69,8 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(format!("{:?}", shown.wechat), format!("{:?}", real.wechat));
     assert_eq!(format!("{:?}", shown.window), format!("{:?}", real.window));
     assert_eq!(format!("{:?}", shown.api), format!("{:?}", real.api));
+    assert_eq!(format!("{:?}", shown.webhook), format!("{:?}", real.webhook));
+    assert_eq!(format!("{:?}", shown.media), format!("{:?}", real.media));
     assert_eq!(format!("{:?}", shown.telemetry), format!("{:?}", real.telemetry));
 }
 
@@ -82,6 +85,8 @@ fn the_example_shows_every_key_of_the_sections() {
         ("worker", format!("{:#?}", config.worker)),
         ("wechat", format!("{:#?}", config.wechat)),
         ("window", format!("{:#?}", config.window)),
+        ("webhook", format!("{:#?}", config.webhook)),
+        ("media", format!("{:#?}", config.media)),
         ("telemetry", format!("{:#?}", config.telemetry)),
     ];
     for (name, shape) in sections {

@@ -20,4 +20,5 @@ mod stack_config;
 mod trouble;
 mod vectors;
 mod waiting;
+mod webhooks;
 mod wechat_client;

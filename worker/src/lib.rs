@@ -30,6 +30,7 @@ mod message;
 mod metric;
 mod outage;
 mod pauses;
+mod picture;
 mod planning;
 pub mod probe;
 mod sending;
@@ -44,6 +45,7 @@ mod window;
 
 use dispatch::{ConsumerEnded, QueueHealth};
 use message::Handler;
+use planning::AskedWebhooks;
 use timings::Timings;
 use wechat::client::HttpTransport;
 
@@ -89,8 +91,9 @@ impl Worker {
         let consumer = backend.consumer(options)?;
         let grace = config.worker.grace;
         tracing::info!(worker = id, accounts = config.accounts.iter().count(), "taking messages");
-        let handler =
-            Arc::new(Handler::new(config, id, &backend.stores, transport, Timings::default(), shutdown.clone()));
+        let webhooks = AskedWebhooks::new(&config).map_err(WorkerError::Client)?;
+        let (stores, timings) = (&backend.stores, Timings::default());
+        let handler = Arc::new(Handler::new(config, id, stores, transport, webhooks, timings, shutdown.clone()));
         let health = QueueHealth::new();
         add_checks(readiness, &health, &backend.stores.probe, &handler);
         Ok(Self { handler, consumer, health, shutdown, grace })

@@ -9,6 +9,7 @@ use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{Envelope, EnvelopeError};
 use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
 use kefu_shared::store::{Job, Ledger, LedgerClaim, Messages, Stores, Windows};
+use kefu_shared::wechat::push::Content;
 use kefu_shared::window::Window;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ use crate::hold::Hold;
 use crate::metric;
 use crate::outage::StoreOutage;
 use crate::pauses::Pauses;
+use crate::picture::ReceivedPictures;
+use crate::planning::AskedWebhooks;
 use crate::slots::{Slot, Slots};
 use crate::timings::Timings;
 use crate::wechat::WeChat;
@@ -44,6 +47,8 @@ pub(crate) struct Handler {
     pub(crate) wechat: Arc<WeChat>,
     pub(crate) tokens: AccessTokens,
     pub(crate) pictures: Pictures,
+    pub(crate) pictures_received: ReceivedPictures,
+    pub(crate) webhooks: AskedWebhooks,
     pub(crate) pauses: Arc<Pauses>,
     pub(crate) slots: Slots,
     pub(crate) timings: Timings,
@@ -84,6 +89,7 @@ impl Handler {
         id: String,
         stores: &Stores,
         transport: Arc<dyn Transport>,
+        webhooks: AskedWebhooks,
         timings: Timings,
         shutdown: CancellationToken,
     ) -> Self {
@@ -97,6 +103,8 @@ impl Handler {
             outage: Arc::new(StoreOutage::new(timings.store_poll)),
             tokens: AccessTokens::new(&config.accounts, &stores.tokens, &wechat, config.wechat.timeout),
             pictures: Pictures::new(Arc::clone(&stores.media), Arc::clone(&wechat), config.wechat.max_image_bytes),
+            pictures_received: ReceivedPictures::new(&config.media),
+            webhooks,
             wechat,
             pauses: Arc::default(),
             slots: Slots::new(config.worker.concurrency),
@@ -146,7 +154,7 @@ impl Handler {
         };
         // Without a word to the ledger: a copy that was not answered so, because rules changed meanwhile, still gets its
         // replies.
-        if envelope.answered.is_some() {
+        if envelope.answered.is_some() && !self.has_picture_to_keep(envelope) {
             if envelope.push.opens().is_some() {
                 self.forget_window(envelope, &interrupt).await?;
             }
@@ -162,6 +170,10 @@ impl Handler {
         Message { handler: self, envelope, account, interrupt, slot, backoff, slowed: 0, window, first_send }
             .process()
             .await
+    }
+
+    fn has_picture_to_keep(&self, envelope: &Envelope) -> bool {
+        self.pictures_received.are_kept() && matches!(envelope.push.content, Content::Image { .. })
     }
 
     async fn conclude(&self, delivery: Delivery, result: Result<End, Halt>) -> Option<Delivery> {
@@ -241,6 +253,9 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 
 impl Message<'_> {
     async fn process(mut self) -> Result<End, Halt> {
+        if self.envelope.answered.is_some() {
+            return self.keep_answered().await;
+        }
         let (handler, envelope) = (self.handler, self.envelope);
         // Side by side, so that it takes no longer; again only once the store is known to be there.
         let (claimed, opened) = tokio::join!(self.claim(), handler.open_window(envelope));
@@ -256,10 +271,27 @@ impl Message<'_> {
             }
             Err(halt) => Err(halt),
         };
+        if matches!(result, Err(Halt::Dead { .. })) {
+            // Whatever became of the replies. The message ends here, so this is not tried again either.
+            if let Err(halt) = self.keep_picture(&hold).await {
+                tracing::warn!(?halt, "the picture of a dead letter is not kept");
+            }
+        }
         if matches!(result, Err(Halt::Later { .. } | Halt::Paused { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
             hold.release().await;
         }
         result
+    }
+
+    /// Keeps the picture of a push that ingress has answered, without a word to the ledger about the message itself.
+    async fn keep_answered(&mut self) -> Result<End, Halt> {
+        if self.envelope.push.opens().is_some() {
+            self.handler.forget_window(self.envelope, &self.interrupt).await?;
+        }
+        let Some((hold, _)) = self.claim().await? else { return Ok(End::Answered) };
+        let kept = self.keep_picture(&hold).await;
+        hold.release().await;
+        kept.map(|()| End::Answered)
     }
 
     /// Claims the message in the ledger; `None` when all of it is sent already.
@@ -301,9 +333,10 @@ impl Message<'_> {
             None => {
                 let planned = match &self.envelope.send {
                     Some(outbound) => Some(self.plan_of_send(outbound)?),
-                    None => self.plan(),
+                    None => self.plan(hold).await?,
                 };
                 let Some(plan) = planned else {
+                    self.keep_picture(hold).await?;
                     hold.done().await?;
                     return Ok(End::Ignored);
                 };
@@ -317,6 +350,7 @@ impl Message<'_> {
             self.send_step(hold, index, reply, ambiguous).await?;
             self.backoff.shorten();
         }
+        self.keep_picture(hold).await?;
         hold.done().await?;
         Ok(End::Done)
     }

@@ -10,6 +10,9 @@ pub(crate) const WECHAT_ERRORS: &str = "kefu_worker_wechat_errors_total";
 pub(crate) const TOKEN_FETCHES: &str = "kefu_worker_token_fetches_total";
 pub(crate) const MEDIA_UPLOADS: &str = "kefu_worker_media_uploads_total";
 pub(crate) const TYPING: &str = "kefu_worker_typing_total";
+pub(crate) const MEDIA_FETCHES: &str = "kefu_worker_media_fetches_total";
+pub(crate) const WEBHOOK_CALLS: &str = "kefu_worker_webhook_calls_total";
+pub(crate) const WEBHOOK_DURATION: &str = "kefu_worker_webhook_duration_seconds";
 pub(crate) const LANES: &str = "kefu_worker_lanes";
 pub(crate) const IN_FLIGHT: &str = "kefu_worker_in_flight";
 pub(crate) const RETRIES: &str = "kefu_worker_retries_total";
@@ -44,6 +47,16 @@ pub(crate) fn describe() {
         TYPING,
         "Calls that show a user that somebody types, by outcome: ok, refused (an errcode), failed. Nothing hangs on them."
     );
+    describe_counter!(
+        MEDIA_FETCHES,
+        "Pictures of users fetched from WeChat, by outcome: ok, expired, too_large, refused (an errcode that no try \
+         mends), failed (tried again)."
+    );
+    describe_counter!(
+        WEBHOOK_CALLS,
+        "Calls of webhooks, by outcome: replies, nothing (no replies), failed (tried again), refused (a dead letter)."
+    );
+    describe_histogram!(WEBHOOK_DURATION, "Time from a call of a webhook to its answer or failure.");
     describe_gauge!(LANES, "Users with messages in this process.");
     describe_gauge!(IN_FLIGHT, "Messages being worked on now; those that wait are not counted.");
     describe_counter!(RETRIES, "Tries repeated, by place: lane, or queue (the message's order is given up).");

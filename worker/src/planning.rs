@@ -1,22 +1,32 @@
-//! The plan of a message: what its rule says.
+//! The plan of a message: what its rule says, or whom its rule asks.
 
 use kefu_shared::plan::Plan;
 use kefu_shared::reply::split::{self, Fitted};
 use kefu_shared::reply::{Reply, template};
 use kefu_shared::rules::{Action, Rule};
 
+use crate::halt::Halt;
+use crate::hold::Hold;
 use crate::message::Message;
 
+mod webhook;
+
+pub(crate) use webhook::AskedWebhooks;
+
 impl Message<'_> {
-    /// The replies that are to be sent; `None` when none are.
-    pub(crate) fn plan(&self) -> Option<Plan> {
+    /// The replies that are to be sent; `None` when no rule says any.
+    pub(crate) async fn plan(&mut self, hold: &Hold) -> Result<Option<Plan>, Halt> {
         let rules = self.handler.config.rules.current();
-        // What is answered already does not come here. What was to be transferred by other rules than these is too late
+        // What is answered already does not come here. What was for ingress to do by other rules than these is too late
         // for that, and gets what the rules say besides.
-        let rule = rules.decide_unanswered(&self.account.appid, &self.envelope.push)?;
+        let Some(rule) = rules.decide_unanswered(&self.account.appid, &self.envelope.push) else { return Ok(None) };
         match rule.action() {
-            Action::Reply(replies) => self.plan_of_rule(rule, replies),
-            Action::Transfer | Action::Ignore => None,
+            Action::Reply(replies) => Ok(self.plan_of_rule(rule, replies)),
+            Action::Webhook(endpoint) => {
+                let replies = self.ask_webhook(hold, endpoint).await?;
+                Ok(Some(self.plan_of(replies, rule.place())))
+            }
+            Action::Transfer | Action::Ignore => Ok(None),
         }
     }
 

@@ -34,6 +34,11 @@ impl Slots {
         Slot { slots: self.clone(), held: Some(self.hold().await) }
     }
 
+    /// No room, in the place of room that is elsewhere for a while.
+    pub(crate) fn none(&self) -> Slot {
+        Slot { slots: self.clone(), held: None }
+    }
+
     async fn hold(&self) -> Held {
         let permit = Arc::clone(&self.0).acquire_owned().await.ok();
         metrics::gauge!(metric::IN_FLIGHT).increment(1);

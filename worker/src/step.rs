@@ -20,20 +20,16 @@ use crate::wechat::token::Renewal;
 
 mod waits;
 
+pub(crate) use waits::RefusedTokens;
+
 /// What was tried for a step already. Some remedies work once or not at all.
 #[derive(Debug, Default)]
 struct Tried {
     unanswered: bool,
-    /// How often an access_token was refused.
-    refused: u32,
-    /// Whether one of those was replaced.
-    renewed: bool,
+    tokens: RefusedTokens,
     uploaded_again: bool,
     doubted: u32,
 }
-
-/// How often an access_token of a step is refused before the account is paused, whatever was fetched in between.
-const MAX_REFUSED: u32 = 4;
 
 /// Why a try did not send the step.
 enum Miss {
@@ -180,23 +176,7 @@ impl Message<'_> {
                 Ok(Next::GoOn)
             }
             Action::RenewToken => {
-                tried.refused += 1;
-                let wait = match renewal {
-                    Some(Renewal::TooSoon { left }) if tried.refused < MAX_REFUSED => Some(left),
-                    Some(Renewal::Another) if !tried.renewed => {
-                        tried.renewed = true;
-                        Some(self.handler.timings.token_refused)
-                    }
-                    _ => None,
-                };
-                if let Some(wait) = wait {
-                    return self.pause(hold, wait).await.map(|()| Next::Again);
-                }
-                let why = format!(
-                    "{refusal}; so is one that was fetched a moment before: see that every program that fetches \
-                     access_tokens of the account uses stable_token, and that the AppSecret was not reset"
-                );
-                Err(self.pause_account(Cause::Operator, PauseLength::Growing, why))
+                self.wait_for_token(hold, &refusal, renewal, &mut tried.tokens).await.map(|()| Next::Again)
             }
             Action::Retry => self.back_off(hold, &Failure::Refused(refusal)).await,
             Action::ReuploadMedia if !tried.uploaded_again => {

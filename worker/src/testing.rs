@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::message::Handler;
+use crate::planning::AskedWebhooks;
 use crate::timings::Timings;
 
 pub(crate) mod http;
@@ -118,7 +119,8 @@ fn handler(
 ) -> Arc<Handler> {
     let (wechat, stores) = (Arc::clone(wechat), MemoryStore::stores(store));
     let timings = Timings::default();
-    Arc::new(Handler::new(Arc::clone(config), id.to_owned(), &stores, wechat, timings, shutdown.clone()))
+    let webhooks = AskedWebhooks::new(config).unwrap();
+    Arc::new(Handler::new(Arc::clone(config), id.to_owned(), &stores, wechat, webhooks, timings, shutdown.clone()))
 }
 
 /// Lets everything else that can go on do so, without the clock moving.

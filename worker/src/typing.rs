@@ -18,7 +18,6 @@ impl Message<'_> {
     /// Does `work` that may take long, such as asking another program for the answer: the lease is kept, the user sees
     /// somebody typing once it takes longer than a second, and an interruption ends it. Whatever becomes of the typing,
     /// neither is the work kept waiting nor does it fail by it.
-    #[allow(dead_code, reason = "for the handlers that wait for another program")]
     pub(crate) async fn while_typing<T>(&self, hold: &Hold, work: impl Future<Output = T>) -> Result<T, Halt> {
         let work = async {
             tokio::pin!(work);

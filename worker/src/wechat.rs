@@ -24,7 +24,7 @@ pub(crate) mod single_flight;
 pub(crate) mod token;
 
 use answer::Answer;
-use client::{Body, Call, Picture, Transport};
+use client::{Body, Call, Extent, Picture, Raw, Transport};
 use failure::{Failure, Refusal};
 use reach::Reach;
 
@@ -44,6 +44,8 @@ pub(crate) enum Api {
     CallbackCheck,
     /// `/cgi-bin/message/custom/business/typing`, or the older `/cgi-bin/message/custom/typing`
     Typing,
+    /// `/cgi-bin/media/get`
+    MediaGet,
 }
 
 impl Api {
@@ -54,6 +56,7 @@ impl Api {
             Self::Upload => "media_upload",
             Self::CallbackCheck => "callback_check",
             Self::Typing => "typing",
+            Self::MediaGet => "media_get",
         }
     }
 }
@@ -138,6 +141,32 @@ impl WeChat {
         self.call(Api::Typing, Call { path, query, body }).await.map(drop)
     }
 
+    /// Fetches the picture that a user sent, of `max_bytes` at most. WeChat has it for 3 days
+    /// (<https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/kf-mgnt/kf-message/getTempMedia.html>).
+    pub(crate) async fn download(
+        &self,
+        token: &SecretString,
+        media_id: &str,
+        max_bytes: usize,
+    ) -> Result<Download, Failure> {
+        let query = vec![("access_token", token.clone()), ("media_id", SecretString::from(media_id))];
+        let call = Call { path: "/cgi-bin/media/get", query, body: Body::NoneForFile { max_bytes } };
+        let answered = self.transport.call(call).await;
+        let failure = match answered {
+            Ok(raw) if is_file(&raw) => {
+                self.reach.answered();
+                return match raw.extent {
+                    Extent::Whole => Ok(Download::File(raw.body)),
+                    Extent::TooLarge => Ok(Download::TooLarge),
+                    Extent::Cut => Err(Failure::Passing("the picture is cut off".into())),
+                };
+            }
+            // Errors come in JSON with status 200.
+            answered => self.answer(Api::MediaGet, answered).err(),
+        };
+        Err(failure.unwrap_or_else(|| missing(Api::MediaGet, "picture")).of_harmless_call())
+    }
+
     async fn fetch(&self, account: &Account) -> Result<StoredToken, Failure> {
         let call = match self.token_api {
             TokenApi::StableToken => {
@@ -168,7 +197,12 @@ impl WeChat {
     }
 
     async fn call(&self, api: Api, call: Call) -> Result<Answer, Failure> {
-        let answer = self.transport.call(call).await.and_then(|raw| Answer::read(&raw));
+        let answered = self.transport.call(call).await;
+        self.answer(api, answered)
+    }
+
+    fn answer(&self, api: Api, answered: Result<Raw, Failure>) -> Result<Answer, Failure> {
+        let answer = answered.and_then(|raw| Answer::read(&raw));
         match &answer {
             Ok(_) => self.reach.answered(),
             Err(failure) => self.reach.failed(failure),
@@ -180,6 +214,21 @@ impl WeChat {
         metrics::counter!(metric::WECHAT_ERRORS, "api" => api.as_str(), "errcode" => errcode).increment(1);
         Err(Failure::Refused(refusal))
     }
+}
+
+/// A picture that was asked for.
+#[derive(Debug)]
+pub(crate) enum Download {
+    /// All of it.
+    File(Vec<u8>),
+    /// It is larger than was asked for.
+    TooLarge,
+}
+
+/// Whether an answer is neither JSON nor a page of something in front of the API.
+fn is_file(raw: &Raw) -> bool {
+    let text_begins = raw.body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| b"{<".contains(byte));
+    (200..300).contains(&raw.status) && !text_begins && (!raw.body.is_empty() || raw.extent == Extent::TooLarge)
 }
 
 fn missing(api: Api, field: &str) -> Failure {

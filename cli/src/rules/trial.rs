@@ -64,6 +64,12 @@ impl<'a> Trial<'a> {
             Some(Action::Transfer) => {
                 writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent")
             }
+            Some(Action::Webhook(endpoint)) if endpoint.sync => {
+                writeln!(out, "ingress asks the webhook at {} and answers what it says", endpoint.host())
+            }
+            Some(Action::Webhook(endpoint)) => {
+                writeln!(out, "it is acknowledged, then the webhook at {} is asked what to send", endpoint.host())
+            }
             Some(Action::Reply(replies)) => {
                 // As the worker plans them.
                 let filled = template::fill_all(replies, push);

@@ -1,5 +1,6 @@
 //! From an accepted request to a message on the queue, once.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ impl Sending {
             Opened::Same(Some(progress)) => return Ok(Accepted { id, status: Status::from(&progress) }),
             Opened::New | Opened::Same(None) => {}
         }
-        self.intake.take(&envelope, "", deadline).await.map_err(|refusal| match refusal {
+        self.intake.take(&envelope, ready(Ok(String::new())), deadline).await.map_err(|refusal| match refusal {
             Refusal::NotStored(reason) => Problem::Unavailable(reason),
             other => Problem::Unavailable(other.to_string()),
         })?;

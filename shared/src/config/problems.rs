@@ -59,8 +59,13 @@ impl Problems {
 
     /// Notes that `table` lacks `key`, unless there is one and it is wrong, which has been said.
     pub(crate) fn missing(&mut self, table: &str, key: &str, problem: impl fmt::Display) {
+        self.missing_one_of(table, &[key], problem);
+    }
+
+    /// As [`Problems::missing`], where one of several keys would do.
+    pub(crate) fn missing_one_of(&mut self, table: &str, keys: &[&str], problem: impl fmt::Display) {
         let is_left_out = |key: String| self.left_out.contains(&format!("{table} {key}"));
-        if !is_left_out(key.to_owned()) && !is_left_out(format!("{key}_file")) {
+        if !keys.iter().any(|key| is_left_out((*key).to_owned()) || is_left_out(format!("{key}_file"))) {
             self.add(table, problem);
         }
     }
@@ -75,7 +80,7 @@ impl Problems {
         self.variables.insert(place, variable);
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.found.len()
     }
 

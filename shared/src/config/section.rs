@@ -296,19 +296,19 @@ impl Window {
     }
 }
 
-fn within(place: &str, value: u64, least: u64, most: u64, problems: &mut Problems) {
+pub(super) fn within(place: &str, value: u64, least: u64, most: u64, problems: &mut Problems) {
     if !(least..=most).contains(&value) {
         problems.add(place, format!("must be from {least} to {most}"));
     }
 }
 
 /// An empty text is no folder: so an environment variable can take away what the file says.
-fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+pub(super) fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     let folder = PathBuf::deserialize(deserializer)?;
     Ok(Some(folder).filter(|folder| !folder.as_os_str().is_empty()))
 }
 
-fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_millis)
 }
 

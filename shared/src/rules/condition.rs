@@ -80,6 +80,10 @@ const MAX_REGEX_BYTES: usize = 1024 * 1024;
 /// What users send
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>).
 const USER_MESSAGES: [&str; 3] = ["text", "image", "miniprogrampage"];
+/// Whether this is the event of a user who enters the session.
+pub(super) fn is_entering(event: &str) -> bool {
+    event.eq_ignore_ascii_case(ENTER_SESSION)
+}
 
 impl ConditionSection {
     pub(super) fn resolve(self, place: &str, problems: &mut Problems) -> Option<Condition> {
@@ -171,6 +175,20 @@ impl Condition {
         self.contains.is_some() || self.regex.is_some() || self.types.as_ref().is_some_and(of_these)
     }
 
+    /// Whether it is for events only.
+    pub(super) fn is_of_events(&self) -> bool {
+        let only_events = |types: &Vec<String>| types.iter().all(|one| one == "event");
+        self.session_from.is_some() || self.events.is_some() || self.types.as_ref().is_some_and(only_events)
+    }
+
+    /// Whether pushes of this type, in lower case, may be among those that it holds for.
+    pub(super) fn may_be(&self, msg_type: &str) -> bool {
+        let (of_texts, of_events) =
+            (self.contains.is_some() || self.regex.is_some(), self.events.is_some() || self.session_from.is_some());
+        let allowed = self.types.as_ref().is_none_or(|types| types.iter().any(|one| one == msg_type));
+        allowed && (!of_texts || msg_type == "text") && (!of_events || msg_type == "event")
+    }
+
     /// Whether it holds for every push that `other` holds for. `false` also where that cannot be seen.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let (of_texts, text) = (other.contains.is_some() || other.regex.is_some(), ["text".to_owned()]);
@@ -222,7 +240,7 @@ impl<'a> Subject<'a> {
             Content::Event { event, session_from } => (None, Some(event.as_str()), Some(session_from.as_str())),
             _ => (None, None, None),
         };
-        let session_from = session_from.filter(|_| event.is_some_and(|e| e.eq_ignore_ascii_case(ENTER_SESSION)));
+        let session_from = session_from.filter(|_| event.is_some_and(is_entering));
         Self { appid, msg_type: &push.msg_type, text, event, session_from }
     }
 }

@@ -22,7 +22,7 @@ impl Rule {
 }
 
 impl Action {
-    /// What it does, in words: `reply image, text`.
+    /// What it does, in words: `reply image, text`. Of a webhook's URL, which may hold a secret, the host.
     pub fn in_words(&self) -> String {
         match self {
             Self::Reply(replies) => {
@@ -30,6 +30,11 @@ impl Action {
                 format!("reply {}", kinds.join(", "))
             }
             Self::Transfer => "transfer".to_owned(),
+            Self::Webhook(endpoint) => {
+                let sync = if endpoint.sync { ", sync" } else { "" };
+                let media = if endpoint.media { ", media" } else { "" };
+                format!("webhook {}{sync}{media}", endpoint.host())
+            }
             Self::Ignore => "ignore".to_owned(),
         }
     }

@@ -13,6 +13,7 @@ mod environment;
 mod problems;
 mod secret_files;
 mod spool;
+mod webhook;
 
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 

@@ -1,7 +1,9 @@
 //! The waits of a step: between its tries, and for the end of its account's pause.
 
+use std::fmt::Display;
 use std::time::Duration;
 
+use kefu_shared::queue::DeadReason;
 use tokio::time::Instant;
 
 use super::Next;
@@ -9,23 +11,74 @@ use crate::halt::Halt;
 use crate::hold::Hold;
 use crate::message::Message;
 use crate::pauses::{Begun, Cause, PauseLength};
-use crate::wechat::failure::Failure;
+use crate::wechat::failure::{Failure, Refusal};
+use crate::wechat::token::Renewal;
 
 /// How often a message waits for the account's rate limit in its lane.
 const MAX_SLOWED: u32 = 2;
 
+/// How often an access_token of a step is refused before the account is paused, whatever was fetched in between.
+const MAX_REFUSED: u32 = 4;
+
+/// What became of the access_tokens that a step was tried with.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedTokens {
+    refused: u32,
+    /// Whether one of those was replaced.
+    renewed: bool,
+}
+
 impl Message<'_> {
     pub(super) async fn back_off(&mut self, hold: &Hold, failure: &Failure) -> Result<Next, Halt> {
-        match self.backoff.next(Instant::now()) {
+        self.wait_after(hold, failure, Duration::ZERO).await.map(|()| Next::Again)
+    }
+
+    /// Waits for the next try after a failure that passes, for `at_least` this long. [`Halt::Later`] when that would be
+    /// too long for the lane.
+    pub(crate) async fn wait_after(
+        &mut self,
+        hold: &Hold,
+        failure: &impl Display,
+        at_least: Duration,
+    ) -> Result<(), Halt> {
+        let now = Instant::now();
+        match self.backoff.next(now).filter(|_| at_least <= self.handler.timings.retry_longest) {
             Some(wait) => {
                 tracing::debug!(error = %failure, ?wait, "trying again");
-                self.pause(hold, wait).await.map(|()| Next::Again)
+                self.pause(hold, wait.max(at_least)).await
             }
-            None => Err(Halt::later(failure.to_string())),
+            None => Err(Halt::Later { at_least, error: failure.to_string(), in_the_end: DeadReason::Exhausted }),
         }
     }
 
-    pub(super) async fn wait_while_paused(&mut self, hold: &Hold) -> Result<(), Halt> {
+    /// Waits for another access_token than the one that was refused; [`Halt::Paused`] when that has not helped.
+    pub(crate) async fn wait_for_token(
+        &mut self,
+        hold: &Hold,
+        refusal: &Refusal,
+        renewal: Option<Renewal>,
+        tried: &mut RefusedTokens,
+    ) -> Result<(), Halt> {
+        tried.refused += 1;
+        let wait = match renewal {
+            Some(Renewal::TooSoon { left }) if tried.refused < MAX_REFUSED => Some(left),
+            Some(Renewal::Another) if !tried.renewed => {
+                tried.renewed = true;
+                Some(self.handler.timings.token_refused)
+            }
+            _ => None,
+        };
+        if let Some(wait) = wait {
+            return self.pause(hold, wait).await;
+        }
+        let why = format!(
+            "{refusal}; so is one that was fetched a moment before: see that every program that fetches access_tokens of \
+             the account uses stable_token, and that the AppSecret was not reset"
+        );
+        Err(self.pause_account(Cause::Operator, PauseLength::Growing, why))
+    }
+
+    pub(crate) async fn wait_while_paused(&mut self, hold: &Hold) -> Result<(), Halt> {
         while let Some(pause) = self.handler.pauses.of(&self.account.appid) {
             let remaining = pause.until.saturating_duration_since(Instant::now());
             let too_long = remaining > self.handler.timings.retry_total || self.slowed >= MAX_SLOWED;
@@ -44,7 +97,7 @@ impl Message<'_> {
     }
 
     /// Pauses the account, and returns what that means for the message if it does not wait in its lane.
-    pub(super) fn pause_account(&self, cause: Cause, length: PauseLength, error: String) -> Halt {
+    pub(crate) fn pause_account(&self, cause: Cause, length: PauseLength, error: String) -> Halt {
         let appid = &self.account.appid;
         let Begun { news, lasts } = self.handler.pauses.begin(appid, cause, length, &error);
         match cause {
@@ -58,7 +111,7 @@ impl Message<'_> {
     }
 
     /// Waits without a slot, with the lease kept, until an interruption.
-    pub(super) async fn pause(&mut self, hold: &Hold, wait: Duration) -> Result<(), Halt> {
+    pub(crate) async fn pause(&mut self, hold: &Hold, wait: Duration) -> Result<(), Halt> {
         let wait = hold.during(self.interrupt.or(tokio::time::sleep(wait)));
         self.slot.leave_for(wait).await?
     }

@@ -17,6 +17,7 @@ pub(crate) const TOKEN: &str = "/cgi-bin/token";
 pub(crate) const SEND: &str = "/cgi-bin/message/custom/send";
 pub(crate) const TYPING: &str = "/cgi-bin/message/custom/business/typing";
 pub(crate) const UPLOAD: &str = "/cgi-bin/media/upload";
+pub(crate) const MEDIA: &str = "/cgi-bin/media/get";
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -66,7 +67,7 @@ impl Default for State {
 impl FakeWeChat {
     /// The next call of `path` that has no answer waiting yet gets this one.
     pub(crate) fn answer(&self, path: &'static str, status: u16, body: impl Into<Vec<u8>>) {
-        self.script(path, Ok(Raw { status, body: body.into() }));
+        self.script(path, Ok(Raw::whole(status, body)));
     }
 
     pub(crate) fn errcode(&self, path: &'static str, errcode: i64) {
@@ -127,13 +128,14 @@ impl State {
             }
             _ if !token_is_good => json!({ "errcode": 40001, "errmsg": "invalid credential rid: 1-2-3" }),
             SEND | TYPING => json!({ "errcode": 0, "errmsg": "ok" }),
+            MEDIA => return Ok(Raw::whole(200, crate::testing::PNG)),
             UPLOAD => {
                 self.uploads += 1;
                 json!({ "type": "image", "media_id": format!("M{}", self.uploads), "created_at": "1672500000" })
             }
-            _ => return Ok(Raw { status: 404, body: Vec::new() }),
+            _ => return Ok(Raw::whole(404, Vec::new())),
         };
-        Ok(Raw { status: 200, body: body.to_string().into_bytes() })
+        Ok(Raw::whole(200, body.to_string()))
     }
 }
 

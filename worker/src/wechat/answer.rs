@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::client::Raw;
+use super::client::{Extent, Raw};
 use super::failure::Failure;
 
 /// A JSON answer of WeChat's API layer.
@@ -22,6 +22,9 @@ impl Answer {
     /// or not at all, and cut off. What is from a gateway and not from the API layer is a failure that passes; what
     /// leaves open whether the API layer did the work is [`Failure::Unanswered`].
     pub(crate) fn read(raw: &Raw) -> Result<Self, Failure> {
+        if raw.extent == Extent::TooLarge {
+            return Err(Failure::Unanswered("the answer is larger than 1 MiB".into()));
+        }
         let text: String =
             String::from_utf8_lossy(&raw.body).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let text = text.trim_start_matches('\u{feff}').trim();
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
 
     fn read(status: u16, body: &[u8]) -> Result<Answer, Failure> {
-        Answer::read(&Raw { status, body: body.to_vec() })
+        Answer::read(&Raw::whole(status, body))
     }
 
     #[test]

@@ -19,9 +19,14 @@ pub(crate) struct Call {
     pub(crate) body: Body,
 }
 
-/// The body decides the method: none is a GET.
+/// The body decides the method: without one it is a GET.
 pub(crate) enum Body {
     None,
+    /// None, and the answer is a file.
+    NoneForFile {
+        /// The largest that is taken.
+        max_bytes: usize,
+    },
     /// `application/json`
     Json(Vec<u8>),
     /// `multipart/form-data` with the one field `media`.
@@ -41,6 +46,25 @@ pub(crate) struct Picture {
 pub(crate) struct Raw {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
+    pub(crate) extent: Extent,
+}
+
+/// How much of an answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Whole,
+    /// The connection ended in the middle of it.
+    Cut,
+    /// It is larger than was asked for; nothing of it is kept.
+    TooLarge,
+}
+
+impl Raw {
+    /// An answer that came whole.
+    #[cfg(test)]
+    pub(crate) fn whole(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, body: body.into(), extent: Extent::Whole }
+    }
 }
 
 /// Carries calls to the API. A seam, so that what stands on it can be tested with a stopped clock.
@@ -56,7 +80,7 @@ pub(crate) struct HttpTransport {
     base: String,
 }
 
-/// More than any answer has.
+/// More than any answer has that is no file.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// WeChat closes idle connections; a request written to one that is being closed would be an open outcome.
@@ -101,8 +125,12 @@ impl Transport for HttpTransport {
     async fn call(&self, call: Call) -> Result<Raw, Failure> {
         let url = format!("{}{}", self.base, call.path);
         let query: Vec<(&str, &str)> = call.query.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
+        let max_bytes = match call.body {
+            Body::NoneForFile { max_bytes } => max_bytes,
+            _ => MAX_ANSWER_BYTES,
+        };
         let request = match call.body {
-            Body::None => self.http.get(url),
+            Body::None | Body::NoneForFile { .. } => self.http.get(url),
             Body::Json(body) => self.http.post(url).header("Content-Type", "application/json").body(body),
             Body::Picture(picture) => {
                 let part = Part::bytes(picture.content).file_name(picture.file_name);
@@ -119,11 +147,11 @@ impl Transport for HttpTransport {
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
-                Ok(Some(_)) => return Err(Failure::Unanswered("the answer is larger than 1 MiB".into())),
-                Ok(None) => return Ok(Raw { status, body }),
+                Ok(Some(chunk)) if body.len() + chunk.len() <= max_bytes => body.extend_from_slice(&chunk),
+                Ok(Some(_)) => return Ok(Raw { status, body: Vec::new(), extent: Extent::TooLarge }),
+                Ok(None) => return Ok(Raw { status, body, extent: Extent::Whole }),
                 // What came so far may say enough.
-                Err(_) if !body.is_empty() => return Ok(Raw { status, body }),
+                Err(_) if !body.is_empty() => return Ok(Raw { status, body, extent: Extent::Cut }),
                 Err(error) => {
                     return Err(Failure::Unanswered(format!(
                         "no answer came: {}",

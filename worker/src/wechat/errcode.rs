@@ -65,7 +65,8 @@ impl Row {
         match api {
             Api::Token => self.token,
             Api::Send => self.send,
-            Api::Upload => self.upload,
+            // What it says of a media_id, or an account, is the same for both.
+            Api::Upload | Api::MediaGet => self.upload,
             // It is no part of the work on a message.
             Api::CallbackCheck => self.token,
             // Nothing hangs on it.

@@ -1,0 +1,213 @@
+//! The call: signed, bounded, and only to where it may go.
+
+use std::error::Error;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url, redirect};
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::address::{self, FORBIDDEN, Forbidden, Lookup, Resolver};
+use super::signature::sign;
+use super::{Endpoint, Failure, Question};
+use crate::{clock, config, program};
+
+/// More than the longest list of replies has.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+
+/// How many redirects are followed, where they are allowed.
+const MAX_REDIRECTS: usize = 3;
+
+/// Services close idle connections; shorter than the minute that many of them take.
+const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+
+/// Asks webhooks. One a process.
+pub struct Webhooks {
+    /// There is one when a rule has a webhook.
+    secret: Option<SecretString>,
+    timeout: Duration,
+    allow_redirects: bool,
+    allow_link_local: bool,
+    lookup: Lookup,
+    plain: reqwest::Client,
+    /// Made when it is needed: without TLS the system's certificates are not needed, and need not be installed.
+    tls: OnceLock<Result<reqwest::Client, String>>,
+    /// How many are asked at once: one that hangs must not take the connections, and a backlog not the service.
+    room: Semaphore,
+}
+
+/// A good answer: its status is 2xx and its body whole.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub(super) host: String,
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+}
+
+impl Webhooks {
+    /// Puts the client together; it connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be set up, in words.
+    pub fn new(config: &config::Webhook) -> Result<Self, String> {
+        Self::with_lookup(config, address::system_lookup())
+    }
+
+    fn with_lookup(config: &config::Webhook, lookup: Lookup) -> Result<Self, String> {
+        let plain = client(&lookup, config.allow_link_local, false)?;
+        Ok(Self {
+            secret: config.secret.clone(),
+            timeout: config.timeout,
+            allow_redirects: config.allow_redirects,
+            allow_link_local: config.allow_link_local,
+            lookup,
+            plain,
+            tls: OnceLock::new(),
+            room: Semaphore::new(config.concurrency),
+        })
+    }
+
+    /// Asks once. Waits for its turn first, without an end; then for the answer, as long as the endpoint says.
+    ///
+    /// # Errors
+    /// [`Failure`], with the host in its text.
+    pub async fn ask(&self, endpoint: &Endpoint, question: &Question) -> Result<Answer, Failure> {
+        // It is never closed.
+        let _turn = self.room.acquire().await.ok();
+        let limit = endpoint.timeout.unwrap_or(self.timeout);
+        let answered = timeout(limit, self.call(endpoint, question)).await;
+        let answered = answered.unwrap_or_else(|_| Err(Failure::passing(format!("no answer within {limit:?}"))));
+        answered.map_err(|failure| failure.of(&endpoint.host()))
+    }
+
+    async fn call(&self, endpoint: &Endpoint, question: &Question) -> Result<Answer, Failure> {
+        let mut url = endpoint.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.post(url.clone(), question).await?;
+            let status = response.status();
+            if !status.is_redirection() {
+                return read(response, endpoint.host()).await;
+            }
+            url = self.next(&url, &response)?;
+        }
+        Err(Failure::Refused(format!("it redirects more than {MAX_REDIRECTS} times")))
+    }
+
+    async fn post(&self, url: Url, question: &Question) -> Result<Response, Failure> {
+        if !self.allow_link_local && address::is_forbidden_literal(&url) {
+            return Err(Failure::Refused(FORBIDDEN.to_owned()));
+        }
+        let timestamp = clock::now_ms() / 1_000;
+        let Some(secret) = &self.secret else {
+            return Err(Failure::Refused("there is no [webhook] secret to sign with".to_owned()));
+        };
+        let mut request = self
+            .http(&url)?
+            .post(url)
+            .header(CONTENT_TYPE, &question.content_type)
+            .header("Kefu-Timestamp", timestamp)
+            .header("Kefu-Signature", sign(secret, timestamp, &question.body))
+            .header("Kefu-Message", &question.message);
+        if let Some(media) = question.media {
+            request = request.header("Kefu-Media", media);
+        }
+        request.body(question.body.clone()).send().await.map_err(|error| failed(error.without_url()))
+    }
+
+    /// The client for a URL's scheme.
+    fn http(&self, url: &Url) -> Result<&reqwest::Client, Failure> {
+        if url.scheme() == "http" {
+            return Ok(&self.plain);
+        }
+        let tls = self.tls.get_or_init(|| client(&self.lookup, self.allow_link_local, true));
+        tls.as_ref().map_err(Failure::passing)
+    }
+
+    /// Where a redirect leads, if it may be followed: with another status than 307 and 308 a POST becomes a GET, which
+    /// has nothing to say.
+    fn next(&self, from: &Url, response: &Response) -> Result<Url, Failure> {
+        let refused = |error: String| Err(Failure::Refused(error));
+        let status = response.status();
+        if !self.allow_redirects {
+            let status = status.as_u16();
+            return refused(format!(
+                "it redirects (HTTP status {status}), which is not allowed: put the address that it redirects to in \
+                 the rule, or set [webhook] allow_redirects = true"
+            ));
+        }
+        if ![StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status) {
+            let status = status.as_u16();
+            return refused(format!("it redirects with HTTP status {status}; 307 and 308 are followed"));
+        }
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let Some(url) = location.and_then(|location| from.join(location).ok()) else {
+            return refused("it redirects to no address".to_owned());
+        };
+        match (from.scheme(), url.scheme()) {
+            ("https", "http") => refused("it redirects from https to http".to_owned()),
+            (_, "http" | "https") => Ok(url),
+            _ => refused("it redirects to something else than http or https".to_owned()),
+        }
+    }
+}
+
+fn client(lookup: &Lookup, allow_link_local: bool, tls: bool) -> Result<reqwest::Client, String> {
+    let resolver = Resolver { lookup: lookup.clone(), allow_link_local };
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .dns_resolver(resolver)
+        // A proxy would look names up itself, and connect to what kefu must not.
+        .no_proxy()
+        .pool_idle_timeout(IDLE_CONNECTION);
+    if !tls {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", program::in_words(&error)))
+}
+
+/// Why a call had no answer.
+fn failed(error: reqwest::Error) -> Failure {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(error) = cause {
+        if error.is::<Forbidden>() {
+            return Failure::Refused(FORBIDDEN.to_owned());
+        }
+        cause = error.source();
+    }
+    let what = if error.is_connect() { "it cannot be reached" } else { "no answer came" };
+    Failure::passing(format!("{what}: {}", program::in_words(&error)))
+}
+
+/// Reads an answer to its end and looks at its status.
+async fn read(mut response: Response, host: String) -> Result<Answer, Failure> {
+    let status = response.status().as_u16();
+    let refused = |error: String| Err(Failure::Refused(error));
+    match status {
+        200..300 => {}
+        408 | 425 | 429 | 500.. => {
+            let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let error = format!("it answered with HTTP status {status}");
+            return Err(Failure::Passing { error, retry_after: retry_after.map(Duration::from_secs) });
+        }
+        _ => return refused(format!("it answered with HTTP status {status}")),
+    }
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return refused(format!("its answer has more than {} KiB", MAX_ANSWER_BYTES / 1024)),
+            Ok(None) => return Ok(Answer { host, status, body }),
+            Err(error) => {
+                let error = program::in_words(&error.without_url());
+                return Err(Failure::passing(format!("its answer is cut off: {error}")));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

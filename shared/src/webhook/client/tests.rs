@@ -1,0 +1,162 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::testing::envelope;
+use crate::webhook::Media;
+
+/// A service that answers each request, head and body in one text, as `answer` says; and the requests it had.
+async fn service(answer: impl Fn(&str) -> String + Send + 'static) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+    let requests = Arc::clone(&seen);
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !is_whole(&request) {
+                assert!(socket.read_buf(&mut request).await.unwrap() > 0, "the request is cut off");
+            }
+            let request = String::from_utf8(request).unwrap();
+            let answer = answer(&request);
+            requests.lock().unwrap().push(request);
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (address, seen)
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+    let headers = String::from_utf8_lossy(&request[..head]).to_lowercase();
+    let length = headers.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    request.len() >= head + 4 + length.unwrap_or_default()
+}
+
+fn answer(status: u16, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+fn settings() -> config::Webhook {
+    config::Webhook { secret: Some("a secret of the shop".into()), ..config::Webhook::default() }
+}
+
+fn endpoint(url: &str) -> Endpoint {
+    Endpoint { url: Url::parse(url).unwrap(), timeout: None, sync: false, media: false }
+}
+
+async fn ask(settings: &config::Webhook, url: &str) -> Result<Answer, Failure> {
+    let question = Question::new(&envelope("oANNA", 1), Media::None);
+    Webhooks::new(settings).unwrap().ask(&endpoint(url), &question).await
+}
+
+fn refusal(result: Result<Answer, Failure>) -> String {
+    match result {
+        Err(Failure::Refused(error)) => error,
+        other => panic!("not refused: {:?}", other.map(|answer| answer.status)),
+    }
+}
+
+#[tokio::test]
+async fn the_envelope_is_posted_with_its_signature() {
+    let (address, seen) = service(|_| answer(200, "", "{}")).await;
+    assert_eq!(ask(&settings(), &format!("http://{address}/kefu?x=1")).await.unwrap().body, b"{}");
+    let request = seen.lock().unwrap()[0].clone();
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.as_bytes(), envelope("oANNA", 1).to_json());
+    assert!(head.starts_with("POST /kefu?x=1 HTTP/1.1"), "{head}");
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap();
+    let timestamp: u64 = header("kefu-timestamp").parse().unwrap();
+    assert!(clock::now_ms() / 1_000 - timestamp <= 60);
+    assert_eq!(header("kefu-signature"), sign(&"a secret of the shop".into(), timestamp, body.as_bytes()));
+    assert_eq!(header("kefu-message"), envelope("oANNA", 1).key.digest());
+    assert_eq!(header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_metadata_is_refused_before_anything_is_sent() {
+    let lookup: Lookup =
+        Arc::new(|_| std::future::ready(Ok(vec![SocketAddr::from(([169, 254, 169, 254], 0))])).boxed());
+    let webhooks = Webhooks::with_lookup(&settings(), lookup).unwrap();
+    let question = Question::new(&envelope("oANNA", 1), Media::None);
+    let refused = refusal(webhooks.ask(&endpoint("http://metadata.example/latest?token=HUSH"), &question).await);
+    assert!(refused.contains("the webhook at metadata.example: its address is link-local"), "{refused}");
+    assert!(!refused.contains("HUSH") && !refused.contains("latest"), "{refused}");
+    let refused = refusal(ask(&settings(), "http://[::ffff:169.254.169.254]/").await);
+    assert!(refused.contains("allow_link_local"), "{refused}");
+}
+
+#[tokio::test]
+async fn redirects_are_refused_unless_allowed_and_then_followed_with_the_same_body() {
+    let (address, seen) = service(|request| match request.split_whitespace().nth(1) {
+        Some("/there") => answer(204, "", ""),
+        Some("/found") => answer(302, "location: /there\r\n", ""),
+        Some("/nowhere") => answer(307, "", ""),
+        Some("/file") => answer(307, "location: file:///etc/passwd\r\n", ""),
+        Some("/metadata") => answer(307, "location: http://169.254.169.254/latest\r\n", ""),
+        Some("/loop") => answer(308, "location: /loop\r\n", ""),
+        _ => answer(307, "location: /there\r\n", ""),
+    })
+    .await;
+    let url = |path: &str| format!("http://{address}{path}");
+    let refused = refusal(ask(&settings(), &url("/moved")).await);
+    assert!(refused.contains("HTTP status 307") && refused.contains("allow_redirects"), "{refused}");
+    assert_eq!(seen.lock().unwrap().len(), 1);
+
+    let allowed = config::Webhook { allow_redirects: true, ..settings() };
+    assert_eq!(ask(&allowed, &url("/moved")).await.unwrap().status, 204);
+    let (first, second) = match &seen.lock().unwrap()[1..] {
+        [first, second] => (first.clone(), second.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(first.split_once("\r\n\r\n").unwrap().1, second.split_once("\r\n\r\n").unwrap().1);
+    assert!(second.starts_with("POST /there"), "{second}");
+    for (path, why) in [
+        ("/found", "HTTP status 302"),
+        ("/nowhere", "to no address"),
+        ("/file", "something else than http"),
+        ("/metadata", "link-local"),
+        ("/loop", "more than 3 times"),
+    ] {
+        let refused = refusal(ask(&allowed, &url(path)).await);
+        assert!(refused.contains(why), "{path}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_passes_or_is_a_refusal() {
+    for (status, expected) in [
+        (400, "refused"),
+        (401, "refused"),
+        (404, "refused"),
+        (408, "failed"),
+        (410, "refused"),
+        (425, "failed"),
+        (429, "failed"),
+        (500, "failed"),
+        (503, "failed"),
+    ] {
+        let (address, _) = service(move |_| answer(status, "retry-after: 7\r\n", "x")).await;
+        let failure = ask(&settings(), &format!("http://{address}/")).await.map(|answer| answer.status).unwrap_err();
+        assert_eq!(failure.label(), expected, "{status}");
+        if let Failure::Passing { retry_after, .. } = failure {
+            assert_eq!(retry_after, Some(Duration::from_secs(7)), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_passes_and_one_without_end_is_refused() {
+    let (address, _) = service(|_| "HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\n{\"replies\"".to_owned()).await;
+    let failure = ask(&settings(), &format!("http://{address}/")).await.map(|answer| answer.status).unwrap_err();
+    assert!(failure.label() == "failed" && failure.to_string().contains("cut off"), "{failure}");
+    let (address, _) = service(|_| answer(200, "", &"x".repeat(300 * 1024))).await;
+    let refused = refusal(ask(&settings(), &format!("http://{address}/")).await);
+    assert!(refused.contains("more than 256 KiB"), "{refused}");
+}

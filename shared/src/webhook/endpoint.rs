@@ -1,0 +1,97 @@
+//! A rule's webhook.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::address;
+use crate::config::Problems;
+
+/// Where a rule's webhook is, and how it is asked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub(super) url: Url,
+    /// How long one call may take; `[webhook] timeout_ms` when left out.
+    pub timeout: Option<Duration>,
+    /// Whether its answer is the HTTP answer to WeChat's push, asked for by ingress.
+    pub sync: bool,
+    /// Whether it gets the picture of a push as a file.
+    pub media: bool,
+}
+
+/// `webhook = { … }` as it is written.
+#[derive(Deserialize)]
+pub(crate) struct EndpointSection {
+    url: String,
+    timeout_ms: Option<u64>,
+    #[serde(default)]
+    sync: bool,
+    #[serde(default)]
+    media: bool,
+}
+
+/// The longest that a call may take, in milliseconds.
+pub(crate) const MAX_TIMEOUT_MS: u64 = 60_000;
+
+/// The longest that a synchronous one may: WeChat wants such answers within 3 s
+/// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/virtual-payment.html>).
+pub(crate) const MAX_SYNC_TIMEOUT_MS: u64 = 3_000;
+
+impl EndpointSection {
+    pub(crate) fn resolve(&self, place: &str, problems: &mut Problems) -> Option<Endpoint> {
+        let before = problems.count();
+        let url = Url::parse(&self.url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+        if url.is_none() {
+            problems.add(format!("{place} webhook.url"), "must be an http:// or https:// address");
+        } else if url.as_ref().is_some_and(|url| url.fragment().is_some()) {
+            problems
+                .add(format!("{place} webhook.url"), "has a # in it: what follows that is never sent, take it away");
+        }
+        let most = if self.sync { MAX_SYNC_TIMEOUT_MS } else { MAX_TIMEOUT_MS };
+        if let Some(timeout_ms) = self.timeout_ms
+            && !(100..=most).contains(&timeout_ms)
+        {
+            let why = if self.sync { "; WeChat waits no longer for a sync answer" } else { "" };
+            problems.add(format!("{place} webhook.timeout_ms"), format!("must be from 100 to {most}{why}"));
+        }
+        if self.sync && self.media {
+            problems.add(place, "webhook has both sync and media: sync is for events, which have no picture; keep one");
+        }
+        let timeout = self.timeout_ms.map(Duration::from_millis);
+        let (sync, media) = (self.sync, self.media);
+        url.filter(|_| problems.count() == before).map(|url| Endpoint { url, timeout, sync, media })
+    }
+}
+
+impl Endpoint {
+    /// Its host and port: what may be shown of the URL.
+    pub fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Whether the URL itself names an address that [`address`] forbids.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        address::is_forbidden_literal(&self.url)
+    }
+}
+
+/// Without the path and the query, which may hold a secret.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("host", &self.host())
+            .field("timeout", &self.timeout)
+            .field("sync", &self.sync)
+            .field("media", &self.media)
+            .finish()
+    }
+}
+
+impl fmt::Debug for EndpointSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("webhook")
+    }
+}

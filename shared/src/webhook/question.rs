@@ -1,0 +1,80 @@
+//! What is posted: the envelope, alone as JSON or beside a picture as a form.
+
+use bytes::Bytes;
+use rand::Rng;
+
+use crate::envelope::Envelope;
+
+/// A signed call's body and what its headers say of it. Cheap to clone.
+#[derive(Clone)]
+pub struct Question {
+    pub(super) content_type: String,
+    pub(super) body: Bytes,
+    /// `Kefu-Message`: [`MessageKey::digest`](crate::message_key::MessageKey::digest).
+    pub(super) message: String,
+    /// `Kefu-Media`.
+    pub(super) media: Option<&'static str>,
+}
+
+/// The picture that a push names.
+#[derive(Debug, Clone, Copy)]
+pub enum Media<'a> {
+    /// The push has none, or it was not asked for.
+    None,
+    /// It is here.
+    File(MediaFile<'a>),
+    /// It could not be had: why, as a word for the header.
+    Missing(&'static str),
+}
+
+/// A file.
+#[derive(Clone, Copy)]
+pub struct MediaFile<'a> {
+    /// What is after the dot of its name.
+    pub extension: &'a str,
+    /// `image/png`
+    pub content_type: &'a str,
+    /// All of it.
+    pub content: &'a [u8],
+}
+
+impl Question {
+    /// The question about an envelope.
+    pub fn new(envelope: &Envelope, media: Media<'_>) -> Self {
+        let (message, json) = (envelope.key.digest(), envelope.to_json());
+        match media {
+            Media::None => Self::json(message, json, None),
+            Media::Missing(why) => Self::json(message, json, Some(why)),
+            Media::File(file) => {
+                let boundary = format!("kefu-{:032x}", rand::rng().random::<u128>());
+                let body = form(&boundary, &json, &message, file);
+                let content_type = format!("multipart/form-data; boundary={boundary}");
+                Self { content_type, body: body.into(), message, media: Some("attached") }
+            }
+        }
+    }
+
+    fn json(message: String, body: Vec<u8>, media: Option<&'static str>) -> Self {
+        Self { content_type: "application/json".to_owned(), body: body.into(), message, media }
+    }
+}
+
+/// `multipart/form-data` with the parts `envelope` and `media`. The boundary is random, so that no file has it in it.
+fn form(boundary: &str, envelope: &[u8], name: &str, file: MediaFile<'_>) -> Vec<u8> {
+    let MediaFile { extension, content_type, content } = file;
+    let head = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"envelope\"\r\nContent-Type: application/json\r\n\r\n"
+    );
+    let between = format!(
+        "\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"media\"; filename=\"{name}.{extension}\"\r\n\
+         Content-Type: {content_type}\r\n\r\n"
+    );
+    let end = format!("\r\n--{boundary}--\r\n");
+    [head.as_bytes(), envelope, between.as_bytes(), content, end.as_bytes()].concat()
+}
+
+impl std::fmt::Debug for MediaFile<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} bytes", self.content_type, self.content.len())
+    }
+}

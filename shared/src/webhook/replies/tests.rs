@@ -1,0 +1,95 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("shop")).unwrap();
+    for name in ["outside.png", "shop/inside.png"] {
+        std::fs::write(folder.path().join(name), PNG).unwrap();
+    }
+    std::os::unix::fs::symlink("../outside.png", folder.path().join("shop/link.png")).unwrap();
+    folder
+}
+
+async fn read_answer(status: u16, body: impl Into<Vec<u8>>) -> Result<Vec<Reply>, Failure> {
+    let folder = folder();
+    let allowed = Allowed { most: 5, folder: folder.path().join("shop"), max_image_bytes: 1_000 };
+    replies(Answer { host: "shop.example".to_owned(), status, body: body.into() }, allowed).await
+}
+
+async fn refusal(body: serde_json::Value) -> String {
+    match read_answer(200, body.to_string()).await {
+        Err(Failure::Refused(error)) => error,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn replies_have_the_shape_of_rules() {
+    let body = json!({ "replies": [
+        { "text": "您好", "kf_account": "anna@shop", "is_ai_msg": true },
+        { "image": "inside.png" },
+        { "image": "./inside.png" },
+        { "miniprogrampage": { "title": "t", "pagepath": "pages/a", "thumb": "inside.png" } },
+    ], "note": "not ours" });
+    let replies = read_answer(200, body.to_string()).await.unwrap();
+    let kinds: Vec<&str> = replies.iter().map(Reply::kind).collect();
+    assert_eq!(kinds, ["text", "image", "image", "miniprogrampage"]);
+    assert_eq!((replies[0].kf_account.as_deref(), replies[0].is_ai_msg), (Some("anna@shop"), true));
+}
+
+#[tokio::test]
+async fn no_replies_are_an_answer() {
+    for (status, body) in [(204, ""), (202, "queued"), (200, "{\"replies\": []}")] {
+        assert_eq!(read_answer(status, body).await, Ok(Vec::new()), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_json_may_pass() {
+    for body in ["", "<!DOCTYPE html><html></html>", "{\"replies\": [", "ok"] {
+        let failure = read_answer(200, body).await.unwrap_err();
+        assert_eq!(failure.label(), "failed", "{body}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_replies_are_refused_all_at_once_and_without_their_text() {
+    for (replies, expected) in [
+        (json!([{ "video": "HUSH" }]), "reply 1: must have exactly one of text, image, link, miniprogrampage"),
+        (json!([{ "text": "a", "image": "inside.png" }]), "reply 1: must have exactly one of"),
+        (json!([{ "text": "a" }, { "text": 7 }, "HUSH"]), "reply 2: text must be a string; reply 3: must be "),
+        (json!([{ "text": "HUSH", "is_ai_mgs": true }]), "reply 1: there is no such field: is_ai_mgs"),
+        (json!([{ "text": "HUSH", "is_ai_msg": "HUSH" }]), "reply 1: is_ai_msg must be a boolean"),
+        (json!([{ "text": "" }]), "reply 1: text is empty"),
+        (json!([{ "link": { "title": "HUSH" } }]), "reply 1: link missing field `description`"),
+        (json!([{ "image": "missing.png" }]), "reply 1: image "),
+        (
+            json!([{ "text": "a" }, { "text": "a" }, { "text": "a" }, { "text": "a" }, { "text": "a" }, { "text": "a" }]),
+            "its answer has 6 replies, WeChat takes 5 here",
+        ),
+        (json!("HUSH"), "its answer has no list \"replies\""),
+    ] {
+        let error = refusal(json!({ "replies": replies })).await;
+        assert!(error.contains(expected) && !error.contains("HUSH"), "{replies}: {error}");
+    }
+    assert!(refusal(json!({ "reply": [] })).await.contains("no list \"replies\""));
+}
+
+#[tokio::test]
+async fn pictures_stay_within_the_folder() {
+    for name in ["../outside.png", "/etc/hostname", "a/../../outside.png", "link.png", ""] {
+        for reply in
+            [json!({ "image": name }), json!({ "miniprogrampage": { "title": "t", "pagepath": "p", "thumb": name } })]
+        {
+            let error = refusal(json!({ "replies": [reply] })).await;
+            assert!(error.contains("in the configuration's folder"), "{name}: {error}");
+        }
+    }
+}

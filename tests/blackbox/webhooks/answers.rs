@@ -1,0 +1,112 @@
+//! What a webhook may answer.
+
+use kefu_harness::stack::Backend;
+use kefu_harness::webhook::Does;
+use kefu_simulator::Message;
+use serde_json::json;
+
+use super::{SECRET, start, texts};
+
+#[tokio::test]
+async fn what_a_webhook_answers_is_sent_and_its_calls_are_signed() {
+    for backend in Backend::ALL {
+        let replies = json!([{ "text": "您好" }, { "image": "code.png" }, { "text": "scan it" }]);
+        let (shop, service) = start(backend, Does::replies(&replies), "").await;
+        shop.push("oUSER", Message::text("我的订单")).await;
+        let sent = shop.replies_within("oUSER", 3).await;
+        assert_eq!((texts(&sent), sent[1]["msgtype"].as_str()), (vec!["您好", "", "scan it"], Some("image")));
+
+        let asked = service.asked();
+        assert_eq!(asked.len(), 1, "{backend:?}");
+        let envelope = asked[0].envelope();
+        assert_eq!(asked[0].line, "POST /kefu?key=HUSH-HUSH-HUSH HTTP/1.1");
+        assert!(asked[0].is_signed_with(SECRET) && !asked[0].is_signed_with("another secret"));
+        assert_eq!(asked[0].header("content-type"), "application/json");
+        assert_eq!(asked[0].header("kefu-message").len(), 64);
+        assert_eq!((&envelope["v"], &envelope["account"]), (&json!(1), &json!(shop.appid())));
+        assert_eq!(envelope["push"]["from_user"], "oUSER");
+        assert_eq!(envelope["push"]["content"], json!({ "type": "text", "content": "我的订单" }));
+        assert!(envelope["raw"].as_str().unwrap().contains("MsgId"));
+
+        let secrets = shop.secrets().await.with("the webhook's secret", SECRET).with("the URL's key", "HUSH-HUSH-HUSH");
+        for program in &shop.stack.programs {
+            secrets.must_not_be_in(&program.output());
+            assert!(!program.output().contains("我的订单"), "a text is in the log");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_may_answer_that_there_is_nothing_to_say() {
+    let (shop, service) = start(Backend::Embedded, Does::answer(204, ""), "").await;
+    service.then([Does::answer(204, ""), Does::replies(&json!([])), Does::text("now")]);
+    for text in ["one", "two", "three"] {
+        shop.push("oUSER", Message::text(text)).await;
+    }
+    assert_eq!(texts(&shop.replies_within("oUSER", 1).await), ["now"]);
+    let asked: Vec<String> = service.asked().iter().map(|asked| asked.text()).collect();
+    assert_eq!(asked, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn a_wrong_answer_is_a_dead_letter_and_does_not_hold_up_the_next_message() {
+    let (shop, service) = start(Backend::Embedded, Does::text("fine"), "").await;
+    let twenty: Vec<_> = (0..20).map(|n| json!({ "text": n.to_string() })).collect();
+    let cases = [
+        ("an unknown type", Does::replies(&json!([{ "voice": "HUSH" }]))),
+        ("20 replies", Does::replies(&json!(twenty))),
+        ("a wrong one among good ones", Does::replies(&json!([{ "text": "good" }, { "text": "" }]))),
+        ("a picture elsewhere", Does::replies(&json!([{ "image": "../../etc/hostname" }]))),
+        ("no list", Does::answer(200, "{}")),
+        ("a redirect", Does::redirect(307, "/elsewhere")),
+        ("another redirect", Does::redirect(302, "/elsewhere")),
+        ("404", Does::answer(404, "no")),
+        ("401", Does::answer(401, "{\"replies\":[{\"text\":\"no\"}]}")),
+    ];
+    let count = cases.len();
+    for (index, (case, does)) in cases.into_iter().enumerate() {
+        let user = format!("oUSER{index}");
+        service.then([does]);
+        shop.push(&user, Message::text("one")).await;
+        service.asked_within(2 * index + 1).await;
+        shop.push(&user, Message::text("two")).await;
+        assert_eq!(texts(&shop.replies_within(&user, 1).await), ["fine"], "{case}");
+    }
+    let dead = format!("kefu_worker_dead_letters_total{{reason=\"webhook_refused\"}} {count}");
+    shop.stack.programs[0].says("/metrics", 200, &[&dead]).await;
+    assert_eq!(service.asked().len(), 2 * count, "each is asked once");
+    let output = shop.stack.programs[0].output();
+    assert!(!output.contains("HUSH"), "a text or the URL is in the log: {output}");
+}
+
+#[tokio::test]
+async fn after_entering_there_may_be_two_replies() {
+    let (shop, service) = start(Backend::Embedded, Does::text("fine"), "").await;
+    let replies = |count: usize| Does::replies(&json!(vec![json!({ "text": "hello" }); count]));
+    service.then([replies(3), replies(2)]);
+    shop.push("oTHREE", Message::enter("order")).await;
+    shop.stack.programs[0]
+        .says("/metrics", 200, &["kefu_worker_dead_letters_total{reason=\"webhook_refused\"} 1"])
+        .await;
+    shop.push("oTWO", Message::enter("order")).await;
+    shop.replies_within("oTWO", 2).await;
+    assert!(shop.replies("oTHREE").is_empty());
+}
+
+#[tokio::test]
+async fn a_redirect_that_is_allowed_is_followed_but_not_to_metadata() {
+    let (shop, service) = start(Backend::Embedded, Does::text("fine"), "allow_redirects = true").await;
+    service.then([Does::redirect(308, "/elsewhere"), Does::text("from elsewhere")]);
+    shop.push("oUSER", Message::text("one")).await;
+    assert_eq!(texts(&shop.replies_within("oUSER", 1).await), ["from elsewhere"]);
+    let asked = service.asked();
+    assert_eq!(asked[1].line, "POST /elsewhere HTTP/1.1");
+    assert!(asked[1].is_signed_with(SECRET) && asked[1].body == asked[0].body);
+
+    service.then([Does::redirect(307, "http://169.254.169.254/latest/meta-data")]);
+    shop.push("oOTHER", Message::text("one")).await;
+    shop.stack.programs[0]
+        .says("/metrics", 200, &["kefu_worker_dead_letters_total{reason=\"webhook_refused\"} 1"])
+        .await;
+    assert!(shop.stack.programs[0].output().contains("link-local"));
+}

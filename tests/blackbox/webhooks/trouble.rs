@@ -1,0 +1,82 @@
+//! A webhook that does not answer, or that something else answers for.
+
+use std::time::Duration;
+
+use kefu_harness::eventually;
+use kefu_harness::stack::Backend;
+use kefu_harness::webhook::Does;
+use kefu_simulator::Message;
+use serde_json::json;
+
+use super::{start, texts};
+
+#[tokio::test]
+async fn what_passes_is_asked_again_and_replied_to_once() {
+    let (shop, service) = start(Backend::Embedded, Does::answer(204, ""), "timeout_ms = 500").await;
+    let whole = json!({ "replies": [{ "text": "half" }] }).to_string();
+    let cases = [
+        ("500", Does::answer(500, "oops")),
+        ("503", Does::answer(503, "{\"replies\":[{\"text\":\"no\"}]}")),
+        ("HTML", Does::answer(200, "<!DOCTYPE html><html><body>soon back</body></html>")),
+        ("an empty body", Does::answer(200, "")),
+        ("a cut body", Does::Cut(whole.into())),
+        ("no answer", Does::Hang),
+        (
+            "too many",
+            Does::Answer { status: 429, headers: vec!["retry-after: 1".to_owned()], body: b"slowly".to_vec() },
+        ),
+    ];
+    for (index, (case, does)) in cases.into_iter().enumerate() {
+        let user = format!("oUSER{index}");
+        service.then([does, Does::text("fine")]);
+        shop.push(&user, Message::text("one")).await;
+        assert_eq!(texts(&shop.replies_within(&user, 1).await), ["fine"], "{case}");
+        let asked = service.asked();
+        assert_eq!(asked.len(), 2 * (index + 1), "{case}");
+        let [first, second] = &asked[2 * index..] else { unreachable!() };
+        assert_eq!(first.header("kefu-message"), second.header("kefu-message"), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_that_hangs_keeps_its_users_order_and_holds_up_nobody_else() {
+    let (shop, service) = start(Backend::Embedded, Does::Hang, "timeout_ms = 3_000\nconcurrency = 2").await;
+    for user in ["oFIRST", "oSECOND", "oTHIRD"] {
+        shop.push(user, Message::text("one")).await;
+    }
+    service.asked_within(2).await;
+    // The user's next message waits; another user's that goes to no webhook does not.
+    shop.push("oFIRST", Message::text("the rule")).await;
+    shop.push("oOTHER", Message::text("the rule")).await;
+    assert_eq!(texts(&shop.replies_within("oOTHER", 1).await), ["by a rule"]);
+    assert!(shop.replies("oFIRST").is_empty(), "its first message has not been answered");
+    assert!(service.asked().len() <= 3, "two are asked at once");
+    let three = ["one", "two", "three"].map(|_| Does::text("at last"));
+    service.then(three);
+    eventually(Duration::from_secs(60), "both are answered in order", async || {
+        let replies = shop.replies("oFIRST");
+        if replies.len() == 2 {
+            Ok(())
+        } else {
+            service.then([Does::text("at last")]);
+            Err(format!("{replies:?}"))
+        }
+    })
+    .await;
+    assert_eq!(texts(&shop.replies("oFIRST")), ["at last", "by a rule"]);
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_webhook() {
+    let (mut shop, service) = start(Backend::Embedded, Does::Hang, "timeout_ms = 60_000").await;
+    shop.push("oUSER", Message::text("one")).await;
+    service.asked_within(1).await;
+    let program = shop.stack.programs.remove(0);
+    program.terminate();
+    let (status, output) = program.end_within(Duration::from_secs(15)).await;
+    assert!(status.success() && !output.contains("\"ERROR\""), "{output}");
+    service.then([Does::text("after the restart")]);
+    let launch = shop.stack.launch(0);
+    shop.stack.programs.push(kefu_harness::process::Program::start(launch).await);
+    assert_eq!(texts(&shop.replies_within("oUSER", 1).await), ["after the restart"]);
+}
