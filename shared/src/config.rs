@@ -14,6 +14,7 @@ use crate::telemetry;
 
 pub mod account;
 mod api;
+pub(crate) mod assistant;
 mod backend;
 mod choice;
 mod environment;
@@ -29,6 +30,8 @@ mod webhook;
 pub use account::{Account, Accounts, Mode};
 pub use api::Api;
 use api::ApiSection;
+pub use assistant::Assistant;
+use assistant::AssistantSection;
 pub use backend::BackendUrls;
 use environment::Overrides;
 pub use problems::ConfigErrors;
@@ -62,6 +65,8 @@ pub struct Config {
     pub webhook: Webhook,
     /// `[media]`
     pub media: Media,
+    /// `[assistant]`, if there is one.
+    pub assistant: Option<Assistant>,
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// `[[account]]`
@@ -109,6 +114,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let api: ApiSection = source.section("api", &mut problems);
     let mut webhook: Webhook = source.section("webhook", &mut problems);
     let mut media: Media = source.section("media", &mut problems);
+    let assistant: Option<AssistantSection> = source.optional("assistant", &mut problems);
     let telemetry: Telemetry = source.section("telemetry", &mut problems);
     problems.take("[telemetry] log_filter", telemetry::filter(&telemetry));
     queue.check(&mut problems);
@@ -118,6 +124,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     window.check(&mut problems);
     let webhook_secret_given = webhook.resolve(folder, &mut problems);
     media.resolve(folder, &mut problems);
+    let assistant = assistant.map(|section| section.resolve(folder, &mut problems));
     let backend = BackendUrls::resolve(&queue, &store, folder, &mut problems);
     let api = api.resolve(folder, &mut problems);
     ingress.resolve_spool(backend.as_ref(), folder, &mut problems);
@@ -127,7 +134,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let any = problems.count() > before || source.any_account;
     let is_known = |appid: &str| any || accounts.get(appid).is_some();
     let (sections, max_image_bytes) = (source.list("rule", &mut problems), wechat.max_image_bytes);
-    let rules = Rules::resolve(sections, folder, max_image_bytes, &window, is_known, &mut problems);
+    let rules = Rules::resolve(sections, folder, max_image_bytes, &window, assistant.as_ref(), is_known, &mut problems);
     webhook.check_rules(&rules, webhook_secret_given, &mut problems);
     source.report_unknown(&mut problems);
 
@@ -144,6 +151,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 window,
                 webhook,
                 media,
+                assistant,
                 telemetry,
                 accounts,
                 rules,

@@ -9,13 +9,16 @@ use crate::reply::Reply;
 use crate::webhook::{Endpoint, EndpointSection};
 use crate::wechat::push::{Content, Push};
 
+mod assistant;
 mod condition;
 mod live;
 mod replies;
 mod words;
 
+pub use assistant::Briefing;
 pub use live::LiveRules;
 
+use assistant::AssistantSection;
 use condition::{Condition, ConditionSection};
 
 /// All rules, in the order of the file.
@@ -41,6 +44,8 @@ pub enum Action {
     Transfer,
     /// This is asked what is to be sent or, when it is `sync`, answered.
     Webhook(Endpoint),
+    /// An assistant is asked, and its answer is sent.
+    Assistant(Briefing),
     /// Nothing is sent.
     Ignore,
 }
@@ -52,6 +57,7 @@ pub(crate) struct RuleSection {
     #[serde(default)]
     reply: Vec<Reply>,
     webhook: Option<EndpointSection>,
+    assistant: Option<AssistantSection>,
     #[serde(default)]
     transfer: bool,
     #[serde(default)]
@@ -82,12 +88,13 @@ impl Rules {
         folder: &Path,
         max_image_bytes: u64,
         window: &Window,
+        assistant: Option<&config::Assistant>,
         is_known: impl Fn(&str) -> bool,
         problems: &mut Problems,
     ) -> Self {
         let mut rules: Vec<Rule> = Vec::new();
         for (place, section) in sections {
-            let action = section.action(&place, folder, max_image_bytes, problems);
+            let action = section.action(&place, folder, max_image_bytes, assistant, problems);
             let when = match section.when {
                 Some(when) => when.resolve(&place, problems),
                 None => {
@@ -151,13 +158,22 @@ impl Rules {
 
 impl RuleSection {
     /// What it says is to be done, when it is one thing.
-    fn action(&self, place: &str, folder: &Path, max_image_bytes: u64, problems: &mut Problems) -> Option<Action> {
+    fn action(
+        &self,
+        place: &str,
+        folder: &Path,
+        max_image_bytes: u64,
+        assistant: Option<&config::Assistant>,
+        problems: &mut Problems,
+    ) -> Option<Action> {
         let webhook = self.webhook.as_ref().map(|section| section.resolve(place, problems));
         let webhook_is_wrong = webhook == Some(None);
+        let briefing = self.assistant.as_ref().and_then(|section| section.resolve(place, assistant, problems));
         let given = [
             (!self.reply.is_empty()).then(|| ("reply", Action::Reply(self.reply.clone()))),
             self.transfer.then_some(("transfer", Action::Transfer)),
             webhook.flatten().map(|endpoint| ("webhook", Action::Webhook(endpoint))),
+            briefing.map(|briefing| ("assistant", Action::Assistant(briefing))),
             self.ignore.then_some(("ignore", Action::Ignore)),
         ];
         for (index, reply) in self.reply.iter().enumerate() {
@@ -168,8 +184,9 @@ impl RuleSection {
         let mut given = given.into_iter().flatten();
         let Some((name, action)) = given.next() else {
             if !webhook_is_wrong {
-                let text = "it says nothing: give it reply = […], transfer = true, webhook = { … } or ignore = true";
-                problems.missing_one_of(place, &["reply", "transfer", "webhook", "ignore"], text);
+                let text = "it says nothing: give it reply = […], transfer = true, webhook = { … }, assistant = true or \
+                            ignore = true";
+                problems.missing_one_of(place, &["reply", "transfer", "webhook", "assistant", "ignore"], text);
             }
             return None;
         };
@@ -212,7 +229,10 @@ impl Action {
                     problems.add(place, "webhook has media = true, and no picture can match it: take media away");
                 }
             }
-            Self::Transfer | Self::Ignore => {}
+            Self::Assistant(_) if !when.is_of_texts() => {
+                problems.add(place, "an assistant answers texts only: add type = \"text\" to its when");
+            }
+            Self::Transfer | Self::Assistant(_) | Self::Ignore => {}
         }
     }
 }

@@ -13,11 +13,13 @@ use secrecy::SecretString;
 use crate::message_key::MessageKey;
 use crate::plan::Plan;
 
+mod conversations;
 pub mod embedded;
 mod messages;
 pub mod redis;
 mod windows;
 
+pub use conversations::{ConversationKey, Conversations, Exchange};
 pub use windows::Windows;
 
 pub use messages::{Messages, Opened, Progress};
@@ -37,6 +39,8 @@ pub struct Stores {
     pub windows: Arc<dyn Windows>,
     /// What became of what a team's own backend sends.
     pub messages: Arc<dyn Messages>,
+    /// What users and the assistant said to each other.
+    pub conversations: Arc<dyn Conversations>,
     /// Whether the store can be reached.
     pub probe: Arc<dyn Probe>,
 }

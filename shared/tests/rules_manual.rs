@@ -31,6 +31,9 @@ const HEAD: &str = r#"
 url = "embedded:data"
 [store]
 url = "embedded:data"
+[assistant]
+base_url = "https://api.example/v1"
+model = "m"
 [[account]]
 appid = "wx0123456789abcdef"
 secret = "s"

@@ -72,12 +72,27 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(format!("{:?}", shown.webhook), format!("{:?}", real.webhook));
     assert_eq!(format!("{:?}", shown.media), format!("{:?}", real.media));
     assert_eq!(format!("{:?}", shown.telemetry), format!("{:?}", real.telemetry));
+
+    // What has no default stands there as an example.
+    let shown = shown.assistant.unwrap();
+    let (max_tokens, temperature) = (shown.max_tokens.unwrap().to_string(), shown.temperature.unwrap().to_string());
+    let given = [
+        ("KEFU__ASSISTANT__BASE_URL", shown.base_url.as_str()),
+        ("KEFU__ASSISTANT__MODEL", &shown.model),
+        ("KEFU__ASSISTANT__KEY", "k"),
+        ("KEFU__ASSISTANT__SYSTEM_PROMPT", shown.system_prompt.as_ref().unwrap()),
+        ("KEFU__ASSISTANT__MAX_TOKENS", &max_tokens),
+        ("KEFU__ASSISTANT__TEMPERATURE", &temperature),
+    ];
+    let real = load(&shipped("kefu.example.toml"), &[&SECRETS[..], &given].concat());
+    assert_eq!(format!("{shown:?}"), format!("{:?}", real.assistant.unwrap()));
 }
 
 #[test]
 fn the_example_shows_every_key_of_the_sections() {
     let folder = tempfile::tempdir().unwrap();
-    let text = std::fs::read_to_string(uncommented(folder.path())).unwrap();
+    let file = uncommented(folder.path());
+    let (text, shown) = (std::fs::read_to_string(&file).unwrap(), load(&file, &SECRETS));
     let config = load(&shipped("kefu.example.toml"), &SECRETS);
     let sections = [
         ("queue", format!("{:#?}", config.queue)),
@@ -87,6 +102,7 @@ fn the_example_shows_every_key_of_the_sections() {
         ("window", format!("{:#?}", config.window)),
         ("webhook", format!("{:#?}", config.webhook)),
         ("media", format!("{:#?}", config.media)),
+        ("assistant", format!("{:#?}", shown.assistant.unwrap())),
         ("telemetry", format!("{:#?}", config.telemetry)),
     ];
     for (name, shape) in sections {

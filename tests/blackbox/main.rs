@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod assistant;
 mod command;
 mod configuration;
 mod dead;

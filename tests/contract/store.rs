@@ -9,6 +9,7 @@ use kefu_shared::store::Stores;
 use tempfile::TempDir;
 
 mod claims;
+mod conversations;
 mod ledger;
 mod ledger_fences;
 mod ledger_steps;
@@ -157,6 +158,16 @@ macro_rules! contract_on {
                 a_message_is_forgotten_after_its_time,
                 messages_do_not_touch_each_other,
                 of_many_who_open_one_message_for_one_it_is_new
+            }
+            conversations {
+                a_user_who_never_asked_has_no_conversation,
+                exchanges_come_back_in_order_and_as_they_were,
+                an_exchange_is_remembered_once,
+                no_more_than_the_last_are_kept,
+                each_exchange_ends_after_its_own_time,
+                a_shorter_exchange_does_not_shorten_the_conversation,
+                users_accounts_and_sub_merchants_do_not_touch_each_other,
+                of_many_at_once_none_is_lost
             }
             probe {
                 a_store_that_can_be_reached_says_so

@@ -7,6 +7,7 @@
 //! * [`stack`]: all of kefu together; [`shop`]: that, and the simulated WeChat that it serves.
 //! * [`schemathesis`]: what compares `/v1` with its OpenAPI document.
 //! * [`webhook`]: a team's own service.
+//! * [`assistant`]: a server with OpenAI's API.
 //! * [`secrets`]: what must not be in a log, and all the forms in which it could be.
 //! * [`mod@eventually`]: the one way to wait for something.
 //!
@@ -26,6 +27,7 @@
 // A fixture that cannot do its work fails the test that wants it, with its reason: it has nobody to hand an error to.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+pub mod assistant;
 pub mod eventually;
 pub mod folder;
 pub mod owned;

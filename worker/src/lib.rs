@@ -20,6 +20,7 @@ use kefu_shared::store::Probe;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+mod assistant;
 mod backoff;
 mod behind;
 mod dispatch;
@@ -43,9 +44,11 @@ mod typing;
 mod wechat;
 mod window;
 
+use assistant::Assistant;
+use assistant::client::HttpCompletions;
 use dispatch::{ConsumerEnded, QueueHealth};
 use message::Handler;
-use planning::AskedWebhooks;
+use planning::{Asked, AskedWebhooks};
 use timings::Timings;
 use wechat::client::HttpTransport;
 
@@ -87,13 +90,19 @@ impl Worker {
         // New at each start: a worker that starts again is another owner of leases and another consumer.
         let id = Uuid::new_v4().to_string();
         let transport = Arc::new(HttpTransport::new(&config.wechat).map_err(WorkerError::Client)?);
+        let assistant = config.assistant.clone().map(|assistant| {
+            let completions = HttpCompletions::new(&assistant).map_err(WorkerError::Client)?;
+            Ok::<_, WorkerError>(Arc::new(Assistant::new(assistant, Arc::new(completions))))
+        });
+        let assistant = assistant.transpose()?;
         let options = ConsumerOptions { id: id.clone(), prefetch: config.queue.prefetch };
         let consumer = backend.consumer(options)?;
         let grace = config.worker.grace;
         tracing::info!(worker = id, accounts = config.accounts.iter().count(), "taking messages");
         let webhooks = AskedWebhooks::new(&config).map_err(WorkerError::Client)?;
+        let asked = Asked { webhooks, assistant };
         let (stores, timings) = (&backend.stores, Timings::default());
-        let handler = Arc::new(Handler::new(config, id, stores, transport, webhooks, timings, shutdown.clone()));
+        let handler = Arc::new(Handler::new(config, id, stores, transport, asked, timings, shutdown.clone()));
         let health = QueueHealth::new();
         add_checks(readiness, &health, &backend.stores.probe, &handler);
         Ok(Self { handler, consumer, health, shutdown, grace })
@@ -129,6 +138,12 @@ fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>
         let health = pauses.in_words().map_or(Health::Up, Health::Down);
         Box::pin(async move { health })
     });
+    if let Some(assistant) = handler.assistant.clone() {
+        readiness.add("worker_assistant", false, move || {
+            let health = assistant.standing.in_words().map_or(Health::Up, Health::Down);
+            Box::pin(async move { health })
+        });
+    }
     let wechat = Arc::clone(&handler.wechat);
     readiness.add("worker_wechat", false, move || {
         let health = wechat.reach.in_words().map_or(Health::Up, Health::Down);

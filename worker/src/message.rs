@@ -8,13 +8,14 @@ use futures_util::FutureExt;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{Envelope, EnvelopeError};
 use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
-use kefu_shared::store::{Job, Ledger, LedgerClaim, Messages, Stores, Windows};
+use kefu_shared::store::{Conversations, Job, Ledger, LedgerClaim, Messages, Stores, Windows};
 use kefu_shared::wechat::push::Content;
 use kefu_shared::window::Window;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::assistant::Assistant;
 use crate::backoff::Backoff;
 use crate::behind::Behind;
 use crate::halt::{Halt, Interrupt};
@@ -23,7 +24,7 @@ use crate::metric;
 use crate::outage::StoreOutage;
 use crate::pauses::Pauses;
 use crate::picture::ReceivedPictures;
-use crate::planning::AskedWebhooks;
+use crate::planning::{Asked, AskedWebhooks};
 use crate::slots::{Slot, Slots};
 use crate::timings::Timings;
 use crate::wechat::WeChat;
@@ -49,6 +50,9 @@ pub(crate) struct Handler {
     pub(crate) pictures: Pictures,
     pub(crate) pictures_received: ReceivedPictures,
     pub(crate) webhooks: AskedWebhooks,
+    /// If there is an `[assistant]`.
+    pub(crate) assistant: Option<Arc<Assistant>>,
+    pub(crate) conversations: Arc<dyn Conversations>,
     pub(crate) pauses: Arc<Pauses>,
     pub(crate) slots: Slots,
     pub(crate) timings: Timings,
@@ -89,11 +93,12 @@ impl Handler {
         id: String,
         stores: &Stores,
         transport: Arc<dyn Transport>,
-        webhooks: AskedWebhooks,
+        asked: Asked,
         timings: Timings,
         shutdown: CancellationToken,
     ) -> Self {
         let wechat = Arc::new(WeChat::new(transport, &config.wechat));
+        let Asked { webhooks, assistant } = asked;
         Self {
             id,
             ledger: Arc::clone(&stores.ledger),
@@ -106,6 +111,8 @@ impl Handler {
             pictures_received: ReceivedPictures::new(&config.media),
             webhooks,
             wechat,
+            assistant,
+            conversations: Arc::clone(&stores.conversations),
             pauses: Arc::default(),
             slots: Slots::new(config.worker.concurrency),
             timings,
@@ -329,7 +336,13 @@ impl Message<'_> {
 
     async fn send_plan(&mut self, hold: &Hold, job: Job) -> Result<End, Halt> {
         let plan = match job.plan {
-            Some(plan) => plan,
+            Some(plan) => {
+                // Whoever stored it may have died before it was in the conversation.
+                if job.next_step == 0 {
+                    self.remember(&plan).await?;
+                }
+                plan
+            }
             None => {
                 let planned = match &self.envelope.send {
                     Some(outbound) => Some(self.plan_of_send(outbound)?),
@@ -341,6 +354,7 @@ impl Message<'_> {
                     return Ok(End::Ignored);
                 };
                 hold.store_plan(&plan).await?;
+                self.remember(&plan).await?;
                 plan
             }
         };

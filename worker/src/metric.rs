@@ -24,6 +24,9 @@ pub(crate) const STORE_OUTAGES: &str = "kefu_worker_store_outages_total";
 pub(crate) const ACCOUNT_PAUSED: &str = "kefu_worker_account_paused";
 pub(crate) const REDELIVERIES: &str = "kefu_worker_redeliveries_total";
 pub(crate) const WECHAT_UNREACHABLE: &str = "kefu_worker_wechat_unreachable";
+pub(crate) const ASSISTANT_REQUESTS: &str = "kefu_worker_assistant_requests_total";
+pub(crate) const ASSISTANT_REQUEST_DURATION: &str = "kefu_worker_assistant_request_duration_seconds";
+pub(crate) const ASSISTANT_ANSWERS: &str = "kefu_worker_assistant_answers_total";
 
 /// Gives `/metrics` its HELP texts, and the value of what is only told when it changes.
 pub(crate) fn describe() {
@@ -80,5 +83,15 @@ pub(crate) fn describe() {
         "Deliveries that were handed out before and not settled: after a crash, a lost connection or a shutdown."
     );
     describe_gauge!(WECHAT_UNREACHABLE, "1 while the last call of WeChat's API found no API: replies wait.");
+    describe_counter!(
+        ASSISTANT_REQUESTS,
+        "Requests to the assistant's server, by outcome: answered, timeout, unreachable, throttled (429), failed (5xx, cut \
+         off), rejected (other statuses), unusable (no completion), empty (no text in it), withheld (refusal or filter)."
+    );
+    describe_histogram!(ASSISTANT_REQUEST_DURATION, "Time from a request to the assistant's server to its end.");
+    describe_counter!(
+        ASSISTANT_ANSWERS,
+        "Texts that a rule gave to the assistant, by who answered: assistant, fallback, nobody (tried again later)."
+    );
     gauge!(WECHAT_UNREACHABLE).set(0);
 }

@@ -1,10 +1,13 @@
 //! The plan of a message: what its rule says, or whom its rule asks.
 
+use std::sync::Arc;
+
 use kefu_shared::plan::Plan;
 use kefu_shared::reply::split::{self, Fitted};
 use kefu_shared::reply::{Reply, template};
 use kefu_shared::rules::{Action, Rule};
 
+use crate::assistant::Assistant;
 use crate::halt::Halt;
 use crate::hold::Hold;
 use crate::message::Message;
@@ -12,6 +15,13 @@ use crate::message::Message;
 mod webhook;
 
 pub(crate) use webhook::AskedWebhooks;
+
+/// Whom rules ask.
+pub(crate) struct Asked {
+    pub(crate) webhooks: AskedWebhooks,
+    /// If there is an `[assistant]`.
+    pub(crate) assistant: Option<Arc<Assistant>>,
+}
 
 impl Message<'_> {
     /// The replies that are to be sent; `None` when no rule says any.
@@ -26,6 +36,7 @@ impl Message<'_> {
                 let replies = self.ask_webhook(hold, endpoint).await?;
                 Ok(Some(self.plan_of(replies, rule.place())))
             }
+            Action::Assistant(briefing) => self.plan_by_assistant(hold, rule, briefing).await,
             Action::Transfer | Action::Ignore => Ok(None),
         }
     }

@@ -49,10 +49,20 @@ impl Slots {
 impl Slot {
     /// Gives the room away for as long as `wait` takes.
     pub(crate) async fn leave_for<T>(&mut self, wait: impl Future<Output = T>) -> T {
-        self.held = None;
+        self.leave();
         let output = wait.await;
-        self.held = Some(self.slots.hold().await);
+        self.take_again().await;
         output
+    }
+
+    /// Gives the room away until [`Slot::take_again`].
+    pub(crate) fn leave(&mut self) {
+        self.held = None;
+    }
+
+    /// Waits for room again.
+    pub(crate) async fn take_again(&mut self) {
+        self.held = Some(self.slots.hold().await);
     }
 }
 

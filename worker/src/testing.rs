@@ -10,15 +10,18 @@ use kefu_shared::queue::Delivery;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::assistant::Assistant;
 use crate::message::Handler;
-use crate::planning::AskedWebhooks;
+use crate::planning::{Asked, AskedWebhooks};
 use crate::timings::Timings;
 
+pub(crate) mod assistant;
 pub(crate) mod http;
 pub(crate) mod queue;
 pub(crate) mod store;
 pub(crate) mod wechat;
 
+use assistant::FakeCompletions;
 use queue::{Settled, delivery};
 use store::MemoryStore;
 use wechat::FakeWeChat;
@@ -70,6 +73,8 @@ pub(crate) struct Bench {
     pub(crate) handler: Arc<Handler>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) wechat: Arc<FakeWeChat>,
+    /// Asked if there is an `[assistant]`.
+    pub(crate) completions: Arc<FakeCompletions>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) config: Arc<Config>,
     pub(crate) folder: TempDir,
@@ -83,14 +88,14 @@ impl Bench {
     pub(crate) fn with(more_configuration: &str) -> Self {
         let (config, folder) = config(more_configuration);
         let (store, wechat) = (Arc::new(MemoryStore::default()), Arc::new(FakeWeChat::default()));
-        let shutdown = CancellationToken::new();
-        let handler = handler(&config, "worker-1", &store, &wechat, &shutdown);
-        Self { handler, store, wechat, shutdown, config, folder }
+        let (completions, shutdown) = (Arc::new(FakeCompletions::default()), CancellationToken::new());
+        let handler = handler(&config, "worker-1", &store, &wechat, &completions, &shutdown);
+        Self { handler, store, wechat, completions, shutdown, config, folder }
     }
 
     /// Another worker process over the same store and API.
     pub(crate) fn another_worker(&self) -> Arc<Handler> {
-        handler(&self.config, "worker-2", &self.store, &self.wechat, &self.shutdown)
+        handler(&self.config, "worker-2", &self.store, &self.wechat, &self.completions, &self.shutdown)
     }
 
     /// Handles the first delivery of a text of user `user` of account `wx1`.
@@ -115,12 +120,15 @@ fn handler(
     id: &str,
     store: &Arc<MemoryStore>,
     wechat: &Arc<FakeWeChat>,
+    completions: &Arc<FakeCompletions>,
     shutdown: &CancellationToken,
 ) -> Arc<Handler> {
     let (wechat, stores) = (Arc::clone(wechat), MemoryStore::stores(store));
     let timings = Timings::default();
     let webhooks = AskedWebhooks::new(config).unwrap();
-    Arc::new(Handler::new(Arc::clone(config), id.to_owned(), &stores, wechat, webhooks, timings, shutdown.clone()))
+    let assistant = config.assistant.clone().map(|config| Arc::new(Assistant::new(config, completions.clone())));
+    let asked = Asked { webhooks, assistant };
+    Arc::new(Handler::new(Arc::clone(config), id.to_owned(), &stores, wechat, asked, timings, shutdown.clone()))
 }
 
 /// Lets everything else that can go on do so, without the clock moving.

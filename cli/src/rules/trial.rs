@@ -70,6 +70,7 @@ impl<'a> Trial<'a> {
             Some(Action::Webhook(endpoint)) => {
                 writeln!(out, "it is acknowledged, then the webhook at {} is asked what to send", endpoint.host())
             }
+            Some(Action::Assistant(_)) => writeln!(out, "it is acknowledged, then the assistant's answer is sent"),
             Some(Action::Reply(replies)) => {
                 // As the worker plans them.
                 let filled = template::fill_all(replies, push);

@@ -64,10 +64,15 @@ impl Problems {
 
     /// As [`Problems::missing`], where one of several keys would do.
     pub(crate) fn missing_one_of(&mut self, table: &str, keys: &[&str], problem: impl fmt::Display) {
-        let is_left_out = |key: String| self.left_out.contains(&format!("{table} {key}"));
-        if !keys.iter().any(|key| is_left_out((*key).to_owned()) || is_left_out(format!("{key}_file"))) {
+        let is_left_out = |key: &str| self.is_left_out(table, key) || self.is_left_out(table, &format!("{key}_file"));
+        if !keys.iter().any(|key| is_left_out(key)) {
             self.add(table, problem);
         }
+    }
+
+    /// Whether `key` of `table` is given and wrong, which has been said.
+    pub(crate) fn is_left_out(&self, table: &str, key: &str) -> bool {
+        self.left_out.contains(&format!("{table} {key}"))
     }
 
     /// Remembers that `key` of `table` is given, wrong, and left out.

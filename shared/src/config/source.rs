@@ -73,6 +73,11 @@ impl Source {
         value.and_then(|value| typed(value, &format!("[{name}]"), problems)).unwrap_or_default()
     }
 
+    /// As [`Source::section`]; `None` when it is absent.
+    pub(super) fn optional<T: DeserializeOwned + Default>(&mut self, name: &str, problems: &mut Problems) -> Option<T> {
+        self.tables.contains_key(name).then(|| self.section(name, problems))
+    }
+
     /// The tables `[[name]]`, each with its place in words; hopeless ones are left out.
     pub(super) fn list<T: DeserializeOwned>(&mut self, name: &str, problems: &mut Problems) -> Vec<(String, T)> {
         let values = self.values(name, problems);

@@ -189,6 +189,12 @@ impl Condition {
         allowed && (!of_texts || msg_type == "text") && (!of_events || msg_type == "event")
     }
 
+    /// Whether it is only for texts.
+    pub(super) fn is_of_texts(&self) -> bool {
+        let of_type = |types: &Vec<String>| types.iter().all(|given| given == "text");
+        self.contains.is_some() || self.regex.is_some() || self.types.as_ref().is_some_and(of_type)
+    }
+
     /// Whether it holds for every push that `other` holds for. `false` also where that cannot be seen.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let (of_texts, text) = (other.contains.is_some() || other.regex.is_some(), ["text".to_owned()]);

@@ -35,6 +35,7 @@ impl Action {
                 let media = if endpoint.media { ", media" } else { "" };
                 format!("webhook {}{sync}{media}", endpoint.host())
             }
+            Self::Assistant(_) => "assistant".to_owned(),
             Self::Ignore => "ignore".to_owned(),
         }
     }

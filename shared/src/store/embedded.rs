@@ -16,6 +16,7 @@ use super::{Probe, StoreError, Stores};
 use crate::embedded::{Database, DatabaseError};
 
 mod claims;
+mod conversations;
 mod ledger;
 mod media;
 mod messages;
@@ -39,6 +40,7 @@ pub fn open(database: &Database) -> Stores {
         media: store.clone(),
         windows: store.clone(),
         messages: store.clone(),
+        conversations: store.clone(),
         probe: store,
     }
 }

@@ -12,11 +12,12 @@
 //! | `kefu:media:{APPID}:SHA256` | string | the `media_id` |
 //! | `kefu:window:{APPID\|OPENID}` | hash | what is known of a user's window (`\|BUSINESS ID` behind it for one with a sub-merchant): `m_at m_by m_sent m_refused` by the latest message, `e_…` by the latest entering, `counted` the reply counted last |
 //! | `kefu:send:{ID}` | hash | `fingerprint` of what was to be sent under the ID of `/v1`; `status` and `state` (JSON) once it is published |
+//! | `kefu:talk:{APPID\|OPENID}` | list | the user's conversation with the assistant (`\|BUSINESS ID` behind it for one with a sub-merchant), the oldest first: `END DIGEST JSON`, when it ends, the digest of the message key, what was said |
 //! | `kefu:probe` | string | empty, for a second: `/readyz` can write |
 //!
 //! A job has `state` (`open`, `done`), `fence`, `next` (index of the next step), `owner` and `until` (the lease),
 //! `sending` (a step begun and not known to be sent) and `plan` (JSON). Once it is done, `state`, `fence` and `next`
-//! are left. Message keys hold openids: treat a dump as personal data.
+//! are left. Message keys hold openids, and talks what users wrote: treat a dump as personal data.
 //!
 //! # What the server needs
 //! * `maxmemory-policy noeviction`: an eviction would undo a claim or a ledger entry in silence. Checked after the
@@ -49,6 +50,7 @@ macro_rules! script {
 
 mod claims;
 mod connection;
+mod conversations;
 mod error;
 mod inspect;
 mod ledger;
@@ -77,6 +79,7 @@ pub async fn open(url: &str) -> Result<Stores, StoreError> {
         media: store.clone(),
         windows: store.clone(),
         messages: store.clone(),
+        conversations: store.clone(),
         probe: store,
     })
 }

@@ -1,5 +1,5 @@
 //! What a configuration says, and what is said of a wrong one.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 mod api;
+mod assistant;
 mod environment;
 mod problems;
 mod secret_files;

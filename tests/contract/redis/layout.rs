@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
-use kefu_shared::store::{LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
+use kefu_shared::store::{ConversationKey, Exchange, LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
 use kefu_shared::wechat::push::Push;
 use kefu_shared::window::{Opening, Refused, WindowKey};
 use redis::aio::MultiplexedConnection;
@@ -23,6 +23,11 @@ fn key() -> MessageKey {
 fn user() -> WindowKey {
     let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1,"BusinessId":7}"#).unwrap();
     WindowKey::of("wx1", &push)
+}
+
+fn talker() -> ConversationKey {
+    let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1}"#).unwrap();
+    ConversationKey::of("wx1", &push)
 }
 
 async fn begin() -> (RedisServer, Stores, MultiplexedConnection) {
@@ -105,6 +110,8 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
     stores.windows.open(&user(), Opening::Message, &key(), 1, LONG).await.unwrap();
     stores.messages.open("0a1b", "fingerprint-1", LONG).await.unwrap();
     stores.messages.set("2c3d", &Progress::Queued { accepted_at_ms: 1 }, LONG).await.unwrap();
+    let exchange = Exchange { asked: "hi".into(), answered: "hello".into() };
+    stores.conversations.remember(&talker(), &key(), &exchange, 10, LONG).await.unwrap();
 
     let keys: BTreeSet<String> = connection.keys("*").await.unwrap();
     let expected = [
@@ -113,6 +120,7 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
         "kefu:media:{wx1}:abc123",
         "kefu:send:{0a1b}",
         "kefu:send:{2c3d}",
+        "kefu:talk:{wx1|oUser}",
         "kefu:token:{wx1}",
         "kefu:window:{wx1|oUser|7}",
     ];
@@ -121,6 +129,31 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
         let seconds: i64 = connection.ttl(&key).await.unwrap();
         assert!((31..=60).contains(&seconds), "{key}: {seconds}, a short lock must not shorten the token's life");
     }
+}
+
+#[tokio::test]
+async fn a_talk_is_a_list_of_exchanges_and_what_has_ended_leaves_it() {
+    let (_server, stores, mut connection) = begin().await;
+    let (talk, user) = ("kefu:talk:{wx1|oUser}", talker());
+    let exchange = Exchange { asked: "hi".into(), answered: "hello".into() };
+    let remember = |id: &'static str, keep_for| {
+        let key = MessageKey::from_text(id);
+        let (stores, user, exchange) = (stores.clone(), user.clone(), exchange.clone());
+        async move { stores.conversations.remember(&user, &key, &exchange, 10, keep_for).await.unwrap() }
+    };
+    remember("1", Duration::from_millis(1)).await;
+    remember("2", LONG).await;
+    let ended = async || stores.conversations.recall(&user).await.unwrap().len() == 1;
+    crate::clock::eventually("the end of the first", async || ended().await.then_some(())).await;
+    remember("3", Duration::from_secs(1)).await;
+    let entries: Vec<String> = connection.lrange(talk, 0, -1).await.unwrap();
+    assert_eq!(entries.len(), 2, "{entries:?}");
+    let digest = MessageKey::from_text("2").to_string();
+    let (end, rest) = entries[0].split_once(' ').unwrap();
+    assert!(end.parse::<u64>().is_ok(), "no exponent and no fraction");
+    assert_eq!(rest, format!(r#"{digest} {{"asked":"hi","answered":"hello"}}"#));
+    let seconds: i64 = connection.ttl(talk).await.unwrap();
+    assert!((31..=60).contains(&seconds), "the last one's time does not shorten the others': {seconds}");
 }
 
 #[tokio::test]
@@ -150,6 +183,12 @@ async fn what_kefu_did_not_write_is_reported_without_showing_it() {
     errors.push(stores.ledger.claim(&key(), "a", LONG, LONG).await.unwrap_err());
     connection.set::<_, _, ()>(token, "oUser").await.unwrap();
     errors.push(stores.tokens.get("wx1").await.unwrap_err());
+    let (talk, talker) = ("kefu:talk:{wx1|oUser}", talker());
+    for wrong in ["oUser", "99999999999999 ab {oUser"] {
+        connection.del::<_, ()>(talk).await.unwrap();
+        connection.rpush::<_, _, ()>(talk, wrong).await.unwrap();
+        errors.push(stores.conversations.recall(&talker).await.unwrap_err());
+    }
     for wrong in [[("state", "oUser")], [("plan", "{oUser")], [("fence", "oUser")], [("next", "oUser")]] {
         connection.del::<_, ()>(job).await.unwrap();
         connection.hset_multiple::<_, _, _, ()>(job, &wrong).await.unwrap();

@@ -9,12 +9,14 @@ use async_trait::async_trait;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
 use kefu_shared::store::{
-    Claim, Claims, Fence, Job, Ledger, LedgerClaim, Media, Messages, Opened, Probe, Progress, StoreError, StoredToken,
-    Stores, Tokens, Windows, Written,
+    Claim, Claims, ConversationKey, Exchange, Fence, Job, Ledger, LedgerClaim, Media, Messages, Opened, Probe,
+    Progress, StoreError, StoredToken, Stores, Tokens, Windows, Written,
 };
 use kefu_shared::window::{Opening, Refused, Window, WindowKey};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
+
+mod conversations;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entry {
@@ -41,6 +43,7 @@ pub(crate) struct MemoryStore {
     media: Mutex<HashMap<(String, String), (String, Instant)>>,
     windows: Mutex<HashMap<WindowKey, Window>>,
     messages: Mutex<HashMap<String, Vec<Progress>>>,
+    pub(super) conversations: Mutex<HashMap<ConversationKey, Vec<(MessageKey, Exchange)>>>,
     down: AtomicBool,
     refused: AtomicU64,
 }
@@ -54,6 +57,7 @@ impl MemoryStore {
             media: this.clone(),
             windows: this.clone(),
             messages: this.clone(),
+            conversations: this.clone(),
             probe: this.clone(),
         }
     }

@@ -19,13 +19,14 @@ type Bytes = TableDefinition<'static, &'static str, &'static [u8]>;
 const ENDS: TableDefinition<'static, (u64, u8, &'static str), ()> = TableDefinition::new("ends");
 
 /// All tables with ends; the position is the number in [`ENDS`], so it must stay. New ones go to the end.
-const TABLES: [Bytes; 6] = [
+const TABLES: [Bytes; 7] = [
     TableDefinition::new("claims"),
     TableDefinition::new("jobs"),
     TableDefinition::new("tokens"),
     TableDefinition::new("media"),
     TableDefinition::new("windows"),
     TableDefinition::new("messages"),
+    TableDefinition::new("talks"),
 ];
 
 pub(super) const CLAIMS: u8 = 0;
@@ -34,6 +35,7 @@ pub(super) const TOKENS: u8 = 2;
 pub(super) const MEDIA: u8 = 3;
 pub(super) const WINDOWS: u8 = 4;
 pub(super) const MESSAGES: u8 = 5;
+pub(super) const TALKS: u8 = 6;
 
 /// One such table, of entries `T`.
 pub(super) struct Shelf<T> {

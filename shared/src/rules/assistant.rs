@@ -1,0 +1,88 @@
+//! The `assistant` of a rule.
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::config::{self, Problems};
+
+/// What the assistant is told, and what the user is told in its place: the rule's, else that of `[assistant]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Briefing {
+    /// What the model is told before the conversation.
+    pub system_prompt: Option<String>,
+    /// The text that is sent when no answer can be had. `None`: the message is tried again later, and is a dead letter in
+    /// the end.
+    pub fallback: Option<String>,
+}
+
+/// `assistant` as it is written: `true`, or a table of what is different from `[assistant]`.
+#[derive(Debug)]
+pub(super) enum AssistantSection {
+    Plain(bool),
+    Other(Differences),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Differences {
+    system_prompt: Option<String>,
+    fallback: Option<String>,
+}
+
+impl AssistantSection {
+    /// What it says together with `[assistant]`; `None` when it is `false`, which says nothing.
+    pub(super) fn resolve(
+        &self,
+        place: &str,
+        assistant: Option<&config::Assistant>,
+        problems: &mut Problems,
+    ) -> Option<Briefing> {
+        let (system_prompt, fallback) = match self {
+            Self::Plain(false) => return None,
+            Self::Plain(true) => (None, None),
+            Self::Other(Differences { system_prompt, fallback }) => (system_prompt.clone(), fallback.clone()),
+        };
+        if assistant.is_none() {
+            problems.add(place, "it asks an assistant, and there is no [assistant]: add one with base_url and model");
+        }
+        if let Some(problem) = fallback.as_deref().and_then(config::assistant::fallback_problem) {
+            problems.add(format!("{place} assistant.fallback"), problem);
+        }
+        let or_else = |own: Option<String>, common: fn(&config::Assistant) -> &Option<String>| match own {
+            Some(own) => config::assistant::given(own),
+            None => assistant.and_then(|assistant| common(assistant).clone()),
+        };
+        Some(Briefing {
+            system_prompt: or_else(system_prompt, |assistant| &assistant.system_prompt),
+            fallback: or_else(fallback, |assistant| &assistant.fallback),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for AssistantSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TrueOrTable)
+    }
+}
+
+/// Not serde's `untagged`, which would lose sight of unknown keys.
+struct TrueOrTable;
+
+impl<'de> Visitor<'de> for TrueOrTable {
+    type Value = AssistantSection;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true or a table: { system_prompt = …, fallback = … }")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(AssistantSection::Plain(value))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Differences::deserialize(MapAccessDeserializer::new(map)).map(AssistantSection::Other)
+    }
+}

@@ -1,0 +1,43 @@
+//! Conversations: lists of exchanges, each with its own end.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::Script;
+
+use super::{Redis, millis};
+use crate::message_key::MessageKey;
+use crate::store::{ConversationKey, Conversations, Exchange, StoreError};
+
+static RECALL: LazyLock<Script> = script!("now.lua", "talk_recall.lua");
+static REMEMBER: LazyLock<Script> = script!("now.lua", "talk_remember.lua");
+
+fn name(whose: &ConversationKey) -> String {
+    format!("kefu:talk:{{{}}}", whose.as_str())
+}
+
+#[async_trait]
+impl Conversations for Redis {
+    async fn recall(&self, whose: &ConversationKey) -> Result<Vec<Exchange>, StoreError> {
+        let found: Vec<Vec<u8>> = self.connection.invoke(&RECALL.key(name(whose))).await?;
+        let read = found.iter().map(|json| serde_json::from_slice(json));
+        // serde's own text may repeat what was said.
+        read.collect::<Result<_, _>>().map_err(|_| StoreError::Corrupt("an exchange is not one of this version".into()))
+    }
+
+    async fn remember(
+        &self,
+        whose: &ConversationKey,
+        key: &MessageKey,
+        exchange: &Exchange,
+        most: usize,
+        keep_for: Duration,
+    ) -> Result<(), StoreError> {
+        // Two strings: serialising them has no way to fail.
+        let json = serde_json::to_vec(exchange).unwrap_or_default();
+        let mut remember = REMEMBER.key(name(whose));
+        let remember = remember.arg(key.to_string()).arg(json).arg(most.max(1)).arg(millis(keep_for));
+        self.connection.invoke(remember).await
+    }
+}

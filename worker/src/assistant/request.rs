@@ -1,0 +1,29 @@
+//! What the model is asked.
+
+use kefu_shared::config;
+use kefu_shared::rules::Briefing;
+use kefu_shared::store::Exchange;
+use serde_json::{Value, json};
+
+/// The body of a request: what the model is told, the conversation so far, the user's text. Nothing in it names the user.
+///
+/// Source: <https://platform.openai.com/docs/api-reference/chat/create>.
+pub(super) fn body(config: &config::Assistant, briefing: &Briefing, history: &[Exchange], text: &str) -> Vec<u8> {
+    let message = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let mut messages: Vec<Value> = Vec::new();
+    messages.extend(briefing.system_prompt.as_deref().map(|prompt| message("system", prompt)));
+    for Exchange { asked, answered } in history {
+        messages.extend([message("user", asked), message("assistant", answered)]);
+    }
+    messages.push(message("user", text));
+
+    let mut body = json!({ "model": config.model, "messages": messages, "stream": false });
+    // Some models refuse a request that has them.
+    if let Some(max_tokens) = config.max_tokens {
+        body["max_tokens"] = max_tokens.into();
+    }
+    if let Some(temperature) = config.temperature {
+        body["temperature"] = temperature.into();
+    }
+    body.to_string().into_bytes()
+}
