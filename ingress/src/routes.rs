@@ -138,6 +138,7 @@ impl Callback {
                 (answer, outcome)
             }
         };
+        tracing::debug!(key = %envelope.key, account = appid, outcome, "the push is stored");
         let seal = pair.and_then(|pair| pair.seal(account));
         Ok((answer::Body::of(answer, &envelope.push, seal, &query.nonce), outcome))
     }

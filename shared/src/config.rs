@@ -38,6 +38,7 @@ pub use problems::ConfigErrors;
 pub(crate) use problems::Problems;
 pub(crate) use rest::Reloaded;
 pub use rest::Rest;
+use rest::RuleTables;
 pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, TypingApi, WeChat, Window, Worker};
 use source::Source;
 pub(crate) use source::digest;
@@ -80,7 +81,7 @@ pub struct Config {
     /// Everything but the rules, for reading them again.
     pub rest: Rest,
     /// `[[rule]]` as it is written.
-    rule_tables: Option<::config::Value>,
+    rule_tables: RuleTables,
 }
 
 /// Reads the configuration of `file` with the overrides of the process environment.

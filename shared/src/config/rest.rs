@@ -25,6 +25,10 @@ struct Sections {
     digests: BTreeMap<String, [u8; 32]>,
 }
 
+/// `[[rule]]` as it is written. It may hold a secret, in a webhook's address: `Debug` does not show it.
+#[derive(Clone)]
+pub(super) struct RuleTables(pub(super) Option<Value>);
+
 /// Rules for a process that has started with a [`Rest`].
 pub(crate) struct Reloaded {
     pub(crate) rules: Arc<Rules>,
@@ -80,10 +84,10 @@ impl Rest {
         }
     }
 
-    fn resolve_with(&self, rule_tables: Option<Value>, file: &Path) -> Result<Config, ConfigErrors> {
+    fn resolve_with(&self, RuleTables(rules): RuleTables, file: &Path) -> Result<Config, ConfigErrors> {
         let Sections { tables, accounts, .. } = &*self.0;
         let (mut tables, accounts) = (tables.clone(), accounts.clone());
-        tables.extend(rule_tables.map(|rules| ("rule".to_owned(), rules)));
+        tables.extend(rules.map(|rules| ("rule".to_owned(), rules)));
         resolve(Source { tables, accounts, digest: [0; 32], any_account: true }, file, Problems::default())
     }
 
@@ -124,6 +128,12 @@ fn digest(sha256: &mut Sha256, key: &str, value: &Value, folder: &Path) {
 impl fmt::Debug for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Rest")
+    }
+}
+
+impl fmt::Debug for RuleTables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RuleTables")
     }
 }
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::AccountSection;
 use super::environment::{Keys, Overrides};
+use super::rest::RuleTables;
 use super::typed::typed;
 use super::{Problems, Rest, file};
 
@@ -63,8 +64,8 @@ impl Source {
     }
 
     /// `[[rule]]` as it is written.
-    pub(super) fn rule_tables(&self) -> Option<Value> {
-        self.tables.get("rule").cloned()
+    pub(super) fn rule_tables(&self) -> RuleTables {
+        RuleTables(self.tables.get("rule").cloned())
     }
 
     /// The table `[name]`, or its defaults when it is absent or wrong.

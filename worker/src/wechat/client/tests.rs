@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::testing::PNG;
 use crate::testing::http::serve_once;
+use crate::wechat::answer::Answer;
 
 fn transport(address: SocketAddr, timeout: Duration) -> HttpTransport {
     let config = config::WeChat { api_base: format!("http://{address}"), timeout, ..config::WeChat::default() };
@@ -69,8 +70,10 @@ async fn an_answer_without_end_is_given_up() {
     let mut answer = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     answer.resize(MAX_ANSWER_BYTES + 100, b'x');
     let (address, _server) = serve_once(answer).await;
-    let result = transport(address, Duration::from_secs(10)).call(call(Body::None)).await;
-    assert!(matches!(result, Err(Failure::Unanswered(_))), "{result:?}");
+    let raw = transport(address, Duration::from_secs(10)).call(call(Body::None)).await.unwrap();
+    assert_eq!((raw.body.len(), raw.extent), (0, Extent::TooLarge));
+    let answer = Answer::read(&raw);
+    assert!(matches!(answer, Err(Failure::Unanswered(_))), "{answer:?}");
 }
 
 #[tokio::test]
