@@ -1,6 +1,6 @@
 //! Changed rules come into force while the program runs: on SIGHUP, and when the configuration file has changed.
 //!
-//! The file's content is looked at every [`EVERY`]. Notices of the kernel would not do: editors put another file in its
+//! The file's content is looked at every 2 seconds. Notices of the kernel would not do: editors put another file in its
 //! place, Docker mounts a single file, Kubernetes switches a link of a folder above it.
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Webhooks: the team's own service is asked what to do with a push. docs/webhook.md is the contract.
 //!
 //! * [`Endpoint`]: what a rule says. * [`Question`]: what is posted. * [`Webhooks`]: the call, signed.
-//! * [`replies()`] and [`decision`]: what the answer says.
+//! * [`replies()`] and [`decision()`]: what the answer says.
 //! * [`address`]: where a call must not go.
 
 use std::time::Duration;
