@@ -225,7 +225,7 @@ impl Action {
                                 such answer: give when an event = …, or take sync away";
                     problems.add(place, text);
                 }
-                if endpoint.media && !when.may_be("image") {
+                if endpoint.media && !when.allows_type("image") {
                     problems.add(place, "webhook has media = true, and no picture can match it: take media away");
                 }
             }

@@ -181,14 +181,6 @@ impl Condition {
         self.session_from.is_some() || self.events.is_some() || self.types.as_ref().is_some_and(only_events)
     }
 
-    /// Whether pushes of this type, in lower case, may be among those that it holds for.
-    pub(super) fn may_be(&self, msg_type: &str) -> bool {
-        let (of_texts, of_events) =
-            (self.contains.is_some() || self.regex.is_some(), self.events.is_some() || self.session_from.is_some());
-        let allowed = self.types.as_ref().is_none_or(|types| types.iter().any(|one| one == msg_type));
-        allowed && (!of_texts || msg_type == "text") && (!of_events || msg_type == "event")
-    }
-
     /// Whether it is only for texts.
     pub(super) fn is_of_texts(&self) -> bool {
         let of_type = |types: &Vec<String>| types.iter().all(|given| given == "text");

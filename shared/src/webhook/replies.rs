@@ -34,7 +34,7 @@ async fn check(answer: Answer, allowed: Allowed) -> Result<Vec<Reply>, Failure> 
         200 => read(&answer.body, allowed.most)?,
         202 | 204 => return Ok(Vec::new()),
         status => {
-            let error = format!("it answered with HTTP status {status}; 200 and 204 are answers");
+            let error = format!("it answered with HTTP status {status}; 200, 202 and 204 are answers");
             return Err(Failure::Refused(error));
         }
     };

@@ -94,7 +94,7 @@ async fn a_webhook_gets_the_picture_as_a_signed_form() {
 async fn without_its_picture_the_webhook_is_told_why() {
     let (shop, service) = start(Backend::Embedded, "max_bytes = 1_024", true).await;
     let refused = FaultRequest { errcode: Some(48_001), ..FaultRequest::new(FaultKind::Errcode, "media/get") };
-    let too_large = picture().len() > 1_024;
+    assert!(picture().len() > 1_024, "it is to be too large");
     for (user, message, why) in [("oEXPIRED", no_such_picture(), "expired"), ("oREFUSED", Message::image(), "refused")]
     {
         if why == "refused" {
@@ -107,11 +107,9 @@ async fn without_its_picture_the_webhook_is_told_why() {
         assert!(asked.is_signed_with(SECRET));
         assert_eq!(asked.envelope()["push"]["content"]["type"], "image");
     }
-    if too_large {
-        shop.push("oLARGE", Message::image()).await;
-        shop.replies_within("oLARGE", 1).await;
-        assert_eq!(service.asked().pop().unwrap().header("kefu-media"), "too_large");
-    }
+    shop.push("oLARGE", Message::image()).await;
+    shop.replies_within("oLARGE", 1).await;
+    assert_eq!(service.asked().pop().unwrap().header("kefu-media"), "too_large");
     let expired = "kefu_worker_media_fetches_total{outcome=\"expired\"} 1";
     shop.stack.programs[0].says("/metrics", 200, &[expired]).await;
 }
