@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kefu_shared::config;
 use kefu_shared::envelope::Envelope;
-use kefu_shared::webhook::{Endpoint, Media, Question, Webhooks, decision};
-use tokio::time::{Instant, timeout_at};
+use kefu_shared::webhook::{Endpoint, Failure, Media, Question, Webhooks, decision};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::metric;
 use crate::refusal::Refusal;
@@ -13,6 +13,9 @@ use crate::refusal::Refusal;
 /// How long after the head of a request its answer must be decided: WeChat wants it within 3 s
 /// (<https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/virtual-payment.html>).
 const DECIDE_WITHIN: Duration = Duration::from_secs(3);
+
+/// The wait after a failure that may pass.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Asks for decisions.
 pub(crate) struct Asking(Webhooks);
@@ -23,28 +26,38 @@ impl Asking {
     }
 
     /// The answer to a push whose request came at `started`, as the webhook gave it; the empty text for `success`.
+    ///
+    /// What may pass is asked again until the time is over: a quick refusal would only make WeChat spend its few re-sends
+    /// within a second, and the event would be lost while the service restarts.
     pub(crate) async fn decide(
         &self,
         endpoint: &Endpoint,
         envelope: &Envelope,
         started: Instant,
     ) -> Result<String, Refusal> {
-        let begun = Instant::now();
+        let deadline = started + DECIDE_WITHIN;
         // It is asked what is to be answered: nothing is yet.
         let question = Question::new(&Envelope { answered: None, ..envelope.clone() }, Media::None);
-        let asked = timeout_at(started + DECIDE_WITHIN, self.0.ask(endpoint, &question)).await;
-        let (outcome, decided) = match asked {
-            Ok(answered) => match answered.and_then(|answer| decision(&answer, envelope.push.format)) {
-                Ok(text) if text == "success" => ("answered", Ok(String::new())),
-                Ok(text) => ("answered", Ok(text)),
-                Err(failure) => (failure.label(), Err(Refusal::Undecided(failure.to_string()))),
-            },
-            Err(_) => {
+        loop {
+            let begun = Instant::now();
+            let Ok(answered) = timeout_at(deadline, self.0.ask(endpoint, &question)).await else {
+                metric::webhook_called("late", begun.elapsed());
                 let error = format!("the webhook at {} did not answer within 3 s", endpoint.host());
-                ("late", Err(Refusal::Undecided(error)))
+                return Err(Refusal::Undecided(error));
+            };
+            let decided = answered.and_then(|answer| decision(&answer, envelope.push.format));
+            metric::webhook_called(decided.as_ref().map_or_else(Failure::label, |_| "answered"), begun.elapsed());
+            match decided {
+                Ok(text) => return Ok(if text == "success" { String::new() } else { text }),
+                Err(failure @ Failure::Passing { .. }) => {
+                    let again = Instant::now() + ASK_AGAIN;
+                    sleep_until(again.min(deadline)).await;
+                    if again >= deadline {
+                        return Err(Refusal::Undecided(failure.to_string()));
+                    }
+                }
+                Err(failure) => return Err(Refusal::Undecided(failure.to_string())),
             }
-        };
-        metric::webhook_called(outcome, begun.elapsed());
-        decided
+        }
     }
 }

@@ -20,22 +20,31 @@ pub struct Fitted {
 /// The text in parts of at most [`MAX_TEXT_BYTES`] bytes; joined, they are the text. A part ends with a line, sentence or
 /// word where one ends near its limit, and not within a link that fits into one part.
 pub fn split(text: &str) -> Vec<&str> {
-    let (mut parts, mut rest) = (Vec::new(), text);
-    while !rest.is_empty() {
-        let (part, after) = rest.split_at(end_of_part(rest, MAX_TEXT_BYTES));
-        parts.push(part);
-        rest = after;
-    }
-    parts
+    parts(text).collect()
 }
 
 /// How many sends a text takes.
 pub fn count(text: &str) -> usize {
-    split(text.trim_end()).len().max(1)
+    sent(text).count().max(1)
+}
+
+/// The parts that are sent: WeChat refuses one of nothing but white space.
+fn sent(text: &str) -> impl Iterator<Item = &str> {
+    parts(text.trim_end()).filter(|part| !part.trim().is_empty())
+}
+
+/// [`split`], a part at a time: of a text of any length no more is looked at than is needed.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (part, after) = rest.split_at(end_of_part(rest, MAX_TEXT_BYTES));
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// The replies in order, long texts split, in no more than `most` steps: what a text has beyond that is cut. No reply is
-/// left out altogether, so there are more steps when there are more replies than `most`.
+/// left out altogether unless it is blank, so there are more steps when there are more replies than `most`.
 pub fn fit(replies: Vec<Reply>, most: usize) -> Fitted {
     let mut spare = most.saturating_sub(replies.len());
     let mut fitted = Fitted { steps: Vec::new(), cut: false };
@@ -45,20 +54,19 @@ pub fn fit(replies: Vec<Reply>, most: usize) -> Fitted {
             continue;
         };
         let (parts, cut) = parts_within(text, 1 + spare);
-        spare -= parts.len() - 1;
+        spare -= parts.len().saturating_sub(1);
         fitted.cut |= cut;
         fitted.steps.extend(parts.into_iter().map(|part| Reply { content: Content::Text(part), ..reply.clone() }));
     }
     fitted
 }
 
-/// At least one and no more than `most` parts, and whether the last one is cut.
+/// No more than `most` parts, and whether the last one is cut. None of a long text of white space alone.
 fn parts_within(text: &str, most: usize) -> (Vec<String>, bool) {
     if text.len() <= MAX_TEXT_BYTES {
         return (vec![text.to_owned()], false);
     }
-    // Else the last part could be nothing but white space, which WeChat refuses.
-    let mut parts = split(text.trim_end()).into_iter();
+    let mut parts = sent(text);
     let mut taken: Vec<String> = parts.by_ref().take(most).map(str::to_owned).collect();
     let cut = parts.next().is_some();
     if cut && let Some(last) = taken.last_mut() {
@@ -74,7 +82,8 @@ fn end_of_part(text: &str, most: usize) -> usize {
     if text.len() <= most {
         return text.len();
     }
-    let anchors = markup::anchors(text);
+    // A link that begins in this part and fits into one ends within two.
+    let anchors = markup::anchors(&text[..text.floor_char_boundary(2 * most)]);
     let within = |at: usize| anchors.iter().map(|anchor| &anchor.range).find(|link| link.start < at && at < link.end);
     let latest = text.floor_char_boundary(most);
     let latest = match within(latest) {
@@ -119,6 +128,22 @@ mod tests {
         }
         // Too far away from the limit.
         assert_eq!(split(&("x ".to_owned() + &"y".repeat(2_000)))[0].len(), 2_000);
+    }
+
+    #[test]
+    fn a_part_of_white_space_alone_is_not_sent() {
+        let text = "a".to_owned() + &" ".repeat(4_500) + "b";
+        let fitted = fit(vec![text_of(text.clone())], 5);
+        assert_eq!((fitted.steps.len(), fitted.cut, count(&text)), (2, false, 2));
+        assert!(texts(&fitted).iter().all(|text| !text.trim().is_empty()));
+    }
+
+    /// Not by the clock: a text of 8 MB of opened links would take a day if each part looked at all that follows.
+    #[test]
+    fn a_long_text_of_links_without_an_end_is_split_at_once() {
+        let text = "<a>".repeat(2_800_000);
+        let fitted = fit(vec![text_of(text)], 5);
+        assert_eq!((fitted.steps.len(), fitted.cut), (5, true));
     }
 
     #[test]

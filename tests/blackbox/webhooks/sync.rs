@@ -89,12 +89,10 @@ async fn without_a_decision_wechat_is_told_to_ask_again_and_nothing_is_stored() 
     let account = &shop.accounts[2];
     let wrong = [
         ("late", Does::Hang),
-        ("500", Does::answer(500, "{}")),
         ("404", Does::answer(404, "{}")),
         ("204", Does::answer(204, "")),
         ("HTML", Does::answer(200, "<!DOCTYPE html><html></html>")),
         ("the other format", Does::answer(200, "<xml></xml>")),
-        ("a cut body", Does::Cut(b"{\"ErrCode\":0}".to_vec())),
         ("too long", Does::answer(200, format!("{{\"a\":\"{}\"}}", "x".repeat(70_000)))),
     ];
     for (case, does) in wrong {
@@ -107,8 +105,32 @@ async fn without_a_decision_wechat_is_told_to_ask_again_and_nothing_is_stored() 
         assert_eq!(read(&again, account), "{\"ErrCode\":0}", "{case}");
     }
     let worker = &shop.stack.programs[0];
-    worker.says("/metrics", 200, &["kefu_worker_messages_total{outcome=\"answered\"} 8"]).await;
+    worker.says("/metrics", 200, &["kefu_worker_messages_total{outcome=\"answered\"} 6"]).await;
     worker.says("/metrics", 200, &["kefu_ingress_webhook_calls_total{outcome=\"late\"} 1"]).await;
+}
+
+#[tokio::test]
+async fn a_service_that_comes_back_within_the_time_still_decides() {
+    let (shop, service) = start(Backend::Embedded, "").await;
+    let account = &shop.accounts[2];
+    for (case, does) in [("500", Does::answer(500, "{}")), ("a cut body", Does::Cut(b"{\"ErrCode\":0}".to_vec()))] {
+        let message = Message::event("oUSER", EVENT).text_field("Case", case);
+        let asked = service.asked().len();
+        service.then([does.clone(), does, Does::answer(200, "{\"ErrCode\":0}")]);
+        let answer = push(&shop, account, Format::Json, &message).await;
+        assert_eq!(read(&answer, account), "{\"ErrCode\":0}", "{case}");
+        assert_eq!(service.asked().len(), asked + 3, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_is_waited_for_before_the_refusal() {
+    let (shop, service) = start(Backend::Embedded, "").await;
+    service.then(std::iter::repeat_n(Does::answer(502, "{}"), 30));
+    let answer = push(&shop, &shop.accounts[2], Format::Json, &Message::event("oUSER", EVENT)).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    // Else WeChat would have spent its re-sends within a second.
+    assert!(answer.duration > Duration::from_secs(2), "{:?}", answer.duration);
 }
 
 #[tokio::test]
