@@ -47,6 +47,6 @@ pub use faults::{FaultKind, FaultRequest};
 pub use journal::{ApiCall, Entry, Event, Filter};
 pub use message::{Message, MsgId};
 pub use push::{BuildError, Push, SignedRequest, build_request};
-pub use pusher::{PushOrder, Pusher};
+pub use pusher::{PushOrder, Pusher, PusherError};
 pub use report::{LoadReport, LoadRequest, Outcome, PushCopy, PushReport, PushRequest, Transfer, Try, VerifyReport};
 pub use simulator::{RequestError, Simulator, StartError};

@@ -11,6 +11,10 @@ use crate::config::{Mode, SimulatedAccount};
 use crate::push::{BuildError, Push, build_request};
 use crate::report::{Outcome, Try};
 
+mod thread;
+
+use thread::OneThread;
+
 /// As much of an answer as is read; more is malformed.
 const MAX_ANSWER: usize = 64 * 1_024;
 
@@ -18,6 +22,18 @@ const MAX_ANSWER: usize = 64 * 1_024;
 #[derive(Clone, Debug)]
 pub struct Pusher {
     client: reqwest::Client,
+    thread: OneThread,
+}
+
+/// Why there is no pusher.
+#[derive(Debug, thiserror::Error)]
+pub enum PusherError {
+    /// No HTTP client.
+    #[error("the simulator cannot make an HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    /// No thread for it.
+    #[error("the simulator cannot start the thread that pushes: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// One copy of a push and how it is to be sent.
@@ -63,11 +79,11 @@ struct Received {
 }
 
 impl Pusher {
-    /// No proxy, no redirects.
+    /// No proxy, no redirects. Its connections live on a thread of its own, which ends with the last clone.
     ///
     /// # Errors
-    /// If the HTTP client cannot be made, for example because the system has no certificates at all.
-    pub fn new() -> Result<Self, reqwest::Error> {
+    /// If the HTTP client cannot be made, for example because the system has no certificates at all; or the thread.
+    pub fn new() -> Result<Self, PusherError> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -75,7 +91,7 @@ impl Pusher {
             .tcp_nodelay(true)
             .pool_max_idle_per_host(1_024)
             .build()?;
-        Ok(Self { client })
+        Ok(Self { client, thread: OneThread::start()? })
     }
 
     /// Sends a copy until WeChat is content or the tries are used up. Each try is signed and encrypted anew; whether
@@ -104,7 +120,7 @@ impl Pusher {
                 .header("Content-Type", request.content_type)
                 .body(request.body);
             let started = Instant::now();
-            let (received, verdict) = match receive(post, order.timeout).await {
+            let (received, verdict) = match self.receive(post, order.timeout).await {
                 Ok(received) => {
                     let verdict = judge(account, push, format, mode, &nonce, received.status, &received.body);
                     (Some(received), verdict)
@@ -124,10 +140,15 @@ impl Pusher {
 
     /// Sends a GET and gives status and body, or what went wrong.
     pub(crate) async fn get(&self, url: String, timeout: Duration) -> Result<(u16, Vec<u8>), String> {
-        match receive(self.client.get(url), timeout).await {
+        match self.receive(self.client.get(url), timeout).await {
             Ok(received) => Ok((received.status, received.body)),
             Err(verdict) => Err(verdict.detail.unwrap_or_default()),
         }
+    }
+
+    async fn receive(&self, request: reqwest::RequestBuilder, timeout: Duration) -> Result<Received, Verdict> {
+        let received = self.thread.run(receive(request, timeout)).await;
+        received.unwrap_or_else(|| Err(Verdict::bad(Outcome::Connection, "the request panicked".to_owned())))
     }
 }
 

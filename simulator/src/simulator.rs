@@ -15,7 +15,7 @@ use crate::faults::FaultRequest;
 use crate::journal::{Entry, Filter};
 use crate::platform::Platform;
 use crate::push::BuildError;
-use crate::pusher::Pusher;
+use crate::pusher::{Pusher, PusherError};
 use crate::report::{LoadReport, LoadRequest, PushReport, PushRequest, VerifyReport};
 use crate::world::World;
 use crate::{load, pushing, routes};
@@ -42,9 +42,9 @@ pub enum StartError {
     /// The address cannot be had.
     #[error("the simulator cannot listen on {0}: {1}")]
     Listen(SocketAddr, #[source] std::io::Error),
-    /// No HTTP client.
-    #[error("the simulator cannot make an HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
+    /// It cannot push.
+    #[error(transparent)]
+    Pusher(#[from] PusherError),
 }
 
 /// Why the simulator refuses to do what it is asked for.

@@ -6,5 +6,6 @@ mod bench;
 mod callback;
 mod control;
 mod faults;
+mod hanging_up;
 mod media;
 mod push;

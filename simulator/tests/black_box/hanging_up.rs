@@ -1,0 +1,113 @@
+//! A callback that ends all of its connections at once, again and again, as a process does that is killed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::wechat::push::Format;
+use kefu_simulator::{Clock, Message, Mode, MsgId, Outcome, Push, PushOrder, Pusher};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::bench::account;
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nsuccess";
+
+/// Far more than an answer takes here.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Each may meet the instant at which a connection ends.
+const PUSHES: usize = 5_000;
+const AT_A_TIME: usize = 40;
+
+/// For how long all connections live.
+const LIFETIME: Duration = Duration::from_millis(5);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_on_a_connection_that_is_just_ending_fails_at_once_or_leaves_on_another() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/push/wx", listener.local_addr().unwrap());
+    let (hang_up, hanging_up) = watch::channel(());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            let mut end = hanging_up.clone();
+            end.mark_unchanged();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = answer_all(connection) => {}
+                    _ = end.changed() => {}
+                }
+            });
+        }
+    });
+    serving.spawn(async move {
+        loop {
+            tokio::time::sleep(LIFETIME).await;
+            hang_up.send_replace(());
+        }
+    });
+    let pusher = Pusher::new().unwrap();
+    let url = Arc::new(url);
+    let mut pushing = JoinSet::new();
+    for lane in 0..AT_A_TIME {
+        let (pusher, url) = (pusher.clone(), Arc::clone(&url));
+        pushing.spawn(async move {
+            for number in 0..PUSHES / AT_A_TIME {
+                let outcome = push(&pusher, &url, lane * PUSHES + number).await;
+                assert!(matches!(outcome, Outcome::Success | Outcome::Connection), "{outcome:?}");
+            }
+        });
+    }
+    while let Some(ended) = pushing.join_next().await {
+        ended.unwrap();
+    }
+}
+
+async fn push(pusher: &Pusher, url: &str, number: usize) -> Outcome {
+    let account = account(None);
+    let push = Push {
+        user: "oUser".to_owned(),
+        create_time: 1_700_000_000,
+        msg_id: Some(MsgId::Number(number as u64)),
+        message: Message::text("hello"),
+    };
+    let order = PushOrder {
+        account: &account,
+        callback_url: url,
+        push: &push,
+        format: Format::Json,
+        mode: Mode::Plain,
+        timeout: TIMEOUT,
+        tries: 1,
+        resend_after: Duration::ZERO,
+    };
+    let tries = pusher.deliver(&order, &Clock::system(), |_| {}).await.unwrap();
+    tries[0].outcome
+}
+
+/// Reads requests and answers each.
+async fn answer_all(mut connection: TcpStream) {
+    let (mut request, mut chunk) = (Vec::new(), [0; 4_096]);
+    loop {
+        let head = request.windows(4).position(|window| window == b"\r\n\r\n");
+        if head.is_some_and(|head| request.len() >= head + 4 + length(&request[..head])) {
+            request.clear();
+            if connection.write_all(ANSWER).await.is_err() {
+                return;
+            }
+        }
+        match connection.read(&mut chunk).await {
+            Ok(read) if read > 0 => request.extend_from_slice(&chunk[..read]),
+            _ => return,
+        }
+    }
+}
+
+fn length(head: &[u8]) -> usize {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let value = head.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap();
+    value.trim().parse().unwrap()
+}
