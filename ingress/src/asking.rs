@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use kefu_shared::config;
 use kefu_shared::envelope::Envelope;
-use kefu_shared::webhook::{Endpoint, Failure, Media, Question, Webhooks, decision};
+use kefu_shared::webhook::{DECIDE_WITHIN, Endpoint, Failure, Media, Question, Webhooks, decision};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::metric;
 use crate::refusal::Refusal;
-
-/// How long after the head of a request its answer must be decided: WeChat wants it within 3 s
-/// (<https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/virtual-payment.html>).
-const DECIDE_WITHIN: Duration = Duration::from_secs(3);
 
 /// The wait after a failure that may pass.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
@@ -40,16 +36,17 @@ impl Asking {
         let question = Question::new(&Envelope { answered: None, ..envelope.clone() }, Media::None);
         loop {
             let begun = Instant::now();
-            let Ok(answered) = timeout_at(deadline, self.0.ask(endpoint, &question)).await else {
+            let asked = self.0.ask(endpoint, &question, deadline.saturating_duration_since(begun));
+            let Ok(answered) = timeout_at(deadline, asked).await else {
                 metric::webhook_called("late", begun.elapsed());
-                let error = format!("the webhook at {} did not answer within 3 s", endpoint.host());
+                let error = format!("the webhook at {} did not answer within {DECIDE_WITHIN:?}", endpoint.host());
                 return Err(Refusal::Undecided(error));
             };
             let decided = answered.and_then(|answer| decision(&answer, envelope.push.format));
             metric::webhook_called(decided.as_ref().map_or_else(Failure::label, |_| "answered"), begun.elapsed());
             match decided {
                 Ok(text) => return Ok(if text == "success" { String::new() } else { text }),
-                Err(failure @ Failure::Passing { .. }) => {
+                Err(failure @ (Failure::Passing { .. } | Failure::Crowded(_))) => {
                     let again = Instant::now() + ASK_AGAIN;
                     sleep_until(again.min(deadline)).await;
                     if again >= deadline {

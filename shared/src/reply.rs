@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 mod fields;
 pub(crate) mod markup;
+pub mod outside;
 pub mod picture;
 pub mod split;
 pub mod template;

@@ -2,22 +2,22 @@
 //!
 //! * [`Endpoint`]: what a rule says. * [`Question`]: what is posted. * [`Webhooks`]: the call, signed.
 //! * [`replies()`] and [`decision()`]: what the answer says.
-//! * [`address`]: where a call must not go.
 
 use std::time::Duration;
 
-pub mod address;
+pub(crate) mod address;
 mod client;
 mod decision;
 mod endpoint;
 mod question;
 mod replies;
 mod signature;
+mod turns;
 
 pub use client::{Answer, Webhooks};
-pub use decision::{MAX_DECISION_BYTES, decision};
-pub use endpoint::Endpoint;
+pub use decision::decision;
 pub(crate) use endpoint::EndpointSection;
+pub use endpoint::{DECIDE_WITHIN, Endpoint};
 pub use question::{Media, MediaFile, Question};
 pub use replies::{Allowed, replies};
 
@@ -36,6 +36,9 @@ pub enum Failure {
     /// The same question would get the same answer.
     #[error("{0}")]
     Refused(String),
+    /// It was not asked: others' calls took all the turns that there are.
+    #[error("{0}")]
+    Crowded(String),
 }
 
 impl Failure {
@@ -49,6 +52,7 @@ impl Failure {
         match self {
             Self::Passing { error, retry_after } => Self::Passing { error: named(error), retry_after },
             Self::Refused(error) => Self::Refused(named(error)),
+            Self::Crowded(error) => Self::Crowded(named(error)),
         }
     }
 
@@ -57,6 +61,7 @@ impl Failure {
         match self {
             Self::Passing { .. } => "failed",
             Self::Refused(_) => "refused",
+            Self::Crowded(_) => "crowded",
         }
     }
 }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 mod assistant;
+mod away;
 mod backoff;
 mod behind;
 mod dispatch;
@@ -144,6 +145,11 @@ fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>
             Box::pin(async move { health })
         });
     }
+    let webhooks = Arc::clone(handler);
+    readiness.add("worker_webhooks", false, move || {
+        let health = webhooks.webhooks.in_words().map_or(Health::Up, Health::Down);
+        Box::pin(async move { health })
+    });
     let wechat = Arc::clone(&handler.wechat);
     readiness.add("worker_wechat", false, move || {
         let health = wechat.reach.in_words().map_or(Health::Up, Health::Down);

@@ -16,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::assistant::Assistant;
+use crate::away::Away;
 use crate::backoff::Backoff;
 use crate::behind::Behind;
 use crate::halt::{Halt, Interrupt};
 use crate::hold::Hold;
+use crate::lanes::LaneKey;
 use crate::metric;
 use crate::outage::StoreOutage;
 use crate::pauses::Pauses;
@@ -43,6 +45,7 @@ pub(crate) struct Handler {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) windows: Arc<dyn Windows>,
     pub(crate) behind: Behind,
+    pub(crate) away: Away,
     pub(crate) messages: Arc<dyn Messages>,
     pub(crate) outage: Arc<StoreOutage>,
     pub(crate) wechat: Arc<WeChat>,
@@ -104,6 +107,7 @@ impl Handler {
             ledger: Arc::clone(&stores.ledger),
             windows: Arc::clone(&stores.windows),
             behind: Behind::default(),
+            away: Away::default(),
             messages: Arc::clone(&stores.messages),
             outage: Arc::new(StoreOutage::new(timings.store_poll)),
             tokens: AccessTokens::new(&config.accounts, &stores.tokens, &wechat, config.wechat.timeout),
@@ -227,6 +231,9 @@ impl Handler {
         };
         let (outcome, settlement) = if told.is_ok() { (outcome, settlement) } else { ("handed_back", None) };
         metrics::counter!(metric::MESSAGES, "outcome" => outcome).increment(1);
+        if let (Ok(envelope), Some(Settlement::Done | Settlement::Dead { .. })) = (&delivery.envelope, &settlement) {
+            self.away.remove(&LaneKey::of_envelope(envelope), &envelope.key);
+        }
         match &settlement {
             Some(Settlement::Retry { .. }) => metrics::counter!(metric::RETRIES, "place" => "queue").increment(1),
             Some(Settlement::Dead { reason, .. }) => {
@@ -328,7 +335,7 @@ impl Message<'_> {
                 }
                 LedgerClaim::Leased { for_at_most } => {
                     let wait = for_at_most.clamp(Duration::from_millis(1), handler.timings.lease_poll);
-                    self.slot.leave_for(self.interrupt.or(tokio::time::sleep(wait))).await?;
+                    self.interrupt.or(self.slot.leave_for(tokio::time::sleep(wait))).await?;
                 }
             }
         }
@@ -344,6 +351,7 @@ impl Message<'_> {
                 plan
             }
             None => {
+                self.stay_behind()?;
                 let planned = match &self.envelope.send {
                     Some(outbound) => Some(self.plan_of_send(outbound)?),
                     None => self.plan(hold).await?,

@@ -34,11 +34,6 @@ impl Slots {
         Slot { slots: self.clone(), held: Some(self.hold().await) }
     }
 
-    /// No room, in the place of room that is elsewhere for a while.
-    pub(crate) fn none(&self) -> Slot {
-        Slot { slots: self.clone(), held: None }
-    }
-
     async fn hold(&self) -> Held {
         let permit = Arc::clone(&self.0).acquire_owned().await.ok();
         metrics::gauge!(metric::IN_FLIGHT).increment(1);
@@ -47,7 +42,7 @@ impl Slots {
 }
 
 impl Slot {
-    /// Gives the room away for as long as `wait` takes.
+    /// Gives the room away for as long as `wait` takes, and waits for room again: what ends `wait` early should end both.
     pub(crate) async fn leave_for<T>(&mut self, wait: impl Future<Output = T>) -> T {
         self.leave();
         let output = wait.await;

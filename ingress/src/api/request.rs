@@ -5,6 +5,7 @@ use futures_util::StreamExt;
 use kefu_shared::config::Config;
 use kefu_shared::openid::OpenId;
 use kefu_shared::outbound::Outbound;
+use kefu_shared::reply::outside::{self, Misshapen, Pictures};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
@@ -45,25 +46,12 @@ pub(crate) async fn read(body: &mut Payload, announced: Option<u64>, deadline: I
 
 /// Reads the shape: what the OpenAPI document describes.
 pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Problem> {
-    let (mut unknown, mut track) = (Vec::new(), serde_path_to_error::Track::new());
     let mut json = serde_json::Deserializer::from_slice(body);
-    let watched = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-    let read: Result<SendRequest, _> = serde_ignored::deserialize(watched, |path| unknown.push(path.to_string()));
-    let read = read.and_then(|read| json.end().map(|()| read));
-    let request = read.map_err(|error| match track.path().to_string() {
-        path if path == "." => Problem::Malformed(format!("the body: {error}")),
-        path => Problem::Malformed(format!("{path}: {error}")),
+    let request = outside::read(&mut json).map_err(|Misshapen { place, problem }| {
+        let place = if place.is_empty() { "the body".to_owned() } else { place };
+        Problem::Malformed(format!("{place}: {problem}"))
     })?;
-    if let Some(path) = unknown.first() {
-        // As serde_path_to_error writes it: `replies.0.txt` is `replies[0].txt`.
-        let parts = path.split('.').filter(|part| *part != "?");
-        let path = parts.fold(String::new(), |path, part| match part.parse::<usize>() {
-            Ok(index) => format!("{path}[{index}]"),
-            Err(_) if path.is_empty() => part.to_owned(),
-            Err(_) => format!("{path}.{part}"),
-        });
-        return Err(Problem::Malformed(format!("{path}: there is no such field")));
-    }
+    json.end().map_err(|error| Problem::Malformed(format!("the body: {error}")))?;
     match serde_json::from_slice(body).ok().and_then(|value| null_in(&value, String::new())) {
         Some(path) => Err(Problem::Malformed(format!("{path}: is null: leave it out"))),
         None => Ok(request),
@@ -98,9 +86,8 @@ pub(crate) fn check(request: SendRequest, config: &Config) -> Result<Asked, Prob
     let fingerprint = hex::encode(Sha256::digest(serde_json::to_vec(&request).unwrap_or_default()));
     let SendRequest { to, replies, business_id } = request;
     let outbound = Outbound { replies, business_id };
-    problems.extend(
-        outbound.problems(config.window.message_replies, Some((&config.folder, config.wechat.max_image_bytes))),
-    );
+    let pictures = Pictures { folder: &config.folder, max_bytes: config.wechat.max_image_bytes };
+    problems.extend(outbound.problems(config.window.message_replies, Some(pictures)));
     if !problems.is_empty() {
         return Err(Problem::Unsendable(problems));
     }

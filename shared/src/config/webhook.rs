@@ -21,11 +21,11 @@ pub struct Webhook {
     /// How long one call may take, in milliseconds. Default 5,000.
     #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
     pub timeout: Duration,
-    /// How many calls are under way at once. Default 64.
+    /// How many calls of one webhook are under way at once. Default 64.
     pub concurrency: usize,
-    /// Whether redirects with status 307 and 308 are followed. Default false.
+    /// Whether redirects with status 307 and 308 to the same scheme, host and port are followed. Default false.
     pub allow_redirects: bool,
-    /// Whether [`address::is_forbidden`] ones may be called. Default false.
+    /// Whether link-local addresses and those of cloud metadata may be called. Default false.
     pub allow_link_local: bool,
 }
 

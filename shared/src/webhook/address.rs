@@ -11,37 +11,50 @@ use reqwest::Url;
 use reqwest::dns::{Name, Resolve, Resolving};
 
 /// Where clouds tell a machine its secrets, besides the link-local 169.254.169.254 that most of them have.
+/// Alibaba, Azure, Oracle; Google, Scaleway.
 const METADATA: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
 ];
+
+/// Where AWS has its services for machines, fd00:ec2::254 for metadata and others beside it: fd00:ec2::/32.
+const AWS: [u16; 2] = [0xfd00, 0xec2];
 
 /// Whether an address is link-local, one of cloud metadata, or "this network" (0.0.0.0/8, ::), also when it is an IPv4
 /// address within an IPv6 one. Loopback and private networks are not: the service usually is there.
-pub fn is_forbidden(address: IpAddr) -> bool {
+pub(crate) fn is_forbidden(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local() || v4.octets()[0] == 0 || METADATA.contains(&v4.into()),
         IpAddr::V6(v6) if v6.is_loopback() => false,
         IpAddr::V6(v6) => {
             v6.is_unicast_link_local()
                 || METADATA.contains(&v6.into())
-                || embedded(v6).is_some_and(|v4| is_forbidden(v4.into()))
+                || v6.segments().starts_with(&AWS)
+                || embedded(v6).iter().any(|v4| is_forbidden((*v4).into()))
         }
     }
 }
 
-/// The IPv4 address that a gateway would take an IPv6 one for: IPv4-compatible, NAT64 and 6to4.
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, high, low] = address.segments();
-    let (high, low) = match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => (high, low),
-        [0x2002, high, low, ..] => (high, low),
-        _ => return None,
-    };
-    Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+/// The IPv4 addresses that a gateway may take an IPv6 one for: IPv4-compatible, IPv4-translated (SIIT), NAT64 and 6to4.
+fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let [a, b, c, d, e, f, ..] = address.segments();
+    let bytes = address.octets();
+    let at = |places: [usize; 4]| Ipv4Addr::from(places.map(|place| bytes[place]));
+    const LAST: [usize; 4] = [12, 13, 14, 15];
+    match [a, b, c, d, e, f] {
+        [0, 0, 0, 0, 0, 0] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => vec![at(LAST)],
+        // RFC 8215: whoever has the gateway chooses how long the prefix is, and by that where the address is (RFC 6052).
+        // Each place but one holds a piece of something else, often zeros.
+        [0x64, 0xff9b, 1, ..] => {
+            let places = [LAST, [6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12]];
+            places.map(at).into_iter().filter(|v4| v4.octets()[0] != 0).collect()
+        }
+        [0x2002, ..] => vec![at([2, 3, 4, 5])],
+        _ => Vec::new(),
+    }
 }
 
 /// Whether a URL's host is such an address, in whatever notation: the parser has brought it into the usual one.
@@ -124,8 +137,16 @@ mod tests {
             "[::169.254.169.254]",
             "[64:ff9b::a9fe:a9fe]",
             "[2002:a9fe:a9fe::1]",
+            "[::ffff:0:169.254.169.254]",
+            "[64:ff9b:1::a9fe:a9fe]",
+            "[64:ff9b:1:a9fe:a9:fe00::]",
+            "[64:ff9b:1:a9:fe:a9fe::]",
+            "[64:ff9b:1:0:a9:fea9:fe00::]",
             "[fd00:ec2::254]",
+            "[fd00:ec2::253]",
+            "[fd00:ec2:1::1]",
             "[fd20:ce::254]",
+            "[fd00:42::42]",
         ] {
             assert!(is_forbidden_literal(&Url::parse(&format!("http://{host}/")).unwrap()), "{host}");
         }
@@ -145,6 +166,11 @@ mod tests {
             "[fec0::1]",
             "[2001:db8::1]",
             "[2002:a00:1::1]",
+            "[fd00:ec3::254]",
+            "[fd00:42::43]",
+            "[::ffff:0:10.0.0.1]",
+            "[64:ff9b::10.0.0.1]",
+            "[64:ff9b:1:1::10.0.0.1]",
             "[::ffff:127.0.0.1]",
             "localhost",
             "shop.example",

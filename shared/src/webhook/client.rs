@@ -7,11 +7,11 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::address::{self, FORBIDDEN, Forbidden, Lookup, Resolver};
 use super::signature::sign;
+use super::turns::Turns;
 use super::{Endpoint, Failure, Question};
 use crate::{clock, config, program};
 
@@ -35,8 +35,8 @@ pub struct Webhooks {
     plain: reqwest::Client,
     /// Made when it is needed: without TLS the system's certificates are not needed, and need not be installed.
     tls: OnceLock<Result<reqwest::Client, String>>,
-    /// How many are asked at once: one that hangs must not take the connections, and a backlog not the service.
-    room: Semaphore,
+    /// A backlog must not take the service.
+    turns: Turns,
 }
 
 /// A good answer: its status is 2xx and its body whole.
@@ -66,17 +66,26 @@ impl Webhooks {
             lookup,
             plain,
             tls: OnceLock::new(),
-            room: Semaphore::new(config.concurrency),
+            turns: Turns::new(config.concurrency),
         })
     }
 
-    /// Asks once. Waits for its turn first, without an end; then for the answer, as long as the endpoint says.
+    /// Asks once. Waits for one of the endpoint's turns first, for `turn_within` at most; then for the answer, as long as
+    /// the endpoint says.
     ///
     /// # Errors
     /// [`Failure`], with the host in its text.
-    pub async fn ask(&self, endpoint: &Endpoint, question: &Question) -> Result<Answer, Failure> {
-        // It is never closed.
-        let _turn = self.room.acquire().await.ok();
+    pub async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        question: &Question,
+        turn_within: Duration,
+    ) -> Result<Answer, Failure> {
+        let Some(_turn) = self.turns.take(endpoint, turn_within).await else {
+            let crowded =
+                Failure::Crowded("as many messages as it may be asked about at once are waited for".to_owned());
+            return Err(crowded.of(&endpoint.host()));
+        };
         let limit = endpoint.timeout.unwrap_or(self.timeout);
         let answered = timeout(limit, self.call(endpoint, question)).await;
         let answered = answered.unwrap_or_else(|_| Err(Failure::passing(format!("no answer within {limit:?}"))));
@@ -127,7 +136,7 @@ impl Webhooks {
     }
 
     /// Where a redirect leads, if it may be followed: with another status than 307 and 308 a POST becomes a GET, which
-    /// has nothing to say.
+    /// has nothing to say; and to another origin nothing is sent.
     fn next(&self, from: &Url, response: &Response) -> Result<Url, Failure> {
         let refused = |error: String| Err(Failure::Refused(error));
         let status = response.status();
@@ -146,11 +155,16 @@ impl Webhooks {
         let Some(url) = location.and_then(|location| from.join(location).ok()) else {
             return refused("it redirects to no address".to_owned());
         };
-        match (from.scheme(), url.scheme()) {
-            ("https", "http") => refused("it redirects from https to http".to_owned()),
-            (_, "http" | "https") => Ok(url),
-            _ => refused("it redirects to something else than http or https".to_owned()),
+        // What is posted there is signed with the secret and holds what a user wrote: neither is for whomever a service
+        // names. Other schemes than the two have an origin that equals none.
+        if url.origin() != from.origin() {
+            return refused(
+                "it redirects to another scheme, host or port, where nothing is posted: put the address that it \
+                 redirects to in the rule"
+                    .to_owned(),
+            );
         }
+        Ok(url)
     }
 }
 

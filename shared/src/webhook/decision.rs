@@ -6,7 +6,7 @@ use super::{Answer, Failure};
 use crate::wechat::push::{Body, Format};
 
 /// The largest, in bytes: documented ones have some hundred.
-pub const MAX_DECISION_BYTES: usize = 64 * 1024;
+const MAX_DECISION_BYTES: usize = 64 * 1024;
 
 /// The text that WeChat is to get as the answer to a push of this format, as the service gave it: well-formed in that
 /// format, or `success`.

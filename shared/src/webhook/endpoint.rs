@@ -10,7 +10,7 @@ use super::address;
 use crate::config::Problems;
 
 /// Where a rule's webhook is, and how it is asked.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     pub(super) url: Url,
     /// How long one call may take; `[webhook] timeout_ms` when left out.
@@ -35,9 +35,9 @@ pub(crate) struct EndpointSection {
 /// The longest that a call may take, in milliseconds.
 pub(crate) const MAX_TIMEOUT_MS: u64 = 60_000;
 
-/// The longest that a synchronous one may: WeChat wants such answers within 3 s
-/// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/virtual-payment.html>).
-pub(crate) const MAX_SYNC_TIMEOUT_MS: u64 = 3_000;
+/// How long after the head of WeChat's request a synchronous answer must be decided: WeChat wants it within 3 s
+/// (<https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/virtual-payment.html>).
+pub const DECIDE_WITHIN: Duration = Duration::from_secs(3);
 
 impl EndpointSection {
     pub(crate) fn resolve(&self, place: &str, problems: &mut Problems) -> Option<Endpoint> {
@@ -49,7 +49,7 @@ impl EndpointSection {
             problems
                 .add(format!("{place} webhook.url"), "has a # in it: what follows that is never sent, take it away");
         }
-        let most = if self.sync { MAX_SYNC_TIMEOUT_MS } else { MAX_TIMEOUT_MS };
+        let most = if self.sync { DECIDE_WITHIN.as_millis() as u64 } else { MAX_TIMEOUT_MS };
         if let Some(timeout_ms) = self.timeout_ms
             && !(100..=most).contains(&timeout_ms)
         {

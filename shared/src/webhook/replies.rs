@@ -1,12 +1,12 @@
 //! The replies of an answer: `{"replies": […]}`, in the shape that they have in rules.
 
-use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::{Answer, Failure};
-use crate::reply::{Content, Reply};
+use crate::reply::Reply;
+use crate::reply::outside::{self, Misshapen, Pictures};
 
 /// What the replies of an answer must keep to.
 #[derive(Debug, Clone)]
@@ -40,7 +40,8 @@ async fn check(answer: Answer, allowed: Allowed) -> Result<Vec<Reply>, Failure> 
     };
     // Pictures are read from the disk.
     let checked = tokio::task::spawn_blocking(move || {
-        let problems = problems(&replies, &allowed);
+        let pictures = Pictures { folder: &allowed.folder, max_bytes: allowed.max_image_bytes };
+        let problems = outside::problems(&replies, Some(pictures));
         (replies, problems)
     });
     let (replies, problems) = checked.await.map_err(|_| Failure::passing("looking at its replies failed"))?;
@@ -62,86 +63,15 @@ fn read(body: &[u8], most: usize) -> Result<Vec<Reply>, Failure> {
     }
     let (mut read, mut problems) = (Vec::new(), Vec::new());
     for (index, value) in replies.iter().enumerate() {
-        match reply(value) {
+        match outside::read(value) {
             Ok(reply) => read.push(reply),
-            Err(problem) => problems.push(format!("reply {}: {problem}", index + 1)),
+            Err(Misshapen { place, problem }) => {
+                let dot = if place.is_empty() { "" } else { "." };
+                problems.push(format!("replies[{index}]{dot}{place}: {problem}"));
+            }
         }
     }
     if problems.is_empty() { Ok(read) } else { Err(Failure::Refused(problems.join("; "))) }
-}
-
-fn reply(value: &Value) -> Result<Reply, String> {
-    let (mut track, mut unknown) = (serde_path_to_error::Track::new(), BTreeSet::new());
-    let watched = serde_path_to_error::Deserializer::new(value, &mut track);
-    let result = serde_ignored::deserialize(watched, |path| {
-        unknown.insert(path.to_string());
-    });
-    let reply = result.map_err(|error: serde_json::Error| {
-        let path = track.path().to_string();
-        let place = if path == "." { String::new() } else { format!("{} ", shown(&path)) };
-        format!("{place}{}", plain(&error))
-    });
-    match unknown.first() {
-        // A field that was misspelt: without it another thing would be sent than was meant.
-        Some(path) if reply.is_ok() => Err(format!("there is no such field: {}", shown(path.trim_start_matches("?.")))),
-        _ => reply,
-    }
-}
-
-/// The message of an error without the value, which may be a text for a user.
-fn plain(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.strip_prefix("invalid ").and_then(|text| text.rsplit_once(", expected ")) {
-        Some((_, "struct ReplySection")) => "must be an object".to_owned(),
-        Some((_, expected)) => format!("must be {expected}"),
-        None => shown(&text),
-    }
-}
-
-/// What came from outside, short.
-fn shown(text: &str) -> String {
-    const LONGEST: usize = 120;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    shown.extend(text.chars().nth(LONGEST).map(|_| '…'));
-    shown.replace("\\\"", "\"")
-}
-
-fn problems(replies: &[Reply], allowed: &Allowed) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (index, reply) in replies.iter().enumerate() {
-        let place = format!("reply {}", index + 1);
-        let picture = match &reply.content {
-            Content::Text(_) | Content::Link(_) => None,
-            Content::Image(file) => Some(file),
-            Content::Miniprogrampage(card) => Some(&card.thumb),
-        };
-        match picture {
-            Some(file) if !is_within(&allowed.folder, file) => problems.push(format!(
-                "{place}: the picture must be the name of a file in the configuration's folder, or below it"
-            )),
-            _ => problems.extend(
-                reply
-                    .problems(&allowed.folder, allowed.max_image_bytes)
-                    .into_iter()
-                    .map(|problem| format!("{place}: {}", shown(&problem))),
-            ),
-        }
-    }
-    problems
-}
-
-/// Whether a name stays within the folder, symbolic links followed. One that does not exist is left to whoever reads it.
-fn is_within(folder: &Path, file: &Path) -> bool {
-    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-    if file.as_os_str().is_empty() || !file.components().all(plain) {
-        return false;
-    }
-    // An empty folder is the one that the program runs in.
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    match (folder.canonicalize(), folder.join(file).canonicalize()) {
-        (Ok(folder), Ok(file)) => file.starts_with(folder),
-        _ => true,
-    }
 }
 
 #[cfg(test)]

@@ -113,16 +113,16 @@ async fn each_wrong_message_is_said_what_is_wrong_with_it() {
         (json!({ "to": "oUSER", "replies": [] }), 422, "replies: there are 0, must be from 1 to 5"),
         (json!({ "to": "oUSER", "replies": vec![json!({ "text": "hi" }); 6] }), 422, "replies: there are 6"),
         (wrong(json!({ "text": "x".repeat(8_001) })), 422, "replies: with long texts in parts they are 6 sends"),
-        (wrong(json!({ "text": " \n" })), 422, "replies 2: text is empty"),
-        (wrong(json!({ "image": "absent.png" })), 422, "replies 2: image "),
+        (wrong(json!({ "text": " \n" })), 422, "replies[1]: text is empty"),
+        (wrong(json!({ "image": "absent.png" })), 422, "replies[1]: image "),
         (wrong(json!({ "image": "kefu.toml" })), 422, "is no PNG, JPEG or GIF"),
-        (wrong(json!({ "image": "/etc/hostname" })), 422, "replies 2: image must be a path within the folder"),
-        (wrong(json!({ "image": "../code.png" })), 422, "replies 2: image must be a path within the folder"),
-        (wrong(link("javascript:alert(1)")), 422, "replies 2: link.url must be an http:// or https:// address"),
+        (wrong(json!({ "image": "/etc/hostname" })), 422, "replies[1]: image must be a path within the folder"),
+        (wrong(json!({ "image": "../code.png" })), 422, "replies[1]: image must be a path within the folder"),
+        (wrong(link("javascript:alert(1)")), 422, "replies[1]: link.url must be an http:// or https:// address"),
         (
             wrong(json!({ "miniprogrampage": { "title": "t", "pagepath": " ", "thumb": "code.png" } })),
             422,
-            "replies 2: miniprogrampage.pagepath is empty",
+            "replies[1]: miniprogrampage.pagepath is empty",
         ),
     ]
     .into_iter()

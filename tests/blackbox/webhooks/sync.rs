@@ -11,6 +11,7 @@ use kefu_harness::wechat::{Account, Answer, Format, Message, Mode};
 use super::SECRET;
 
 const EVENT: &str = "wxa_novel_chapter_permission";
+const ANOTHER_EVENT: &str = "xpay_subscribe_ios_refund_query_notify";
 
 async fn start(backend: Backend, settings: &str) -> (Shop, Service) {
     let service = Service::start(Does::Hang).await;
@@ -131,6 +132,35 @@ async fn a_service_that_is_away_is_waited_for_before_the_refusal() {
     assert_eq!(answer.status, 503, "{answer:?}");
     // Else WeChat would have spent its re-sends within a second.
     assert!(answer.duration > Duration::from_secs(2), "{:?}", answer.duration);
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_leaves_the_others_their_turns() {
+    let (hangs, decides) =
+        (Service::start(Does::Hang).await, Service::start(Does::answer(200, "{\"ErrCode\":0}")).await);
+    let mut options = ShopOptions::new(Backend::Embedded);
+    let rule = |event: &str, service: &Service| {
+        let url = service.url("/decide");
+        format!("[[rule]]\nwhen = {{ event = \"{event}\" }}\nwebhook = {{ url = \"{url}\", sync = true }}\n")
+    };
+    options.rules = rule(EVENT, &hangs) + &rule(ANOTHER_EVENT, &decides);
+    options.settings.push(("webhook", format!("secret = \"{SECRET}\"\nconcurrency = 1")));
+    let shop = Shop::start(options).await;
+    let account = &shop.accounts[0];
+    let events = [1, 2, 3].map(|number| Message::event("oUSER", EVENT).text_field("Case", &number.to_string()));
+    let hanging = join_all(events.iter().map(|event| push(&shop, account, Format::Json, event)));
+    let decided = async {
+        hangs.asked_within(1).await;
+        push(&shop, account, Format::Json, &Message::event("oUSER", ANOTHER_EVENT)).await
+    };
+    let (hanging, decided) = tokio::join!(hanging, decided);
+    assert_eq!(read(&decided, account), "{\"ErrCode\":0}");
+    assert!(decided.duration < Duration::from_secs(2), "{:?}", decided.duration);
+    for answer in hanging {
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.duration < Duration::from_millis(4_500), "{:?}", answer.duration);
+    }
+    assert_eq!(hangs.asked().len(), 1, "one is asked at once");
 }
 
 #[tokio::test]

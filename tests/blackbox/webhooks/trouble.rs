@@ -1,14 +1,15 @@
 //! A webhook that does not answer, or that something else answers for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kefu_harness::eventually;
+use kefu_harness::shop::Shop;
 use kefu_harness::stack::Backend;
-use kefu_harness::webhook::Does;
+use kefu_harness::webhook::{Does, Service};
 use kefu_simulator::Message;
 use serde_json::json;
 
-use super::{start, texts};
+use super::{options, start, texts};
 
 #[tokio::test]
 async fn what_passes_is_asked_again_and_replied_to_once() {
@@ -64,6 +65,37 @@ async fn a_webhook_that_hangs_keeps_its_users_order_and_holds_up_nobody_else() {
     })
     .await;
     assert_eq!(texts(&shop.replies("oFIRST")), ["at last", "by a rule"]);
+}
+
+#[tokio::test]
+async fn more_users_of_a_webhook_that_hangs_than_a_partition_has_room_for_hold_up_nobody_else() {
+    for backend in Backend::ALL {
+        let service = Service::start(Does::Hang).await;
+        let mut options = options(backend, &service, "", "timeout_ms = 2_000");
+        options.settings[0].1 = "partitions = 1\nprefetch = 4".to_owned();
+        let shop = Shop::start(options).await;
+        let waiting: Vec<String> = (0..12).map(|user| format!("oWAITS{user}")).collect();
+        for user in &waiting {
+            shop.push(user, Message::text("one")).await;
+        }
+        service.asked_within(4).await;
+        let begun = Instant::now();
+        shop.push("oOTHER", Message::text("the rule")).await;
+        shop.push(&waiting[0], Message::text("the rule")).await;
+        assert_eq!(texts(&shop.replies_within("oOTHER", 1).await), ["by a rule"]);
+        // What waits may be asked again for a minute each.
+        assert!(begun.elapsed() < Duration::from_secs(20), "{backend:?}: after {:?}", begun.elapsed());
+        assert!(shop.replies(&waiting[0]).is_empty(), "its first message has not been answered");
+
+        service.then(std::iter::repeat_n(Does::text("at last"), 100));
+        eventually(Duration::from_secs(120), "all are answered, each in order", async || {
+            let replies: Vec<_> = waiting.iter().map(|user| shop.replies(user)).collect();
+            let whole = replies.iter().enumerate().all(|(user, replies)| replies.len() == 1 + usize::from(user == 0));
+            if whole { Ok(()) } else { Err(format!("{replies:?}")) }
+        })
+        .await;
+        assert_eq!(texts(&shop.replies(&waiting[0])), ["at last", "by a rule"], "{backend:?}");
+    }
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ impl Message<'_> {
         // Without a slot: a slow assistant must not hold up messages that are not for it.
         self.slot.leave();
         let asked = self.while_typing(hold, assistant.ask(briefing, &history, text)).await?;
-        self.slot.take_again().await;
+        hold.during(self.interrupt.or(self.slot.take_again())).await??;
 
         let (by, text, is_ai_msg) = match (asked, &briefing.fallback) {
             (Ok(answer), _) => {

@@ -14,9 +14,17 @@ use crate::message::Message;
 use crate::metric;
 use crate::picture::Received;
 
+mod breakers;
+
+use breakers::{Breakers, Permit};
+
+/// The longest wait for one of a webhook's turns, with a delivery that others of the partition may need.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
+
 /// The client, and what answers must keep to.
 pub(crate) struct AskedWebhooks {
     client: Webhooks,
+    breakers: Breakers,
     /// Of each question, but for the number of replies.
     allowed: Allowed,
 }
@@ -25,12 +33,12 @@ impl AskedWebhooks {
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
         let (folder, max_image_bytes) = (config.folder.clone(), config.wechat.max_image_bytes);
         let allowed = Allowed { most: 0, folder, max_image_bytes };
-        Ok(Self { client: Webhooks::new(&config.webhook)?, allowed })
+        Ok(Self { client: Webhooks::new(&config.webhook)?, breakers: Breakers::new(config.queue.prefetch), allowed })
     }
 
     async fn ask(&self, endpoint: &Endpoint, question: &Question, most: usize) -> Result<Vec<Reply>, Failure> {
         let begun = Instant::now();
-        let result = match self.client.ask(endpoint, question).await {
+        let result = match self.client.ask(endpoint, question, TURN_WITHIN).await {
             Ok(answer) => replies(answer, Allowed { most, ..self.allowed.clone() }).await,
             Err(failure) => Err(failure),
         };
@@ -43,12 +51,20 @@ impl AskedWebhooks {
         metrics::histogram!(metric::WEBHOOK_DURATION).record(begun.elapsed());
         result
     }
+
+    /// Which webhooks do not answer, in words, if there are any.
+    pub(crate) fn in_words(&self) -> Option<String> {
+        self.breakers.in_words()
+    }
 }
 
-impl Message<'_> {
-    /// The replies that the webhook wants sent. What passes is tried again, in the lane for as long as a send is.
+impl<'a> Message<'a> {
+    /// The replies that the webhook wants sent. What passes is tried again, in the lane for as long as a send is, unless
+    /// other messages have the same trouble: then they all leave their lanes.
     pub(super) async fn ask_webhook(&mut self, hold: &Hold, endpoint: &Endpoint) -> Result<Vec<Reply>, Halt> {
         let handler = self.handler;
+        // Before its picture is fetched.
+        drop(self.permit_to_ask(endpoint)?);
         let received = if endpoint.media { self.picture(hold).await? } else { Received::None };
         let media = match &received {
             Received::None => Media::None,
@@ -62,19 +78,52 @@ impl Message<'_> {
         let question = Question::new(self.envelope, media);
         let most = self.envelope.push.most_replies(&handler.config.window);
         loop {
+            let permit = self.permit_to_ask(endpoint)?;
             // A service that hangs must not keep the room that other users' messages need.
-            let mut slot = std::mem::replace(&mut self.slot, handler.slots.none());
-            let asked = self.while_typing(hold, handler.webhooks.ask(endpoint, &question, most));
-            let asked = slot.leave_for(asked).await;
-            self.slot = slot;
-            match asked? {
-                Ok(replies) => return Ok(replies),
-                Err(Failure::Passing { error, retry_after }) => {
-                    self.wait_after(hold, &error, retry_after.unwrap_or(Duration::ZERO)).await?;
+            self.slot.leave();
+            let asked = self.while_typing(hold, handler.webhooks.ask(endpoint, &question, most)).await?;
+            hold.during(self.interrupt.or(self.slot.take_again())).await??;
+            match asked {
+                Ok(replies) => {
+                    permit.answered();
+                    return Ok(replies);
                 }
-                Err(Failure::Refused(error)) => return Err(Halt::dead(DeadReason::WebhookRefused, error)),
+                Err(Failure::Passing { error, retry_after }) => {
+                    let at_least = retry_after.unwrap_or(Duration::ZERO);
+                    if permit.failed(&self.envelope.key, &error) {
+                        self.leave_lane();
+                        return Err(Halt::Later { at_least, error, in_the_end: DeadReason::Exhausted });
+                    }
+                    self.wait_after(hold, &error, at_least).await?;
+                }
+                Err(Failure::Crowded(error)) => return Err(self.not_asked(Duration::ZERO, error)),
+                Err(Failure::Refused(error)) => {
+                    permit.answered();
+                    return Err(Halt::dead(DeadReason::WebhookRefused, error));
+                }
             }
             metrics::counter!(metric::RETRIES, "place" => "lane").increment(1);
         }
+    }
+
+    fn permit_to_ask<'e>(&self, endpoint: &'e Endpoint) -> Result<Permit<'e>, Halt>
+    where
+        'a: 'e,
+    {
+        let handler = self.handler;
+        handler.webhooks.breakers.permit(endpoint).map_err(|at_least| {
+            metrics::counter!(metric::WEBHOOK_CALLS, "outcome" => "shut").increment(1);
+            self.not_asked(at_least, format!("the webhook at {} does not answer others", endpoint.host()))
+        })
+    }
+
+    /// What becomes of a message about which nobody was asked: it comes again, for as long as WeChat takes replies to it.
+    /// That costs no try.
+    fn not_asked(&self, at_least: Duration, error: String) -> Halt {
+        if let Err(closed) = self.check_window() {
+            return closed;
+        }
+        self.leave_lane();
+        Halt::Paused { at_least, error }
     }
 }

@@ -61,7 +61,7 @@ async fn what_cannot_be_sent_is_dead_with_the_words_of_its_dead_letter() {
     let Settled::As(Settlement::Dead { reason, error }) = handle(&bench, &envelope, 0).await else {
         panic!("not dead")
     };
-    assert_eq!((reason, error.as_str()), (DeadReason::Refused, "replies 1: text is empty"));
+    assert_eq!((reason, error.as_str()), (DeadReason::Refused, "replies[0]: text is empty"));
     let told = bench.store.progress_of(&envelope.key);
     assert!(matches!(&told[..], [Progress::Dead { reason, error: same, .. }] if reason == "refused" && *same == error));
     assert!(bench.wechat.calls(SEND).is_empty());

@@ -112,7 +112,6 @@ impl Message<'_> {
 
     /// Waits without a slot, with the lease kept, until an interruption.
     pub(crate) async fn pause(&mut self, hold: &Hold, wait: Duration) -> Result<(), Halt> {
-        let wait = hold.during(self.interrupt.or(tokio::time::sleep(wait)));
-        self.slot.leave_for(wait).await?
+        hold.during(self.interrupt.or(self.slot.leave_for(tokio::time::sleep(wait)))).await?
     }
 }

@@ -32,6 +32,8 @@ async fn service(answer: impl Fn(&str) -> String + Send + 'static) -> (SocketAdd
     (address, seen)
 }
 
+const TURN: Duration = Duration::from_secs(5);
+
 fn is_whole(request: &[u8]) -> bool {
     let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let headers = String::from_utf8_lossy(&request[..head]).to_lowercase();
@@ -53,7 +55,7 @@ fn endpoint(url: &str) -> Endpoint {
 
 async fn ask(settings: &config::Webhook, url: &str) -> Result<Answer, Failure> {
     let question = Question::new(&envelope("oANNA", 1), Media::None);
-    Webhooks::new(settings).unwrap().ask(&endpoint(url), &question).await
+    Webhooks::new(settings).unwrap().ask(&endpoint(url), &question, TURN).await
 }
 
 fn refusal(result: Result<Answer, Failure>) -> String {
@@ -85,7 +87,8 @@ async fn a_name_that_leads_to_metadata_is_refused_before_anything_is_sent() {
         Arc::new(|_| std::future::ready(Ok(vec![SocketAddr::from(([169, 254, 169, 254], 0))])).boxed());
     let webhooks = Webhooks::with_lookup(&settings(), lookup).unwrap();
     let question = Question::new(&envelope("oANNA", 1), Media::None);
-    let refused = refusal(webhooks.ask(&endpoint("http://metadata.example/latest?token=HUSH"), &question).await);
+    let endpoint = endpoint("http://metadata.example/latest?token=HUSH");
+    let refused = refusal(webhooks.ask(&endpoint, &question, TURN).await);
     assert!(refused.contains("the webhook at metadata.example: its address is link-local"), "{refused}");
     assert!(!refused.contains("HUSH") && !refused.contains("latest"), "{refused}");
     let refused = refusal(ask(&settings(), "http://[::ffff:169.254.169.254]/").await);
@@ -99,6 +102,7 @@ async fn redirects_are_refused_unless_allowed_and_then_followed_with_the_same_bo
         Some("/found") => answer(302, "location: /there\r\n", ""),
         Some("/nowhere") => answer(307, "", ""),
         Some("/file") => answer(307, "location: file:///etc/passwd\r\n", ""),
+        Some("/tls") => answer(307, "location: https://127.0.0.1/there\r\n", ""),
         Some("/metadata") => answer(307, "location: http://169.254.169.254/latest\r\n", ""),
         Some("/loop") => answer(308, "location: /loop\r\n", ""),
         _ => answer(307, "location: /there\r\n", ""),
@@ -120,13 +124,24 @@ async fn redirects_are_refused_unless_allowed_and_then_followed_with_the_same_bo
     for (path, why) in [
         ("/found", "HTTP status 302"),
         ("/nowhere", "to no address"),
-        ("/file", "something else than http"),
-        ("/metadata", "link-local"),
+        ("/file", "another scheme, host or port"),
+        ("/tls", "another scheme, host or port"),
+        ("/metadata", "another scheme, host or port"),
         ("/loop", "more than 3 times"),
     ] {
         let refused = refusal(ask(&allowed, &url(path)).await);
         assert!(refused.contains(why), "{path}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_posted_to_another_origin_than_the_rules() {
+    let (elsewhere, seen_elsewhere) = service(|_| answer(204, "", "")).await;
+    let (address, seen) = service(move |_| answer(307, &format!("location: http://{elsewhere}/there\r\n"), "")).await;
+    let allowed = config::Webhook { allow_redirects: true, ..settings() };
+    let refused = refusal(ask(&allowed, &format!("http://{address}/")).await);
+    assert!(refused.contains("another scheme, host or port") && !refused.contains("/there"), "{refused}");
+    assert_eq!((seen.lock().unwrap().len(), seen_elsewhere.lock().unwrap().len()), (1, 0));
 }
 
 #[tokio::test]

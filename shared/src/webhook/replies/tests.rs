@@ -62,14 +62,17 @@ async fn what_is_no_json_may_pass() {
 #[tokio::test]
 async fn wrong_replies_are_refused_all_at_once_and_without_their_text() {
     for (replies, expected) in [
-        (json!([{ "video": "HUSH" }]), "reply 1: must have exactly one of text, image, link, miniprogrampage"),
-        (json!([{ "text": "a", "image": "inside.png" }]), "reply 1: must have exactly one of"),
-        (json!([{ "text": "a" }, { "text": 7 }, "HUSH"]), "reply 2: text must be a string; reply 3: must be "),
-        (json!([{ "text": "HUSH", "is_ai_mgs": true }]), "reply 1: there is no such field: is_ai_mgs"),
-        (json!([{ "text": "HUSH", "is_ai_msg": "HUSH" }]), "reply 1: is_ai_msg must be a boolean"),
-        (json!([{ "text": "" }]), "reply 1: text is empty"),
-        (json!([{ "link": { "title": "HUSH" } }]), "reply 1: link missing field `description`"),
-        (json!([{ "image": "missing.png" }]), "reply 1: image "),
+        (json!([{ "video": "HUSH" }]), "replies[0]: must have exactly one of text, image, link, miniprogrampage"),
+        (json!([{ "text": "a", "image": "inside.png" }]), "replies[0]: must have exactly one of"),
+        (
+            json!([{ "text": "a" }, { "text": 7 }, "HUSH"]),
+            "replies[1].text: must be a string; replies[2]: must be an object",
+        ),
+        (json!([{ "text": "HUSH", "is_ai_mgs": true }]), "replies[0].is_ai_mgs: there is no such field"),
+        (json!([{ "text": "HUSH", "is_ai_msg": "HUSH" }]), "replies[0].is_ai_msg: must be a boolean"),
+        (json!([{ "text": "" }]), "replies[0]: text is empty"),
+        (json!([{ "link": { "title": "HUSH" } }]), "replies[0].link: missing field `description`"),
+        (json!([{ "image": "missing.png" }]), "replies[0]: image "),
         (
             json!([{ "text": "a" }, { "text": "a" }, { "text": "a" }, { "text": "a" }, { "text": "a" }, { "text": "a" }]),
             "its answer has 6 replies, WeChat takes 5 here",
@@ -89,7 +92,7 @@ async fn pictures_stay_within_the_folder() {
             [json!({ "image": name }), json!({ "miniprogrampage": { "title": "t", "pagepath": "p", "thumb": name } })]
         {
             let error = refusal(json!({ "replies": [reply] })).await;
-            assert!(error.contains("in the configuration's folder"), "{name}: {error}");
+            assert!(error.contains("within the folder of kefu's configuration"), "{name}: {error}");
         }
     }
 }

@@ -1,0 +1,121 @@
+//! Replies that come from outside: in a webhook's answer, or in what a team's backend sends.
+//!
+//! Both are read and checked here, to the same rules and with the same words. Those name places as `replies[0].text`, and
+//! never values: a text for a user does not belong in a log.
+
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Deserializer};
+
+use super::{Content, Reply};
+
+/// Where pictures are, and nowhere else.
+#[derive(Debug, Clone, Copy)]
+pub struct Pictures<'a> {
+    /// The configuration's folder, where their names start; the empty path is the one that the program runs in.
+    pub folder: &'a Path,
+    /// The most bytes that one may have.
+    pub max_bytes: u64,
+}
+
+/// What came is not of the shape that it should have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misshapen {
+    /// Where, as `replies[0].text`; empty for all of it.
+    pub place: String,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+/// Reads a value, and all of it: a field that is not known is likely misspelt, and without it something else would be sent
+/// than was meant.
+///
+/// # Errors
+/// The first thing that is wrong with its shape.
+pub fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, Misshapen> {
+    let (mut unknown, mut track) = (None, serde_path_to_error::Track::new());
+    let watched = serde_path_to_error::Deserializer::new(from, &mut track);
+    let read = serde_ignored::deserialize(watched, |path| {
+        unknown.get_or_insert_with(|| path.to_string());
+    });
+    let read = read.map_err(|error| {
+        let place = track.path().to_string();
+        let place = if place == "." { String::new() } else { shown(&place) };
+        Misshapen { place, problem: plain(&error.to_string()) }
+    })?;
+    match unknown {
+        Some(path) => Err(Misshapen { place: shown(&place(&path)), problem: "there is no such field".to_owned() }),
+        None => Ok(read),
+    }
+}
+
+/// What of the replies WeChat would refuse, all of it, in words. With `pictures` these are looked at on the disk, which takes
+/// a moment; else replies with one are believed to be as they were.
+pub fn problems(replies: &[Reply], pictures: Option<Pictures<'_>>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (index, reply) in replies.iter().enumerate() {
+        let found = match (picture(reply).and_then(|(name, file)| leaves(name, file, pictures)), pictures) {
+            (Some(leaves), _) => vec![leaves],
+            (None, Some(Pictures { folder, max_bytes })) => reply.problems(folder, max_bytes),
+            (None, None) if picture(reply).is_some() => Vec::new(),
+            (None, None) => reply.problems(Path::new(""), 0),
+        };
+        problems.extend(found.into_iter().map(|problem| format!("replies[{index}]: {}", shown(&problem))));
+    }
+    problems
+}
+
+fn picture(reply: &Reply) -> Option<(&'static str, &Path)> {
+    match &reply.content {
+        Content::Text(_) | Content::Link(_) => None,
+        Content::Image(file) => Some(("image", file)),
+        Content::Miniprogrampage(card) => Some(("miniprogrampage.thumb", &card.thumb)),
+    }
+}
+
+/// Whoever may send replies may send the pictures beside the configuration, and no other file of the machine.
+fn leaves(name: &str, file: &Path, pictures: Option<Pictures<'_>>) -> Option<String> {
+    let must = format!("{name} must be a path within the folder of kefu's configuration");
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if file.as_os_str().is_empty() || !file.components().all(plain) {
+        return Some(format!("{must}: no leading / and no .. in it"));
+    }
+    let folder = pictures?.folder;
+    let real_folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.canonicalize();
+    match (real_folder, folder.join(file).canonicalize()) {
+        (Ok(folder), Ok(file)) if !file.starts_with(&folder) => {
+            Some(format!("{must}: a symbolic link leads out of it"))
+        }
+        // One that does not exist is left to whoever reads it.
+        _ => None,
+    }
+}
+
+/// `replies.0.txt` as `replies[0].txt`; `?` is what is optional.
+fn place(path: &str) -> String {
+    path.split('.').filter(|part| *part != "?").fold(String::new(), |place, part| match part.parse::<usize>() {
+        Ok(index) => format!("{place}[{index}]"),
+        Err(_) if place.is_empty() => part.to_owned(),
+        Err(_) => format!("{place}.{part}"),
+    })
+}
+
+/// An error's text without the value, which may be a text for a user.
+fn plain(error: &str) -> String {
+    match error.strip_prefix("invalid ").and_then(|error| error.rsplit_once(", expected ")) {
+        Some((_, expected)) if expected.starts_with("struct ") => "must be an object".to_owned(),
+        Some((_, expected)) => format!("must be {expected}"),
+        None => shown(error),
+    }
+}
+
+/// What came from outside, short.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    shown.extend(text.chars().nth(LONGEST).map(|_| '…'));
+    shown.replace("\\\"", "\"").replace("\\'", "'")
+}
+
+#[cfg(test)]
+mod tests;

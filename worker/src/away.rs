@@ -1,0 +1,146 @@
+//! Messages that have left their lane before their time, and are waited for by the user's next ones all the same.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kefu_shared::message_key::MessageKey;
+use tokio::time::Instant;
+
+use crate::halt::Halt;
+use crate::lanes::LaneKey;
+use crate::message::Message;
+
+/// How long it is remembered that a message left. Longer than its user's next ones wait, so that it cannot make them wait
+/// over and over.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// The messages that are away, each user's in the order that they came in. Those of this process: another one that gets the
+/// partition does not know of them, and their order is given up.
+#[derive(Debug)]
+pub(crate) struct Away(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    lanes: HashMap<LaneKey, Vec<Left>>,
+    swept: Instant,
+}
+
+#[derive(Debug)]
+struct Left {
+    message: MessageKey,
+    since: Instant,
+}
+
+impl Default for Away {
+    fn default() -> Self {
+        Self(Mutex::new(State { lanes: HashMap::new(), swept: Instant::now() }))
+    }
+}
+
+impl Away {
+    /// The message leaves its lane, for the first time or again.
+    pub(crate) fn add(&self, lane: LaneKey, message: &MessageKey) {
+        let (mut state, now) = (self.lock(), Instant::now());
+        if now.duration_since(state.swept) > REMEMBERED {
+            state.swept = now;
+            state.lanes.retain(|_, left| {
+                left.retain(|left| now.duration_since(left.since) < REMEMBERED);
+                !left.is_empty()
+            });
+        }
+        let left = state.lanes.entry(lane).or_default();
+        if !left.iter().any(|left| left.message == *message) {
+            left.push(Left { message: message.clone(), since: now });
+        }
+    }
+
+    /// The message is at its end.
+    pub(crate) fn remove(&self, lane: &LaneKey, message: &MessageKey) {
+        let mut state = self.lock();
+        if let Some(left) = state.lanes.get_mut(lane) {
+            left.retain(|left| left.message != *message);
+            if left.is_empty() {
+                state.lanes.remove(lane);
+            }
+        }
+    }
+
+    /// Whether one that came before the message left less than this long ago.
+    pub(crate) fn any_before(&self, lane: &LaneKey, message: &MessageKey, within: Duration) -> bool {
+        let state = self.lock();
+        let left = state.lanes.get(lane).map(Vec::as_slice).unwrap_or_default();
+        left.iter().take_while(|left| left.message != *message).any(|left| left.since.elapsed() < within)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Message<'_> {
+    /// [`Halt::Paused`] while an earlier message of the user is away: for no longer than it would be waited for in the lane.
+    pub(crate) fn stay_behind(&self) -> Result<(), Halt> {
+        let (lane, patience) = (LaneKey::of_envelope(self.envelope), self.handler.timings.retry_total);
+        if !self.handler.away.any_before(&lane, &self.envelope.key, patience) {
+            return Ok(());
+        }
+        self.leave_lane();
+        let error = "an earlier message of the user waits for its replies".to_owned();
+        Err(Halt::Paused { at_least: Duration::ZERO, error })
+    }
+
+    /// To be called when it goes before the user's next messages should: they stay behind.
+    pub(crate) fn leave_lane(&self) {
+        self.handler.away.add(LaneKey::of_envelope(self.envelope), &self.envelope.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kefu_shared::openid::OpenId;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn lane(user: &str) -> LaneKey {
+        LaneKey::User { account: "wx1".to_owned(), user: OpenId::new(user.to_owned()) }
+    }
+
+    fn key(id: &str) -> MessageKey {
+        MessageKey::of_send("wx1", id)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_users_later_messages_wait_and_nobody_else_does() {
+        let away = Away::default();
+        let (anna, first, second, third) = (lane("oANNA"), key("1"), key("2"), key("3"));
+        let waits = |message: &MessageKey| away.any_before(&anna, message, PATIENCE);
+        assert!(!waits(&first));
+        away.add(anna.clone(), &first);
+        assert!(!waits(&first), "it does not wait for itself when it comes back");
+        assert!(waits(&second));
+        assert!(!away.any_before(&lane("oBORIS"), &second, PATIENCE));
+        away.add(anna.clone(), &second);
+        away.add(anna.clone(), &first);
+        assert!(!waits(&first) && waits(&second) && waits(&third), "they stay in the order in which they left");
+        away.remove(&anna, &first);
+        assert!(!waits(&second) && waits(&third));
+        away.remove(&anna, &second);
+        assert!(!waits(&third) && away.lock().lanes.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_stays_away_is_waited_for_once_and_not_without_an_end() {
+        let away = Away::default();
+        let (anna, first, second) = (lane("oANNA"), key("1"), key("2"));
+        away.add(anna.clone(), &first);
+        tokio::time::advance(PATIENCE).await;
+        away.add(anna.clone(), &first);
+        assert!(!away.any_before(&anna, &second, PATIENCE));
+        tokio::time::advance(REMEMBERED).await;
+        away.add(lane("oBORIS"), &second);
+        assert!(!away.lock().lanes.contains_key(&anna), "it is forgotten in the end");
+    }
+}

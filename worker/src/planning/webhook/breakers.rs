@@ -1,0 +1,146 @@
+//! Webhooks that do not answer: asked by one message at a time, so that the others need not wait for them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kefu_shared::message_key::MessageKey;
+use kefu_shared::webhook::Endpoint;
+use tokio::time::Instant;
+
+/// The most messages that fail one after the other before the breaker opens.
+const MOST_FAILED: usize = 5;
+
+/// The wait between two probes: it doubles with each that fails, from the one to the other.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A breaker for each endpoint.
+///
+/// A message that waits for a webhook keeps its delivery, and a partition hands out no more than `[queue] prefetch`: as many
+/// that wait for one that is away would stop all users of the partition.
+#[derive(Debug)]
+pub(crate) struct Breakers {
+    /// How many messages fail before one opens.
+    opens_after: usize,
+    /// Of endpoints that fail.
+    failing: Mutex<HashMap<Endpoint, Breaker>>,
+}
+
+#[derive(Debug, Default)]
+struct Breaker {
+    /// Since the last answer; messages, not calls: one alone may try for as long as its lane lets it.
+    failed: HashSet<MessageKey>,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    since: Instant,
+    why: String,
+    pause: Duration,
+    /// When the next one may probe.
+    probe_at: Instant,
+    probing: bool,
+}
+
+/// What it takes to ask once. To be told how that ended; else it is as if nobody had asked.
+#[must_use]
+pub(crate) struct Permit<'a> {
+    breakers: &'a Breakers,
+    endpoint: &'a Endpoint,
+    is_probe: bool,
+}
+
+impl Breakers {
+    /// `prefetch`: how many messages of a partition are handed out at once. With few of them the breaker opens sooner.
+    pub(crate) fn new(prefetch: u16) -> Self {
+        let opens_after = usize::from(prefetch / 4).clamp(1, MOST_FAILED);
+        Self { opens_after, failing: Mutex::default() }
+    }
+
+    /// For the endpoint; else how long it makes no sense to come again.
+    pub(crate) fn permit<'a>(&'a self, endpoint: &'a Endpoint) -> Result<Permit<'a>, Duration> {
+        let mut failing = self.lock();
+        let open = failing.get_mut(endpoint).and_then(|breaker| breaker.open.as_mut());
+        let is_probe = match open {
+            None => false,
+            Some(open) if open.probing => return Err(open.pause),
+            Some(open) => {
+                let wait = open.probe_at.saturating_duration_since(Instant::now());
+                if !wait.is_zero() {
+                    return Err(wait);
+                }
+                open.probing = true;
+                true
+            }
+        };
+        Ok(Permit { breakers: self, endpoint, is_probe })
+    }
+
+    /// Which webhooks do not answer, if there are any.
+    pub(crate) fn in_words(&self) -> Option<String> {
+        let failing = self.lock();
+        let lines = failing.values().filter_map(|breaker| {
+            let open = breaker.open.as_ref()?;
+            Some(format!("no answers since {} s: {}", open.since.elapsed().as_secs(), open.why))
+        });
+        let lines: Vec<String> = lines.collect();
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, Breaker>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit<'_> {
+    /// It answered.
+    pub(crate) fn answered(mut self) {
+        self.is_probe = false;
+        let was = self.breakers.lock().remove(self.endpoint).and_then(|breaker| breaker.open);
+        if let Some(open) = was {
+            let after_seconds = open.since.elapsed().as_secs();
+            tracing::info!(host = self.endpoint.host(), after_seconds, "the webhook answers again");
+        }
+    }
+
+    /// It did not, when asked about this message. Whether the breaker is open now.
+    pub(crate) fn failed(mut self, message: &MessageKey, why: &str) -> bool {
+        let (now, opens_after) = (Instant::now(), self.breakers.opens_after);
+        let is_probe = std::mem::take(&mut self.is_probe);
+        let mut failing = self.breakers.lock();
+        let breaker = failing.entry(self.endpoint.clone()).or_default();
+        if let Some(open) = &mut breaker.open {
+            why.clone_into(&mut open.why);
+            if is_probe {
+                open.pause = (open.pause * 2).min(LONGEST_PAUSE);
+                open.probe_at = now + open.pause;
+                open.probing = false;
+            }
+            return true;
+        }
+        breaker.failed.insert(message.clone());
+        if breaker.failed.len() < opens_after {
+            return false;
+        }
+        breaker.failed.clear();
+        let (why, pause) = (why.to_owned(), FIRST_PAUSE);
+        tracing::warn!(error = why, "the webhook is asked about one message at a time, until it answers; others wait");
+        breaker.open = Some(Open { since: now, why, pause, probe_at: now + pause, probing: false });
+        true
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if self.is_probe
+            && let Some(open) = self.breakers.lock().get_mut(self.endpoint).and_then(|breaker| breaker.open.as_mut())
+        {
+            open.probing = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
