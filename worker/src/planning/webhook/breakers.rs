@@ -15,6 +15,10 @@ const MOST_FAILED: usize = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long an endpoint is remembered that nobody asks: longer than a message waits for its next try. Rules that are read
+/// again may have it no more.
+const REMEMBERED: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// A breaker for each endpoint.
 ///
 /// A message that waits for a webhook keeps its delivery, and a partition hands out no more than `[queue] prefetch`: as many
@@ -27,10 +31,11 @@ pub(crate) struct Breakers {
     failing: Mutex<HashMap<Endpoint, Breaker>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Breaker {
     /// Since the last answer; messages, not calls: one alone may try for as long as its lane lets it.
     failed: HashSet<MessageKey>,
+    last_failed: Instant,
     open: Option<Open>,
 }
 
@@ -80,7 +85,8 @@ impl Breakers {
 
     /// Which webhooks do not answer, if there are any.
     pub(crate) fn in_words(&self) -> Option<String> {
-        let failing = self.lock();
+        let mut failing = self.lock();
+        failing.retain(|_, breaker| breaker.last_failed.elapsed() < REMEMBERED);
         let lines = failing.values().filter_map(|breaker| {
             let open = breaker.open.as_ref()?;
             Some(format!("no answers since {} s: {}", open.since.elapsed().as_secs(), open.why))
@@ -110,7 +116,12 @@ impl Permit<'_> {
         let (now, opens_after) = (Instant::now(), self.breakers.opens_after);
         let is_probe = std::mem::take(&mut self.is_probe);
         let mut failing = self.breakers.lock();
-        let breaker = failing.entry(self.endpoint.clone()).or_default();
+        let breaker = failing.entry(self.endpoint.clone()).or_insert_with(|| Breaker {
+            failed: HashSet::new(),
+            last_failed: now,
+            open: None,
+        });
+        breaker.last_failed = now;
         if let Some(open) = &mut breaker.open {
             why.clone_into(&mut open.why);
             if is_probe {

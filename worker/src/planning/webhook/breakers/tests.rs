@@ -109,3 +109,13 @@ async fn what_was_asked_before_it_opened_neither_probes_nor_lengthens_the_pause(
     third.answered();
     assert!(breakers.permit(&endpoint).is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_no_rule_has_any_more_is_forgotten_in_the_end() {
+    let [endpoint, _] = endpoints();
+    let breakers = opened(&endpoint);
+    tokio::time::advance(seconds(3_700)).await;
+    assert!(breakers.in_words().is_some());
+    tokio::time::advance(REMEMBERED).await;
+    assert_eq!(breakers.in_words(), None);
+}
