@@ -33,9 +33,9 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         WEBHOOK_CALLS,
-        "Calls of sync webhooks by outcome: answered, failed, refused (its answer cannot be passed on), late"
+        "Calls of sync webhooks by outcome: answered, failed, refused (its answer cannot be passed on), crowded, late"
     );
-    describe_histogram!(WEBHOOK_SECONDS, Unit::Seconds, "From a call of a sync webhook to its answer or failure");
+    describe_histogram!(WEBHOOK_SECONDS, Unit::Seconds, "Time of a sync webhook's call, and of the wait for its turn");
     describe_gauge!(UNDER_WAY, "Pushes that are being taken in");
 }
 

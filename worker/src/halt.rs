@@ -21,11 +21,12 @@ pub(crate) enum Halt {
         /// As what it is given up when all tries are used up.
         in_the_end: DeadReason,
     },
-    /// The account is paused. The message is not to blame, so that costs it no try.
+    /// The account is paused, or has too much under way; or so it is with a webhook. The message is not to blame, so that costs
+    /// it no try.
     Paused {
         /// How long the pause lasts.
         at_least: Duration,
-        /// What paused the account.
+        /// What is in the way.
         error: String,
     },
     /// It is not worth another try.

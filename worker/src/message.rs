@@ -212,8 +212,8 @@ impl Handler {
             Err(Halt::Dead { reason, error }) => dead(reason, error),
             Err(Halt::Paused { at_least, error }) => {
                 let after = at_least.clamp(self.timings.retry_delays[0], LONGEST_DELAY);
-                // The pause itself is in the log; many messages may wait for its end.
-                tracing::debug!(?after, error, "the message waits for the end of the account's pause");
+                // A pause itself is in the log; many messages may wait for its end.
+                tracing::debug!(?after, error, "the message waits, and is not to blame");
                 ("postponed", Some(Settlement::Postpone { after, error }))
             }
             Err(Halt::Later { at_least, error, in_the_end }) => match self.timings.retry_delays.get(attempt as usize) {

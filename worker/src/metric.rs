@@ -33,7 +33,7 @@ pub(crate) fn describe() {
     describe_counter!(
         MESSAGES,
         "Deliveries handled, by outcome: done, answered (by ingress, nothing to send), ignored (no rule), duplicate (all \
-         sent before), retry (back to the queue with a delay), postponed (the account is paused), dead, handed_back \
+         sent before), retry (back to the queue with a delay), postponed (its account is paused, its webhook does not answer, or it stays behind such a message), dead, handed_back \
          (shutdown or a lost connection), fenced (another worker took over)."
     );
     describe_counter!(
@@ -57,9 +57,10 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         WEBHOOK_CALLS,
-        "Calls of webhooks, by outcome: replies, nothing (no replies), failed (tried again), refused (a dead letter)."
+        "Calls of webhooks, by outcome: replies, nothing (no replies), failed (tried again), refused (a dead letter); without \
+         a call crowded (no turn), shut (it does not answer others)."
     );
-    describe_histogram!(WEBHOOK_DURATION, "Time from a call of a webhook to its answer or failure.");
+    describe_histogram!(WEBHOOK_DURATION, "Time of a webhook's call, and of the wait for its turn.");
     describe_gauge!(LANES, "Users with messages in this process.");
     describe_gauge!(IN_FLIGHT, "Messages being worked on now; those that wait are not counted.");
     describe_counter!(RETRIES, "Tries repeated, by place: lane, or queue (the message's order is given up).");

@@ -99,6 +99,23 @@ async fn more_users_of_a_webhook_that_hangs_than_a_partition_has_room_for_hold_u
 }
 
 #[tokio::test]
+async fn a_wait_for_a_turn_of_a_slow_webhook_holds_up_nobody_else() {
+    let service = Service::start(Does::Hang).await;
+    let mut options = options(Backend::Embedded, &service, "", "timeout_ms = 60_000\nconcurrency = 1");
+    options.settings[0].1 = "partitions = 1\nprefetch = 3".to_owned();
+    let shop = Shop::start(options).await;
+    for user in 0..9 {
+        shop.push(&format!("oWAITS{user}"), Message::text("one")).await;
+    }
+    service.asked_within(1).await;
+    let begun = Instant::now();
+    shop.push("oOTHER", Message::text("the rule")).await;
+    assert_eq!(texts(&shop.replies_within("oOTHER", 1).await), ["by a rule"]);
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    assert_eq!(service.asked().len(), 1, "nobody waits for the end of the call, and nobody is asked beside it");
+}
+
+#[tokio::test]
 async fn a_shutdown_does_not_wait_for_a_webhook() {
     let (mut shop, service) = start(Backend::Embedded, Does::Hang, "timeout_ms = 60_000").await;
     shop.push("oUSER", Message::text("one")).await;
