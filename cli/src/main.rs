@@ -41,9 +41,12 @@ enum Command {
     Simulator(simulator::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> std::io::Result<ExitCode> {
     lifecycle::prepare_process();
+    lifecycle::block_on(run())
+}
+
+async fn run() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(arguments) => return serve::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,

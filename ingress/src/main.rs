@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use kefu_ingress::{Api, Ingress, Parts};
 use kefu_shared::config::Config;
+use kefu_shared::lifecycle;
 use kefu_shared::program::{self, Frame};
 
 /// Takes WeChat's pushes in: verified, decrypted, claimed, published, answered.
@@ -17,8 +18,11 @@ struct Arguments {
     config: PathBuf,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> std::io::Result<ExitCode> {
+    lifecycle::block_on(ingress())
+}
+
+async fn ingress() -> ExitCode {
     let arguments = Arguments::parse();
     let (api, internal) = (Api::default(), |config: &Config| config.ingress.internal_listen);
     let routes = api.routes();

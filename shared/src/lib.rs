@@ -6,11 +6,13 @@
 //! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
 //!   implementation; [`backend`] opens the pair that a configuration names.
 //! * [`rules`] and [`reply`]: which push gets which replies; [`webhook`]: the team's own service, which is asked.
-//! * [`config`], [`reload`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`]: what makes a program of it.
+//! * [`config`], [`reload`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`], [`disk`]: what makes a
+//!   program of it.
 
 pub mod backend;
 pub mod clock;
 pub mod config;
+pub mod disk;
 pub mod embedded;
 pub mod envelope;
 pub mod health;

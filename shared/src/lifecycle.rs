@@ -1,8 +1,25 @@
 //! Start and stop of a program.
 
+use std::time::Duration;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// What has been going on on other threads is waited for, at the end of a program, for this long: to write a file takes a
+/// moment, and one on a disk that hangs is not written anyhow.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// Runs a program to its end, as `#[tokio::main]` does; but that would wait for calls of a hanging disk without an end.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn block_on<T>(program: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let output = runtime.block_on(program);
+    runtime.shutdown_timeout(LAST_WAIT);
+    Ok(output)
+}
 
 /// To be called first in `main`: sets what holds for the whole process.
 ///

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kefu_shared::internal::Routes;
+use kefu_shared::lifecycle;
 use kefu_shared::program::{self, Frame};
 use kefu_worker::{Worker, WorkerError};
 
@@ -17,8 +18,11 @@ struct Arguments {
     config: PathBuf,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> std::io::Result<ExitCode> {
+    lifecycle::block_on(run())
+}
+
+async fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let internal = |config: &kefu_shared::config::Config| config.worker.internal_listen;
     program::run(

@@ -1,5 +1,8 @@
 //! Pictures: uploaded once, again when WeChat has forgotten them.
 
+use std::process::Command;
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use kefu_harness::process::{Launch, Program};
 use kefu_harness::shop::{Shop, ShopOptions};
@@ -46,4 +49,22 @@ async fn an_upload_that_fails_for_now_is_tried_again() {
         shop.simulator.fault(FaultRequest::new(kind, "media/upload")).unwrap();
         pictures_arrive(&shop, &format!("ROUND{index}"), 1).await;
     }
+}
+
+#[tokio::test]
+async fn a_pipe_in_a_pictures_place_holds_up_neither_other_users_nor_the_end_of_the_program() {
+    let mut shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
+    let picture = shop.stack.config().with_file_name("code.png");
+    std::fs::remove_file(&picture).unwrap();
+    assert!(Command::new("mkfifo").arg(&picture).status().unwrap().success());
+    shop.push("oPIPE", Message::text("code")).await;
+    shop.push("oOTHER", Message::text("hi")).await;
+    shop.replies_within("oOTHER", 1).await;
+    shop.stack.programs[0].says("/metrics", 200, &["kefu_worker_retries_total{place=\"queue\"} 1"]).await;
+    let program = shop.stack.programs.remove(0);
+    program.terminate();
+    let (status, output) = program.end_within(Duration::from_secs(20)).await;
+    assert!(status.success(), "{output}");
+    assert!(output.contains("is not a regular file"), "{output}");
+    assert_eq!(shop.calls("media/upload").len(), 0);
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use kefu_shared::reply::picture::PictureFormat;
+use kefu_shared::disk;
+use kefu_shared::reply::picture::{self, PictureError, PictureFormat};
 use kefu_shared::store::Media;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -78,16 +79,12 @@ impl Pictures {
     }
 
     async fn upload(&self, appid: &str, file: &Path, token: &SecretString) -> Result<Uploaded, Failure> {
-        let content = tokio::fs::read(file).await.map_err(|error| unreadable(file, &error))?;
-        let size = content.len() as u64;
-        if size > self.max_bytes {
-            return Err(Failure::File(format!("{} has {size} bytes, the most is {}", file.display(), self.max_bytes)));
-        }
-        let (file_name, content_type) = match PictureFormat::of(&content) {
-            Some(PictureFormat::Png) => ("image.png", "image/png"),
-            Some(PictureFormat::Jpeg) => ("image.jpg", "image/jpeg"),
-            Some(PictureFormat::Gif) => ("image.gif", "image/gif"),
-            None => return Err(Failure::File(format!("{} is no PNG, JPEG or GIF", file.display()))),
+        let (path, max_bytes) = (file.to_owned(), self.max_bytes);
+        let (content, format) = from_disk(file, move || picture::read(&path, max_bytes)).await?;
+        let (file_name, content_type) = match format {
+            PictureFormat::Png => ("image.png", "image/png"),
+            PictureFormat::Jpeg => ("image.jpg", "image/jpeg"),
+            PictureFormat::Gif => ("image.gif", "image/gif"),
         };
         // Of what is uploaded, as the file may have changed since it was looked at.
         let sha256 = hex::encode(Sha256::digest(&content));
@@ -100,24 +97,32 @@ impl Pictures {
 
     /// The SHA-256 of the file, read again only when its time or size changed.
     async fn digest(&self, file: &Path) -> Result<String, Failure> {
-        let metadata = tokio::fs::metadata(file).await.map_err(|error| unreadable(file, &error))?;
-        let version = (metadata.modified().ok(), metadata.len());
-        {
-            let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, digest)) = digests.get(file).filter(|(known, _)| *known == version) {
-                return Ok(digest.clone());
+        let (path, max_bytes) = (file.to_owned(), self.max_bytes);
+        let known = self.digests.lock().unwrap_or_else(PoisonError::into_inner).get(file).cloned();
+        let found = from_disk(file, move || {
+            let metadata = std::fs::metadata(&path).map_err(|error| PictureError::Unreadable(path.clone(), error))?;
+            let version = (metadata.modified().ok(), metadata.len());
+            if let Some(known) = known.filter(|(known, _)| *known == version) {
+                return Ok(known);
             }
-        }
-        let content = tokio::fs::read(file).await.map_err(|error| unreadable(file, &error))?;
-        let digest = hex::encode(Sha256::digest(&content));
+            let (content, _) = picture::read(&path, max_bytes)?;
+            Ok((version, hex::encode(Sha256::digest(&content))))
+        });
+        let (version, digest) = found.await?;
         let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
         digests.insert(file.to_owned(), (version, digest.clone()));
         Ok(digest)
     }
 }
 
-fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::File(format!("{} cannot be read: {error}", file.display()))
+/// Reads the file by `work`, on a disk that may hang.
+async fn from_disk<T: Send + 'static>(
+    file: &Path,
+    work: impl FnOnce() -> Result<T, PictureError> + Send + 'static,
+) -> Result<T, Failure> {
+    let unreadable = |error| PictureError::Unreadable(file.to_owned(), error);
+    let read = disk::call(|| Ok(work())).await.map_err(unreadable).flatten();
+    read.map_err(|error| Failure::File(error.to_string()))
 }
 
 #[cfg(test)]

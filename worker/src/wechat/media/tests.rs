@@ -94,7 +94,9 @@ async fn what_wechat_would_refuse_is_not_uploaded() {
     let bench = Bench::new();
     let large = bench.file("large.png", &[PNG, &[0; 1_000]].concat());
     let other = bench.file("other.png", b"<svg/>");
-    for file in [large, other, bench.folder.path().join("none.png")] {
+    let fifo = bench.folder.path().join("fifo.png");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for file in [large, other, fifo, bench.folder.path().join("none.png")] {
         let failure = bench.pictures.media_id("wx1", &file, &token()).await.unwrap_err();
         assert!(matches!(failure, Failure::File(_)), "{failure:?}");
     }
