@@ -43,7 +43,7 @@ pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, Typ
 use source::Source;
 pub(crate) use source::digest;
 pub(crate) use typed::keys;
-pub use webhook::{Media, Webhook};
+pub use webhook::{ReceivedPictures, Webhook};
 
 /// Everything that the programs are told.
 #[derive(Debug, Clone)]
@@ -64,8 +64,8 @@ pub struct Config {
     pub api: Option<Api>,
     /// `[webhook]`
     pub webhook: Webhook,
-    /// `[media]`
-    pub media: Media,
+    /// `[received_pictures]`
+    pub received_pictures: ReceivedPictures,
     /// `[assistant]`, if there is one.
     pub assistant: Option<Assistant>,
     /// `[telemetry]`
@@ -114,7 +114,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let window: Window = source.section("window", &mut problems);
     let api: ApiSection = source.section("api", &mut problems);
     let mut webhook: Webhook = source.section("webhook", &mut problems);
-    let mut media: Media = source.section("media", &mut problems);
+    let mut received_pictures: ReceivedPictures = source.section("received_pictures", &mut problems);
     let assistant: Option<AssistantSection> = source.optional("assistant", &mut problems);
     let telemetry: Telemetry = source.section("telemetry", &mut problems);
     problems.take("[telemetry] log_filter", telemetry::filter(&telemetry));
@@ -124,7 +124,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     wechat.check(&mut problems);
     window.check(&mut problems);
     let webhook_secret_given = webhook.resolve(folder, &mut problems);
-    media.resolve(folder, &mut problems);
+    received_pictures.resolve(folder, &mut problems);
     let assistant = assistant.map(|section| section.resolve(folder, &mut problems));
     let backend = BackendUrls::resolve(&queue, &store, folder, &mut problems);
     let api = api.resolve(folder, &mut problems);
@@ -151,7 +151,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 api,
                 window,
                 webhook,
-                media,
+                received_pictures,
                 assistant,
                 telemetry,
                 accounts,

@@ -70,7 +70,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(format!("{:?}", shown.window), format!("{:?}", real.window));
     assert_eq!(format!("{:?}", shown.api), format!("{:?}", real.api));
     assert_eq!(format!("{:?}", shown.webhook), format!("{:?}", real.webhook));
-    assert_eq!(format!("{:?}", shown.media), format!("{:?}", real.media));
+    assert_eq!(format!("{:?}", shown.received_pictures), format!("{:?}", real.received_pictures));
     assert_eq!(format!("{:?}", shown.telemetry), format!("{:?}", real.telemetry));
 
     // What has no default stands there as an example.
@@ -101,7 +101,7 @@ fn the_example_shows_every_key_of_the_sections() {
         ("wechat", format!("{:#?}", config.wechat)),
         ("window", format!("{:#?}", config.window)),
         ("webhook", format!("{:#?}", config.webhook)),
-        ("media", format!("{:#?}", config.media)),
+        ("received_pictures", format!("{:#?}", config.received_pictures)),
         ("assistant", format!("{:#?}", shown.assistant.unwrap())),
         ("telemetry", format!("{:#?}", config.telemetry)),
     ];

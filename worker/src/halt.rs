@@ -48,6 +48,22 @@ impl Halt {
         Self::Later { at_least: Duration::ZERO, error: error.into(), in_the_end }
     }
 
+    /// The same, with something else that was in the way as well.
+    pub(crate) fn and(self, what: &str, other: &Self) -> Self {
+        let why = match other {
+            Self::Fenced => "another worker has taken the message over",
+            Self::Interrupted => "the worker was shut down",
+            Self::Later { error, .. } | Self::Paused { error, .. } | Self::Dead { error, .. } => error,
+        };
+        let and = |error| format!("{error}; {what}: {why}");
+        match self {
+            Self::Fenced | Self::Interrupted => self,
+            Self::Later { at_least, error, in_the_end } => Self::Later { at_least, error: and(error), in_the_end },
+            Self::Paused { at_least, error } => Self::Paused { at_least, error: and(error) },
+            Self::Dead { reason, error } => Self::Dead { reason, error: and(error) },
+        }
+    }
+
     pub(crate) fn dead(reason: DeadReason, error: impl Into<String>) -> Self {
         Self::Dead { reason, error: error.into() }
     }

@@ -134,9 +134,11 @@ fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>
         let health = rules.health();
         Box::pin(async move { health })
     });
-    let pauses = Arc::clone(&handler.pauses);
+    let paused = Arc::clone(handler);
     readiness.add("worker_accounts", false, move || {
-        let health = pauses.in_words().map_or(Health::Up, Health::Down);
+        let words = [paused.pauses.in_words(), paused.pictures_received.pauses.in_words()];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        let health = if words.is_empty() { Health::Up } else { Health::Down(words.join("; ")) };
         Box::pin(async move { health })
     });
     if let Some(assistant) = handler.assistant.clone() {

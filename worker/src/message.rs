@@ -56,7 +56,7 @@ pub(crate) struct Handler {
     /// If there is an `[assistant]`.
     pub(crate) assistant: Option<Arc<Assistant>>,
     pub(crate) conversations: Arc<dyn Conversations>,
-    pub(crate) pauses: Arc<Pauses>,
+    pub(crate) pauses: Pauses,
     pub(crate) slots: Slots,
     pub(crate) timings: Timings,
     pub(crate) shutdown: CancellationToken,
@@ -112,12 +112,12 @@ impl Handler {
             outage: Arc::new(StoreOutage::new(timings.store_poll)),
             tokens: AccessTokens::new(&config.accounts, &stores.tokens, &wechat, config.wechat.timeout),
             pictures: Pictures::new(Arc::clone(&stores.media), Arc::clone(&wechat), config.wechat.max_image_bytes),
-            pictures_received: ReceivedPictures::new(&config.media),
+            pictures_received: ReceivedPictures::new(&config),
             webhooks,
             wechat,
             assistant,
             conversations: Arc::clone(&stores.conversations),
-            pauses: Arc::default(),
+            pauses: Pauses::of_sends(),
             slots: Slots::new(config.worker.concurrency),
             timings,
             config,
@@ -278,23 +278,30 @@ impl Message<'_> {
             Ok(window) => Ok(window),
             Err(_) => handler.outage.outlast(&self.interrupt, || handler.open_window(envelope)).await,
         };
-        let result = match window {
+        let sent = match window {
             Ok(window) => {
                 self.window = window;
                 self.send_plan(&hold, job).await
             }
             Err(halt) => Err(halt),
         };
-        if matches!(result, Err(Halt::Dead { .. })) {
-            // Whatever became of the replies. The message ends here, so this is not tried again either.
-            if let Err(halt) = self.keep_picture(&hold).await {
-                tracing::warn!(?halt, "the picture of a dead letter is not kept");
-            }
-        }
+        let result = self.conclude_with_picture(&hold, sent).await;
         if matches!(result, Err(Halt::Later { .. } | Halt::Paused { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
             hold.release().await;
         }
         result
+    }
+
+    /// Keeps the picture, whatever became of the replies: the message may not come again. Done is what needs nothing more.
+    async fn conclude_with_picture(&mut self, hold: &Hold, sent: Result<End, Halt>) -> Result<End, Halt> {
+        if let Err(halt @ (Halt::Fenced | Halt::Interrupted)) = sent {
+            return Err(halt);
+        }
+        match (sent, self.keep_picture(hold).await) {
+            (Ok(end), Ok(())) => hold.done().await.map(|()| end),
+            (Ok(_), Err(halt)) | (Err(halt), Ok(())) => Err(halt),
+            (Err(halt), Err(not_kept)) => Err(halt.and("its picture is not kept", &not_kept)),
+        }
     }
 
     /// Keeps the picture of a push that ingress has answered, without a word to the ledger about the message itself.
@@ -356,11 +363,7 @@ impl Message<'_> {
                     Some(outbound) => Some(self.plan_of_send(outbound)?),
                     None => self.plan(hold).await?,
                 };
-                let Some(plan) = planned else {
-                    self.keep_picture(hold).await?;
-                    hold.done().await?;
-                    return Ok(End::Ignored);
-                };
+                let Some(plan) = planned else { return Ok(End::Ignored) };
                 hold.store_plan(&plan).await?;
                 self.remember(&plan).await?;
                 plan
@@ -372,8 +375,6 @@ impl Message<'_> {
             self.send_step(hold, index, reply, ambiguous).await?;
             self.backoff.shorten();
         }
-        self.keep_picture(hold).await?;
-        hold.done().await?;
         Ok(End::Done)
     }
 }

@@ -11,6 +11,7 @@ pub(crate) const TOKEN_FETCHES: &str = "kefu_worker_token_fetches_total";
 pub(crate) const MEDIA_UPLOADS: &str = "kefu_worker_media_uploads_total";
 pub(crate) const TYPING: &str = "kefu_worker_typing_total";
 pub(crate) const MEDIA_FETCHES: &str = "kefu_worker_media_fetches_total";
+pub(crate) const MEDIA_FETCHES_PAUSED: &str = "kefu_worker_media_fetches_paused";
 pub(crate) const WEBHOOK_CALLS: &str = "kefu_worker_webhook_calls_total";
 pub(crate) const WEBHOOK_DURATION: &str = "kefu_worker_webhook_duration_seconds";
 pub(crate) const LANES: &str = "kefu_worker_lanes";
@@ -33,8 +34,9 @@ pub(crate) fn describe() {
     describe_counter!(
         MESSAGES,
         "Deliveries handled, by outcome: done, answered (by ingress, nothing to send), ignored (no rule), duplicate (all \
-         sent before), retry (back to the queue with a delay), postponed (its account is paused, its webhook does not answer, or it stays behind such a message), dead, handed_back \
-         (shutdown or a lost connection), fenced (another worker took over)."
+         sent before), retry (back to the queue with a delay), postponed (its account is paused or has too many pictures at \
+         once, its webhook does not answer, or it stays behind such a message), dead, handed_back (shutdown or a lost \
+         connection), fenced (another worker took over)."
     );
     describe_counter!(
         SENDS,
@@ -54,6 +56,10 @@ pub(crate) fn describe() {
         MEDIA_FETCHES,
         "Pictures of users fetched from WeChat, by outcome: ok, expired, too_large, refused (an errcode that no try \
          mends), failed (tried again)."
+    );
+    describe_gauge!(
+        MEDIA_FETCHES_PAUSED,
+        "1 while an account's fetches of users' pictures are paused because WeChat refuses them; replies are sent."
     );
     describe_counter!(
         WEBHOOK_CALLS,

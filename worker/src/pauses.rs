@@ -48,8 +48,15 @@ pub(crate) struct Begun {
 }
 
 /// The pauses of this process. Other processes find out for themselves.
-#[derive(Debug, Default)]
-pub(crate) struct Pauses(Mutex<State>);
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    /// What is paused, in words.
+    pub(crate) what: &'static str,
+    /// What an account does then.
+    does: &'static str,
+    gauge: &'static str,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -59,6 +66,18 @@ struct State {
 }
 
 impl Pauses {
+    /// Of all that an account sends.
+    pub(crate) fn of_sends() -> Self {
+        let (what, does) = ("the account's sends", "is paused");
+        Self { what, does, gauge: metric::ACCOUNT_PAUSED, state: Mutex::default() }
+    }
+
+    /// Of its fetches of pictures that users send.
+    pub(crate) fn of_fetches() -> Self {
+        let (what, does) = ("the account's fetches of users' pictures", "fetches no pictures of users");
+        Self { what, does, gauge: metric::MEDIA_FETCHES_PAUSED, state: Mutex::default() }
+    }
+
     /// Pauses the account, unless it is paused already, for the same cause or a worse one.
     pub(crate) fn begin(&self, appid: &str, cause: Cause, length: PauseLength, why: &str) -> Begun {
         let now = Instant::now();
@@ -75,7 +94,7 @@ impl Pauses {
                 length
             }
         };
-        metrics::gauge!(metric::ACCOUNT_PAUSED, "account" => appid.to_owned()).set(1);
+        metrics::gauge!(self.gauge, "account" => appid.to_owned()).set(1);
         state.pauses.insert(appid.to_owned(), Pause { until: now + lasts, cause, why: why.to_owned() });
         Begun { news: true, lasts }
     }
@@ -95,8 +114,8 @@ impl Pauses {
         self.lock().pauses.retain(|appid, pause| {
             let lasts = pause.until > Instant::now();
             if !lasts {
-                metrics::gauge!(metric::ACCOUNT_PAUSED, "account" => appid.clone()).set(0);
-                tracing::info!(account = appid, "the account's pause is over");
+                metrics::gauge!(self.gauge, "account" => appid.clone()).set(0);
+                tracing::info!(account = appid, "the pause of {} is over", self.what);
             }
             lasts
         });
@@ -106,12 +125,12 @@ impl Pauses {
     pub(crate) fn in_words(&self) -> Option<String> {
         let state = self.lock();
         let lines: Vec<String> =
-            state.pauses.iter().map(|(appid, pause)| format!("{appid} is paused: {}", pause.why)).collect();
+            state.pauses.iter().map(|(appid, pause)| format!("{appid} {}: {}", self.does, pause.why)).collect();
         (!lines.is_empty()).then(|| lines.join("; "))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,7 +144,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_ends_by_itself_and_holds_up_no_other_account() {
-        let pauses = Pauses::default();
+        let pauses = Pauses::of_sends();
         assert!(pauses.begin("wx1", Cause::Operator, fixed(300), "the AppSecret is wrong").news);
         assert!(pauses.of("wx1").is_some());
         assert!(pauses.of("wx2").is_none());
@@ -138,7 +157,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_second_failure_of_the_same_kind_is_no_news_but_a_worse_one_is() {
-        let pauses = Pauses::default();
+        let pauses = Pauses::of_sends();
         assert!(pauses.begin("wx1", Cause::Rate, fixed(60), "rate").news);
         assert!(!pauses.begin("wx1", Cause::Rate, fixed(60), "rate").news);
         assert!(pauses.begin("wx1", Cause::Operator, fixed(300), "secret").news);
@@ -149,7 +168,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn growing_pauses_grow_once_a_pause_up_to_the_longest_and_until_something_is_sent() {
-        let pauses = Pauses::default();
+        let pauses = Pauses::of_sends();
         let begin = || pauses.begin("wx1", Cause::Operator, PauseLength::Growing, "refused");
         for seconds in [30, 60, 120, 300, 300] {
             let lasts = Duration::from_secs(seconds);

@@ -1,4 +1,4 @@
-//! `[webhook]` and `[media]`.
+//! `[webhook]` and `[received_pictures]`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,10 +29,10 @@ pub struct Webhook {
     pub allow_link_local: bool,
 }
 
-/// `[media]`: what becomes of the pictures that users send.
+/// `[received_pictures]`: what becomes of the pictures that users send.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
-pub struct Media {
+pub struct ReceivedPictures {
     /// The folder that they are stored below. Default none: they are not.
     #[serde(deserialize_with = "folder")]
     pub folder: Option<PathBuf>,
@@ -56,7 +56,7 @@ impl Default for Webhook {
     }
 }
 
-impl Default for Media {
+impl Default for ReceivedPictures {
     fn default() -> Self {
         Self { folder: None, max_bytes: 20 * 1024 * 1024 }
     }
@@ -100,10 +100,10 @@ impl Webhook {
     }
 }
 
-impl Media {
+impl ReceivedPictures {
     /// Takes the folder from the configuration's folder on and checks the values.
     pub(super) fn resolve(&mut self, from: &Path, problems: &mut Problems) {
         self.folder = self.folder.take().map(|folder| from.join(folder));
-        within("[media] max_bytes", self.max_bytes, 1_024, 256 * 1024 * 1024, problems);
+        within("[received_pictures] max_bytes", self.max_bytes, 1_024, 256 * 1024 * 1024, problems);
     }
 }

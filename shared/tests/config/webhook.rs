@@ -1,4 +1,4 @@
-//! `[webhook]`, `[media]` and the rules that need them.
+//! `[webhook]`, `[received_pictures]` and the rules that need them.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ fn problems_of_rule(when: &str, webhook: &str) -> Vec<String> {
 #[test]
 fn a_rule_may_have_a_webhook() {
     let text = format!(
-        "{GOOD}{SECRET}[media]\nfolder = \"pictures\"\n{}{}",
+        "{GOOD}{SECRET}[received_pictures]\nfolder = \"pictures\"\n{}{}",
         rule("{ event = \"a\" }", "{ url = \"https://shop.example/kefu?key=hush\", timeout_ms = 900, sync = true }"),
         rule("{ type = \"image\" }", "{ url = \"http://10.0.0.1:8000\", media = true }"),
     );
     let folder = Folder::new().with("kefu.toml", &text);
     let config = folder.load(&[]).unwrap();
-    assert_eq!(config.media.folder, Some(folder.0.path().join("pictures")));
+    assert_eq!(config.received_pictures.folder, Some(folder.0.path().join("pictures")));
     let rules = config.rules.current();
     let endpoints: Vec<_> = rules.iter().map(|rule| format!("{:?}", rule.action())).collect();
     assert!(endpoints[0].contains("host: \"shop.example\""), "{endpoints:?}");
@@ -89,8 +89,8 @@ fn limits_are_checked() {
     for (section, key) in [
         ("webhook", "timeout_ms = 99"),
         ("webhook", "concurrency = 0"),
-        ("media", "max_bytes = 1000"),
-        ("media", "max_bytes = 300_000_000"),
+        ("received_pictures", "max_bytes = 1000"),
+        ("received_pictures", "max_bytes = 300_000_000"),
     ] {
         let problems = problems_of(&format!("{GOOD}[{section}]\n{key}\n"));
         let name = key.split(' ').next().unwrap();

@@ -24,7 +24,7 @@ async fn start(backend: Backend, media: &str, to_webhook: bool) -> (Shop, Servic
             &format!("[[rule]]\nwhen = {{ type = \"image\" }}\nwebhook = {{ url = \"{url}\", media = true }}\n");
     }
     options.settings.push(("webhook", format!("secret = \"{SECRET}\"")));
-    options.settings.push(("media", media.to_owned()));
+    options.settings.push(("received_pictures", media.to_owned()));
     (Shop::start(options).await, service)
 }
 
@@ -93,7 +93,7 @@ async fn a_webhook_gets_the_picture_as_a_signed_form() {
 #[tokio::test]
 async fn without_its_picture_the_webhook_is_told_why() {
     let (shop, service) = start(Backend::Embedded, "max_bytes = 1_024", true).await;
-    let refused = FaultRequest { errcode: Some(48_001), ..FaultRequest::new(FaultKind::Errcode, "media/get") };
+    let refused = FaultRequest { errcode: Some(40_003), ..FaultRequest::new(FaultKind::Errcode, "media/get") };
     assert!(picture().len() > 1_024, "it is to be too large");
     for (user, message, why) in [("oEXPIRED", no_such_picture(), "expired"), ("oREFUSED", Message::image(), "refused")]
     {
@@ -144,7 +144,7 @@ async fn a_picture_is_kept_whatever_becomes_of_its_replies() {
                      [[rule]]\nwhen = { type = \"image\" }\nreply = [{ text = \"nice\" }]\n"
         .replace("ACCOUNT", &options.accounts[0].appid);
     options.accounts.push(kefu_harness::wechat::Account::random(kefu_harness::wechat::Mode::Plain));
-    options.settings.push(("media", "folder = \"pictures\"".to_owned()));
+    options.settings.push(("received_pictures", "folder = \"pictures\"".to_owned()));
     let mut shop = Shop::start(options).await;
     shop.push("oTRANSFERRED", Message::image()).await;
     kept(&shop, 1).await;

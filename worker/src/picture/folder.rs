@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use kefu_shared::disk;
 use kefu_shared::envelope::Envelope;
 use time::OffsetDateTime;
 
@@ -16,6 +17,9 @@ use super::Format;
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
+/// Where it is set.
+const SECTION: &str = "[received_pictures]";
+
 /// See above.
 pub(crate) struct Folder(PathBuf);
 
@@ -24,20 +28,26 @@ impl Folder {
         Self(path)
     }
 
-    /// Whether the picture of the message is there.
-    pub(crate) async fn has(&self, envelope: &Envelope) -> bool {
-        self.find(envelope).await.is_some()
+    /// Whether the picture of the message is there. The error is in words, as are those of the others.
+    pub(crate) async fn has(&self, envelope: &Envelope) -> Result<bool, String> {
+        let (folder, name) = (self.day(envelope), envelope.key.digest());
+        let shown = folder.display().to_string();
+        let found = disk::call(move || Ok(find(&folder, &name)?.is_some())).await;
+        found.map_err(|error| format!("{shown} cannot be looked into (the folder of {SECTION}): {error}"))
     }
 
-    /// The picture of the message, if it is there and can be read.
-    pub(crate) async fn read(&self, envelope: &Envelope) -> Option<(&'static Format, Bytes)> {
-        let (format, path) = self.find(envelope).await?;
-        let content = tokio::fs::read(path).await.ok()?;
-        Some((format, content.into()))
+    /// The picture of the message, if it is there.
+    pub(crate) async fn read(&self, envelope: &Envelope) -> Result<Option<(&'static Format, Bytes)>, String> {
+        let (folder, name) = (self.day(envelope), envelope.key.digest());
+        let shown = folder.display().to_string();
+        let read = disk::call(move || match find(&folder, &name)? {
+            Some((format, path)) => Ok(Some((format, fs::read(path)?.into()))),
+            None => Ok(None),
+        });
+        read.await.map_err(|error| format!("a file in {shown} cannot be read (the folder of {SECTION}): {error}"))
     }
 
-    /// Writes the picture of the message so that it is there whole, also after a crash, or not at all. The error is in
-    /// words.
+    /// Writes the picture of the message so that it is there whole, also after a crash, or not at all.
     pub(crate) async fn keep(
         &self,
         envelope: &Envelope,
@@ -46,21 +56,8 @@ impl Folder {
     ) -> Result<(), String> {
         let (folder, name) = (self.day(envelope), envelope.key.digest());
         let shown = folder.display().to_string();
-        let written = tokio::task::spawn_blocking(move || write(&folder, &name, format.extension, &content)).await;
-        written
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(|error| format!("a file in {shown} cannot be written ([media] folder): {error}"))
-    }
-
-    async fn find(&self, envelope: &Envelope) -> Option<(&'static Format, PathBuf)> {
-        let (folder, name) = (self.day(envelope), envelope.key.digest());
-        for format in Format::all() {
-            let path = folder.join(format!("{name}.{}", format.extension));
-            if tokio::fs::try_exists(&path).await.unwrap_or(false) {
-                return Some((format, path));
-            }
-        }
-        None
+        let written = disk::call(move || write(&folder, &name, format.extension, &content)).await;
+        written.map_err(|error| format!("a file in {shown} cannot be written (the folder of {SECTION}): {error}"))
     }
 
     fn day(&self, envelope: &Envelope) -> PathBuf {
@@ -69,6 +66,16 @@ impl Folder {
         // An account that is configured: its appid has letters and digits.
         self.0.join(&envelope.account).join(day.to_string())
     }
+}
+
+fn find(folder: &Path, name: &str) -> io::Result<Option<(&'static Format, PathBuf)>> {
+    for format in Format::all() {
+        let path = folder.join(format!("{name}.{}", format.extension));
+        if fs::exists(&path)? {
+            return Ok(Some((format, path)));
+        }
+    }
+    Ok(None)
 }
 
 fn write(folder: &Path, name: &str, extension: &str, content: &[u8]) -> io::Result<()> {

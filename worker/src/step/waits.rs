@@ -10,7 +10,7 @@ use super::Next;
 use crate::halt::Halt;
 use crate::hold::Hold;
 use crate::message::Message;
-use crate::pauses::{Begun, Cause, PauseLength};
+use crate::pauses::{Begun, Cause, PauseLength, Pauses};
 use crate::wechat::failure::{Failure, Refusal};
 use crate::wechat::token::Renewal;
 
@@ -79,13 +79,18 @@ impl Message<'_> {
     }
 
     pub(crate) async fn wait_while_paused(&mut self, hold: &Hold) -> Result<(), Halt> {
-        while let Some(pause) = self.handler.pauses.of(&self.account.appid) {
+        self.wait_out(hold, &self.handler.pauses).await
+    }
+
+    /// Waits for the end of the account's pause among these; [`Halt::Paused`] when that would be too long for the lane.
+    pub(crate) async fn wait_out(&mut self, hold: &Hold, pauses: &Pauses) -> Result<(), Halt> {
+        while let Some(pause) = pauses.of(&self.account.appid) {
             let remaining = pause.until.saturating_duration_since(Instant::now());
             let too_long = remaining > self.handler.timings.retry_total || self.slowed >= MAX_SLOWED;
             if pause.cause == Cause::Operator || too_long {
                 return Err(Halt::Paused {
                     at_least: remaining,
-                    error: format!("the account is paused: {}", pause.why),
+                    error: format!("{} pause: {}", pauses.what, pause.why),
                 });
             }
             self.slowed += 1;
@@ -98,14 +103,17 @@ impl Message<'_> {
 
     /// Pauses the account, and returns what that means for the message if it does not wait in its lane.
     pub(crate) fn pause_account(&self, cause: Cause, length: PauseLength, error: String) -> Halt {
-        let appid = &self.account.appid;
-        let Begun { news, lasts } = self.handler.pauses.begin(appid, cause, length, &error);
+        self.begin_pause(&self.handler.pauses, cause, length, error)
+    }
+
+    /// As [`Message::pause_account`], for one kind of pauses.
+    pub(crate) fn begin_pause(&self, pauses: &Pauses, cause: Cause, length: PauseLength, error: String) -> Halt {
+        let (appid, what) = (&self.account.appid, pauses.what);
+        let Begun { news, lasts } = pauses.begin(appid, cause, length, &error);
         match cause {
             _ if !news => {}
-            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "the account's sends pause"),
-            Cause::Operator => {
-                tracing::error!(account = appid, pause = ?lasts, error, "the account's sends pause: act")
-            }
+            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "{what} pause"),
+            Cause::Operator => tracing::error!(account = appid, pause = ?lasts, error, "{what} pause: act"),
         }
         Halt::Paused { at_least: lasts, error }
     }
