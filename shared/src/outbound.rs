@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::openid::OpenId;
+use crate::reply::Reply;
 use crate::reply::outside::{self, Pictures};
-use crate::reply::{Content, Reply, split};
 use crate::wechat::push::{Content as Pushed, Fields, Format, Push};
 
 /// `msg_type` in an envelope where a push has its `MsgType`.
@@ -26,7 +26,7 @@ impl Outbound {
     pub fn problems(&self, most: u32, pictures: Option<Pictures<'_>>) -> Vec<String> {
         let mut problems = Vec::new();
         let count = self.replies.len();
-        let sends: usize = self.replies.iter().map(sends).sum();
+        let sends: usize = self.replies.iter().map(Reply::sends).sum();
         if !(1..=most as usize).contains(&count) {
             problems.push(format!("replies: there are {count}, must be from 1 to {most}"));
         } else if sends > most as usize {
@@ -43,11 +43,6 @@ impl std::fmt::Debug for Outbound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outbound").field("replies", &self.replies).finish_non_exhaustive()
     }
-}
-
-/// How many calls it takes.
-fn sends(reply: &Reply) -> usize {
-    if let Content::Text(text) = &reply.content { split::count(text) } else { 1 }
 }
 
 /// What stands in the envelope where a push is: it names the user, and whose session it is.

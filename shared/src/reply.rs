@@ -139,6 +139,20 @@ impl Reply {
         }
     }
 
+    /// The picture file that it shows, as the reply names it, and the name of the field that names it.
+    pub fn picture(&self) -> Option<(&'static str, &Path)> {
+        match &self.content {
+            Content::Text(_) | Content::Link(_) => None,
+            Content::Image(file) => Some(("image", file)),
+            Content::Miniprogrampage(card) => Some(("miniprogrampage.thumb", &card.thumb)),
+        }
+    }
+
+    /// How many sends it takes: one, or one for each part of a long text (see [`split`]).
+    pub fn sends(&self) -> usize {
+        if let Content::Text(text) = &self.content { split::count(text) } else { 1 }
+    }
+
     /// What WeChat would refuse, in words; `folder` is where relative paths start. Not how long a text is: see [`split`].
     pub(crate) fn problems(&self, folder: &Path, max_image_bytes: u64) -> Vec<String> {
         let mut problems = Vec::new();
@@ -149,7 +163,7 @@ impl Reply {
         };
         match &self.content {
             Content::Text(text) => required("text", text),
-            Content::Image(path) => problems.extend(picture::problem("image", &folder.join(path), max_image_bytes)),
+            Content::Image(_) => {}
             Content::Link(link) => {
                 required("link.title", &link.title);
                 required("link.description", &link.description);
@@ -161,10 +175,10 @@ impl Reply {
                 problems.extend(fields::pagepath("miniprogrampage.pagepath", &card.pagepath));
                 let appid = card.appid.as_deref();
                 problems.extend(appid.and_then(|appid| fields::appid("miniprogrampage.appid", appid)));
-                let thumb = folder.join(&card.thumb);
-                problems.extend(picture::problem("miniprogrampage.thumb", &thumb, max_image_bytes));
             }
         }
+        let picture = self.picture();
+        problems.extend(picture.and_then(|(name, file)| picture::problem(name, &folder.join(file), max_image_bytes)));
         problems.extend(self.kf_account.as_deref().and_then(fields::kf_account));
         problems
     }

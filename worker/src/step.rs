@@ -5,7 +5,7 @@ use std::time::Duration;
 use kefu_shared::clock;
 use kefu_shared::config::Ambiguous;
 use kefu_shared::queue::DeadReason;
-use kefu_shared::reply::{Content, Reply};
+use kefu_shared::reply::Reply;
 use tokio::time::Instant;
 
 use crate::halt::Halt;
@@ -92,13 +92,8 @@ impl Message<'_> {
         let (handler, appid) = (self.handler, &self.account.appid);
         let token = hold.during(handler.tokens.get(appid)).await??;
         let sent = async {
-            let picture = match &reply.content {
-                Content::Text(_) | Content::Link(_) => None,
-                Content::Image(file) => Some(file),
-                Content::Miniprogrampage(card) => Some(&card.thumb),
-            };
-            let uploaded = match picture {
-                Some(file) => {
+            let uploaded = match reply.picture() {
+                Some((_, file)) => {
                     let file = handler.config.folder.join(file);
                     Some(hold.during(handler.pictures.media_id(appid, &file, &token)).await??)
                 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use kefu_shared::config::{Account, Config};
-use kefu_shared::reply::Content;
 use kefu_shared::rules::Action;
 use secrecy::ExposeSecret;
 
@@ -24,11 +23,7 @@ pub(super) fn look(file: &Path, config: &Config) -> Vec<Finding> {
     let mut pictures = BTreeSet::new();
     for rule in rules.iter() {
         let Action::Reply(replies) = rule.action() else { continue };
-        pictures.extend(replies.iter().filter_map(|reply| match &reply.content {
-            Content::Image(path) => Some(path.clone()),
-            Content::Miniprogrampage(card) => Some(card.thumb.clone()),
-            _ => None,
-        }));
+        pictures.extend(replies.iter().filter_map(|reply| reply.picture()).map(|(_, file)| file));
     }
     if !pictures.is_empty() {
         let named = count(pictures.len(), "picture", "pictures");

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Content, Reply};
+use super::Reply;
 
 /// Where pictures are, and nowhere else.
 #[derive(Debug, Clone, Copy)]
@@ -54,23 +54,15 @@ pub fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T
 pub fn problems(replies: &[Reply], pictures: Option<Pictures<'_>>) -> Vec<String> {
     let mut problems = Vec::new();
     for (index, reply) in replies.iter().enumerate() {
-        let found = match (picture(reply).and_then(|(name, file)| leaves(name, file, pictures)), pictures) {
+        let found = match (reply.picture().and_then(|(name, file)| leaves(name, file, pictures)), pictures) {
             (Some(leaves), _) => vec![leaves],
             (None, Some(Pictures { folder, max_bytes })) => reply.problems(folder, max_bytes),
-            (None, None) if picture(reply).is_some() => Vec::new(),
+            (None, None) if reply.picture().is_some() => Vec::new(),
             (None, None) => reply.problems(Path::new(""), 0),
         };
         problems.extend(found.into_iter().map(|problem| format!("replies[{index}]: {}", shown(&problem))));
     }
     problems
-}
-
-fn picture(reply: &Reply) -> Option<(&'static str, &Path)> {
-    match &reply.content {
-        Content::Text(_) | Content::Link(_) => None,
-        Content::Image(file) => Some(("image", file)),
-        Content::Miniprogrampage(card) => Some(("miniprogrampage.thumb", &card.thumb)),
-    }
 }
 
 /// Whoever may send replies may send the pictures beside the configuration, and no other file of the machine.

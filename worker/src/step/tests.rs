@@ -2,6 +2,7 @@
 
 use kefu_shared::plan::Plan;
 use kefu_shared::queue::Settlement;
+use kefu_shared::reply::Content;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};
