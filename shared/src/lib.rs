@@ -6,8 +6,8 @@
 //! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
 //!   implementation; [`backend`] opens the pair that a configuration names.
 //! * [`rules`] and [`reply`]: which push gets which replies; [`webhook`]: the team's own service, which is asked.
-//! * [`config`], [`reload`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`], [`disk`]: what makes a
-//!   program of it.
+//! * [`config`], [`reload`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`], [`disk`],
+//!   [`outgoing`]: what makes a program of it.
 
 pub mod backend;
 pub mod clock;
@@ -21,6 +21,7 @@ pub mod lifecycle;
 pub mod message_key;
 pub mod openid;
 pub mod outbound;
+pub mod outgoing;
 pub mod partition;
 pub mod plan;
 pub mod program;

@@ -278,7 +278,8 @@ impl Worker {
 impl WeChat {
     pub(super) fn check(&self, problems: &mut Problems) {
         let (scheme, rest) = self.api_base.split_once("://").unwrap_or_default();
-        if !["http", "https"].contains(&scheme) || rest.is_empty() || rest.contains('/') {
+        let is_url = reqwest::Url::parse(&self.api_base).is_ok();
+        if !["http", "https"].contains(&scheme) || rest.contains('/') || !is_url {
             problems.add("[wechat] api_base", "must be http://HOST or https://HOST, without a path");
         }
         within("[wechat] timeout_ms", self.timeout.as_millis() as u64, 100, 60_000, problems);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_shared::outgoing::{self, Unread};
 use kefu_shared::{config, program};
-use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::redirect;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::failure::{Failure, Kind};
@@ -42,28 +42,12 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Servers close idle connections, some after 5 s.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
-/// In seconds; no answer is waited for as long.
-const A_DAY: u64 = 86_400;
-
-const LOOPBACK: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
-
 impl HttpCompletions {
     pub(crate) fn new(config: &config::Assistant) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION")))
-            // One would take the key to another server.
-            .redirect(redirect::Policy::none())
+        let base = config.base_url.parse().map_err(|_| "[assistant] base_url: is no URL".to_owned())?;
+        let http = outgoing::client(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
-            .connect_timeout(CONNECT.min(config.timeout / 2));
-        if config.base_url.starts_with("http://") {
-            // Without TLS the system's certificates are not needed, and need not be installed.
-            builder = builder.tls_certs_only([]);
-        }
-        if LOOPBACK.iter().any(|prefix| config.base_url.starts_with(prefix)) {
-            // A proxy from the environment would look for the address on its own machine.
-            builder = builder.no_proxy();
-        }
-        let http = builder
+            .connect_timeout(CONNECT.min(config.timeout / 2))
             .build()
             .map_err(|error| format!("the assistant's HTTP client cannot be set up: {}", program::in_words(&error)))?;
         let authorization = match &config.key {
@@ -86,23 +70,19 @@ impl Completions for HttpCompletions {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        let mut response = request.send().await.map_err(|error| match error.is_connect() {
+        let response = request.send().await.map_err(|error| match error.is_connect() {
             true => broken(Kind::Unreachable, "the server cannot be reached", error),
             false => broken(Kind::Failed, "no answer came", error),
         })?;
         let status = response.status().as_u16();
-        let retry_after: Option<u64> =
-            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let mut body = Vec::new();
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| broken(Kind::Failed, "the answer breaks off", error))?
-        {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(Failure::new(Kind::Unusable, "the answer is larger than 1 MiB"));
+        let retry_after = outgoing::retry_after(&response);
+        match outgoing::read_within(response, MAX_ANSWER_BYTES).await {
+            Ok(body) => Ok(Raw { status, retry_after, body }),
+            Err(Unread::TooLarge) => Err(Failure::new(Kind::Unusable, "the answer is larger than 1 MiB")),
+            Err(Unread::Cut { error, .. }) => {
+                Err(Failure::new(Kind::Failed, format!("the answer breaks off: {error}")))
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok(Raw { status, retry_after: retry_after.map(|seconds| Duration::from_secs(seconds.min(A_DAY))), body })
     }
 }
 

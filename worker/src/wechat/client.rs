@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_shared::outgoing::{self, Unread};
 use kefu_shared::{config, program};
 use reqwest::multipart::{Form, Part};
-use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::failure::Failure;
@@ -86,26 +86,14 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// WeChat closes idle connections; a request written to one that is being closed would be an open outcome.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
-const LOOPBACK: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
-
 impl HttpTransport {
     pub(crate) fn new(config: &config::WeChat) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
+        let base = config.api_base.parse().map_err(|_| "[wechat] api_base: is no URL".to_owned())?;
+        let http = outgoing::client(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
             // Below the whole call's limit, so that reaching that one means that the request was written.
             .connect_timeout(config.timeout / 2)
-            .timeout(config.timeout);
-        if config.api_base.starts_with("http://") {
-            // Without TLS the system's certificates are not needed, and need not be installed.
-            builder = builder.tls_certs_only([]);
-        }
-        if LOOPBACK.iter().any(|prefix| config.api_base.starts_with(prefix)) {
-            // A proxy from the environment would look for the address on its own machine.
-            builder = builder.no_proxy();
-        }
-        let http = builder
+            .timeout(config.timeout)
             .build()
             .map_err(|error| format!("the HTTP client cannot be set up: {}", program::in_words(&error)))?;
         Ok(Self { http, base: config.api_base.clone() })
@@ -138,27 +126,20 @@ impl Transport for HttpTransport {
                 self.http.post(url).multipart(Form::new().part("media", part))
             }
         };
-        let mut response =
+        let response =
             request.query(&query).send().await.map_err(|error| match error.is_connect() || error.is_builder() {
                 true => not_written(error),
                 false => Failure::Unanswered(format!("no answer came: {}", program::in_words(&error.without_url()))),
             })?;
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= max_bytes => body.extend_from_slice(&chunk),
-                Ok(Some(_)) => return Ok(Raw { status, body: Vec::new(), extent: Extent::TooLarge }),
-                Ok(None) => return Ok(Raw { status, body, extent: Extent::Whole }),
-                // What came so far may say enough.
-                Err(_) if !body.is_empty() => return Ok(Raw { status, body, extent: Extent::Cut }),
-                Err(error) => {
-                    return Err(Failure::Unanswered(format!(
-                        "no answer came: {}",
-                        program::in_words(&error.without_url())
-                    )));
-                }
+        match outgoing::read_within(response, max_bytes).await {
+            Ok(body) => Ok(Raw { status, body, extent: Extent::Whole }),
+            Err(Unread::TooLarge) => Ok(Raw { status, body: Vec::new(), extent: Extent::TooLarge }),
+            // What came so far may say enough.
+            Err(Unread::Cut { so_far, .. }) if !so_far.is_empty() => {
+                Ok(Raw { status, body: so_far, extent: Extent::Cut })
             }
+            Err(Unread::Cut { error, .. }) => Err(Failure::Unanswered(format!("no answer came: {error}"))),
         }
     }
 }

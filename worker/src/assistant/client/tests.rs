@@ -44,7 +44,7 @@ async fn the_wait_that_the_server_asks_for_is_read_when_it_is_in_seconds() {
         (" 7 ", Some(7)),
         ("Wed, 21 Oct 2026 07:28:00 GMT", None),
         ("-1", None),
-        ("18446744073709551615", Some(A_DAY)),
+        ("18446744073709551615", Some(86_400)),
     ] {
         let answer = format!("HTTP/1.1 429 Too Many\r\nretry-after: {header}\r\ncontent-length: 0\r\n\r\n");
         let raw = exchange(answer.as_bytes(), "").await.0.unwrap();

@@ -1,0 +1,93 @@
+//! HTTP from kefu to others.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::header::RETRY_AFTER;
+use reqwest::{ClientBuilder, Response, Url, redirect};
+
+use crate::program;
+
+/// The longest wait that is believed; nobody waits as long.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+/// A client for `base` and what is below it: says who it is and follows no redirects, which would take what is secret to
+/// another server. Proxies are those of the environment, and none for this machine's own addresses.
+pub fn client(base: &Url) -> ClientBuilder {
+    let mut builder =
+        ClientBuilder::new().user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION"))).redirect(redirect::Policy::none());
+    if base.scheme() == "http" {
+        // Without TLS the system's certificates are not needed, and need not be installed.
+        builder = builder.tls_certs_only([]);
+    }
+    if is_loopback(base) {
+        // A proxy would look for the address on its own machine.
+        builder = builder.no_proxy();
+    }
+    builder
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Why the body of an answer was not read.
+#[derive(Debug)]
+pub enum Unread {
+    /// It has more bytes than were asked for.
+    TooLarge,
+    /// The connection ended in the middle of it.
+    Cut {
+        /// What came.
+        so_far: Vec<u8>,
+        /// Why, in words, without the URL.
+        error: String,
+    },
+}
+
+/// The body of an answer, of `most` bytes at most.
+///
+/// # Errors
+/// [`Unread`]
+pub async fn read_within(mut response: Response, most: usize) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= most => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(Unread::TooLarge),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(Unread::Cut { so_far: body, error: program::in_words(&error.without_url()) }),
+        }
+    }
+}
+
+/// How long the server wants to be left alone, where it says so in seconds; a day at most.
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(A_DAY))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn this_machines_own_addresses_are_known() {
+        for (url, own) in [
+            ("http://127.0.0.1:8000/x", true),
+            ("https://localhost/", true),
+            ("http://LOCALHOST:1", true),
+            ("http://127.1", true),
+            ("http://[::1]:9", true),
+            ("http://127.0.0.1.example/", false),
+            ("http://localhost.example/", false),
+            ("http://10.0.0.1/", false),
+        ] {
+            assert_eq!(is_loopback(&url.parse().unwrap()), own, "{url}");
+        }
+    }
+}
