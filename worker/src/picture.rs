@@ -125,7 +125,7 @@ impl<'a> Message<'a> {
         let room = self.handler.pictures_received.rooms.take(&self.account.appid);
         // The message is not to blame.
         let busy = || Halt::Paused { at_least: Duration::ZERO, error: "there are too many pictures at once".into() };
-        self.slot.leave_for(hold.during(self.interrupt.or(room))).await??.ok_or_else(busy)
+        hold.during(self.interrupt.or(self.slot.leave_for(room))).await??.ok_or_else(busy)
     }
 
     /// Within: why it is not kept, in words.

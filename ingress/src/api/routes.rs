@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_LENGTH, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use tokio::time::Instant;
+use kefu_shared::disk;
+use tokio::time::{Instant, timeout_at};
 
 use super::problem::{Problem, ProblemDocument};
 use super::shapes::{Accepted, Message, SendRequest};
@@ -192,8 +193,9 @@ impl Opened {
         let bytes = request::read(body, announced, deadline).await?;
         let asked = request::parse(&bytes)?;
         let config = Arc::clone(&self.config);
-        let checked = web::block(move || request::check(asked, &config)).await;
-        let asked = checked.map_err(|_| Problem::Unavailable("checking it panicked".to_owned()))??;
+        let checked = timeout_at(deadline, disk::call(move || Ok(request::check(asked, &config)))).await;
+        let asked = checked.map_err(std::io::Error::from).flatten();
+        let asked = asked.map_err(|error| Problem::Unavailable(format!("it cannot be checked: {error}")))??;
         self.sending.send(appid, idempotency_key, asked, routes::traceparent(request), deadline).await
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::{Answer, Failure};
+use crate::disk;
 use crate::reply::Reply;
 use crate::reply::outside::{self, Misshapen, Pictures};
 
@@ -39,12 +40,13 @@ async fn check(answer: Answer, allowed: Allowed) -> Result<Vec<Reply>, Failure> 
         }
     };
     // Pictures are read from the disk.
-    let checked = tokio::task::spawn_blocking(move || {
+    let checked = disk::call(move || {
         let pictures = Pictures { folder: &allowed.folder, max_bytes: allowed.max_image_bytes };
         let problems = outside::problems(&replies, Some(pictures));
-        (replies, problems)
+        Ok((replies, problems))
     });
-    let (replies, problems) = checked.await.map_err(|_| Failure::passing("looking at its replies failed"))?;
+    let unchecked = |error| Failure::passing(format!("its replies cannot be checked: {error}"));
+    let (replies, problems) = checked.await.map_err(unchecked)?;
     if problems.is_empty() { Ok(replies) } else { Err(Failure::Refused(problems.join("; "))) }
 }
 
