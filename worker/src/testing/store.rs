@@ -7,34 +7,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_shared::message_key::MessageKey;
-use kefu_shared::plan::Plan;
 use kefu_shared::store::{
-    Claim, Claims, ConversationKey, Exchange, Fence, Job, Ledger, LedgerClaim, Media, Messages, Opened, Probe,
-    Progress, StoreError, StoredToken, Stores, Tokens, Windows, Written,
+    Claim, Claims, ConversationKey, Exchange, Media, Messages, Opened, Probe, Progress, StoreError, Stores, Windows,
 };
 use kefu_shared::window::{Opening, Refused, Window, WindowKey};
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 mod conversations;
+mod ledger;
+mod tokens;
 
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Entry {
-    pub(crate) plan: Option<Plan>,
-    pub(crate) next_step: u32,
-    pub(crate) begun: Option<u32>,
-    pub(crate) done: bool,
-    pub(crate) fence: Fence,
-    pub(crate) lease: Option<(String, Instant)>,
-}
-
-#[derive(Default)]
-struct TokenEntry {
-    token: Option<(String, Instant)>,
-    stored_fence: Fence,
-    fence: Fence,
-    lock: Option<(String, Instant)>,
-}
+pub(crate) use ledger::Entry;
+use tokens::TokenEntry;
 
 #[derive(Default)]
 pub(crate) struct MemoryStore {
@@ -110,137 +94,6 @@ impl MemoryStore {
                 Err(StoreError::Unavailable("down".into()))
             }
         }
-    }
-
-    fn fenced(&self, key: &MessageKey, fence: Fence, change: impl FnOnce(&mut Entry)) -> Result<Written, StoreError> {
-        self.up()?;
-        let mut jobs = self.jobs.lock().unwrap();
-        match jobs.get_mut(key) {
-            Some(entry) if entry.fence == fence && !entry.done => {
-                change(entry);
-                Ok(Written::Yes)
-            }
-            _ => Ok(Written::Fenced),
-        }
-    }
-}
-
-#[async_trait]
-impl Ledger for MemoryStore {
-    async fn claim(
-        &self,
-        key: &MessageKey,
-        owner: &str,
-        lease: Duration,
-        _keep_for: Duration,
-    ) -> Result<LedgerClaim, StoreError> {
-        self.up()?;
-        let now = Instant::now();
-        let mut jobs = self.jobs.lock().unwrap();
-        let entry = jobs.entry(key.clone()).or_default();
-        if entry.done {
-            return Ok(LedgerClaim::Done);
-        }
-        if let Some((holder, until)) = &entry.lease
-            && holder != owner
-            && *until > now
-        {
-            return Ok(LedgerClaim::Leased { for_at_most: *until - now });
-        }
-        entry.fence += 1;
-        entry.lease = Some((owner.to_owned(), now + lease));
-        Ok(LedgerClaim::Claimed(Job {
-            fence: entry.fence,
-            plan: entry.plan.clone(),
-            next_step: entry.next_step,
-            ambiguous: entry.begun.is_some(),
-        }))
-    }
-
-    async fn store_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
-        self.fenced(key, fence, |entry| entry.plan = entry.plan.take().or_else(|| Some(plan.clone())))
-    }
-
-    async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError> {
-        self.fenced(key, fence, |entry| {
-            entry.begun = Some(step);
-            entry.lease = entry.lease.take().map(|(owner, _)| (owner, Instant::now() + lease));
-        })
-    }
-
-    async fn not_sent(&self, key: &MessageKey, fence: Fence, _step: u32) -> Result<Written, StoreError> {
-        self.fenced(key, fence, |entry| entry.begun = None)
-    }
-
-    async fn sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError> {
-        self.fenced(key, fence, |entry| (entry.begun, entry.next_step) = (None, step + 1))
-    }
-
-    async fn renew(&self, key: &MessageKey, fence: Fence, lease: Duration) -> Result<Written, StoreError> {
-        self.fenced(key, fence, |entry| {
-            entry.lease = entry.lease.take().map(|(owner, _)| (owner, Instant::now() + lease));
-        })
-    }
-
-    async fn release(&self, key: &MessageKey, fence: Fence) -> Result<Written, StoreError> {
-        self.fenced(key, fence, |entry| entry.lease = None)
-    }
-
-    async fn done(&self, key: &MessageKey, fence: Fence, _keep_for: Duration) -> Result<Written, StoreError> {
-        self.fenced(key, fence, |entry| (entry.done, entry.plan, entry.lease) = (true, None, None))
-    }
-}
-
-#[async_trait]
-impl Tokens for MemoryStore {
-    async fn get(&self, appid: &str) -> Result<Option<StoredToken>, StoreError> {
-        self.up()?;
-        let tokens = self.tokens.lock().unwrap();
-        let token = tokens.get(appid).and_then(|entry| entry.token.as_ref());
-        Ok(token.filter(|(_, until)| *until > Instant::now()).map(|(value, until)| StoredToken {
-            value: SecretString::from(value.as_str()),
-            expires_in: *until - Instant::now(),
-        }))
-    }
-
-    async fn lock(&self, appid: &str, owner: &str, lock_for: Duration) -> Result<Option<Fence>, StoreError> {
-        self.up()?;
-        let mut tokens = self.tokens.lock().unwrap();
-        let entry = tokens.entry(appid.to_owned()).or_default();
-        if entry.lock.as_ref().is_some_and(|(_, until)| *until > Instant::now()) {
-            return Ok(None);
-        }
-        entry.lock = Some((owner.to_owned(), Instant::now() + lock_for));
-        entry.fence += 1;
-        Ok(Some(entry.fence))
-    }
-
-    async fn store(&self, appid: &str, fence: Fence, token: &StoredToken) -> Result<Written, StoreError> {
-        self.up()?;
-        let mut tokens = self.tokens.lock().unwrap();
-        let entry = tokens.entry(appid.to_owned()).or_default();
-        if entry.stored_fence > fence {
-            return Ok(Written::Fenced);
-        }
-        entry.stored_fence = fence;
-        entry.token = Some((token.value.expose_secret().to_owned(), Instant::now() + token.expires_in));
-        Ok(Written::Yes)
-    }
-
-    async fn unlock(&self, appid: &str, owner: &str) -> Result<(), StoreError> {
-        self.up()?;
-        if let Some(entry) = self.tokens.lock().unwrap().get_mut(appid) {
-            entry.lock.take_if(|(holder, _)| holder == owner);
-        }
-        Ok(())
-    }
-
-    async fn invalidate(&self, appid: &str, failed: &SecretString) -> Result<(), StoreError> {
-        self.up()?;
-        if let Some(entry) = self.tokens.lock().unwrap().get_mut(appid) {
-            entry.token.take_if(|(value, _)| value == failed.expose_secret());
-        }
-        Ok(())
     }
 }
 
