@@ -7,11 +7,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{Envelope, EnvelopeError};
-use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
-use kefu_shared::store::{Conversations, Job, Ledger, LedgerClaim, Messages, Stores, Windows};
+use kefu_shared::queue::{DeadReason, Delivery};
+use kefu_shared::store::{Conversations, Ledger, Messages, Stores, Windows};
 use kefu_shared::wechat::push::Content;
 use kefu_shared::window::Window;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -20,8 +19,6 @@ use crate::away::Away;
 use crate::backoff::Backoff;
 use crate::behind::Behind;
 use crate::halt::{Halt, Interrupt};
-use crate::hold::Hold;
-use crate::lanes::LaneKey;
 use crate::metric;
 use crate::outage::StoreOutage;
 use crate::pauses::Pauses;
@@ -34,8 +31,10 @@ use crate::wechat::client::Transport;
 use crate::wechat::media::Pictures;
 use crate::wechat::token::AccessTokens;
 
-/// The longest wait that a queue has.
-const LONGEST_DELAY: Duration = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
+mod settling;
+mod way;
+
+use settling::End;
 
 /// Handles messages; all lanes share it.
 pub(crate) struct Handler {
@@ -60,18 +59,6 @@ pub(crate) struct Handler {
     pub(crate) slots: Slots,
     pub(crate) timings: Timings,
     pub(crate) shutdown: CancellationToken,
-}
-
-/// How the work on a message ended well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Done,
-    /// Ingress has answered it, and there is nothing to send.
-    Answered,
-    /// No rule matched.
-    Ignored,
-    /// All of it was sent before.
-    Duplicate,
 }
 
 /// One message in work.
@@ -187,72 +174,6 @@ impl Handler {
         self.pictures_received.are_kept() && matches!(envelope.push.content, Content::Image { .. })
     }
 
-    async fn conclude(&self, delivery: Delivery, result: Result<End, Halt>) -> Option<Delivery> {
-        let attempt = delivery.attempt;
-        let dead = |reason: DeadReason, error: String| {
-            tracing::warn!(reason = reason.as_str(), attempt, error, "the message is a dead letter");
-            ("dead", Some(Settlement::Dead { reason, error }))
-        };
-        let (outcome, settlement) = match result {
-            Ok(end) => {
-                let outcome = match end {
-                    End::Done => "done",
-                    End::Answered => "answered",
-                    End::Ignored => "ignored",
-                    End::Duplicate => "duplicate",
-                };
-                tracing::debug!(outcome, "handled");
-                (outcome, Some(Settlement::Done))
-            }
-            Err(Halt::Fenced) => {
-                tracing::warn!("another worker has taken the message over");
-                ("fenced", None)
-            }
-            Err(Halt::Interrupted) => ("handed_back", None),
-            Err(Halt::Dead { reason, error }) => dead(reason, error),
-            Err(Halt::Paused { at_least, error }) => {
-                let after = at_least.clamp(self.timings.retry_delays[0], LONGEST_DELAY);
-                // A pause itself is in the log; many messages may wait for its end.
-                tracing::debug!(?after, error, "the message waits, and is not to blame");
-                ("postponed", Some(Settlement::Postpone { after, error }))
-            }
-            Err(Halt::Later { at_least, error, in_the_end }) => match self.timings.retry_delays.get(attempt as usize) {
-                Some(delay) => {
-                    let after = at_least.min(LONGEST_DELAY).max(*delay);
-                    tracing::warn!(attempt, ?after, error, "the message is tried again later");
-                    ("retry", Some(Settlement::Retry { after, error }))
-                }
-                None => dead(in_the_end, error),
-            },
-        };
-        let told = match &settlement {
-            Some(settlement) => self.report(&delivery, settlement).await,
-            None => Ok(()),
-        };
-        let (outcome, settlement) = if told.is_ok() { (outcome, settlement) } else { ("handed_back", None) };
-        metrics::counter!(metric::MESSAGES, "outcome" => outcome).increment(1);
-        if let (Ok(envelope), Some(Settlement::Done | Settlement::Dead { .. })) = (&delivery.envelope, &settlement) {
-            self.away.remove(&LaneKey::of_envelope(envelope), &envelope.key);
-        }
-        match &settlement {
-            Some(Settlement::Retry { .. }) => metrics::counter!(metric::RETRIES, "place" => "queue").increment(1),
-            Some(Settlement::Dead { reason, .. }) => {
-                metrics::counter!(metric::DEAD_LETTERS, "reason" => reason.as_str()).increment(1);
-            }
-            _ => {}
-        }
-        let Some(settlement) = settlement else {
-            // While the consumer is open, dropping a delivery makes its whole partition come again: at a shutdown that
-            // would take the messages along that are about to end well.
-            return Some(delivery).filter(|_| self.shutdown.is_cancelled());
-        };
-        if let Err(error) = delivery.settle(settlement).await {
-            tracing::warn!(%error, "the message is not settled and comes again");
-            metrics::counter!(metric::SETTLE_FAILURES).increment(1);
-        }
-        None
-    }
-
     /// A call's time limit and some, so that a lease that is renewed before a call outlasts it.
     fn lease(&self) -> Duration {
         self.config.wechat.timeout + self.timings.lease_margin
@@ -263,120 +184,6 @@ impl Handler {
 fn trace_id(traceparent: &str) -> Option<&str> {
     let id = traceparent.split('-').nth(1)?;
     (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
-}
-
-impl Message<'_> {
-    async fn process(mut self) -> Result<End, Halt> {
-        if self.envelope.answered.is_some() {
-            return self.keep_answered().await;
-        }
-        let (handler, envelope) = (self.handler, self.envelope);
-        // Side by side, so that it takes no longer; again only once the store is known to be there.
-        let (claimed, opened) = tokio::join!(self.claim(), handler.open_window(envelope));
-        let Some((hold, job)) = claimed? else { return Ok(End::Duplicate) };
-        let window = match opened {
-            Ok(window) => Ok(window),
-            Err(_) => handler.outage.outlast(&self.interrupt, || handler.open_window(envelope)).await,
-        };
-        let sent = match window {
-            Ok(window) => {
-                self.window = window;
-                self.send_plan(&hold, job).await
-            }
-            Err(halt) => Err(halt),
-        };
-        let result = self.conclude_with_picture(&hold, sent).await;
-        if matches!(result, Err(Halt::Later { .. } | Halt::Paused { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
-            hold.release().await;
-        }
-        result
-    }
-
-    /// Keeps the picture, whatever became of the replies: the message may not come again. Done is what needs nothing more.
-    async fn conclude_with_picture(&mut self, hold: &Hold, sent: Result<End, Halt>) -> Result<End, Halt> {
-        if let Err(halt @ (Halt::Fenced | Halt::Interrupted)) = sent {
-            return Err(halt);
-        }
-        match (sent, self.keep_picture(hold).await) {
-            (Ok(end), Ok(())) => hold.done().await.map(|()| end),
-            (Ok(_), Err(halt)) | (Err(halt), Ok(())) => Err(halt),
-            (Err(halt), Err(not_kept)) => Err(halt.and("its picture is not kept", &not_kept)),
-        }
-    }
-
-    /// Keeps the picture of a push that ingress has answered, without a word to the ledger about the message itself.
-    async fn keep_answered(&mut self) -> Result<End, Halt> {
-        if self.envelope.push.opens().is_some() {
-            self.handler.forget_window(self.envelope, &self.interrupt).await?;
-        }
-        let Some((hold, _)) = self.claim().await? else { return Ok(End::Answered) };
-        let kept = self.keep_picture(&hold).await;
-        hold.release().await;
-        kept.map(|()| End::Answered)
-    }
-
-    /// Claims the message in the ledger; `None` when all of it is sent already.
-    async fn claim(&mut self) -> Result<Option<(Hold, Job)>, Halt> {
-        let handler = self.handler;
-        let (key, lease, keep_for) = (&self.envelope.key, handler.lease(), handler.timings.keep_for);
-        // A worker that died loses its lease within that time. One that lives on and renews it also works in its lane.
-        let give_up_at = Instant::now() + lease + handler.timings.retry_total;
-        loop {
-            let call = || handler.ledger.claim(key, &handler.id, lease, keep_for);
-            match handler.outage.outlast(&self.interrupt, call).await? {
-                LedgerClaim::Done => return Ok(None),
-                LedgerClaim::Claimed(job) => {
-                    let hold = Hold {
-                        ledger: Arc::clone(&handler.ledger),
-                        outage: Arc::clone(&handler.outage),
-                        interrupt: self.interrupt.clone(),
-                        key: key.clone(),
-                        fence: job.fence,
-                        lease,
-                        keep_for,
-                    };
-                    return Ok(Some((hold, job)));
-                }
-                LedgerClaim::Leased { .. } if Instant::now() >= give_up_at => {
-                    return Err(Halt::later("another worker holds the message"));
-                }
-                LedgerClaim::Leased { for_at_most } => {
-                    let wait = for_at_most.clamp(Duration::from_millis(1), handler.timings.lease_poll);
-                    self.interrupt.or(self.slot.leave_for(tokio::time::sleep(wait))).await?;
-                }
-            }
-        }
-    }
-
-    async fn send_plan(&mut self, hold: &Hold, job: Job) -> Result<End, Halt> {
-        let plan = match job.plan {
-            Some(plan) => {
-                // Whoever stored it may have died before it was in the conversation.
-                if job.next_step == 0 {
-                    self.remember(&plan).await?;
-                }
-                plan
-            }
-            None => {
-                self.stay_behind()?;
-                let planned = match &self.envelope.send {
-                    Some(outbound) => Some(self.plan_of_send(outbound)?),
-                    None => self.plan(hold).await?,
-                };
-                let Some(plan) = planned else { return Ok(End::Ignored) };
-                hold.store_plan(&plan).await?;
-                self.remember(&plan).await?;
-                plan
-            }
-        };
-        self.first_send &= job.next_step == 0;
-        for (index, reply) in (0_u32..).zip(&plan.steps).skip(job.next_step as usize) {
-            let ambiguous = job.ambiguous && index == job.next_step;
-            self.send_step(hold, index, reply, ambiguous).await?;
-            self.backoff.shorten();
-        }
-        Ok(End::Done)
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use kefu_shared::envelope::{Answered, EnvelopeError};
 use kefu_shared::plan::Plan;
+use kefu_shared::queue::Settlement;
 use kefu_shared::reply::Content;
+use tokio::time::Instant;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};

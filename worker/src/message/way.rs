@@ -1,0 +1,126 @@
+//! The way of a message: claim, plan, steps, picture, done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::store::{Job, LedgerClaim};
+use tokio::time::Instant;
+
+use super::Message;
+use super::settling::End;
+use crate::halt::Halt;
+use crate::hold::Hold;
+
+impl Message<'_> {
+    pub(super) async fn process(mut self) -> Result<End, Halt> {
+        if self.envelope.answered.is_some() {
+            return self.keep_answered().await;
+        }
+        let (handler, envelope) = (self.handler, self.envelope);
+        // Side by side, so that it takes no longer; again only once the store is known to be there.
+        let (claimed, opened) = tokio::join!(self.claim(), handler.open_window(envelope));
+        let Some((hold, job)) = claimed? else { return Ok(End::Duplicate) };
+        let window = match opened {
+            Ok(window) => Ok(window),
+            Err(_) => handler.outage.outlast(&self.interrupt, || handler.open_window(envelope)).await,
+        };
+        let sent = match window {
+            Ok(window) => {
+                self.window = window;
+                self.send_plan(&hold, job).await
+            }
+            Err(halt) => Err(halt),
+        };
+        let result = self.conclude_with_picture(&hold, sent).await;
+        if matches!(result, Err(Halt::Later { .. } | Halt::Paused { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
+            hold.release().await;
+        }
+        result
+    }
+
+    /// Keeps the picture, whatever became of the replies: the message may not come again. Done is what needs nothing more.
+    async fn conclude_with_picture(&mut self, hold: &Hold, sent: Result<End, Halt>) -> Result<End, Halt> {
+        if let Err(halt @ (Halt::Fenced | Halt::Interrupted)) = sent {
+            return Err(halt);
+        }
+        match (sent, self.keep_picture(hold).await) {
+            (Ok(end), Ok(())) => hold.done().await.map(|()| end),
+            (Ok(_), Err(halt)) | (Err(halt), Ok(())) => Err(halt),
+            (Err(halt), Err(not_kept)) => Err(halt.and("its picture is not kept", &not_kept)),
+        }
+    }
+
+    /// Keeps the picture of a push that ingress has answered, without a word to the ledger about the message itself.
+    async fn keep_answered(&mut self) -> Result<End, Halt> {
+        if self.envelope.push.opens().is_some() {
+            self.handler.forget_window(self.envelope, &self.interrupt).await?;
+        }
+        let Some((hold, _)) = self.claim().await? else { return Ok(End::Answered) };
+        let kept = self.keep_picture(&hold).await;
+        hold.release().await;
+        kept.map(|()| End::Answered)
+    }
+
+    /// Claims the message in the ledger; `None` when all of it is sent already.
+    async fn claim(&mut self) -> Result<Option<(Hold, Job)>, Halt> {
+        let handler = self.handler;
+        let (key, lease, keep_for) = (&self.envelope.key, handler.lease(), handler.timings.keep_for);
+        // A worker that died loses its lease within that time. One that lives on and renews it also works in its lane.
+        let give_up_at = Instant::now() + lease + handler.timings.retry_total;
+        loop {
+            let call = || handler.ledger.claim(key, &handler.id, lease, keep_for);
+            match handler.outage.outlast(&self.interrupt, call).await? {
+                LedgerClaim::Done => return Ok(None),
+                LedgerClaim::Claimed(job) => {
+                    let hold = Hold {
+                        ledger: Arc::clone(&handler.ledger),
+                        outage: Arc::clone(&handler.outage),
+                        interrupt: self.interrupt.clone(),
+                        key: key.clone(),
+                        fence: job.fence,
+                        lease,
+                        keep_for,
+                    };
+                    return Ok(Some((hold, job)));
+                }
+                LedgerClaim::Leased { .. } if Instant::now() >= give_up_at => {
+                    return Err(Halt::later("another worker holds the message"));
+                }
+                LedgerClaim::Leased { for_at_most } => {
+                    let wait = for_at_most.clamp(Duration::from_millis(1), handler.timings.lease_poll);
+                    self.interrupt.or(self.slot.leave_for(tokio::time::sleep(wait))).await?;
+                }
+            }
+        }
+    }
+
+    async fn send_plan(&mut self, hold: &Hold, job: Job) -> Result<End, Halt> {
+        let plan = match job.plan {
+            Some(plan) => {
+                // Whoever stored it may have died before it was in the conversation.
+                if job.next_step == 0 {
+                    self.remember(&plan).await?;
+                }
+                plan
+            }
+            None => {
+                self.stay_behind()?;
+                let planned = match &self.envelope.send {
+                    Some(outbound) => Some(self.plan_of_send(outbound)?),
+                    None => self.plan(hold).await?,
+                };
+                let Some(plan) = planned else { return Ok(End::Ignored) };
+                hold.store_plan(&plan).await?;
+                self.remember(&plan).await?;
+                plan
+            }
+        };
+        self.first_send &= job.next_step == 0;
+        for (index, reply) in (0_u32..).zip(&plan.steps).skip(job.next_step as usize) {
+            let ambiguous = job.ambiguous && index == job.next_step;
+            self.send_step(hold, index, reply, ambiguous).await?;
+            self.backoff.shorten();
+        }
+        Ok(End::Done)
+    }
+}
