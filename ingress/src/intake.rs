@@ -154,6 +154,8 @@ impl Intake {
                     metric::published(started.elapsed());
                     return Ok(());
                 }
+                // One that refuses at once, as a closed publisher does, is not cut off by its deadline.
+                Ok(Err(error)) if Instant::now() >= deadline => return Err(Refusal::NotStored(error.to_string())),
                 Ok(Err(error)) => {
                     last = error.to_string();
                     sleep_until((Instant::now() + TRY_AGAIN).min(deadline)).await;

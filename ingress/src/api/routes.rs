@@ -193,14 +193,40 @@ impl Opened {
         let bytes = request::read(body, announced, deadline).await?;
         let asked = request::parse(&bytes)?;
         let config = Arc::clone(&self.config);
-        let checked = timeout_at(deadline, disk::call(move || Ok(request::check(asked, &config)))).await;
-        let asked = checked.map_err(std::io::Error::from).flatten();
-        let asked = asked.map_err(|error| Problem::Unavailable(format!("it cannot be checked: {error}")))??;
+        let asked = while_disk_answers(deadline, move || request::check(asked, &config)).await?;
         self.sending.send(appid, idempotency_key, asked, routes::traceparent(request), deadline).await
     }
+}
+
+/// What `check`, which may read files, returns by the deadline.
+async fn while_disk_answers<T: Send + 'static>(
+    deadline: Instant,
+    check: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let checked = timeout_at(deadline, disk::call(move || Ok(check()))).await.map_err(std::io::Error::from).flatten();
+    checked.map_err(|error| Problem::Unavailable(format!("it cannot be checked: {error}")))?
 }
 
 /// The operations, for the document.
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(send_message, get_message, get_document))]
 pub(super) struct Operations;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_check_that_does_not_end_is_given_up_at_the_deadline() {
+        let (disk_wakes, disk) = channel::<()>();
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let checked = while_disk_answers(deadline, move || Ok(disk.recv().is_ok())).await;
+        assert!(matches!(checked, Err(Problem::Unavailable(_))), "{checked:?}");
+        assert!(Instant::now() >= deadline);
+        disk_wakes.send(()).unwrap();
+    }
+}

@@ -18,10 +18,6 @@ use crate::refusal::Refusal;
 /// The wait after a call of the store that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
-/// How much longer than the deadline the note that it is queued may take. Not taken from the time before: a repetition has
-/// to outlast the claim of an ingress that died.
-const NOTE_WITHIN: Duration = Duration::from_millis(300);
-
 /// Puts messages on the queue, and tells what became of them.
 pub(crate) struct Sending {
     messages: Arc<dyn Messages>,
@@ -33,11 +29,14 @@ impl Sending {
         Self { messages, intake }
     }
 
-    /// Returns when the message is stored. Tries until `deadline`.
+    /// Returns when the message is stored, and known as queued to those who ask. Tries until `deadline`.
     ///
     /// It is noted under its id first, then claimed and published as a push is, then noted as queued. A request that breaks
     /// off between these leaves a note without a progress; the client's next one, with the same key, goes on from there,
     /// and claim and ledger drop the copy if it was published before.
+    ///
+    /// # Errors
+    /// [`Problem::KeyReused`]; [`Problem::Unavailable`] when that was not to be done until then: parts of it may have been.
     pub(crate) async fn send(
         &self,
         appid: &str,
@@ -60,16 +59,16 @@ impl Sending {
             other => Problem::Unavailable(other.to_string()),
         })?;
         let queued = Progress::Queued { accepted_at_ms: now_ms };
-        if let Err(problem) =
-            self.until(deadline + NOTE_WITHIN, || self.messages.set(&id, &queued, LEDGER_KEEPS_FOR)).await
-        {
-            // It is on the queue, whatever the store says; the worker notes its end.
-            problem.log("send_message", appid);
-        }
+        // In the time that the intake keeps for its claim, of which little is used. A store that fails here costs the client
+        // a repetition; to say that it is accepted, and then that nothing is known of it, would cost trust.
+        self.until(deadline, || self.messages.set(&id, &queued, LEDGER_KEEPS_FOR)).await?;
         Ok(Accepted { id, status: Status::Queued })
     }
 
     /// How far it is.
+    ///
+    /// # Errors
+    /// [`Problem::UnknownMessage`]; [`Problem::Unavailable`] when the store did not answer until `deadline`.
     pub(crate) async fn progress(&self, id: &str, deadline: Instant) -> Result<Progress, Problem> {
         let known = self.until(deadline, || self.messages.get(id)).await?;
         known.ok_or(Problem::UnknownMessage)
@@ -97,3 +96,7 @@ impl Sending {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -13,8 +13,8 @@ use super::*;
 /// ingress answers within 4.5 s; the rest is for the machine.
 const IN_TIME: Duration = Duration::from_millis(4_900);
 
-fn redis(shop: &mut Shop) -> &mut RedisServer {
-    match &mut shop.stack.servers {
+fn redis(stack: &mut Stack) -> &mut RedisServer {
+    match &mut stack.servers {
         Servers::Production { redis, .. } => redis,
         Servers::Embedded => unreachable!(),
     }
@@ -26,13 +26,13 @@ async fn with_redis_away_nothing_is_accepted_and_the_same_request_is_sent_once_i
     writes(&shop, "oUSER").await;
     let known = caller.accepted(shop.appid(), "k0", &text("oUSER", "before")).await;
     caller.becomes(&known, "sent").await;
-    redis(&mut shop).kill();
+    redis(&mut shop.stack).kill();
     let answer = caller.send(shop.appid(), "k1", &text("oUSER", "meanwhile")).await;
     assert_eq!((answer.status, &answer.body["type"]), (503, &json!("urn:kefu:problem:unavailable")), "{answer:?}");
     assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
     assert!(answer.took > Duration::from_secs(4) && answer.took < IN_TIME, "{answer:?}");
     assert_eq!(caller.state(&known).await.status, 503);
-    redis(&mut shop).restart().await;
+    redis(&mut shop.stack).restart().await;
     let id = caller.accepted(shop.appid(), "k1", &text("oUSER", "meanwhile")).await;
     caller.becomes(&id, "sent").await;
     assert_eq!(texts(&shop.replies("oUSER")), ["before", "meanwhile"]);
@@ -87,6 +87,33 @@ async fn with_rabbitmq_away_a_message_is_spooled_and_sent_once_it_is_back() {
     kefu.broker.restart().await;
     caller.becomes(answer.id(), "sent").await;
     assert_eq!(kefu.sends(), 1);
+}
+
+#[tokio::test]
+async fn with_redis_away_after_the_message_was_published_it_is_not_accepted_and_its_repetition_is_not_sent_twice() {
+    let mut kefu = OnItsOwn::start(&[]).await;
+    let (caller, body) = (kefu.caller(), text("oUSER", "once"));
+    kefu.broker.stop_signal();
+    let request = {
+        let request = caller.request(&kefu.account.appid, "k").json(&body);
+        tokio::spawn(answer(request))
+    };
+    // It is publishing: it is noted and claimed.
+    kefu.stack.programs[0].says("/metrics", 200, &["kefu_ingress_claims_total{outcome=\"won\"} 2"]).await;
+    redis(&mut kefu.stack).kill();
+    kefu.broker.cont_signal();
+    let answer = request.await.unwrap();
+    assert_eq!((answer.status, &answer.body["type"]), (503, &json!("urn:kefu:problem:unavailable")), "{answer:?}");
+    redis(&mut kefu.stack).restart().await;
+    let other = caller.send(&kefu.account.appid, "k", &text("oUSER", "another")).await;
+    assert_eq!(other.status, 422, "the key is still that of the first: {other:?}");
+    let id = caller.accepted(&kefu.account.appid, "k", &body).await;
+    let known = caller.state(&id).await;
+    assert_eq!(known.status, 200, "it is accepted, and nothing is known of it: {known:?}");
+    caller.becomes(&id, "sent").await;
+    let after = caller.accepted(&kefu.account.appid, "after", &text("oUSER", "after")).await;
+    caller.becomes(&after, "sent").await;
+    assert_eq!(kefu.sends(), 2, "the message, and what came after any copy of it");
 }
 
 #[tokio::test]

@@ -1,0 +1,147 @@
+//! What a request is answered under each fate of store and queue, in simulated time.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use kefu_shared::health::Health;
+use kefu_shared::message_key::MessageKey;
+use kefu_shared::openid::OpenId;
+use kefu_shared::outbound::Outbound;
+use kefu_shared::queue::{Publisher, QueueError};
+use kefu_shared::reply::{Content, Reply};
+use kefu_shared::store::{Claim, Claims};
+
+use super::*;
+use crate::ANSWER_WITHIN;
+
+/// What the store does with the note that a message is queued, one after the other.
+enum Fate {
+    Noted,
+    Refused,
+    Hangs,
+}
+
+/// Notes of messages, and claims that are free each time: of an ingress that could not settle them.
+#[derive(Default)]
+struct Store {
+    fates: Mutex<VecDeque<Fate>>,
+    fingerprint: Mutex<Option<String>>,
+    progress: Mutex<Option<Progress>>,
+    published: Mutex<u32>,
+    publisher_is_away: Mutex<bool>,
+}
+
+#[async_trait]
+impl Messages for Store {
+    async fn open(&self, _: &str, fingerprint: &str, _: Duration) -> Result<Opened, StoreError> {
+        let mut known = self.fingerprint.lock().unwrap();
+        Ok(match known.as_deref() {
+            None => {
+                *known = Some(fingerprint.to_owned());
+                Opened::New
+            }
+            Some(known) if known == fingerprint => Opened::Same(self.progress.lock().unwrap().clone()),
+            Some(_) => Opened::Other,
+        })
+    }
+
+    async fn set(&self, _: &str, progress: &Progress, _: Duration) -> Result<(), StoreError> {
+        let fate = self.fates.lock().unwrap().pop_front();
+        match fate {
+            Some(Fate::Refused) => return Err(StoreError::Unavailable("down".into())),
+            Some(Fate::Hangs) => pending().await,
+            Some(Fate::Noted) | None => *self.progress.lock().unwrap() = Some(progress.clone()),
+        }
+        Ok(())
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<Progress>, StoreError> {
+        Ok(self.progress.lock().unwrap().clone())
+    }
+}
+
+#[async_trait]
+impl Claims for Store {
+    async fn claim(&self, _: &MessageKey, _: &str, _: Duration) -> Result<Claim, StoreError> {
+        Ok(Claim::Won)
+    }
+
+    async fn complete(&self, _: &MessageKey, _: &str, _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn release(&self, _: &MessageKey, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Publisher for Store {
+    async fn publish(&self, _: &Envelope) -> Result<(), QueueError> {
+        if *self.publisher_is_away.lock().unwrap() {
+            return Err(QueueError::Unavailable("down".into()));
+        }
+        *self.published.lock().unwrap() += 1;
+        Ok(())
+    }
+
+    fn health(&self) -> Health {
+        Health::Up
+    }
+
+    async fn close(&self, _: Duration) {}
+}
+
+fn store(fates: Vec<Fate>) -> (Arc<Store>, Sending) {
+    let store = Arc::new(Store { fates: Mutex::new(fates.into()), ..Store::default() });
+    let intake = Intake::new(store.clone(), store.clone());
+    (store.clone(), Sending::new(store, intake))
+}
+
+async fn send(sending: &Sending, text: &str) -> (Result<Accepted, Problem>, Duration) {
+    let started = Instant::now();
+    let replies = vec![Reply::from(Content::Text(text.to_owned()))];
+    let outbound = Outbound { replies, business_id: None };
+    let message = Asked { user: OpenId::new("oUSER"), outbound, fingerprint: text.to_owned() };
+    let answer = sending.send("wx1", "key", message, None, started + ANSWER_WITHIN).await;
+    (answer, started.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_accepted_is_known_as_queued() {
+    let (store, sending) = store(vec![Fate::Refused, Fate::Noted]);
+    let accepted = send(&sending, "hi").await.0.unwrap();
+    let known = sending.progress(&accepted.id, Instant::now() + ANSWER_WITHIN).await;
+    assert!(matches!(known, Ok(Progress::Queued { .. })), "{known:?}");
+    assert_eq!(*store.published.lock().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_noted_as_queued_is_not_said_to_be_accepted_and_its_repetition_is() {
+    for fate in [vec![Fate::Hangs], (0..100).map(|_| Fate::Refused).collect()] {
+        let (store, sending) = store(fate);
+        let (answer, took) = send(&sending, "hi").await;
+        assert!(matches!(answer, Err(Problem::Unavailable(_))), "it is accepted, and nothing is known of it");
+        assert!(took <= ANSWER_WITHIN, "{took:?}");
+        store.fates.lock().unwrap().clear();
+        let (repeated, _) = send(&sending, "hi").await;
+        let known = sending.progress(&repeated.unwrap().id, Instant::now() + ANSWER_WITHIN).await;
+        assert!(matches!(known, Ok(Progress::Queued { .. })), "{known:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_of_a_request_that_the_queue_did_not_take_is_still_that_of_its_message() {
+    let (store, sending) = store(Vec::new());
+    *store.publisher_is_away.lock().unwrap() = true;
+    let (answer, took) = send(&sending, "hi").await;
+    assert!(matches!(answer, Err(Problem::Unavailable(_))));
+    assert!(took <= ANSWER_WITHIN, "{took:?}");
+    *store.publisher_is_away.lock().unwrap() = false;
+    assert!(matches!(send(&sending, "another").await.0, Err(Problem::KeyReused)));
+    assert!(send(&sending, "hi").await.0.is_ok());
+    assert!(send(&sending, "hi").await.0.is_ok());
+    assert_eq!(*store.published.lock().unwrap(), 1);
+}
