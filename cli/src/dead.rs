@@ -1,12 +1,12 @@
 //! `kefu dead`: the dead letters, looked at, replayed, dropped.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use kefu_shared::clock::now_ms;
+use kefu_shared::program::ConfigFile;
 use kefu_shared::queue::dead_letters::{Action, Order, Report, Selection, reasons};
 use kefu_shared::{config, program};
 
@@ -23,9 +23,8 @@ use moment::Moment;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml", global = true)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 #[derive(Subcommand)]
@@ -107,7 +106,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Ok(order) => order,
         Err(error) => return Ok(program::not_understood(&format!("kefu: {error:#}"))),
     };
-    let config = match config::load(&arguments.config) {
+    let config = match config::load(&arguments.config.path) {
         Ok(config) => config,
         Err(errors) => return Ok(program::not_understood(&errors)),
     };

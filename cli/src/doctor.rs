@@ -1,12 +1,13 @@
-//! `kefu doctor`: whether all that kefu needs is there and set as it must be. It changes nothing.
+//! `kefu doctor`: whether all that kefu needs is there and set as it must be. It writes nothing, locks nothing, and gives
+//! secrets to those alone who get them from kefu; what it asks for is in docs/operations.md.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use kefu_shared::config::{self, BackendUrls, Config};
+use kefu_shared::program::ConfigFile;
 use reqwest::Url;
 use tokio::time::timeout;
 
@@ -24,13 +25,12 @@ use finding::{Finding, Status};
 /// What `kefu doctor` is told.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// Asks this callback URL as WeChat does when it is saved in the console; may be given more than once.
     #[arg(long, value_name = "URL", value_parser = crate::push::callback_url)]
     callback_url: Vec<Url>,
-    /// RabbitMQ's management page, for its plugins, without user and password.
+    /// RabbitMQ's management page, without user and password: it is asked for the plugins, with those of the queue.
     #[arg(long, value_name = "URL", value_parser = crate::push::callback_url)]
     management_url: Option<Url>,
     /// One JSON object, for other programs.
@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn examine(arguments: &Arguments) -> Vec<Finding> {
-    let file = arguments.config.clone();
+    let file = arguments.config.path.clone();
     let loaded = match timeout(PATIENCE, tokio::task::spawn_blocking(move || config::load(&file))).await {
         Ok(Ok(loaded)) => loaded,
         _ => return vec![Finding::failed("configuration", "it cannot be read within 5 s", "look at the disk")],
@@ -68,13 +68,13 @@ async fn examine(arguments: &Arguments) -> Vec<Finding> {
     let config = match loaded {
         Ok(config) => config,
         Err(errors) => {
-            let file = arguments.config.display();
+            let file = arguments.config.path.display();
             let mend = "mend all of these; the other checks need a configuration that can be read";
             let failed = |problem: &String| Finding::failed("configuration", format!("{file}: {problem}"), mend);
             return errors.problems().iter().map(failed).collect();
         }
     };
-    let mut findings = accounts::look(&arguments.config, &config);
+    let mut findings = accounts::look(&arguments.config.path, &config);
     let management = arguments.management_url.as_ref();
     let (servers, folders, wechat, callbacks) = tokio::join!(
         servers(&config, management),

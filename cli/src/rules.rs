@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
+use kefu_shared::program::ConfigFile;
 use kefu_shared::{config, program};
 
 mod listing;
@@ -16,9 +17,8 @@ mod trial;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml", global = true)]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 #[derive(Subcommand)]
@@ -38,13 +38,13 @@ enum Command {
 
 /// Exit status: 0, and 2 when the configuration, the push or the command says nothing sensible.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let config = match config::load(&arguments.config) {
+    let config = match config::load(&arguments.config.path) {
         Ok(config) => config,
         Err(errors) => return Ok(program::not_understood(&errors)),
     };
     let mut out = io::stdout().lock();
     let told = match &arguments.command {
-        Command::Check => listing::write(&mut out, &arguments.config, &config),
+        Command::Check => listing::write(&mut out, &arguments.config.path, &config),
         Command::Try { push, account } => match trial::Trial::read(&config, push, account.as_deref()) {
             Ok(trial) => trial.write(&mut out),
             Err(error) => return Ok(program::not_understood(&format!("kefu: {error:#}"))),

@@ -1,28 +1,26 @@
 //! `kefu serve`: ingress and worker in one process.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use kefu_ingress::Api;
 use kefu_shared::config::BackendUrls;
 use kefu_shared::internal::dead_letters::{ACCESS_FILE, Offered};
-use kefu_shared::program::{self, Frame};
+use kefu_shared::program::{self, ConfigFile, Frame};
 
 use crate::pair;
 
 /// What `kefu serve` is told.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     let internal = |config: &kefu_shared::config::Config| config.ingress.internal_listen;
     let api = Api::default();
-    program::run("kefu serve", &arguments.config, internal, api.routes(), async |frame| {
+    program::run("kefu serve", &arguments.config.path, internal, api.routes(), async |frame| {
         let _offered = offer_dead_letters(&frame)?;
         pair::run(frame, api, |_| {}).await
     })

@@ -16,21 +16,21 @@ use rand::distr::Alphanumeric;
 use crate::metric;
 
 /// The answer to a push, as it is decided by its first copy.
-pub(crate) struct Decided {
+pub struct Decided {
     /// Not encrypted; the empty text for `success`, as for
     /// [`Claims::complete`](kefu_shared::store::Claims::complete).
-    pub(crate) answer: String,
+    pub answer: String,
     /// For the envelope.
-    pub(crate) answered: Option<Answered>,
+    pub answered: Option<Answered>,
     /// An event that wants a decision which nobody has made.
-    pub(crate) undecided: Option<&'static str>,
+    pub undecided: Option<&'static str>,
     /// Who is to be asked for the answer, in place of all that.
-    pub(crate) ask: Option<Endpoint>,
+    pub ask: Option<Endpoint>,
 }
 
 impl Decided {
     /// Decides; the time of a transfer is now.
-    pub(crate) fn of(rules: &Rules, appid: &str, push: &Push) -> Self {
+    pub fn of(rules: &Rules, appid: &str, push: &Push) -> Self {
         let success = Self { answer: String::new(), answered: None, undecided: None, ask: None };
         if let Some(endpoint) = rules.synchronous(appid, push) {
             return Self { ask: Some(endpoint.clone()), answered: Some(Answered::Webhook), ..success };

@@ -1,5 +1,6 @@
 //! Claim, publish, complete: what makes a push ours, once.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub(crate) struct Intake {
 }
 
 /// How a push came to be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// By this request.
     Published {
@@ -54,6 +55,17 @@ pub(crate) enum Taken {
         /// What that one was answered, and this one is as well: the empty text for `success`.
         answer: String,
     },
+}
+
+/// Shows how long the answer is: a transfer names its user, and a decision of a webhook may say anything.
+impl fmt::Debug for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, answer) = match self {
+            Self::Published { answer } => ("Published", answer),
+            Self::Duplicate { answer } => ("Duplicate", answer),
+        };
+        write!(f, "{name}({} bytes)", answer.len())
+    }
 }
 
 /// What a request has of the claim.

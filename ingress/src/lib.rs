@@ -27,6 +27,7 @@ mod refusal;
 mod routes;
 mod server;
 
+pub use answer::Decided;
 pub use api::Api;
 pub use server::{Ingress, IngressError};
 

@@ -1,21 +1,19 @@
 //! The program `kefu-ingress`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use kefu_ingress::{Api, Ingress, Parts};
 use kefu_shared::config::Config;
 use kefu_shared::lifecycle;
-use kefu_shared::program::{self, Frame};
+use kefu_shared::program::{self, ConfigFile, Frame};
 
 /// Takes WeChat's pushes in: verified, decrypted, claimed, published, answered.
 #[derive(Parser)]
 #[command(name = "kefu-ingress", version)]
 struct Arguments {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 fn main() -> std::io::Result<ExitCode> {
@@ -26,7 +24,7 @@ async fn ingress() -> ExitCode {
     let arguments = Arguments::parse();
     let (api, internal) = (Api::default(), |config: &Config| config.ingress.internal_listen);
     let routes = api.routes();
-    program::run("kefu-ingress", &arguments.config, internal, routes, async |frame| run(frame, api).await).await
+    program::run("kefu-ingress", &arguments.config.path, internal, routes, async |frame| run(frame, api).await).await
 }
 
 async fn run(frame: Frame, api: Api) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+pub mod bearer;
 pub mod dead_letters;
 mod readiness;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,6 +14,14 @@ use crate::backend::Backend;
 use crate::config::{self, Config};
 use crate::internal::{self, Internal, Readiness, Routes};
 use crate::{lifecycle, reload, telemetry};
+
+/// `--config FILE`, for programs and commands that have one; to be flattened into their arguments.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration file.
+    #[arg(long = "config", value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml", global = true)]
+    pub path: PathBuf,
+}
 
 /// What the frame gives to the program's own part.
 pub struct Frame {

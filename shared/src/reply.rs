@@ -100,7 +100,7 @@ impl From<Content> for Reply {
 pub const MAX_TEXT_BYTES: usize = 2_000;
 
 /// A link; WeChat requires all four fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// The bold line.
@@ -114,7 +114,7 @@ pub struct Link {
 }
 
 /// A mini program card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
     /// The title.
@@ -188,5 +188,46 @@ impl Reply {
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.kind())
+    }
+}
+
+/// Shows the kind only, as of a [`Reply`]: placeholders are filled with what users write.
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("link")
+    }
+}
+
+/// Shows the kind only, as of a [`Reply`].
+impl std::fmt::Debug for Card {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("miniprogrampage")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_what_is_said() {
+        for (text, shown) in [
+            (r#"{"text":"hush"}"#, "text"),
+            (r#"{"image":"hush.png"}"#, "image"),
+            (r#"{"link":{"title":"hush","description":"hush","url":"hush","thumb_url":"hush"}}"#, "link link"),
+            (
+                r#"{"miniprogrampage":{"title":"hush","pagepath":"hush","thumb":"hush"}}"#,
+                "miniprogrampage miniprogrampage",
+            ),
+        ] {
+            let reply: Reply = serde_json::from_str(text).unwrap();
+            let parts = match &reply.content {
+                Content::Link(link) => format!(" {link:?}"),
+                Content::Miniprogrampage(card) => format!(" {card:?}"),
+                Content::Text(_) | Content::Image(_) => String::new(),
+            };
+            assert_eq!(format!("{reply:?}{parts}"), shown);
+        }
     }
 }

@@ -68,7 +68,7 @@ pub trait Probe: Send + Sync {
 }
 
 /// What ingress found on a message key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Claim {
     /// It is the caller's now: publish, then [`Claims::complete`].
     Won,
@@ -79,6 +79,17 @@ pub enum Claim {
         /// What [`Claims::complete`] was given.
         answer: String,
     },
+}
+
+/// Shows how long the answer is: it may name the user.
+impl std::fmt::Debug for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Won => f.write_str("Won"),
+            Self::Pending => f.write_str("Pending"),
+            Self::Done { answer } => write!(f, "Done({} bytes)", answer.len()),
+        }
+    }
 }
 
 /// Ingress's short holds on message keys: what makes re-sends harmless.

@@ -48,6 +48,7 @@ impl Assistant {
         let asked = match timeout_at(deadline, self.room.acquire()).await {
             Ok(_permit) => self.try_until(deadline, briefing, history, text).await,
             Err(_) => {
+                count(Kind::Crowded.as_str());
                 Err(Failure::new(Kind::Crowded, format!("all {} requests are under way", self.config.concurrency)))
             }
         };
@@ -94,10 +95,14 @@ impl Assistant {
             Err(_) => Err(Failure::new(Kind::Timeout, "no answer in time")),
         };
         let outcome = answer.as_ref().map_or_else(|failure| failure.kind.as_str(), |_| "answered");
-        metrics::counter!(metric::ASSISTANT_REQUESTS, "outcome" => outcome).increment(1);
+        count(outcome);
         metrics::histogram!(metric::ASSISTANT_REQUEST_DURATION).record(started.elapsed());
         answer
     }
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!(metric::ASSISTANT_REQUESTS, "outcome" => outcome).increment(1);
 }
 
 #[cfg(test)]

@@ -1,21 +1,19 @@
 //! The program `kefu-worker`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use kefu_shared::internal::Routes;
 use kefu_shared::lifecycle;
-use kefu_shared::program::{self, Frame};
+use kefu_shared::program::{self, ConfigFile, Frame};
 use kefu_worker::{Worker, WorkerError};
 
 /// Takes WeChat's pushes off the queue and sends the replies.
 #[derive(Parser)]
 #[command(name = "kefu-worker", version)]
 struct Arguments {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", env = "KEFU_CONFIG", default_value = "kefu.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 fn main() -> std::io::Result<ExitCode> {
@@ -27,7 +25,7 @@ async fn run() -> ExitCode {
     let internal = |config: &kefu_shared::config::Config| config.worker.internal_listen;
     program::run(
         "kefu-worker",
-        &arguments.config,
+        &arguments.config.path,
         internal,
         Routes::default(),
         async |frame| -> Result<(), WorkerError> {

@@ -93,7 +93,8 @@ pub(crate) fn describe() {
     describe_counter!(
         ASSISTANT_REQUESTS,
         "Requests to the assistant's server, by outcome: answered, timeout, unreachable, throttled (429), failed (5xx, cut \
-         off), rejected (other statuses), unusable (no completion), empty (no text in it), withheld (refusal or filter)."
+         off), rejected (other statuses), unusable (no completion), empty (no text in it), withheld (refusal or filter), \
+         crowded (never sent: as many as are allowed were under way until its time was over)."
     );
     describe_histogram!(ASSISTANT_REQUEST_DURATION, "Time from a request to the assistant's server to its end.");
     describe_counter!(

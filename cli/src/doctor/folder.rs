@@ -1,11 +1,12 @@
 //! Folders that kefu writes to: the spool, and the data folder of an embedded database.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use kefu_shared::config::{BackendUrls, Config};
 use kefu_shared::embedded::FILE_NAME;
-use rustix::fs::{statfs, statvfs};
+use rustix::fs::{Access, AtFlags, CWD, accessat, major, minor, statfs, statvfs};
 
 use super::{Finding, in_time};
 
@@ -57,8 +58,8 @@ fn judge(check: &str, folder: PathBuf, setting: &str, needed: u64) -> Vec<Findin
             format!("cannot be made: {} is no folder", existing.display())
         });
     }
-    // Without a name from the start, so nothing is left whatever happens.
-    if let Err(error) = tempfile::tempfile_in(existing) {
+    // Asked, not tried: nothing is written.
+    if let Err(error) = accessat(CWD, existing, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
         return cannot(format!("cannot be written to: {error}"));
     }
     let will_be = if is_there { "" } else { ", will be made when kefu starts" };
@@ -101,12 +102,94 @@ fn database(path: &Path) -> Option<Finding> {
         Ok(file) => file,
         Err(error) => return Some(Finding::failed(CHECK, format!("{shown} cannot be opened: {error}"), mend)),
     };
-    Some(match file.try_lock() {
-        Ok(()) => Finding::ok(CHECK, format!("{shown} is there, and no kefu has it open now")),
-        Err(TryLockError::WouldBlock) => Finding::ok(CHECK, format!("{shown} is in use by a kefu that runs")),
-        Err(TryLockError::Error(error)) => {
-            let mend = "put it on a local disk: kefu locks it";
-            Finding::failed(CHECK, format!("{shown} cannot be locked: {error}"), mend)
+    Some(Finding::ok(
+        CHECK,
+        match is_locked(&file) {
+            Some(true) => format!("{shown} is in use by a kefu that runs"),
+            Some(false) => format!("{shown} is there, and no kefu has it open now"),
+            None => format!("{shown} is there; whether a kefu has it open is not told here"),
+        },
+    ))
+}
+
+/// Whether a process has locked the file, as this system tells it; `None` where it does not. Not by trying: a kefu that
+/// starts, or opens its file anew, in that moment would find it taken.
+fn is_locked(file: &File) -> Option<bool> {
+    let metadata = file.metadata().ok()?;
+    let (device, inode) = (metadata.dev(), metadata.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let is_it = |line: &str| {
+        // 1: FLOCK  ADVISORY  WRITE 17310 fe:00:10733899 0 EOF
+        let place = line.split_whitespace().nth(5).unwrap_or_default();
+        let [on_major, on_minor, number] = place.split(':').collect::<Vec<_>>()[..] else { return false };
+        let number_is = |text, number| u32::from_str_radix(text, 16) == Ok(number);
+        // Some file systems (btrfs, overlayfs) have one number for their locks and another for their files: those begin
+        // with 0.
+        let device_is =
+            major(device) == 0 || (number_is(on_major, major(device)) && number_is(on_minor, minor(device)));
+        device_is && number.parse() == Ok(inode)
+    };
+    Some(locks.lines().any(is_it))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    fn said(path: &Path) -> String {
+        format!("{:?}", database(path).unwrap())
+    }
+
+    #[test]
+    fn a_kefu_that_starts_meanwhile_never_finds_its_file_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let file = File::create(&path).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let starts = scope.spawn(|| {
+                let mut refused = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    match file.try_lock() {
+                        Ok(()) => file.unlock().unwrap(),
+                        Err(_) => refused += 1,
+                    }
+                }
+                refused
+            });
+            for _ in 0..2_000 {
+                said(&path);
+            }
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(starts.join().unwrap(), 0, "it was locked");
+        });
+    }
+
+    #[test]
+    fn a_file_that_is_locked_is_in_use_and_another_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join(FILE_NAME), folder.path().join("other"));
+        let file = File::create(&path).unwrap();
+        File::create(&other).unwrap();
+        assert!(said(&path).contains("no kefu has it open now"), "{}", said(&path));
+        file.lock().unwrap();
+        assert!(said(&path).contains("is in use by a kefu that runs"), "{}", said(&path));
+        assert!(said(&other).contains("no kefu has it open now"), "{}", said(&other));
+    }
+
+    #[test]
+    fn a_look_at_a_folder_leaves_it_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = folder.path().metadata().unwrap();
+        for _ in 0..10 {
+            let findings = judge("spool", folder.path().to_owned(), "[ingress] spool", 0);
+            assert!(format!("{findings:?}").contains("can be written to"), "{findings:?}");
         }
-    })
+        let after = folder.path().metadata().unwrap();
+        assert_eq!((before.mtime_nsec(), before.ctime_nsec()), (after.mtime_nsec(), after.ctime_nsec()));
+    }
 }

@@ -112,7 +112,7 @@ async fn plugins(url: &SecretString, management: Option<&Url>) -> Finding {
     const CHECK: &str = "rabbitmq plugins";
     let none_needed = "kefu itself needs none";
     let Some(page) = Url::parse(url.expose_secret()).ok().and_then(|amqp| page(&amqp, management)) else {
-        return Finding::ok(CHECK, format!("not looked at, --management-url names the management page; {none_needed}"));
+        return Finding::ok(CHECK, format!("not looked at without --management-url; {none_needed}"));
     };
     let shown = format!("{}:{}", page.host_str().unwrap_or_default(), page.port_or_known_default().unwrap_or_default());
     let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).no_proxy();
@@ -130,21 +130,16 @@ async fn plugins(url: &SecretString, management: Option<&Url>) -> Finding {
             format!("the management page on {shown} does not tell this user; {none_needed}")
         }
         Err(error) if error.is_connect() => {
-            format!("no management page on {shown}, --management-url names another; {none_needed}")
+            format!("no management page on {shown}; {none_needed}")
         }
         Err(error) => format!("the management page on {shown}: {}; {none_needed}", in_words(&error.without_url())),
     };
     Finding::ok(CHECK, text)
 }
 
-/// The address that tells the plugins: on RabbitMQ's usual port unless it is named. The password goes over TLS only, where
-/// it does so to the queue.
+/// The address that tells the plugins, if it is named: where the password is not given by kefu, it is only by order.
 fn page(amqp: &Url, management: Option<&Url>) -> Option<Url> {
-    let mut page = match management {
-        Some(page) => page.clone(),
-        None if amqp.scheme() == "amqp" => Url::parse(&format!("http://{}:15672", amqp.host_str()?)).ok()?,
-        None => return None,
-    };
+    let mut page = management?.clone();
     page.set_path("/api/nodes");
     page.set_query(Some("columns=name,enabled_plugins"));
     let (user, password) = match amqp.username() {

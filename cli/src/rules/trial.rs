@@ -4,10 +4,11 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
+use kefu_ingress::Decided;
 use kefu_shared::config::Config;
 use kefu_shared::reply::split::{self, Fitted};
 use kefu_shared::reply::{Content, Reply, template};
-use kefu_shared::rules::{Action, Rule};
+use kefu_shared::rules::{Action, Rule, Rules};
 use kefu_shared::wechat::push::{self, Body, Push, PushError};
 
 use crate::terminal::{count, printable, width, wrap};
@@ -47,7 +48,6 @@ impl<'a> Trial<'a> {
         };
         writeln!(out, "{kind}, to {appid}")?;
         let rules = config.rules.current();
-        let decided = rules.decide(appid, push);
         for (index, rule) in rules.iter().enumerate() {
             let number = format!("rule {}", index + 1);
             match rule.mismatch(appid, push) {
@@ -58,26 +58,44 @@ impl<'a> Trial<'a> {
                 }
             }
         }
-        match decided.map(Rule::action) {
-            None => writeln!(out, "no rule matches: it is acknowledged, and nothing is sent"),
-            Some(Action::Ignore) => writeln!(out, "it is acknowledged, and nothing is sent"),
-            Some(Action::Transfer) => {
-                writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent")
-            }
-            Some(Action::Webhook(endpoint)) if endpoint.sync => {
-                writeln!(out, "ingress asks the webhook at {} and answers what it says", endpoint.host())
-            }
+        let answer = Decided::of(&rules, appid, push);
+        if let Some(endpoint) = &answer.ask {
+            return writeln!(out, "ingress asks the webhook at {} and answers what it says", endpoint.host());
+        }
+        if answer.answered.is_some() {
+            return writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent");
+        }
+        let answered = match answer.answer.as_str() {
+            "" => "it is acknowledged".to_owned(),
+            text => format!("ingress answers {}", printable(text)),
+        };
+        self.write_what_is_sent(out, &rules, &answered)?;
+        match answer.undecided {
+            Some(event) => writeln!(
+                out,
+                "WeChat wants a decision in the answer to {event}, and nobody makes one: a webhook with sync = true would"
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// What the worker does after the answer.
+    fn write_what_is_sent(&self, out: &mut impl Write, rules: &Rules, answered: &str) -> io::Result<()> {
+        let Self { config, appid, push } = self;
+        match rules.decide_unanswered(appid, push).map(Rule::action) {
+            None => writeln!(out, "no rule matches: {answered}, and nothing is sent"),
+            Some(Action::Ignore | Action::Transfer) => writeln!(out, "{answered}, and nothing is sent"),
             Some(Action::Webhook(endpoint)) => {
-                writeln!(out, "it is acknowledged, then the webhook at {} is asked what to send", endpoint.host())
+                writeln!(out, "{answered}, then the webhook at {} is asked what to send", endpoint.host())
             }
-            Some(Action::Assistant(_)) => writeln!(out, "it is acknowledged, then the assistant's answer is sent"),
+            Some(Action::Assistant(_)) => writeln!(out, "{answered}, then the assistant's answer is sent"),
             Some(Action::Reply(replies)) => {
                 // As the worker plans them.
                 let filled = template::fill_all(replies, push);
                 let Fitted { steps, cut } = split::fit(filled, push.most_replies(&config.window));
                 let sent = count(steps.len(), "reply is sent", "replies are sent");
                 let colon = if steps.is_empty() { "" } else { ":" };
-                writeln!(out, "it is acknowledged, then {sent}{colon}")?;
+                writeln!(out, "{answered}, then {sent}{colon}")?;
                 steps.iter().enumerate().try_for_each(|(index, reply)| show(out, index + 1, reply))?;
                 if cut {
                     writeln!(out, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies")?;

@@ -76,7 +76,8 @@ fn null_in(value: &Value, path: String) -> Option<String> {
 pub(crate) fn check(request: SendRequest, config: &Config) -> Result<Asked, Problem> {
     let mut problems = Vec::new();
     let is_openid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    if !(1..=LONGEST_OPENID).contains(&request.to.len()) || !request.to.bytes().all(is_openid) {
+    let to = request.to.as_str();
+    if !(1..=LONGEST_OPENID).contains(&to.len()) || !to.bytes().all(is_openid) {
         problems.push(format!("to: must be an openid, 1 to {LONGEST_OPENID} letters, digits, - and _"));
     }
     if request.business_id.is_some_and(|id| id > MAX_BUSINESS_ID) {
@@ -91,7 +92,7 @@ pub(crate) fn check(request: SendRequest, config: &Config) -> Result<Asked, Prob
     if !problems.is_empty() {
         return Err(Problem::Unsendable(problems));
     }
-    Ok(Asked { user: OpenId::new(to), outbound, fingerprint })
+    Ok(Asked { user: to, outbound, fingerprint })
 }
 
 #[cfg(test)]

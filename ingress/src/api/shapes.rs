@@ -1,5 +1,6 @@
 //! The shapes of `/v1`, as they are read and written and as the OpenAPI document has them.
 
+use kefu_shared::openid::OpenId;
 use kefu_shared::reply::Reply;
 use kefu_shared::store::Progress;
 use serde::de::Error;
@@ -11,8 +12,8 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub(crate) struct SendRequest {
     /// The user's openid.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9_-]+$", examples("o9AgO5Kd5ggOC-bXrbNODIiE3bGY"))]
-    pub(crate) to: String,
+    #[schema(value_type = String, min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9_-]+$", examples("o9AgO5Kd5ggOC-bXrbNODIiE3bGY"))]
+    pub(crate) to: OpenId,
     /// As in a rule. At most as many as WeChat takes after a user's message, 5 by default; a text of more than 2000 bytes is
     /// sent in parts, which count.
     #[schema(value_type = Vec<ReplyShape>, min_items = 1)]

@@ -102,6 +102,14 @@ async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), Q
     Run { result, notes, completed_with, published, took: started.elapsed() }
 }
 
+#[test]
+fn debug_shows_no_answer() {
+    let answer = "<xml><ToUserName>oUSER0123456789</ToUserName></xml>";
+    let (done, taken) = (Claim::Done { answer: answer.to_owned() }, duplicate(answer));
+    let shown = format!("{done:?} {taken:?} {:?}", Taken::Published { answer: answer.to_owned() });
+    assert_eq!(shown, "Done(51 bytes) Ok(Duplicate(51 bytes)) Published(51 bytes)");
+}
+
 fn away() -> StoreError {
     StoreError::Unavailable("down".into())
 }

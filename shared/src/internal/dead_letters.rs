@@ -1,4 +1,4 @@
-//! `POST /v1/dead-letters`: an [`Order`] as JSON, answered with its [`Report`](crate::queue::dead_letters::Report).
+//! `POST /internal/dead-letters`: an [`Order`] as JSON, answered with its [`Report`](crate::queue::dead_letters::Report).
 //!
 //! For `kefu dead` while another process has the database file. There is no such resource in a process that offers
 //! none, and it is for those who can read the data folder alone: they find the key there, in an [`Access`].
@@ -10,16 +10,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::bearer;
+use crate::queue::dead_letters::{DeadLetters, Order};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use subtle::ConstantTimeEq;
-
-use crate::queue::dead_letters::{DeadLetters, Order};
 
 /// The path of the resource.
-pub const PATH: &str = "/v1/dead-letters";
+pub const PATH: &str = "/internal/dead-letters";
 
 /// The file in the data folder that an [`Access`] is in.
 pub const ACCESS_FILE: &str = "serve.json";
@@ -83,6 +82,9 @@ impl Drop for Offered {
 
 impl Access {
     /// Reads what a running process has put into the data folder.
+    ///
+    /// # Errors
+    /// `NotFound` when no process offers its dead letters; others when the file cannot be read or is none of kefu's.
     pub fn read(folder: &Path) -> io::Result<Self> {
         serde_json::from_slice(&fs::read(folder.join(ACCESS_FILE))?).map_err(io::Error::other)
     }
@@ -111,9 +113,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 pub(super) async fn post(resource: web::Data<Resource>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let Some(offer) = resource.get() else { return HttpResponse::NotFound().finish() };
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let key = header("authorization").strip_prefix("Bearer ").unwrap_or_default();
-    if !bool::from(key.as_bytes().ct_eq(offer.key.as_bytes())) {
+    if !bearer::is_given(&request, [&*offer.key]) {
         return HttpResponse::Unauthorized().json(json!({ "error": "the key is not that of this process" }));
     }
     if request.content_type() != "application/json" {

@@ -114,6 +114,48 @@ async fn try_takes_json_from_standard_input_and_knows_ignored_and_unmatched() {
 }
 
 #[tokio::test]
+async fn try_says_what_ingress_answers_to_events_that_want_an_answer_of_their_own() {
+    let sync = "[webhook]\nsecret = \"a secret of 16 characters\"\n[[rule]]\nwhen = { event = \"check_biz\" }\n\
+                webhook = { url = \"http://127.0.0.1:1/x\", sync = true }\n";
+    let paid = "[[rule]]\nwhen = { event = \"xpay_goods_deliver_notify\" }\nreply = [{ text = \"paid\" }]\n";
+    let event = |name: &str| format!(r#"{{"FromUserName":"oU","MsgType":"event","Event":"{name}"}}"#);
+    let xml = "<xml><FromUserName>oU</FromUserName><MsgType>event</MsgType><Event>xpay_refund_notify</Event></xml>";
+    let wanted =
+        "WeChat wants a decision in the answer to check_biz, and nobody makes one: a webhook with sync = true would\n";
+    for (rules, push, said) in [
+        (
+            RULES,
+            event("iot_voip_notify"),
+            "no rule matches: ingress answers {\"errcode\":0,\"errmsg\":\"ok\"}, and nothing is sent\n",
+        ),
+        (
+            paid,
+            event("XPAY_goods_deliver_notify"),
+            "no rule matches: ingress answers {\"ErrCode\":0,\"ErrMsg\":\"success\"}, and nothing",
+        ),
+        (
+            paid,
+            event("xpay_goods_deliver_notify"),
+            "ingress answers {\"ErrCode\":0,\"ErrMsg\":\"success\"}, then 1 reply is sent:\n",
+        ),
+        (
+            RULES,
+            xml.to_owned(),
+            "ingress answers <xml><ErrCode>0</ErrCode><ErrMsg><![CDATA[success]]></ErrMsg></xml>, and",
+        ),
+        (RULES, event("check_biz"), &*format!("no rule matches: it is acknowledged, and nothing is sent\n{wanted}")),
+        (sync, event("check_biz"), "ingress asks the webhook at 127.0.0.1:1 and answers what it says\n"),
+        (sync, event("kf_create_session"), "no rule matches: it is acknowledged, and nothing is sent\n"),
+    ] {
+        let (_folder, config) = folder(&format!("{HEAD}{rules}"));
+        let output = try_push(&config, &push, &[]).await;
+        let shown = text(&output.stdout);
+        assert!(shown.contains(said), "{said:?} is not in:\n{shown}{}", text(&output.stderr));
+        assert_eq!(shown.contains("WeChat wants"), said.contains("WeChat wants"), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn try_refuses_what_it_cannot_try_with_what_to_do() {
     let (_folder, config) = folder(&format!("{HEAD}{RULES}"));
     let other = HEAD.split_once("[[account]]").unwrap().1.replace("wx1", "wx2");

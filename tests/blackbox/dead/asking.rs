@@ -104,7 +104,7 @@ async fn only_who_reads_the_data_folder_may_ask_kefu_serve() {
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     let access: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let url = format!("http://{}/v1/dead-letters", string(&access, "address"));
+    let url = format!("http://{}/internal/dead-letters", string(&access, "address"));
     let client = reqwest::Client::new();
     let order = r#"{"action":"drop","all":true}"#;
     let post = async |key: &str, kind: &str, body: &str| {
@@ -129,7 +129,7 @@ async fn only_who_reads_the_data_folder_may_ask_kefu_serve() {
 async fn ingress_and_worker_alone_have_no_such_resource() {
     let shop = Shop::start(ShopOptions::new(Backend::Production)).await;
     for program in &shop.stack.programs {
-        let url = format!("{}/v1/dead-letters", program.url(kefu_harness::process::Role::Internal));
+        let url = format!("{}/internal/dead-letters", program.url(kefu_harness::process::Role::Internal));
         let status = reqwest::Client::new().post(url).json(&serde_json::json!({})).send().await.unwrap().status();
         assert_eq!(status.as_u16(), 404);
     }

@@ -1,5 +1,6 @@
 //! HTTP to the assistant's server. The only place of the assistant that knows reqwest.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,12 +12,21 @@ use secrecy::ExposeSecret;
 use super::failure::{Failure, Kind};
 
 /// What came back.
-#[derive(Debug)]
 pub(crate) struct Raw {
     pub(crate) status: u16,
     /// How long the server wants to be left alone, where it says so in seconds.
     pub(crate) retry_after: Option<Duration>,
     pub(crate) body: Vec<u8>,
+}
+
+/// Shows how much came: it is an answer to a user.
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, retry_after, body } = self;
+        let body = format_args!("{} bytes", body.len());
+        let mut shown = f.debug_struct("Raw");
+        shown.field("status", status).field("retry_after", retry_after).field("body", &body).finish()
+    }
 }
 
 /// Carries requests to the server. A seam, so that what stands on it can be tested with a stopped clock.

@@ -84,3 +84,15 @@ fn bodies_that_say_the_same_have_one_fingerprint() {
         assert_ne!(one, fingerprint(other), "{other}");
     }
 }
+
+#[test]
+fn debug_shows_neither_who_is_written_to_nor_what() {
+    let (config, _folder) = config();
+    let request =
+        parse(r#"{"to":"oUSER0123456789abcdef","replies":[{"text":"hush"}],"business_id":1}"#.as_bytes()).unwrap();
+    let shown = format!(
+        "{request:?} {:?}",
+        check(parse(br#"{"to":"oUSER0123456789abcdef","replies":[{"text":"hush"}]}"#).unwrap(), &config)
+    );
+    assert!(!shown.contains("0123456789") && !shown.contains("hush") && shown.contains("oUS…def"), "{shown}");
+}

@@ -76,3 +76,9 @@ async fn a_server_that_is_not_there_is_told_from_one_that_fails() {
     assert_eq!(failure.kind, Kind::Unreachable);
     assert!(!failure.to_string().contains("/v1"), "{failure}");
 }
+
+#[test]
+fn debug_shows_no_answer() {
+    let raw = Raw { status: 200, retry_after: None, body: "您的订单已发货".into() };
+    assert_eq!(format!("{raw:?}"), "Raw { status: 200, retry_after: None, body: 21 bytes }");
+}
