@@ -30,10 +30,10 @@ use sending::Sending;
 /// What the internal server of a process has of ingress. Clones are the same one. It is there before ingress is: until
 /// [`Ingress::bind`](crate::Ingress::bind) opens it, it answers that it is not ready.
 #[derive(Clone, Default)]
-pub struct Api(Arc<OnceLock<Option<Opened>>>);
+pub struct Api(Arc<OnceLock<Option<Service>>>);
 
 /// `/v1` of a configuration with `[api]`.
-pub(crate) struct Opened {
+pub(crate) struct Service {
     keys: config::Api,
     config: Arc<Config>,
     sending: Sending,
@@ -42,11 +42,11 @@ pub(crate) struct Opened {
 }
 
 /// How far it is.
-enum Standing<'a> {
+enum Stage<'a> {
     Starting,
     /// There is no `/v1`.
     Off,
-    Open(&'a Opened),
+    InService(&'a Service),
 }
 
 impl Api {
@@ -67,26 +67,26 @@ impl Api {
         let sending = Sending::new(messages, intake);
         self.0.get_or_init(|| {
             let keys = config.api.clone()?;
-            Some(Opened { keys, config, sending, shutdown, under_way: TaskTracker::new() })
+            Some(Service { keys, config, sending, shutdown, under_way: TaskTracker::new() })
         });
     }
 
     /// Waits for the requests that are under way, for `within` at most. To be called after the shutdown has begun, from
     /// which on none is taken.
     pub(crate) async fn close(&self, within: Duration) {
-        if let Standing::Open(opened) = self.standing() {
-            opened.under_way.close();
-            if tokio::time::timeout(within, opened.under_way.wait()).await.is_err() {
+        if let Stage::InService(service) = self.stage() {
+            service.under_way.close();
+            if tokio::time::timeout(within, service.under_way.wait()).await.is_err() {
                 tracing::warn!("the time for the shutdown is over: requests of a backend are cut off");
             }
         }
     }
 
-    fn standing(&self) -> Standing<'_> {
+    fn stage(&self) -> Stage<'_> {
         match self.0.get() {
-            None => Standing::Starting,
-            Some(None) => Standing::Off,
-            Some(Some(opened)) => Standing::Open(opened),
+            None => Stage::Starting,
+            Some(None) => Stage::Off,
+            Some(Some(service)) => Stage::InService(service),
         }
     }
 }

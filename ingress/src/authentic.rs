@@ -30,7 +30,7 @@ pub(crate) fn admit(account: &Account, query: &SignedQuery) -> Result<(), Refusa
 }
 
 /// What an admitted request held.
-pub(crate) struct Opened {
+pub(crate) struct AuthenticPush {
     pub(crate) push: Push,
     /// The decrypted text.
     pub(crate) raw: String,
@@ -60,7 +60,7 @@ impl Pair {
 /// `msg_signature`, which covers it, is checked before anything is decrypted. `signature` says nothing of the body.
 ///
 /// What is not UTF-8 becomes U+FFFD: a character too few is better than a message too few.
-pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>) -> Result<Opened, Refusal> {
+pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>) -> Result<AuthenticPush, Refusal> {
     let body = match String::from_utf8(body) {
         Ok(body) => body,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
@@ -87,10 +87,10 @@ pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>) -> Res
     Err(last.map_or(Refusal::Unauthenticated("there is no key"), Refusal::Cipher))
 }
 
-fn parse(text: String, pair: Option<Pair>) -> Result<Opened, Refusal> {
+fn parse(text: String, pair: Option<Pair>) -> Result<AuthenticPush, Refusal> {
     let push = Push::parse(&text).map_err(Refusal::Malformed)?;
     // Readers of the envelope need not know of byte order marks.
     let raw = text.trim_start_matches('\u{feff}');
     let raw = if raw.len() == text.len() { text } else { raw.to_owned() };
-    Ok(Opened { push, raw, pair })
+    Ok(AuthenticPush { push, raw, pair })
 }

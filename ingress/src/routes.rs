@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::answer::{self, Decided, Undecided};
 use crate::asking::Asking;
-use crate::authentic::Opened;
+use crate::authentic::AuthenticPush;
 use crate::body::{Bodies, Body};
 use crate::connection::Reading;
 use crate::intake::{Intake, Taken};
@@ -112,7 +112,7 @@ impl Callback {
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
         let _held = reading.map(Reading::hold);
-        let (Opened { push, raw, pair }, decided) = self.open(account, &query, bytes).await?;
+        let (AuthenticPush { push, raw, pair }, decided) = self.open(account, &query, bytes).await?;
         let envelope = Envelope {
             answered: decided.answered,
             traceparent: traceparent(request),
@@ -144,7 +144,12 @@ impl Callback {
     }
 
     /// [`open_and_decide`], on another thread when it takes long enough to keep other requests waiting.
-    async fn open(&self, account: &Account, query: &SignedQuery, body: Vec<u8>) -> Result<(Opened, Decided), Refusal> {
+    async fn open(
+        &self,
+        account: &Account,
+        query: &SignedQuery,
+        body: Vec<u8>,
+    ) -> Result<(AuthenticPush, Decided), Refusal> {
         if body.len() <= QUICK {
             return open_and_decide(&self.config, account, query, body);
         }
@@ -163,7 +168,7 @@ fn open_and_decide(
     account: &Account,
     query: &SignedQuery,
     body: Vec<u8>,
-) -> Result<(Opened, Decided), Refusal> {
+) -> Result<(AuthenticPush, Decided), Refusal> {
     let opened = authentic::open(account, query, body)?;
     let decided = Decided::of(&config.rules.current(), &account.appid, &opened.push);
     Ok((opened, decided))

@@ -19,8 +19,8 @@ mod backend;
 mod choice;
 mod environment;
 mod file;
+mod kept;
 mod problems;
-mod rest;
 mod secret;
 mod section;
 mod source;
@@ -34,11 +34,11 @@ pub use assistant::Assistant;
 use assistant::AssistantSection;
 pub use backend::BackendUrls;
 use environment::Overrides;
+pub use kept::KeptSections;
+pub(crate) use kept::Reloaded;
+use kept::RuleTables;
 pub use problems::ConfigErrors;
 pub(crate) use problems::Problems;
-pub(crate) use rest::Reloaded;
-pub use rest::Rest;
-use rest::RuleTables;
 pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, TypingApi, WeChat, Window, Worker};
 use source::Source;
 pub(crate) use source::digest;
@@ -79,7 +79,7 @@ pub struct Config {
     /// The SHA-256 of the file.
     pub source: [u8; 32],
     /// Everything but the rules, for reading them again.
-    pub rest: Rest,
+    pub kept: KeptSections,
     /// `[[rule]]` as it is written.
     rule_tables: RuleTables,
 }
@@ -105,7 +105,7 @@ pub fn load_with(
 
 fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Config, ConfigErrors> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    let (digest, rest, rule_tables) = (source.digest, source.rest(folder), source.rule_tables());
+    let (digest, kept, rule_tables) = (source.digest, source.kept(folder), source.rule_tables());
     let queue: Queue = source.section("queue", &mut problems);
     let store: section::Store = source.section("store", &mut problems);
     let mut ingress: Ingress = source.section("ingress", &mut problems);
@@ -158,7 +158,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 rules,
                 folder,
                 source,
-                rest,
+                kept,
                 rule_tables,
             })
         }

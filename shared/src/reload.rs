@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
-use crate::config::{self, Config, ConfigErrors, Reloaded, Rest};
+use crate::config::{self, Config, ConfigErrors, KeptSections, Reloaded};
 use crate::rules::LiveRules;
 
 /// How often the file is looked at.
@@ -50,7 +50,7 @@ pub fn start(file: &Path, config: &Config, hangups: Signal) {
     let reload = Reload {
         file: file.to_owned(),
         rules: config.rules.clone(),
-        rest: config.rest.clone(),
+        kept: config.kept.clone(),
         known: Ok(config.source),
         refused: None,
         changed: Vec::new(),
@@ -63,7 +63,7 @@ struct Reload {
     /// Those in force.
     rules: LiveRules,
     /// What else the file said at the start.
-    rest: Rest,
+    kept: KeptSections,
     /// The content that was looked at last.
     known: Content,
     /// What is wrong with it.
@@ -122,8 +122,8 @@ impl Reload {
     }
 
     async fn load(&mut self, cause: Cause) {
-        let (file, rest) = (self.file.clone(), self.rest.clone());
-        let reloaded = tokio::task::spawn_blocking(move || rest.reload(&file)).await;
+        let (file, kept) = (self.file.clone(), self.kept.clone());
+        let reloaded = tokio::task::spawn_blocking(move || kept.reload(&file)).await;
         match reloaded {
             Ok(Ok(reloaded)) => self.take(reloaded, cause),
             Ok(Err(errors)) => self.refuse(&errors, cause),

@@ -21,7 +21,7 @@ const LONGEST_OPENID: usize = 128;
 
 /// What is to be sent, to whom.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Asked {
+pub(crate) struct ToSend {
     pub(crate) user: OpenId,
     pub(crate) outbound: Outbound,
     /// Equal for bodies that say the same, however they are written.
@@ -73,7 +73,7 @@ fn null_in(value: &Value, path: String) -> Option<String> {
 }
 
 /// Checks what the shape does not show. Reads the pictures, which takes a moment.
-pub(crate) fn check(request: SendRequest, config: &Config) -> Result<Asked, Problem> {
+pub(crate) fn check(request: SendRequest, config: &Config) -> Result<ToSend, Problem> {
     let mut problems = Vec::new();
     let is_openid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let to = request.to.as_str();
@@ -92,7 +92,7 @@ pub(crate) fn check(request: SendRequest, config: &Config) -> Result<Asked, Prob
     if !problems.is_empty() {
         return Err(Problem::Unsendable(problems));
     }
-    Ok(Asked { user: to, outbound, fingerprint })
+    Ok(ToSend { user: to, outbound, fingerprint })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::problem::{Problem, ProblemDocument};
 use super::shapes::{Accepted, Message, SendRequest};
-use super::{Api, Opened, Standing, document, head, request};
+use super::{Api, Service, Stage, document, head, request};
 use crate::{ANSWER_WITHIN, metric, routes};
 
 const MESSAGES: &str = "/v1/accounts/{appid}/messages";
@@ -19,7 +19,7 @@ const DOCUMENT: &str = "/v1/openapi.json";
 pub(super) fn configure(service: &mut web::ServiceConfig, api: &Api) {
     let not_allowed = |allowed: &'static str| {
         web::to(move |api: web::Data<Api>| async move {
-            answer("other", "", Instant::now(), api.opened().and(Err(Refused::As(Problem::Method(allowed)))))
+            answer("other", "", Instant::now(), api.service().and(Err(Unserved::Problem(Problem::Method(allowed)))))
         })
     };
     service
@@ -30,27 +30,27 @@ pub(super) fn configure(service: &mut web::ServiceConfig, api: &Api) {
 }
 
 /// Why there is no answer of the resource's own.
-enum Refused {
+enum Unserved {
     /// There is no `/v1`.
-    Absent,
-    As(Problem),
+    NoApi,
+    Problem(Problem),
 }
 
-impl From<Problem> for Refused {
+impl From<Problem> for Unserved {
     fn from(problem: Problem) -> Self {
-        Self::As(problem)
+        Self::Problem(problem)
     }
 }
 
 impl Api {
-    fn opened(&self) -> Result<&Opened, Refused> {
-        match self.standing() {
-            Standing::Off => Err(Refused::Absent),
-            Standing::Starting => Err(Problem::Unavailable("kefu is starting".to_owned()).into()),
-            Standing::Open(opened) if opened.shutdown.is_cancelled() => {
+    fn service(&self) -> Result<&Service, Unserved> {
+        match self.stage() {
+            Stage::Off => Err(Unserved::NoApi),
+            Stage::Starting => Err(Problem::Unavailable("kefu is starting".to_owned()).into()),
+            Stage::InService(service) if service.shutdown.is_cancelled() => {
                 Err(Problem::Unavailable("kefu is stopping".to_owned()).into())
             }
-            Standing::Open(opened) => Ok(opened),
+            Stage::InService(service) => Ok(service),
         }
     }
 }
@@ -93,15 +93,15 @@ async fn send_message(
 ) -> HttpResponse {
     let started = Instant::now();
     let sent = async {
-        let opened = api.opened()?;
-        let _under_way = opened.under_way.token();
-        opened.send(&request, &appid, &mut body, started + ANSWER_WITHIN).await.map_err(Refused::from)
+        let service = api.service()?;
+        let _under_way = service.under_way.token();
+        service.send(&request, &appid, &mut body, started + ANSWER_WITHIN).await.map_err(Unserved::from)
     };
     let response = sent.await.map(|accepted| {
         let location = format!("/v1/messages/{}", accepted.id);
         HttpResponse::Accepted().insert_header((LOCATION, location)).json(accepted)
     });
-    let account = if let Standing::Open(opened) = api.standing() { opened.account(&appid) } else { "" };
+    let account = if let Stage::InService(service) = api.stage() { service.account(&appid) } else { "" };
     answer("send_message", account, started, response)
 }
 
@@ -126,9 +126,9 @@ async fn send_message(
 async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data<Api>) -> HttpResponse {
     let started = Instant::now();
     let known = async {
-        let opened = api.opened()?;
-        head::authorize(&request, &opened.keys)?;
-        let progress = opened.sending.progress(&id, started + ANSWER_WITHIN).await?;
+        let service = api.service()?;
+        head::authorize(&request, &service.keys)?;
+        let progress = service.sending.progress(&id, started + ANSWER_WITHIN).await?;
         Ok(HttpResponse::Ok().json(Message::new(id.into_inner(), progress)))
     };
     answer("get_message", "", started, known.await)
@@ -147,14 +147,14 @@ async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data
     security(()),
 )]
 async fn get_document(api: web::Data<Api>) -> HttpResponse {
-    answer("get_document", "", Instant::now(), api.opened().map(|_| HttpResponse::Ok().json(document::document())))
+    answer("get_document", "", Instant::now(), api.service().map(|_| HttpResponse::Ok().json(document::document())))
 }
 
 fn answer(
     operation: &'static str,
     account: &str,
     started: Instant,
-    result: Result<HttpResponse, Refused>,
+    result: Result<HttpResponse, Unserved>,
 ) -> HttpResponse {
     match result {
         Ok(response) => {
@@ -163,8 +163,8 @@ fn answer(
             response
         }
         // As any other path of the internal server that is none.
-        Err(Refused::Absent) => HttpResponse::NotFound().finish(),
-        Err(Refused::As(problem)) => {
+        Err(Unserved::NoApi) => HttpResponse::NotFound().finish(),
+        Err(Unserved::Problem(problem)) => {
             metric::api_answered(operation, problem.label(), started.elapsed());
             problem.log(operation, account);
             problem.response()
@@ -172,7 +172,7 @@ fn answer(
     }
 }
 
-impl Opened {
+impl Service {
     /// The appid as it may be logged: a path that names no account is whatever the client says.
     fn account(&self, appid: &str) -> &str {
         self.config.accounts.get(appid).map_or("(unknown)", |account| account.appid.as_str())
@@ -193,8 +193,8 @@ impl Opened {
         let bytes = request::read(body, announced, deadline).await?;
         let asked = request::parse(&bytes)?;
         let config = Arc::clone(&self.config);
-        let asked = while_disk_answers(deadline, move || request::check(asked, &config)).await?;
-        self.sending.send(appid, idempotency_key, asked, routes::traceparent(request), deadline).await
+        let to_send = while_disk_answers(deadline, move || request::check(asked, &config)).await?;
+        self.sending.send(appid, idempotency_key, to_send, routes::traceparent(request), deadline).await
     }
 }
 

@@ -10,7 +10,7 @@ use kefu_shared::store::{LEDGER_KEEPS_FOR, Messages, Opened, Progress, StoreErro
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::problem::Problem;
-use super::request::Asked;
+use super::request::ToSend;
 use super::shapes::{Accepted, Status};
 use crate::intake::Intake;
 use crate::refusal::Refusal;
@@ -41,11 +41,11 @@ impl Sending {
         &self,
         appid: &str,
         idempotency_key: &str,
-        asked: Asked,
+        to_send: ToSend,
         traceparent: Option<String>,
         deadline: Instant,
     ) -> Result<Accepted, Problem> {
-        let Asked { user, outbound, fingerprint } = asked;
+        let ToSend { user, outbound, fingerprint } = to_send;
         let now_ms = clock::now_ms();
         let envelope = Envelope { traceparent, ..Envelope::of_send(appid, idempotency_key, user, outbound, now_ms) };
         let id = envelope.key.id();

@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::account::AccountSection;
 use super::environment::{Keys, Overrides};
-use super::rest::RuleTables;
+use super::kept::RuleTables;
 use super::typed::typed;
-use super::{Problems, Rest, file};
+use super::{KeptSections, Problems, file};
 
 /// The most that the file may have: hundreds of rules with the longest texts.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -59,8 +59,8 @@ impl Source {
     }
 
     /// All that is not a rule.
-    pub(super) fn rest(&self, folder: &Path) -> Rest {
-        Rest::of(&self.tables, &self.accounts, folder)
+    pub(super) fn kept(&self, folder: &Path) -> KeptSections {
+        KeptSections::of(&self.tables, &self.accounts, folder)
     }
 
     /// `[[rule]]` as it is written.

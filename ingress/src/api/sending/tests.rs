@@ -104,7 +104,7 @@ async fn send(sending: &Sending, text: &str) -> (Result<Accepted, Problem>, Dura
     let started = Instant::now();
     let replies = vec![Reply::from(Content::Text(text.to_owned()))];
     let outbound = Outbound { replies, business_id: None };
-    let message = Asked { user: OpenId::new("oUSER"), outbound, fingerprint: text.to_owned() };
+    let message = ToSend { user: OpenId::new("oUSER"), outbound, fingerprint: text.to_owned() };
     let answer = sending.send("wx1", "key", message, None, started + ANSWER_WITHIN).await;
     (answer, started.elapsed())
 }

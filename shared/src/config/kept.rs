@@ -16,7 +16,7 @@ use crate::rules::Rules;
 /// The sections but `[[rule]]`, with what the environment overrides. It holds secrets: `Debug` does not show it. Clones
 /// share it.
 #[derive(Clone)]
-pub struct Rest(Arc<Sections>);
+pub struct KeptSections(Arc<Sections>);
 
 struct Sections {
     tables: BTreeMap<String, Value>,
@@ -29,7 +29,7 @@ struct Sections {
 #[derive(Clone)]
 pub(super) struct RuleTables(pub(super) Option<Value>);
 
-/// Rules for a process that has started with a [`Rest`].
+/// Rules for a process that has started with a [`KeptSections`].
 pub(crate) struct Reloaded {
     pub(crate) rules: Arc<Rules>,
     /// The SHA-256 of the file.
@@ -38,7 +38,7 @@ pub(crate) struct Reloaded {
     pub(crate) changed: Vec<String>,
 }
 
-impl Rest {
+impl KeptSections {
     pub(super) fn of(tables: &BTreeMap<String, Value>, accounts: &BTreeMap<String, Keys>, folder: &Path) -> Self {
         let (mut tables, accounts) = (tables.clone(), accounts.clone());
         tables.remove("rule");
@@ -67,7 +67,7 @@ impl Rest {
     /// All that is wrong with the file, or, when nothing is, the rules that need what has changed beside them.
     pub(crate) fn reload(&self, file: &Path) -> Result<Reloaded, ConfigErrors> {
         let loaded = super::load(file)?;
-        let changed = self.differences(&loaded.rest);
+        let changed = self.differences(&loaded.kept);
         let (rules, digest) = (loaded.rules.current(), loaded.source);
         if changed.is_empty() {
             return Ok(Reloaded { rules, digest, changed });
@@ -125,9 +125,9 @@ fn digest(sha256: &mut Sha256, key: &str, value: &Value, folder: &Path) {
     }
 }
 
-impl fmt::Debug for Rest {
+impl fmt::Debug for KeptSections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rest")
+        f.write_str("KeptSections")
     }
 }
 
@@ -165,25 +165,25 @@ mod tests {
             path
         }
 
-        fn load(&self, text: &str, environment: &[(&str, &str)]) -> Rest {
+        fn load(&self, text: &str, environment: &[(&str, &str)]) -> KeptSections {
             let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
-            load_with(&self.write("kefu.toml", text), environment).unwrap().rest
+            load_with(&self.write("kefu.toml", text), environment).unwrap().kept
         }
     }
 
     #[test]
     fn what_has_changed_is_told_by_its_section_and_rules_are_no_change() {
         let folder = Folder::new();
-        let rest = folder.load(GOOD, &[]);
+        let kept = folder.load(GOOD, &[]);
         let none: [&str; 0] = [];
-        assert_eq!(rest.differences(&folder.load(&format!("{GOOD}{RULE}"), &[])), none);
-        assert_eq!(rest.differences(&folder.load(&format!("# comment\n{GOOD}"), &[])), none);
-        assert_eq!(rest.differences(&folder.load(&GOOD.replace("hush", "other"), &[])), ["[[account]]"]);
-        assert_eq!(rest.differences(&folder.load(&format!("[worker]\nconcurrency = 1\n{GOOD}"), &[])), ["[worker]"]);
+        assert_eq!(kept.differences(&folder.load(&format!("{GOOD}{RULE}"), &[])), none);
+        assert_eq!(kept.differences(&folder.load(&format!("# comment\n{GOOD}"), &[])), none);
+        assert_eq!(kept.differences(&folder.load(&GOOD.replace("hush", "other"), &[])), ["[[account]]"]);
+        assert_eq!(kept.differences(&folder.load(&format!("[worker]\nconcurrency = 1\n{GOOD}"), &[])), ["[worker]"]);
         let environment = [("KEFU__QUEUE__PREFETCH", "7")];
-        assert_eq!(rest.differences(&folder.load(GOOD, &environment)), ["[queue]"]);
+        assert_eq!(kept.differences(&folder.load(GOOD, &environment)), ["[queue]"]);
         folder.write("secret", "another");
-        assert_eq!(rest.differences(&folder.load(GOOD, &[])), ["[[account]]"]);
+        assert_eq!(kept.differences(&folder.load(GOOD, &[])), ["[[account]]"]);
     }
 
     #[test]
@@ -194,11 +194,11 @@ mod tests {
     #[test]
     fn a_rule_for_an_account_that_is_not_served_yet_is_taken() {
         let folder = Folder::new();
-        let rest = folder.load(GOOD, &[]);
+        let kept = folder.load(GOOD, &[]);
         let second = GOOD.split_once("[[account]]").unwrap().1.replace("wx1", "wx2");
         let rule = "[[rule]]\nwhen = { account = \"wx2\" }\nignore = true\n";
         let file = folder.write("kefu.toml", &format!("{GOOD}[[account]]{second}{rule}"));
-        let reloaded = rest.reload(&file).unwrap();
+        let reloaded = kept.reload(&file).unwrap();
         assert_eq!((reloaded.rules.iter().len(), reloaded.changed), (1, vec!["[[account]]".to_owned()]));
     }
 }

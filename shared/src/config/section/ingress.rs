@@ -1,0 +1,78 @@
+//! `[ingress]`
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::super::{BackendUrls, Problems};
+use super::{address, folder, milliseconds, within};
+
+/// `[ingress]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Ingress {
+    /// Where WeChat's pushes come in. Default `0.0.0.0:8080`.
+    #[serde(deserialize_with = "address")]
+    pub listen: SocketAddr,
+    /// `/livez`, `/readyz`, `/metrics`, `/v1`; not for the internet. Default `127.0.0.1:9080`.
+    #[serde(deserialize_with = "address")]
+    pub internal_listen: SocketAddr,
+    /// The largest push, in bytes. Default 1 MiB.
+    pub max_body_bytes: usize,
+    /// How many bytes of bodies are held at once, the first 16 KiB of each not counted; those beyond wait. What is read
+    /// from them, and written to the queue, comes on top. Default 64 MiB.
+    pub max_buffered_bytes: usize,
+    /// How many connections are served at once; those beyond wait in the kernel's queue. Default 4,096.
+    pub max_connections: usize,
+    /// How long a shutdown waits for pushes under way, in milliseconds. Default 10,000.
+    #[serde(rename = "grace_ms", deserialize_with = "milliseconds")]
+    pub grace: Duration,
+    /// The folder of the [`spool`](crate::spool). Default none: what the broker does not take is refused.
+    #[serde(deserialize_with = "folder")]
+    pub spool: Option<PathBuf>,
+    /// How many bytes of messages the spool of one ingress keeps. Default 1 GiB.
+    pub spool_max_bytes: u64,
+}
+
+impl Default for Ingress {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 8080).into(),
+            internal_listen: (Ipv4Addr::LOCALHOST, 9080).into(),
+            max_body_bytes: 1024 * 1024,
+            max_buffered_bytes: 64 * 1024 * 1024,
+            max_connections: 4_096,
+            grace: Duration::from_secs(10),
+            spool: None,
+            spool_max_bytes: 1024 * 1024 * 1024,
+        }
+    }
+}
+
+impl Ingress {
+    pub(in super::super) fn check(&self, problems: &mut Problems) {
+        within("[ingress] max_body_bytes", self.max_body_bytes as u64, 1_024, 16 * 1024 * 1024, problems);
+        within("[ingress] max_buffered_bytes", self.max_buffered_bytes as u64, 1_024, 1 << 40, problems);
+        if self.max_buffered_bytes < self.max_body_bytes {
+            problems.add("[ingress] max_buffered_bytes", "must not be less than max_body_bytes");
+        }
+        within("[ingress] max_connections", self.max_connections as u64, 1, 1_000_000, problems);
+        within("[ingress] spool_max_bytes", self.spool_max_bytes, 1024 * 1024, 1 << 40, problems);
+    }
+
+    /// Takes the spool from the configuration's folder on, and only beside a broker.
+    pub(in super::super) fn resolve_spool(
+        &mut self,
+        backend: Option<&BackendUrls>,
+        from: &Path,
+        problems: &mut Problems,
+    ) {
+        self.spool = self.spool.take().map(|folder| from.join(folder));
+        if self.spool.is_some() && matches!(backend, Some(BackendUrls::Embedded(_))) {
+            let text = "is for a queue on RabbitMQ; the embedded queue is on this disk already: leave it out";
+            problems.add("[ingress] spool", text);
+        }
+    }
+}
