@@ -130,7 +130,7 @@ async fn try_says_what_ingress_answers_to_events_that_want_an_answer_of_their_ow
         ),
         (
             paid,
-            event("XPAY_goods_deliver_notify"),
+            event("xpay_coin_pay_notify"),
             "no rule matches: ingress answers {\"ErrCode\":0,\"ErrMsg\":\"success\"}, and nothing",
         ),
         (
