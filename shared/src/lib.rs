@@ -29,6 +29,7 @@ pub mod queue;
 pub mod reload;
 pub mod reply;
 pub mod rules;
+pub mod session;
 pub mod spool;
 pub mod store;
 pub mod telemetry;

@@ -19,7 +19,7 @@ mod messages;
 pub mod redis;
 mod windows;
 
-pub use conversations::{ConversationKey, Conversations, Exchange};
+pub use conversations::{Conversations, Exchange};
 pub use windows::Windows;
 
 pub use messages::{Messages, Opened, Progress};

@@ -15,6 +15,11 @@ use crate::config;
 use crate::message_key::MessageKey;
 use crate::wechat::push::{Content, Push};
 
+mod closed;
+
+pub use closed::Closed;
+use closed::Why;
+
 /// What a user did that allows replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -42,39 +47,25 @@ impl Push {
 
     /// How many replies WeChat takes after it.
     pub fn most_replies(&self, limits: &config::Window) -> usize {
-        let most = match self.opens() {
-            Some(Opening::Enter) => limits.enter_replies,
-            Some(Opening::Message) | None => limits.message_replies,
-        };
-        most as usize
+        limits.replies(self.opens().unwrap_or(Opening::Message)) as usize
     }
 }
 
-/// Whose window it is. Sessions with sub-merchants have windows of their own: whether WeChat sees it so is undocumented,
-/// and one for all would be the stricter guess.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct WindowKey(String);
-
-impl WindowKey {
-    /// The window of the sender of a push to the account `appid`.
-    pub fn of(appid: &str, push: &Push) -> Self {
-        let user = push.from_user.as_str();
-        Self(match push.business_id {
-            None => format!("{appid}|{user}"),
-            Some(business_id) => format!("{appid}|{user}|{business_id}"),
-        })
+impl config::Window {
+    /// How many replies WeChat takes after this.
+    pub fn replies(&self, opening: Opening) -> u32 {
+        match opening {
+            Opening::Message => self.message_replies,
+            Opening::Enter => self.enter_replies,
+        }
     }
 
-    /// The text. It holds an openid.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Without the user.
-impl fmt::Debug for WindowKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WindowKey")
+    /// For how long it takes them, in seconds.
+    pub fn seconds(&self, opening: Opening) -> u64 {
+        match opening {
+            Opening::Message => self.message_seconds,
+            Opening::Enter => self.enter_seconds,
+        }
     }
 }
 
@@ -169,28 +160,26 @@ impl Window {
     pub fn closed(&self, limits: &config::Window, now_ms: u64) -> Option<Closed> {
         // A message that is not known of may have opened it.
         let message = self.message.as_ref()?;
-        let openings = || {
-            let message = (Opening::Message, message, limits.message_replies, limits.message_seconds);
-            let enter = |enter| (Opening::Enter, enter, limits.enter_replies, limits.enter_seconds);
-            std::iter::once(message).chain(self.enter.as_ref().map(enter))
-        };
-        let is_in_time = openings().any(|(_, opened, _, seconds)| {
-            let end_ms = opened.at_ms.saturating_add(seconds.saturating_mul(1_000));
+        let enter = self.enter.as_ref().map(|enter| (Opening::Enter, enter));
+        let openings = || std::iter::once((Opening::Message, message)).chain(enter);
+        let is_in_time = openings().any(|(opening, opened)| {
+            let end_ms = opened.at_ms.saturating_add(limits.seconds(opening).saturating_mul(1_000));
             opened.refused != Some(Refused::OutOfTime) && now_ms < end_ms
         });
-        let has_left = openings().any(|(_, opened, replies, _)| opened.refused.is_none() && opened.sent < replies);
+        let has_left =
+            openings().any(|(opening, opened)| opened.refused.is_none() && opened.sent < limits.replies(opening));
         if is_in_time && has_left {
             return None;
         }
-        let (opening, opened, replies, seconds) = openings().max_by_key(|(_, opened, ..)| opened.at_ms)?;
+        let (opening, opened) = openings().max_by_key(|(_, opened)| opened.at_ms)?;
         Some(Closed {
             opening,
             age_s: now_ms.saturating_sub(opened.at_ms) / 1_000,
             why: match opened.refused {
                 Some(Refused::OutOfCount) => Why::WeChatSaidOutOfCount,
                 Some(Refused::OutOfTime) => Why::WeChatSaidOutOfTime,
-                None if is_in_time => Why::OutOfCount { sent: opened.sent, replies },
-                None => Why::OutOfTime { seconds },
+                None if is_in_time => Why::OutOfCount { sent: opened.sent, replies: limits.replies(opening) },
+                None => Why::OutOfTime { seconds: limits.seconds(opening) },
             },
         })
     }
@@ -205,64 +194,6 @@ impl Window {
 /// How [`Window::counted`] names a reply.
 pub(crate) fn counted(by: &MessageKey, step: u32) -> String {
     format!("{} {step}", by.as_str())
-}
-
-/// Why a window is closed; its text is for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closed {
-    opening: Opening,
-    /// How long ago that was, in seconds.
-    age_s: u64,
-    why: Why,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Why {
-    OutOfCount { sent: u32, replies: u32 },
-    OutOfTime { seconds: u64 },
-    WeChatSaidOutOfCount,
-    WeChatSaidOutOfTime,
-}
-
-impl Closed {
-    /// A push of this kind is older than replies to it may be.
-    pub fn late(opening: Opening, age_s: u64, limits: &config::Window) -> Self {
-        let seconds = match opening {
-            Opening::Message => limits.message_seconds,
-            Opening::Enter => limits.enter_seconds,
-        };
-        Self { opening, age_s, why: Why::OutOfTime { seconds } }
-    }
-}
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let age_s = self.age_s;
-        let (what, key) = match self.opening {
-            Opening::Message => ("wrote", "message"),
-            Opening::Enter => ("entered the session", "enter"),
-        };
-        match self.why {
-            Why::OutOfCount { sent, replies } => write!(
-                f,
-                "no replies are left: {sent} were sent since the user {what} {age_s} s before, WeChat takes {replies} \
-                 ([window] {key}_replies)"
-            ),
-            Why::OutOfTime { seconds } => write!(
-                f,
-                "the user {what} {age_s} s before, WeChat takes replies for {seconds} s ([window] {key}_seconds)"
-            ),
-            Why::WeChatSaidOutOfCount => {
-                write!(f, "WeChat said earlier (45047) that no replies are left; the user {what} {age_s} s before")
-            }
-            Why::WeChatSaidOutOfTime => {
-                write!(
-                    f,
-                    "WeChat said earlier (45015) that the time for replies is over; the user {what} {age_s} s before"
-                )
-            }
-        }
-    }
 }
 
 /// Without the openids.

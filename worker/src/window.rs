@@ -8,8 +8,9 @@ use kefu_shared::clock;
 use kefu_shared::config;
 use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::DeadReason;
+use kefu_shared::session::SessionKey;
 use kefu_shared::store::StoreError;
-use kefu_shared::window::{Closed, Opening, Refused, Window, WindowKey};
+use kefu_shared::window::{Closed, Opening, Refused, Window};
 
 use crate::halt::{Halt, Interrupt};
 use crate::hold::Hold;
@@ -109,15 +110,12 @@ impl Message<'_> {
     }
 }
 
-fn key_of(envelope: &Envelope) -> WindowKey {
-    WindowKey::of(&envelope.account, &envelope.push)
+fn key_of(envelope: &Envelope) -> SessionKey {
+    SessionKey::of(&envelope.account, &envelope.push)
 }
 
 fn lasts(limits: &config::Window, opening: Opening) -> Duration {
-    Duration::from_secs(match opening {
-        Opening::Message => limits.message_seconds,
-        Opening::Enter => limits.enter_seconds,
-    })
+    Duration::from_secs(limits.seconds(opening))
 }
 
 #[cfg(test)]

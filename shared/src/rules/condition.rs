@@ -113,7 +113,7 @@ impl ConditionSection {
 
         let of_texts = contains.is_some() || regex.is_some();
         let of_events = events.is_some() || session_from.is_some();
-        let allows = |wanted: &str| types.as_ref().is_none_or(|types| types.iter().any(|given| given == wanted));
+        let allows = |wanted: &str| names(&types, wanted);
         if of_texts && of_events {
             problems
                 .add(place, "it can never match: contains and regex look at texts, event and session_from at events");
@@ -122,7 +122,7 @@ impl ConditionSection {
         } else if of_events && !allows("event") {
             problems.add(place, "it can never match: event and session_from look at pushes of type event");
         }
-        if session_from.is_some() && events.as_ref().is_some_and(|events| !events.iter().any(|e| e == ENTER_SESSION)) {
+        if session_from.is_some() && !names(&events, ENTER_SESSION) {
             problems.add(place, format!("it can never match: session_from comes with the event {ENTER_SESSION}"));
         }
         Some(Condition { accounts, types, events, contains, regex, session_from })
@@ -153,14 +153,12 @@ impl Condition {
     pub(super) fn allows_type(&self, wanted: &str) -> bool {
         let (of_texts, of_events) =
             (self.contains.is_some() || self.regex.is_some(), self.events.is_some() || self.session_from.is_some());
-        let named = self.types.as_ref().is_none_or(|types| types.iter().any(|given| given == wanted));
-        named && (!of_texts || wanted == "text") && (!of_events || wanted == "event")
+        names(&self.types, wanted) && (!of_texts || wanted == "text") && (!of_events || wanted == "event")
     }
 
     /// Whether it may hold for a user who enters the session.
     pub(super) fn allows_entering(&self) -> bool {
-        let named = self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == ENTER_SESSION));
-        named && self.allows_type("event")
+        names(&self.events, ENTER_SESSION) && self.allows_type("event")
     }
 
     /// Whether it is only for users who enter the session.
@@ -241,6 +239,11 @@ impl<'a> Subject<'a> {
         let session_from = session_from.filter(|_| event.is_some_and(is_entering));
         Self { appid, msg_type: &push.msg_type, text, event, session_from }
     }
+}
+
+/// Whether a list has this, or was not given.
+fn names(given: &Option<Vec<String>>, wanted: &str) -> bool {
+    given.as_ref().is_none_or(|given| given.iter().any(|one| one == wanted))
 }
 
 /// Whether a list that was given has all that another allows.

@@ -5,6 +5,7 @@ use crate::config::{Problems, Window};
 use crate::reply::split;
 use crate::reply::template::{self, Field};
 use crate::reply::{Content, Reply, markup};
+use crate::window::Opening;
 
 /// Notes what is wrong with the replies of a rule. `is_account`: whether an appid is one of the configuration's.
 pub(super) fn check(
@@ -41,10 +42,11 @@ pub(super) fn check(
 
 /// Replies and the parts of their long texts must not be more than the window allows.
 fn count(replies: &[Reply], when: &Condition, window: &Window, place: &str, problems: &mut Problems) {
-    let (most, after) = match when.is_of_entering() {
-        true => (window.enter_replies, "after a user entered the session"),
-        false => (window.message_replies, "after a user's message"),
+    let (opening, after) = match when.is_of_entering() {
+        true => (Opening::Enter, "after a user entered the session"),
+        false => (Opening::Message, "after a user's message"),
     };
+    let most = window.replies(opening);
     let sends = |reply: &Reply| match &reply.content {
         Content::Text(text) => split::count(&template::without_placeholders(text)),
         _ => 1,

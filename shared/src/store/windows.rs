@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::message_key::MessageKey;
-use crate::window::{Opening, Refused, Window, WindowKey};
+use crate::session::SessionKey;
+use crate::window::{Opening, Refused, Window};
 
 /// What is known of users' windows, by account and user: a guard, shared by all workers, see [`crate::window`].
 ///
@@ -15,11 +16,11 @@ use crate::window::{Opening, Refused, Window, WindowKey};
 #[async_trait]
 pub trait Windows: Send + Sync {
     /// What is known; nothing when there is no entry.
-    async fn get(&self, user: &WindowKey) -> Result<Window, StoreError>;
+    async fn get(&self, user: &SessionKey) -> Result<Window, StoreError>;
     /// [`Window::open`]; gives what is known then.
     async fn open(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         opening: Opening,
         by: &MessageKey,
         at_ms: u64,
@@ -28,7 +29,7 @@ pub trait Windows: Send + Sync {
     /// [`Window::count`]. Does nothing when there is no entry.
     async fn count(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         seen: &Window,
         by: &MessageKey,
         step: u32,
@@ -37,12 +38,12 @@ pub trait Windows: Send + Sync {
     /// [`Window::refuse`].
     async fn refuse(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         seen: &Window,
         refused: Refused,
         now_ms: u64,
         keep_for: Duration,
     ) -> Result<(), StoreError>;
     /// Forgets what is known: the user may have written what kefu is not told of.
-    async fn forget(&self, user: &WindowKey) -> Result<(), StoreError>;
+    async fn forget(&self, user: &SessionKey) -> Result<(), StoreError>;
 }

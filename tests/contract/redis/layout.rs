@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
-use kefu_shared::store::{ConversationKey, Exchange, LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
+use kefu_shared::session::SessionKey;
+use kefu_shared::store::{Exchange, LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
 use kefu_shared::wechat::push::Push;
-use kefu_shared::window::{Opening, Refused, WindowKey};
+use kefu_shared::window::{Opening, Refused};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
 use secrecy::SecretString;
@@ -20,14 +21,14 @@ fn key() -> MessageKey {
     MessageKey::from_text("wx1|gh_1|oUser|1")
 }
 
-fn user() -> WindowKey {
+fn user() -> SessionKey {
     let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1,"BusinessId":7}"#).unwrap();
-    WindowKey::of("wx1", &push)
+    SessionKey::of("wx1", &push)
 }
 
-fn talker() -> ConversationKey {
+fn talker() -> SessionKey {
     let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1}"#).unwrap();
-    ConversationKey::of("wx1", &push)
+    SessionKey::of("wx1", &push)
 }
 
 async fn begin() -> (RedisServer, Stores, MultiplexedConnection) {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use kefu_shared::store::{ConversationKey, Exchange, Stores};
+use kefu_shared::session::SessionKey;
+use kefu_shared::store::{Exchange, Stores};
 use kefu_shared::wechat::push::Push;
 
 use super::{CROWD, LONG, SHORT, key};
@@ -9,12 +10,12 @@ use crate::clock::Lasting;
 /// More than any of these tests remembers.
 const MANY: usize = 1_000;
 
-fn whose(appid: &str, user: &str, more: &str) -> ConversationKey {
+fn whose(appid: &str, user: &str, more: &str) -> SessionKey {
     let push = format!(r#"{{"FromUserName":"{user}","MsgType":"text","MsgId":1{more}}}"#);
-    ConversationKey::of(appid, &Push::parse(&push).unwrap())
+    SessionKey::of(appid, &Push::parse(&push).unwrap())
 }
 
-fn user() -> ConversationKey {
+fn user() -> SessionKey {
     whose("wx1", "oUser", "")
 }
 

@@ -1,26 +1,27 @@
+use kefu_shared::session::SessionKey;
 use kefu_shared::store::Stores;
 use kefu_shared::wechat::push::Push;
-use kefu_shared::window::{Opening, Refused, Window, WindowKey};
+use kefu_shared::window::{Opening, Refused, Window};
 
 use super::{LONG, SHORT, key};
 use crate::clock::Lasting;
 
 const NOW: u64 = 1_700_000_000_000;
 
-fn user(appid: &str, openid: &str, business: &str) -> WindowKey {
+fn user(appid: &str, openid: &str, business: &str) -> SessionKey {
     let push = format!(r#"{{"FromUserName":"{openid}","MsgType":"text","MsgId":1,"CreateTime":1{business}}}"#);
-    WindowKey::of(appid, &Push::parse(&push).unwrap())
+    SessionKey::of(appid, &Push::parse(&push).unwrap())
 }
 
-fn somebody() -> WindowKey {
+fn somebody() -> SessionKey {
     user("wx1", "oUser", "")
 }
 
-async fn get(stores: &Stores, user: &WindowKey) -> Window {
+async fn get(stores: &Stores, user: &SessionKey) -> Window {
     stores.windows.get(user).await.unwrap()
 }
 
-async fn wrote(stores: &Stores, user: &WindowKey, msg_id: &str, at_ms: u64) -> Window {
+async fn wrote(stores: &Stores, user: &SessionKey, msg_id: &str, at_ms: u64) -> Window {
     stores.windows.open(user, Opening::Message, &key(msg_id), at_ms, LONG).await.unwrap()
 }
 

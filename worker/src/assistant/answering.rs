@@ -6,7 +6,8 @@ use kefu_shared::envelope::Envelope;
 use kefu_shared::plan::Plan;
 use kefu_shared::reply::{Content, MAX_TEXT_BYTES, Reply};
 use kefu_shared::rules::{Action, Briefing, Rule};
-use kefu_shared::store::{ConversationKey, Exchange, StoreError};
+use kefu_shared::session::SessionKey;
+use kefu_shared::store::{Exchange, StoreError};
 use kefu_shared::wechat::push;
 
 use super::answer;
@@ -94,8 +95,8 @@ impl Message<'_> {
         Ok(history)
     }
 
-    fn conversation(&self) -> ConversationKey {
-        ConversationKey::of(&self.account.appid, &self.envelope.push)
+    fn conversation(&self) -> SessionKey {
+        SessionKey::of(&self.account.appid, &self.envelope.push)
     }
 
     fn is_for_assistant(&self) -> bool {

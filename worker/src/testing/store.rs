@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_shared::message_key::MessageKey;
+use kefu_shared::session::SessionKey;
 use kefu_shared::store::{
-    Claim, Claims, ConversationKey, Exchange, Media, Messages, Opened, Probe, Progress, StoreError, Stores, Windows,
+    Claim, Claims, Exchange, Media, Messages, Opened, Probe, Progress, StoreError, Stores, Windows,
 };
-use kefu_shared::window::{Opening, Refused, Window, WindowKey};
+use kefu_shared::window::{Opening, Refused, Window};
 use tokio::time::Instant;
 
 mod conversations;
@@ -25,9 +26,9 @@ pub(crate) struct MemoryStore {
     jobs: Mutex<HashMap<MessageKey, Entry>>,
     tokens: Mutex<HashMap<String, TokenEntry>>,
     media: Mutex<HashMap<(String, String), (String, Instant)>>,
-    windows: Mutex<HashMap<WindowKey, Window>>,
+    windows: Mutex<HashMap<SessionKey, Window>>,
     messages: Mutex<HashMap<String, Vec<Progress>>>,
-    pub(super) conversations: Mutex<HashMap<ConversationKey, Vec<(MessageKey, Exchange)>>>,
+    pub(super) conversations: Mutex<HashMap<SessionKey, Vec<(MessageKey, Exchange)>>>,
     down: AtomicBool,
     refused: AtomicU64,
 }
@@ -126,14 +127,14 @@ impl Media for MemoryStore {
 
 #[async_trait]
 impl Windows for MemoryStore {
-    async fn get(&self, user: &WindowKey) -> Result<Window, StoreError> {
+    async fn get(&self, user: &SessionKey) -> Result<Window, StoreError> {
         self.up()?;
         Ok(self.windows.lock().unwrap().get(user).cloned().unwrap_or_default())
     }
 
     async fn open(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         opening: Opening,
         by: &MessageKey,
         at_ms: u64,
@@ -148,7 +149,7 @@ impl Windows for MemoryStore {
 
     async fn count(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         seen: &Window,
         by: &MessageKey,
         step: u32,
@@ -163,7 +164,7 @@ impl Windows for MemoryStore {
 
     async fn refuse(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         seen: &Window,
         refused: Refused,
         now_ms: u64,
@@ -174,7 +175,7 @@ impl Windows for MemoryStore {
         Ok(())
     }
 
-    async fn forget(&self, user: &WindowKey) -> Result<(), StoreError> {
+    async fn forget(&self, user: &SessionKey) -> Result<(), StoreError> {
         self.up()?;
         self.windows.lock().unwrap().remove(user);
         Ok(())

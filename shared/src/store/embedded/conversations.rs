@@ -9,7 +9,8 @@ use super::shelf::{self, Shelf};
 use super::{EmbeddedStore, StoreError};
 use crate::embedded::millis;
 use crate::message_key::MessageKey;
-use crate::store::{ConversationKey, Conversations, Exchange};
+use crate::session::SessionKey;
+use crate::store::{Conversations, Exchange};
 
 const TALKS: Shelf<Vec<Entry>> = Shelf::new(shelf::TALKS);
 
@@ -23,7 +24,7 @@ struct Entry {
 
 #[async_trait]
 impl Conversations for EmbeddedStore {
-    async fn recall(&self, whose: &ConversationKey) -> Result<Vec<Exchange>, StoreError> {
+    async fn recall(&self, whose: &SessionKey) -> Result<Vec<Exchange>, StoreError> {
         let whose = whose.as_str().to_owned();
         let work = move |transaction: &_, now_ms| {
             let entries = TALKS.read(transaction, &whose, now_ms)?.map(|(entries, _)| entries).unwrap_or_default();
@@ -34,7 +35,7 @@ impl Conversations for EmbeddedStore {
 
     async fn remember(
         &self,
-        whose: &ConversationKey,
+        whose: &SessionKey,
         key: &MessageKey,
         exchange: &Exchange,
         most: usize,

@@ -8,14 +8,15 @@ use super::shelf::{self, Shelf};
 use super::{EmbeddedStore, StoreError};
 use crate::embedded::millis;
 use crate::message_key::MessageKey;
+use crate::session::SessionKey;
 use crate::store::Windows;
-use crate::window::{Opening, Refused, Window, WindowKey};
+use crate::window::{Opening, Refused, Window};
 
 const WINDOWS: Shelf<Window> = Shelf::new(shelf::WINDOWS);
 
 impl EmbeddedStore {
     /// Applies `change` to what is known of the user; nothing known is an entry only afterwards.
-    async fn change<F>(&self, user: &WindowKey, keep_for: Duration, change: F) -> Result<Window, StoreError>
+    async fn change<F>(&self, user: &SessionKey, keep_for: Duration, change: F) -> Result<Window, StoreError>
     where
         F: FnOnce(&mut Window) + Send + 'static,
     {
@@ -34,7 +35,7 @@ impl EmbeddedStore {
 
 #[async_trait]
 impl Windows for EmbeddedStore {
-    async fn get(&self, user: &WindowKey) -> Result<Window, StoreError> {
+    async fn get(&self, user: &SessionKey) -> Result<Window, StoreError> {
         let user = user.as_str().to_owned();
         let work = move |transaction: &_, now_ms| {
             Ok(WINDOWS.read(transaction, &user, now_ms)?.map(|(window, _)| window).unwrap_or_default())
@@ -44,7 +45,7 @@ impl Windows for EmbeddedStore {
 
     async fn open(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         opening: Opening,
         by: &MessageKey,
         at_ms: u64,
@@ -56,7 +57,7 @@ impl Windows for EmbeddedStore {
 
     async fn count(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         seen: &Window,
         by: &MessageKey,
         step: u32,
@@ -68,7 +69,7 @@ impl Windows for EmbeddedStore {
 
     async fn refuse(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         seen: &Window,
         refused: Refused,
         now_ms: u64,
@@ -78,7 +79,7 @@ impl Windows for EmbeddedStore {
         self.change(user, keep_for, move |window| window.refuse(&seen, refused, now_ms)).await.map(drop)
     }
 
-    async fn forget(&self, user: &WindowKey) -> Result<(), StoreError> {
+    async fn forget(&self, user: &SessionKey) -> Result<(), StoreError> {
         let user = user.as_str().to_owned();
         self.write(move |transaction, _| WINDOWS.remove(transaction, &user)).await
     }

@@ -8,18 +8,19 @@ use redis::Script;
 
 use super::{Redis, millis};
 use crate::message_key::MessageKey;
-use crate::store::{ConversationKey, Conversations, Exchange, StoreError};
+use crate::session::SessionKey;
+use crate::store::{Conversations, Exchange, StoreError};
 
 static RECALL: LazyLock<Script> = script!("now.lua", "talk_recall.lua");
 static REMEMBER: LazyLock<Script> = script!("now.lua", "talk_remember.lua");
 
-fn name(whose: &ConversationKey) -> String {
+fn name(whose: &SessionKey) -> String {
     format!("kefu:talk:{{{}}}", whose.as_str())
 }
 
 #[async_trait]
 impl Conversations for Redis {
-    async fn recall(&self, whose: &ConversationKey) -> Result<Vec<Exchange>, StoreError> {
+    async fn recall(&self, whose: &SessionKey) -> Result<Vec<Exchange>, StoreError> {
         let found: Vec<Vec<u8>> = self.connection.invoke(&RECALL.key(name(whose))).await?;
         let read = found.iter().map(|json| serde_json::from_slice(json));
         // serde's own text may repeat what was said.
@@ -28,7 +29,7 @@ impl Conversations for Redis {
 
     async fn remember(
         &self,
-        whose: &ConversationKey,
+        whose: &SessionKey,
         key: &MessageKey,
         exchange: &Exchange,
         most: usize,

@@ -8,8 +8,9 @@ use redis::Script;
 
 use super::{Redis, millis};
 use crate::message_key::MessageKey;
+use crate::session::SessionKey;
 use crate::store::{StoreError, Windows};
-use crate::window::{self, CLOCKS_DIFFER_MS, Opened, Opening, Refused, Window, WindowKey};
+use crate::window::{self, CLOCKS_DIFFER_MS, Opened, Opening, Refused, Window};
 
 static GET: LazyLock<Script> = script!("window_get.lua");
 static OPEN: LazyLock<Script> = script!("window_open.lua", "window_get.lua");
@@ -19,7 +20,7 @@ static REFUSE: LazyLock<Script> = script!("window_refuse.lua");
 /// An opening as it is stored: at, by, sent, refused.
 type Stored = (Option<u64>, Option<String>, Option<u32>, Option<String>);
 
-fn name(user: &WindowKey) -> String {
+fn name(user: &SessionKey) -> String {
     format!("kefu:window:{{{}}}", user.as_str())
 }
 
@@ -54,13 +55,13 @@ fn by(opened: &Option<Opened>) -> &str {
 
 #[async_trait]
 impl Windows for Redis {
-    async fn get(&self, user: &WindowKey) -> Result<Window, StoreError> {
+    async fn get(&self, user: &SessionKey) -> Result<Window, StoreError> {
         window(self.connection.invoke(&GET.key(name(user))).await?)
     }
 
     async fn open(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         opening: Opening,
         by: &MessageKey,
         at_ms: u64,
@@ -77,7 +78,7 @@ impl Windows for Redis {
 
     async fn count(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         seen: &Window,
         of: &MessageKey,
         step: u32,
@@ -90,7 +91,7 @@ impl Windows for Redis {
 
     async fn refuse(
         &self,
-        user: &WindowKey,
+        user: &SessionKey,
         seen: &Window,
         refused: Refused,
         now_ms: u64,
@@ -101,7 +102,7 @@ impl Windows for Redis {
         self.connection.invoke(refuse.arg(millis(keep_for))).await
     }
 
-    async fn forget(&self, user: &WindowKey) -> Result<(), StoreError> {
+    async fn forget(&self, user: &SessionKey) -> Result<(), StoreError> {
         self.connection.query(redis::cmd("DEL").arg(name(user))).await
     }
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_shared::message_key::MessageKey;
-use kefu_shared::store::{ConversationKey, Conversations, Exchange, StoreError};
+use kefu_shared::session::SessionKey;
+use kefu_shared::store::{Conversations, Exchange, StoreError};
 
 use super::MemoryStore;
 
 #[async_trait]
 impl Conversations for MemoryStore {
-    async fn recall(&self, whose: &ConversationKey) -> Result<Vec<Exchange>, StoreError> {
+    async fn recall(&self, whose: &SessionKey) -> Result<Vec<Exchange>, StoreError> {
         self.up()?;
         let conversations = self.conversations.lock().unwrap();
         let found = conversations.get(whose);
@@ -19,7 +20,7 @@ impl Conversations for MemoryStore {
 
     async fn remember(
         &self,
-        whose: &ConversationKey,
+        whose: &SessionKey,
         key: &MessageKey,
         exchange: &Exchange,
         most: usize,

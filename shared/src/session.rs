@@ -1,0 +1,33 @@
+//! The session: what a user and an account say to each other.
+
+use std::fmt;
+
+use crate::wechat::push::Push;
+
+/// Whose session it is: of one user with one account; with a sub-merchant of it, it is another one. Whether WeChat sees it
+/// so for its window is undocumented, and one for all would be the stricter guess.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionKey(String);
+
+impl SessionKey {
+    /// The session of the sender of a push to the account `appid`.
+    pub fn of(appid: &str, push: &Push) -> Self {
+        let user = push.from_user.as_str();
+        Self(match push.business_id {
+            None => format!("{appid}|{user}"),
+            Some(business_id) => format!("{appid}|{user}|{business_id}"),
+        })
+    }
+
+    /// The text. It holds an openid.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Without the user.
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey")
+    }
+}
