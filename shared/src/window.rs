@@ -5,7 +5,8 @@
 //! up. Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>.
 //!
 //! What is kept here is a guard that saves calls that WeChat would refuse. It must never be stricter than WeChat: what is
-//! not known is allowed, what was sent and not counted is no harm, and WeChat's own answers correct it.
+//! not known is allowed, what was sent and not counted is no harm, and what WeChat says of an opening that is known
+//! corrects it.
 
 use std::fmt;
 
@@ -67,6 +68,11 @@ impl config::Window {
             Opening::Enter => self.enter_seconds,
         }
     }
+
+    /// For how long replies are tried, in milliseconds: a little longer, as clocks differ.
+    pub fn tried_for_ms(&self, opening: Opening) -> u64 {
+        self.seconds(opening).saturating_add(self.clock_tolerance_seconds).saturating_mul(1_000)
+    }
 }
 
 /// What is known of a user's window. Nothing, when it is new: WeChat may know of a message that came before.
@@ -81,6 +87,10 @@ pub struct Window {
     /// The reply that was counted last: the key of its message and its step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<String>,
+    /// Messages that came before this, in milliseconds since the Unix epoch, make nothing known: the user was with the
+    /// human agents, and what is said to them is not told to kefu.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_until_ms: Option<u64>,
 }
 
 /// One opening of a window.
@@ -88,7 +98,7 @@ pub struct Window {
 pub struct Opened {
     /// When ingress learned of it, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// The key of the push that told of it; empty when it is known from a refusal only.
+    /// The key of the push that told of it.
     pub by: String,
     /// Replies counted since.
     pub sent: u32,
@@ -112,8 +122,12 @@ pub enum Refused {
 pub const CLOCKS_DIFFER_MS: u64 = 60_000;
 
 impl Window {
-    /// The user did something. Told again by the same push, or by an earlier one, it changes nothing.
+    /// The user did something. Told again by the same push, or by an earlier one, it changes nothing; neither does a message
+    /// of the time of which nothing is known.
     pub fn open(&mut self, opening: Opening, by: &MessageKey, at_ms: u64) {
+        if opening == Opening::Message && self.is_unknown_at(at_ms) {
+            return;
+        }
         let opened = match opening {
             Opening::Message => &mut self.message,
             Opening::Enter => &mut self.enter,
@@ -130,48 +144,71 @@ impl Window {
     /// later, and is not charged.
     pub fn count(&mut self, seen: &Self, by: &MessageKey, step: u32) {
         let counted = counted(by, step);
-        if self.counted.as_ref() == Some(&counted) || (self.message.is_none() && self.enter.is_none()) {
+        if self.counted.as_ref() == Some(&counted) || !self.has_opening() {
             return;
         }
-        let pairs = [(&mut self.message, &seen.message), (&mut self.enter, &seen.enter)];
-        for (opened, seen) in pairs.into_iter().filter_map(|(opened, seen)| opened.as_mut().zip(seen.as_ref())) {
-            if opened.by == seen.by && !seen.by.is_empty() {
-                opened.sent += 1;
-            }
-        }
+        self.as_seen(seen).for_each(|opened| opened.sent += 1);
         self.counted = Some(counted);
     }
 
-    /// WeChat refused a reply for the window that the sender had `seen`, at `now_ms`.
-    pub fn refuse(&mut self, seen: &Self, refused: Refused, now_ms: u64) {
-        if self.message.is_none() && seen.message.is_none() {
-            self.message = Some(Opened { at_ms: now_ms, by: String::new(), sent: 0, refused: None });
-        }
-        let seen_message = seen.message.as_ref().map_or("", |seen| &seen.by);
-        let seen_enter = seen.enter.as_ref().map(|seen| seen.by.as_str());
-        let message = self.message.as_mut().filter(|opened| opened.by == seen_message);
-        let enter = self.enter.as_mut().filter(|opened| Some(opened.by.as_str()) == seen_enter);
-        for opened in message.into_iter().chain(enter) {
-            opened.refused = Some(refused);
-        }
+    /// WeChat refused a reply for the window that the sender had `seen`. Where no opening was seen, nothing is learned:
+    /// what the user does to open the window need not be told to kefu.
+    pub fn refuse(&mut self, seen: &Self, refused: Refused) {
+        self.as_seen(seen).for_each(|opened| opened.refused = Some(refused));
+    }
+
+    /// The user is with the human agents: nothing is known, and nothing will be from messages that come before `until_ms`.
+    pub fn transfer(&mut self, until_ms: u64) {
+        let until_ms = self.unknown_until_ms.map_or(until_ms, |known| known.max(until_ms));
+        *self = Self { unknown_until_ms: Some(until_ms), ..Self::default() };
+    }
+
+    /// The openings that are still those that were `seen`.
+    fn as_seen<'a>(&'a mut self, seen: &Self) -> impl Iterator<Item = &'a mut Opened> + use<'a> {
+        let is_same = |opened: &Opened, seen: &Option<Opened>| seen.as_ref().is_some_and(|seen| seen.by == opened.by);
+        let message = self.message.as_mut().filter(|opened| is_same(opened, &seen.message));
+        let enter = self.enter.as_mut().filter(|opened| is_same(opened, &seen.enter));
+        message.into_iter().chain(enter)
+    }
+
+    /// Whether something is known that a reply is counted to, or a refusal belongs to.
+    pub fn has_opening(&self) -> bool {
+        self.message.is_some() || self.enter.is_some()
+    }
+
+    /// Whether messages may have come since `at_ms` that kefu was not told of.
+    pub fn is_unknown_at(&self, at_ms: u64) -> bool {
+        self.unknown_until_ms.is_some_and(|until_ms| at_ms < until_ms)
+    }
+
+    /// How many replies WeChat still takes while it takes any; `None` when that is not known.
+    pub fn left(&self, limits: &config::Window) -> Option<u32> {
+        // A message that is not known of may have opened it.
+        self.message.as_ref()?;
+        let left = |(opening, opened): (Opening, &Opened)| match opened.refused {
+            Some(_) => 0,
+            None => limits.replies(opening).saturating_sub(opened.sent),
+        };
+        self.openings().map(left).max()
+    }
+
+    fn openings(&self) -> impl Iterator<Item = (Opening, &Opened)> {
+        let message = self.message.as_ref().map(|message| (Opening::Message, message));
+        let enter = self.enter.as_ref().map(|enter| (Opening::Enter, enter));
+        message.into_iter().chain(enter)
     }
 
     /// Why WeChat would refuse a reply at `now_ms`, as far as is known.
     pub fn closed(&self, limits: &config::Window, now_ms: u64) -> Option<Closed> {
-        // A message that is not known of may have opened it.
-        let message = self.message.as_ref()?;
-        let enter = self.enter.as_ref().map(|enter| (Opening::Enter, enter));
-        let openings = || std::iter::once((Opening::Message, message)).chain(enter);
-        let is_in_time = openings().any(|(opening, opened)| {
-            let end_ms = opened.at_ms.saturating_add(limits.seconds(opening).saturating_mul(1_000));
+        let left = self.left(limits)?;
+        let is_in_time = self.openings().any(|(opening, opened)| {
+            let end_ms = opened.at_ms.saturating_add(limits.tried_for_ms(opening));
             opened.refused != Some(Refused::OutOfTime) && now_ms < end_ms
         });
-        let has_left =
-            openings().any(|(opening, opened)| opened.refused.is_none() && opened.sent < limits.replies(opening));
-        if is_in_time && has_left {
+        if is_in_time && left > 0 {
             return None;
         }
-        let (opening, opened) = openings().max_by_key(|(_, opened)| opened.at_ms)?;
+        let (opening, opened) = self.openings().max_by_key(|(_, opened)| opened.at_ms)?;
         Some(Closed {
             opening,
             age_s: now_ms.saturating_sub(opened.at_ms) / 1_000,
@@ -186,7 +223,7 @@ impl Window {
 
     /// Whether the user is known to have written after the push `by`, which came at `at_ms`.
     pub fn has_message_after(&self, by: &MessageKey, at_ms: u64) -> bool {
-        let is_later = |opened: &Opened| opened.at_ms > at_ms && opened.by != by.as_str() && !opened.by.is_empty();
+        let is_later = |opened: &Opened| opened.at_ms > at_ms && opened.by != by.as_str();
         self.message.as_ref().is_some_and(is_later)
     }
 }

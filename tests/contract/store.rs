@@ -142,6 +142,8 @@ macro_rules! contract_on {
                 a_reply_is_counted_once,
                 a_late_call_does_not_charge_a_later_opening,
                 a_refusal_stands_until_the_next_opening,
+                a_refusal_tells_nothing_of_a_user_of_whom_nothing_is_known,
+                of_a_transferred_user_nothing_is_known_for_a_time,
                 a_forgotten_user_is_as_new,
                 an_entry_ends_after_its_time,
                 users_accounts_and_sub_merchants_do_not_touch_each_other,

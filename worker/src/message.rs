@@ -152,10 +152,10 @@ impl Handler {
         };
         // Without a word to the ledger: a copy that was not answered so, because rules changed meanwhile, still gets its
         // replies.
-        if envelope.answered.is_some() && !self.has_picture_to_keep(envelope) {
-            if envelope.push.opens().is_some() {
-                self.forget_window(envelope, &interrupt).await?;
-            }
+        if let Some(answered) = envelope.answered
+            && !self.has_picture_to_keep(envelope)
+        {
+            self.note_answered(envelope, answered, &interrupt).await?;
             return Ok(End::Answered);
         }
         let Some(account) = self.config.accounts.get(&envelope.account) else {

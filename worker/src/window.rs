@@ -5,8 +5,7 @@
 use std::time::Duration;
 
 use kefu_shared::clock;
-use kefu_shared::config;
-use kefu_shared::envelope::Envelope;
+use kefu_shared::envelope::{Answered, Envelope};
 use kefu_shared::queue::DeadReason;
 use kefu_shared::session::SessionKey;
 use kefu_shared::store::StoreError;
@@ -29,33 +28,73 @@ impl Handler {
     /// Tells the store what the user did, also when nothing is to be sent to that: it counts for what is sent later. Gives
     /// what is known of the window then.
     pub(crate) async fn open_window(&self, envelope: &Envelope) -> Result<Window, StoreError> {
-        let (user, keep_for) = (key_of(envelope), self.keep_window_for());
-        let known = match envelope.push.opens() {
-            Some(opening) => {
-                let (by, at_ms) = (&envelope.key, envelope.received_at_ms);
-                self.windows.open(&user, opening, by, at_ms, keep_for).await
-            }
-            None => self.windows.get(&user).await,
-        };
-        match known {
-            Err(error @ StoreError::Corrupt(_)) => {
-                tracing::warn!(%error, "what is known of the user's window is dropped");
-                self.windows.forget(&user).await.map(|()| Window::default())
+        match self.open_known_window(envelope).await {
+            Err(error) => {
+                self.forget_unreadable(envelope, error).await?;
+                self.open_known_window(envelope).await
             }
             known => known,
         }
     }
 
-    /// Forgets what is known when a message went to the human agents: while they have it, kefu is told neither what the
-    /// user writes nor what they reply.
-    pub(crate) async fn forget_window(&self, envelope: &Envelope, interrupt: &Interrupt) -> Result<(), Halt> {
-        let user = key_of(envelope);
-        self.outage.outlast(interrupt, || self.windows.forget(&user)).await
+    async fn open_known_window(&self, envelope: &Envelope) -> Result<Window, StoreError> {
+        let (user, keep_for) = (key_of(envelope), self.keep_window_for());
+        match envelope.push.opens() {
+            Some(opening) => {
+                let (by, at_ms) = (&envelope.key, envelope.received_at_ms);
+                self.windows.open(&user, opening, by, at_ms, keep_for).await
+            }
+            None => self.windows.get(&user).await,
+        }
+    }
+
+    /// Tells the store what a message means for the window that ingress has answered.
+    pub(crate) async fn note_answered(
+        &self,
+        envelope: &Envelope,
+        answered: Answered,
+        interrupt: &Interrupt,
+    ) -> Result<(), Halt> {
+        if envelope.push.opens().is_none() {
+            return Ok(());
+        }
+        if answered == Answered::Webhook {
+            return self.outage.outlast(interrupt, || self.open_window(envelope)).await.map(drop);
+        }
+        self.outage.outlast(interrupt, || self.transfer_window(envelope)).await
+    }
+
+    /// While the human agents have the user, what is written to them is not pushed. Pushes that come meanwhile do not mean
+    /// that the user is back: until an agent takes the session, all that the user writes is pushed. So nothing is known for
+    /// as long as what was written to them counts.
+    async fn transfer_window(&self, envelope: &Envelope) -> Result<(), StoreError> {
+        let (user, keep_for) = (key_of(envelope), self.keep_window_for());
+        let unknown_for_ms = self.config.window.tried_for_ms(Opening::Message);
+        let until_ms = envelope.received_at_ms.saturating_add(unknown_for_ms);
+        match self.windows.transfer(&user, until_ms, keep_for).await {
+            Err(error) => {
+                self.forget_unreadable(envelope, error).await?;
+                self.windows.transfer(&user, until_ms, keep_for).await
+            }
+            told => told,
+        }
+    }
+
+    /// Forgets what cannot be read; other errors come back.
+    async fn forget_unreadable(&self, envelope: &Envelope, error: StoreError) -> Result<(), StoreError> {
+        match error {
+            StoreError::Corrupt(_) => {
+                tracing::warn!(%error, "what is known of the user's window is dropped");
+                self.windows.forget(&key_of(envelope)).await
+            }
+            other => Err(other),
+        }
     }
 
     fn keep_window_for(&self) -> Duration {
         let limits = &self.config.window;
-        lasts(limits, Opening::Message).max(lasts(limits, Opening::Enter)) + KEPT_BEYOND
+        let longest_ms = limits.tried_for_ms(Opening::Message).max(limits.tried_for_ms(Opening::Enter));
+        Duration::from_millis(longest_ms) + KEPT_BEYOND
     }
 }
 
@@ -74,19 +113,32 @@ impl Message<'_> {
     fn closed(&self) -> Option<Closed> {
         let (limits, received_at_ms) = (&self.handler.config.window, self.envelope.received_at_ms);
         let now_ms = clock::now_ms();
-        let age = Duration::from_millis(now_ms.saturating_sub(received_at_ms));
+        let age_ms = now_ms.saturating_sub(received_at_ms);
         let opening = self.envelope.push.opens().unwrap_or(Opening::Message);
-        let is_late = age > lasts(limits, opening);
-        if is_late && !self.window.has_message_after(&self.envelope.key, received_at_ms) {
-            return Some(Closed::late(opening, age.as_secs(), limits));
+        let is_late = age_ms > limits.tried_for_ms(opening);
+        // A welcome that comes late is none, whatever the human agents are told meanwhile.
+        let wrote_unseen = opening == Opening::Message && self.window.is_unknown_at(received_at_ms);
+        if is_late && !wrote_unseen && !self.window.has_message_after(&self.envelope.key, received_at_ms) {
+            return Some(Closed::late(opening, age_ms / 1_000, limits));
         }
-        // What waits behind this message has opened the window anew at WeChat: let it decide.
-        let waits_behind = || self.handler.behind.any(&LaneKey::of_envelope(self.envelope));
-        self.window.closed(limits, now_ms).filter(|_| !waits_behind())
+        self.window.closed(limits, now_ms).filter(|_| !self.is_opened_behind())
+    }
+
+    /// How many replies WeChat still takes, as far as is known.
+    pub(crate) fn left_in_window(&self) -> Option<u32> {
+        self.window.left(&self.handler.config.window).filter(|_| !self.is_opened_behind())
+    }
+
+    /// Whether what waits behind this message has opened the window anew at WeChat: let it decide.
+    fn is_opened_behind(&self) -> bool {
+        self.handler.behind.any(&LaneKey::of_envelope(self.envelope))
     }
 
     /// Records a step that was sent, and counts it.
     pub(crate) async fn record_sent(&mut self, hold: &Hold, step: u32) -> Result<(), Halt> {
+        if !self.window.has_opening() {
+            return hold.sent(step).await;
+        }
         let (seen, by) = (self.window.clone(), &self.envelope.key);
         let (user, keep_for) = (key_of(self.envelope), self.handler.keep_window_for());
         let counting = self.handler.windows.count(&user, &seen, by, step, keep_for);
@@ -101,9 +153,12 @@ impl Message<'_> {
     /// Records that WeChat refused a reply for the window.
     pub(crate) async fn record_refusal(&mut self, refusal: &Refusal) {
         metrics::counter!(metric::CLOSED_WINDOWS, "found_by" => "wechat").increment(1);
+        if !self.window.has_opening() {
+            return;
+        }
         let refused = if refusal.errcode == OUT_OF_TIME { Refused::OutOfTime } else { Refused::OutOfCount };
-        let (user, keep_for, now_ms) = (key_of(self.envelope), self.handler.keep_window_for(), clock::now_ms());
-        let refuse = self.handler.windows.refuse(&user, &self.window, refused, now_ms, keep_for);
+        let (user, keep_for) = (key_of(self.envelope), self.handler.keep_window_for());
+        let refuse = self.handler.windows.refuse(&user, &self.window, refused, keep_for);
         if let Err(error) = refuse.await {
             tracing::debug!(%error, "the refusal is not recorded");
         }
@@ -112,10 +167,6 @@ impl Message<'_> {
 
 fn key_of(envelope: &Envelope) -> SessionKey {
     SessionKey::of(&envelope.account, &envelope.push)
-}
-
-fn lasts(limits: &config::Window, opening: Opening) -> Duration {
-    Duration::from_secs(limits.seconds(opening))
 }
 
 #[cfg(test)]

@@ -55,6 +55,9 @@ pub struct Window {
     pub enter_replies: u32,
     /// How long these are taken, in seconds. Default 1 minute.
     pub enter_seconds: u64,
+    /// For how many seconds more than that replies are tried, as the clocks of WeChat, ingress and worker may differ by so
+    /// much. Default 5.
+    pub clock_tolerance_seconds: u64,
 }
 
 impl Default for Queue {
@@ -65,7 +68,13 @@ impl Default for Queue {
 
 impl Default for Window {
     fn default() -> Self {
-        Self { message_replies: 5, message_seconds: 48 * 3_600, enter_replies: 2, enter_seconds: 60 }
+        Self {
+            message_replies: 5,
+            message_seconds: 48 * 3_600,
+            enter_replies: 2,
+            enter_seconds: 60,
+            clock_tolerance_seconds: 5,
+        }
     }
 }
 
@@ -83,6 +92,7 @@ impl Window {
         within("[window] message_seconds", self.message_seconds, 1, WEEK, problems);
         within("[window] enter_replies", self.enter_replies.into(), 1, 1_000, problems);
         within("[window] enter_seconds", self.enter_seconds, 1, WEEK, problems);
+        within("[window] clock_tolerance_seconds", self.clock_tolerance_seconds, 0, 300, problems);
     }
 }
 

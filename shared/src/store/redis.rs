@@ -10,7 +10,7 @@
 //! | `kefu:job:{MESSAGE KEY}` | hash | the ledger's entry, see below |
 //! | `kefu:token:{APPID}` | hash | `value` (**secret**), `expires_at`; `fence` the last handed out, `stored_fence` that of the value; `lock_owner`, `lock_until` while somebody fetches |
 //! | `kefu:media:{APPID}:SHA256` | string | the `media_id` |
-//! | `kefu:window:{APPID\|OPENID}` | hash | what is known of a user's window (`\|BUSINESS ID` behind it for one with a sub-merchant): `m_at m_by m_sent m_refused` by the latest message, `e_…` by the latest entering, `counted` the reply counted last |
+//! | `kefu:window:{APPID\|OPENID}` | hash | what is known of a user's window (`\|BUSINESS ID` behind it for one with a sub-merchant): `m_at m_by m_sent m_refused` by the latest message, `e_…` by the latest entering, `counted` the reply counted last, `unknown_until` when messages make something known again |
 //! | `kefu:send:{ID}` | hash | `fingerprint` of what was to be sent under the ID of `/v1`; `status` and `state` (JSON) once it is published |
 //! | `kefu:talk:{APPID\|OPENID}` | list | the user's conversation with the assistant (`\|BUSINESS ID` behind it for one with a sub-merchant), the oldest first: `END DIGEST JSON`, when it ends, the digest of the message key, what was said |
 //! | `kefu:probe` | string | empty, for a second: `/readyz` can write |

@@ -41,9 +41,10 @@ pub trait Windows: Send + Sync {
         user: &SessionKey,
         seen: &Window,
         refused: Refused,
-        now_ms: u64,
         keep_for: Duration,
     ) -> Result<(), StoreError>;
-    /// Forgets what is known: the user may have written what kefu is not told of.
+    /// [`Window::transfer`].
+    async fn transfer(&self, user: &SessionKey, until_ms: u64, keep_for: Duration) -> Result<(), StoreError>;
+    /// Forgets what is known, also what cannot be read.
     async fn forget(&self, user: &SessionKey) -> Result<(), StoreError>;
 }

@@ -113,10 +113,33 @@ async fn wechats_refusal_is_remembered_until_the_user_writes_again() {
     }
 }
 
+/// Both that WeChat refuses are tried: what was said to the agents meanwhile is not told to kefu.
+#[tokio::test]
+async fn a_user_who_is_with_the_human_agents_is_left_to_wechat_to_decide() {
+    for backend in Backend::ALL {
+        let transfer = "[[rule]]\nwhen = { type = \"text\", contains = \"agent\" }\ntransfer = true\n";
+        let shop = Shop::start(ShopOptions { rules: transfer.to_owned() + RULES, ..ShopOptions::new(backend) }).await;
+        shop.push("oA", Message::text("five")).await;
+        shop.replies_within("oA", 5).await;
+        shop.push("oA", Message::text("an agent, please")).await;
+        let answered = r#"kefu_worker_messages_total{outcome="answered"} 1"#;
+        shop.stack.programs.last().unwrap().says("/metrics", 200, &[answered]).await;
+        // Pushed while the user waits for an agent.
+        shop.push("oA", Message::text("five")).await;
+        shop.replies_within("oA", 10).await;
+        for (number, calls) in [(1, 11), (2, 12)] {
+            shop.push("oA", paid(number)).await;
+            let letters = listed(shop.stack.config(), number as usize).await;
+            assert!(letters.iter().all(|letter| error(letter).contains("answered errcode 45047")), "{letters:?}");
+            assert_eq!(shop.calls(SEND).len(), calls);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_reply_to_entering_that_comes_too_late_is_not_sent() {
     let mut options = ShopOptions { rules: RULES.to_owned(), ..ShopOptions::new(Backend::Embedded) };
-    options.settings.push(("window", "enter_seconds = 1".to_owned()));
+    options.settings.push(("window", "enter_seconds = 1\nclock_tolerance_seconds = 0".to_owned()));
     let shop = Shop::start(options).await;
     let slow = FaultRequest { latency_ms: Some(1_500), ..FaultRequest::new(FaultKind::Latency, SEND) };
     shop.simulator.fault(slow).unwrap();

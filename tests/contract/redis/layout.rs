@@ -59,7 +59,7 @@ async fn a_window_is_a_hash_of_the_latest_message_and_entering() {
     stores.windows.open(&user, Opening::Enter, &key(), now, LONG).await.unwrap();
     let seen = stores.windows.open(&user, Opening::Message, &key(), now + 1, LONG).await.unwrap();
     stores.windows.count(&user, &seen, &key(), 3, LONG).await.unwrap();
-    stores.windows.refuse(&user, &seen, Refused::OutOfCount, now, LONG).await.unwrap();
+    stores.windows.refuse(&user, &seen, Refused::OutOfCount, LONG).await.unwrap();
     let expected = [
         ("counted", "wx1|gh_1|oUser|1 3"),
         ("e_at", "1700000000000"),
@@ -73,6 +73,9 @@ async fn a_window_is_a_hash_of_the_latest_message_and_entering() {
     ];
     let found = fields(&mut connection, "kefu:window:{wx1|oUser|7}").await;
     assert_eq!(found, expected.map(|(field, value)| (field.into(), value.into())).into());
+    stores.windows.transfer(&user, now + 2, LONG).await.unwrap();
+    let found = fields(&mut connection, "kefu:window:{wx1|oUser|7}").await;
+    assert_eq!(found, [("unknown_until".into(), "1700000000002".into())].into());
 }
 
 #[tokio::test]

@@ -59,19 +59,38 @@ pub(super) async fn a_late_call_does_not_charge_a_later_opening(stores: &Stores)
     let seen = wrote(stores, &somebody(), "1", NOW).await;
     wrote(stores, &somebody(), "2", NOW + 1).await;
     stores.windows.count(&somebody(), &seen, &key("1"), 0, LONG).await.unwrap();
-    stores.windows.refuse(&somebody(), &seen, Refused::OutOfCount, NOW + 2, LONG).await.unwrap();
+    stores.windows.refuse(&somebody(), &seen, Refused::OutOfCount, LONG).await.unwrap();
     let known = get(stores, &somebody()).await;
     assert_eq!(known.message.map(|opened| (opened.sent, opened.refused)), Some((0, None)));
 }
 
 pub(super) async fn a_refusal_stands_until_the_next_opening(stores: &Stores) {
     for (msg_id, refused) in [("1", Refused::OutOfCount), ("2", Refused::OutOfTime)] {
-        let seen = get(stores, &somebody()).await;
-        stores.windows.refuse(&somebody(), &seen, refused, NOW, LONG).await.unwrap();
+        let seen = wrote(stores, &somebody(), msg_id, NOW).await;
+        assert_eq!(seen.message.as_ref().unwrap().refused, None);
+        stores.windows.refuse(&somebody(), &seen, refused, LONG).await.unwrap();
         let known = get(stores, &somebody()).await;
         assert_eq!(known.message.map(|opened| opened.refused), Some(Some(refused)));
-        assert_eq!(wrote(stores, &somebody(), msg_id, NOW).await.message.unwrap().refused, None);
     }
+    assert_eq!(wrote(stores, &somebody(), "3", NOW).await.message.unwrap().refused, None);
+}
+
+pub(super) async fn a_refusal_tells_nothing_of_a_user_of_whom_nothing_is_known(stores: &Stores) {
+    stores.windows.refuse(&somebody(), &Window::default(), Refused::OutOfCount, LONG).await.unwrap();
+    assert_eq!(get(stores, &somebody()).await, Window::default());
+}
+
+pub(super) async fn of_a_transferred_user_nothing_is_known_for_a_time(stores: &Stores) {
+    let seen = wrote(stores, &somebody(), "1", NOW).await;
+    stores.windows.transfer(&somebody(), NOW + 1_000, LONG).await.unwrap();
+    stores.windows.transfer(&somebody(), NOW, LONG).await.unwrap();
+    stores.windows.count(&somebody(), &seen, &key("1"), 0, LONG).await.unwrap();
+    stores.windows.refuse(&somebody(), &seen, Refused::OutOfCount, LONG).await.unwrap();
+    let unknown = Window { unknown_until_ms: Some(NOW + 1_000), ..Window::default() };
+    for (msg_id, at_ms) in [("1", NOW), ("2", NOW + 999)] {
+        assert_eq!(wrote(stores, &somebody(), msg_id, at_ms).await, unknown);
+    }
+    assert_eq!(sent(&wrote(stores, &somebody(), "3", NOW + 1_000).await), Some(0));
 }
 
 pub(super) async fn a_forgotten_user_is_as_new(stores: &Stores) {
@@ -106,7 +125,7 @@ pub(super) async fn every_implementation_does_as_the_model(stores: &Stores) {
     let (mut model, mut seen) = (Window::default(), Window::default());
     for round in 0..400 {
         let (by, at_ms) = (key(&random(4).to_string()), NOW + random(200_000));
-        match random(8) {
+        match random(9) {
             0 | 1 => {
                 model.open(Opening::Message, &by, at_ms);
                 seen = stores.windows.open(&somebody(), Opening::Message, &by, at_ms, LONG).await.unwrap();
@@ -122,8 +141,12 @@ pub(super) async fn every_implementation_does_as_the_model(stores: &Stores) {
             }
             6 => {
                 let refused = if random(2) == 0 { Refused::OutOfCount } else { Refused::OutOfTime };
-                model.refuse(&seen, refused, at_ms);
-                stores.windows.refuse(&somebody(), &seen, refused, at_ms, LONG).await.unwrap();
+                model.refuse(&seen, refused);
+                stores.windows.refuse(&somebody(), &seen, refused, LONG).await.unwrap();
+            }
+            7 if random(5) == 0 => {
+                model.transfer(at_ms);
+                stores.windows.transfer(&somebody(), at_ms, LONG).await.unwrap();
             }
             _ if random(5) == 0 => {
                 model = Window::default();

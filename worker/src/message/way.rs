@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_shared::envelope::Answered;
 use kefu_shared::store::{Job, LedgerClaim};
 use tokio::time::Instant;
 
@@ -13,8 +14,8 @@ use crate::hold::Hold;
 
 impl Message<'_> {
     pub(super) async fn process(mut self) -> Result<End, Halt> {
-        if self.envelope.answered.is_some() {
-            return self.keep_answered().await;
+        if let Some(answered) = self.envelope.answered {
+            return self.keep_answered(answered).await;
         }
         let (handler, envelope) = (self.handler, self.envelope);
         // Side by side, so that it takes no longer; again only once the store is known to be there.
@@ -51,10 +52,8 @@ impl Message<'_> {
     }
 
     /// Keeps the picture of a push that ingress has answered, without a word to the ledger about the message itself.
-    async fn keep_answered(&mut self) -> Result<End, Halt> {
-        if self.envelope.push.opens().is_some() {
-            self.handler.forget_window(self.envelope, &self.interrupt).await?;
-        }
+    async fn keep_answered(&mut self, answered: Answered) -> Result<End, Halt> {
+        self.handler.note_answered(self.envelope, answered, &self.interrupt).await?;
         let Some((hold, _)) = self.claim().await? else { return Ok(End::Answered) };
         let kept = self.keep_picture(&hold).await;
         hold.release().await;

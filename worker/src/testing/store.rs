@@ -167,11 +167,16 @@ impl Windows for MemoryStore {
         user: &SessionKey,
         seen: &Window,
         refused: Refused,
-        now_ms: u64,
         _keep_for: Duration,
     ) -> Result<(), StoreError> {
         self.up()?;
-        self.windows.lock().unwrap().entry(user.clone()).or_default().refuse(seen, refused, now_ms);
+        self.windows.lock().unwrap().entry(user.clone()).or_default().refuse(seen, refused);
+        Ok(())
+    }
+
+    async fn transfer(&self, user: &SessionKey, until_ms: u64, _keep_for: Duration) -> Result<(), StoreError> {
+        self.up()?;
+        self.windows.lock().unwrap().entry(user.clone()).or_default().transfer(until_ms);
         Ok(())
     }
 

@@ -61,6 +61,7 @@ async fn one_reply_too_many_is_dead_without_a_call_until_the_user_writes_again()
 async fn what_wechat_says_of_a_window_is_believed_until_the_user_writes_again() {
     for errcode in [45_015, 45_047] {
         let bench = Bench::with(LIMITS);
+        assert_eq!(bench.handle("oA", "nothing").await, DONE);
         bench.wechat.errcode(SEND, errcode);
         let settled = handle(&bench, event("oA", "order_paid", 1)).await;
         assert!(closed(&settled).contains(&errcode.to_string()), "{settled:?}");
@@ -73,6 +74,19 @@ async fn what_wechat_says_of_a_window_is_believed_until_the_user_writes_again() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_closes_nothing_for_a_user_of_whom_no_message_is_known() {
+    for errcode in [45_015, 45_047] {
+        let bench = Bench::with(LIMITS);
+        bench.wechat.errcode(SEND, errcode);
+        let settled = handle(&bench, event("oA", "order_paid", 1)).await;
+        assert!(closed(&settled).contains("answered errcode"), "{settled:?}");
+        // The user may have written to somebody else meanwhile.
+        assert_eq!(handle(&bench, event("oA", "order_paid", 2)).await, DONE);
+        assert_eq!(bench.wechat.calls(SEND).len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reply_to_entering_is_sent_in_time_or_not_at_all() {
     let bench = Bench::with(LIMITS);
     let entered = |age_s: u64| {
@@ -80,13 +94,15 @@ async fn a_reply_to_entering_is_sent_in_time_or_not_at_all() {
         Envelope { received_at_ms: fresh.received_at_ms - age_s * 1_000, ..fresh }
     };
     assert_eq!(handle(&bench, entered(50)).await, DONE);
-    let settled = handle(&bench, entered(62)).await;
-    assert!(closed(&settled).contains("entered the session 62 s before"), "{settled:?}");
-    assert_eq!(bench.wechat.texts_to("oA"), ["welcome"]);
+    // The clock of whoever received it may be some seconds behind.
+    assert_eq!(handle(&bench, entered(63)).await, DONE);
+    let settled = handle(&bench, entered(67)).await;
+    assert!(closed(&settled).contains("entered the session 67 s before"), "{settled:?}");
+    assert_eq!(bench.wechat.texts_to("oA"), ["welcome", "welcome"]);
     // The user has written since, and an operator replays it.
     assert_eq!(bench.handle("oA", "nothing").await, DONE);
-    assert_eq!(handle(&bench, entered(62)).await, DONE);
-    assert_eq!(bench.wechat.texts_to("oA"), ["welcome", "welcome"]);
+    assert_eq!(handle(&bench, entered(67)).await, DONE);
+    assert_eq!(bench.wechat.texts_to("oA"), ["welcome", "welcome", "welcome"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,6 +172,67 @@ async fn nothing_is_known_of_a_user_who_is_with_the_human_agents() {
     for number in 1..=9 {
         assert_eq!(handle(&bench, event("oA", "order_paid", number)).await, DONE, "the user may be writing to them");
     }
+    // A message from before, which comes late or again, does not bring the record back; nor does one that was pushed
+    // while the user waited for an agent.
+    for (text, first) in [("three", 0), ("three, please", 100)] {
+        let late = envelope("wx1", "oA", text);
+        handle(&bench, Envelope { received_at_ms: late.received_at_ms - 120_000, ..late }).await;
+        for number in 11..=19 {
+            let paid = event("oA", "order_paid", number + first);
+            assert_eq!(handle(&bench, paid).await, DONE);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_dead_letter_of_a_user_who_is_with_the_human_agents_is_tried_and_an_old_welcome_is_not() {
+    let bench = Bench::with(LIMITS);
+    let transferred = Envelope { answered: Some(Answered::Transfer), ..envelope("wx1", "oA", "to an agent, please") };
+    assert_eq!(handle(&bench, transferred).await, DONE);
+    let old = |envelope: Envelope| Envelope { received_at_ms: envelope.received_at_ms - 49 * 3_600_000, ..envelope };
+    assert_eq!(handle(&bench, old(envelope("wx1", "oA", "hi"))).await, DONE);
+    closed(&handle(&bench, old(event("oA", "user_enter_tempsession", 1))).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_of_a_webhook_does_not_make_a_user_unknown() {
+    let bench = Bench::with(LIMITS);
+    assert_eq!(bench.handle("oA", "three").await, DONE);
+    let decided = Envelope { answered: Some(Answered::Webhook), ..event("oA", "user_enter_tempsession", 1) };
+    assert_eq!(handle(&bench, decided).await, DONE);
+    for number in 1..=2 {
+        assert_eq!(handle(&bench, event("oA", "order_paid", number)).await, DONE, "as the user has entered");
+    }
+    closed(&handle(&bench, event("oA", "order_paid", 3)).await);
+}
+
+/// A text of three parts for an event, of which the window has room for fewer.
+fn with_long_text() -> Bench {
+    let rule = "[[rule]]\nwhen = { event = \"order_sent\" }\nreply = [{ text = \"";
+    Bench::with(&format!("{LIMITS}{rule}{}\" }}]\n", "x".repeat(5_000)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_text_is_cut_to_what_is_left_in_the_window() {
+    let bench = with_long_text();
+    assert_eq!(bench.handle("oA", "hi").await, DONE);
+    assert_eq!(handle(&bench, event("oA", "order_sent", 1)).await, DONE);
+    let texts = bench.wechat.texts_to("oA");
+    assert_eq!(texts.len(), 3);
+    assert!(texts[1] == "x".repeat(2_000) && texts[2].ends_with("x…") && texts[2].len() <= 2_000, "{texts:?}");
+    // Of this user nothing is known.
+    assert_eq!(handle(&bench, event("oB", "order_sent", 1)).await, DONE);
+    assert_eq!(bench.wechat.texts_to("oB").concat(), "x".repeat(5_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_text_for_which_nothing_is_left_is_whole_when_the_user_has_written_again() {
+    let bench = with_long_text();
+    assert_eq!(bench.handle("oA", "three").await, DONE);
+    closed(&handle(&bench, event("oA", "order_sent", 1)).await);
+    assert_eq!(bench.handle("oA", "nothing").await, DONE);
+    assert_eq!(handle(&bench, event("oA", "order_sent", 1)).await, DONE);
+    assert_eq!(bench.wechat.texts_to("oA")[3..].concat(), "x".repeat(5_000));
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,11 +72,14 @@ impl Windows for EmbeddedStore {
         user: &SessionKey,
         seen: &Window,
         refused: Refused,
-        now_ms: u64,
         keep_for: Duration,
     ) -> Result<(), StoreError> {
         let seen = seen.clone();
-        self.change(user, keep_for, move |window| window.refuse(&seen, refused, now_ms)).await.map(drop)
+        self.change(user, keep_for, move |window| window.refuse(&seen, refused)).await.map(drop)
+    }
+
+    async fn transfer(&self, user: &SessionKey, until_ms: u64, keep_for: Duration) -> Result<(), StoreError> {
+        self.change(user, keep_for, move |window| window.transfer(until_ms)).await.map(drop)
     }
 
     async fn forget(&self, user: &SessionKey) -> Result<(), StoreError> {

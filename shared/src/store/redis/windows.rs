@@ -16,6 +16,7 @@ static GET: LazyLock<Script> = script!("window_get.lua");
 static OPEN: LazyLock<Script> = script!("window_open.lua", "window_get.lua");
 static COUNT: LazyLock<Script> = script!("window_count.lua");
 static REFUSE: LazyLock<Script> = script!("window_refuse.lua");
+static TRANSFER: LazyLock<Script> = script!("window_transfer.lua");
 
 /// An opening as it is stored: at, by, sent, refused.
 type Stored = (Option<u64>, Option<String>, Option<u32>, Option<String>);
@@ -24,8 +25,9 @@ fn name(user: &SessionKey) -> String {
     format!("kefu:window:{{{}}}", user.as_str())
 }
 
-fn window((message, enter, counted): (Stored, Stored, Option<String>)) -> Result<Window, StoreError> {
-    Ok(Window { message: opened(message)?, enter: opened(enter)?, counted })
+fn window(stored: (Stored, Stored, Option<String>, Option<u64>)) -> Result<Window, StoreError> {
+    let (message, enter, counted, unknown_until_ms) = stored;
+    Ok(Window { message: opened(message)?, enter: opened(enter)?, counted, unknown_until_ms })
 }
 
 fn opened((at_ms, by, sent, refused): Stored) -> Result<Option<Opened>, StoreError> {
@@ -48,7 +50,7 @@ fn word_of(refused: Refused) -> &'static str {
     }
 }
 
-/// The push by which an opening is known; empty for none, which also stands for one that is known from a refusal.
+/// The push by which an opening is known; empty for none.
 fn by(opened: &Option<Opened>) -> &str {
     opened.as_ref().map_or("", |opened| &opened.by)
 }
@@ -94,12 +96,16 @@ impl Windows for Redis {
         user: &SessionKey,
         seen: &Window,
         refused: Refused,
-        now_ms: u64,
         keep_for: Duration,
     ) -> Result<(), StoreError> {
         let mut refuse = REFUSE.key(name(user));
-        let refuse = refuse.arg(by(&seen.message)).arg(by(&seen.enter)).arg(word_of(refused)).arg(now_ms);
+        let refuse = refuse.arg(by(&seen.message)).arg(by(&seen.enter)).arg(word_of(refused));
         self.connection.invoke(refuse.arg(millis(keep_for))).await
+    }
+
+    async fn transfer(&self, user: &SessionKey, until_ms: u64, keep_for: Duration) -> Result<(), StoreError> {
+        let mut transfer = TRANSFER.key(name(user));
+        self.connection.invoke(transfer.arg(until_ms).arg(millis(keep_for))).await
     }
 
     async fn forget(&self, user: &SessionKey) -> Result<(), StoreError> {

@@ -1,9 +1,10 @@
 -- KEYS[1] window  ARGV message's and entering's push that the sender had seen ('' for none), what is counted, keep ms
-if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HGET', KEYS[1], 'counted') == ARGV[3] then
+local known = redis.call('HMGET', KEYS[1], 'm_by', 'e_by', 'counted')
+if not (known[1] or known[2]) or known[3] == ARGV[3] then
   return 0
 end
 for number, prefix in ipairs({ 'm_', 'e_' }) do
-  if ARGV[number] ~= '' and redis.call('HGET', KEYS[1], prefix .. 'by') == ARGV[number] then
+  if ARGV[number] ~= '' and known[number] == ARGV[number] then
     redis.call('HINCRBY', KEYS[1], prefix .. 'sent', 1)
   end
 end
