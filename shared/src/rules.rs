@@ -133,6 +133,11 @@ impl Rules {
         self.matching(appid, push).find(|rule| !rule.action.is_for_ingress())
     }
 
+    /// The rule by which ingress would have answered a push that it did not answer: it went by others.
+    pub fn skipped(&self, appid: &str, push: &Push) -> Option<&Rule> {
+        self.decide(appid, push).filter(|rule| rule.action.is_for_ingress())
+    }
+
     /// Whether a push to the account `appid` is transferred. Costs nothing where no rule transfers.
     pub fn transfers(&self, appid: &str, push: &Push) -> bool {
         // Events were ruled out when the rules were loaded. To look again is cheap.

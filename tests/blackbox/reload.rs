@@ -186,6 +186,26 @@ reply = [{ text = "1" }, { text = "2" }, { text = "3" }]
 "#;
 
 #[tokio::test]
+async fn a_worker_whose_rules_are_others_than_ingresss_tells_what_it_passes_over() {
+    let mut shop = shop(Backend::Production).await;
+    let worker = shop.stack.programs.remove(1);
+    worker.terminate();
+    worker.end_within(PATIENCE).await;
+    let other = shop.stack.config().with_file_name("other.toml");
+    let transfer = "[[rule]]\nwhen = { type = \"text\" }\ntransfer = true\n";
+    fs::write(&other, with_rules(shop.stack.config(), &(transfer.to_owned() + &saying("to that of the worker"))))
+        .unwrap();
+    shop.stack.programs.push(Program::start(Launch::worker(&other)).await);
+
+    assert_eq!(answer(&shop).await, "to that of the worker");
+    let worker = &shop.stack.programs[1];
+    worker.says("/metrics", 200, &[r#"kefu_worker_skipped_rules_total{action="transfer"} 1"#]).await;
+    let told = "the rule is passed over: it is for ingress, whose rules were others when the push came";
+    assert_eq!(worker.output().matches(told).count(), 1, "{}", worker.output());
+    assert!(worker.output().contains(r#""rule":"[[rule]] 1""#), "{}", worker.output());
+}
+
+#[tokio::test]
 async fn a_broken_file_is_refused_with_all_its_problems_and_the_rules_before_go_on() {
     for backend in Backend::ALL {
         let shop = shop(backend).await;

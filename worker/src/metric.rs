@@ -19,6 +19,7 @@ pub(crate) const IN_FLIGHT: &str = "kefu_worker_in_flight";
 pub(crate) const RETRIES: &str = "kefu_worker_retries_total";
 pub(crate) const DEAD_LETTERS: &str = "kefu_worker_dead_letters_total";
 pub(crate) const CLOSED_WINDOWS: &str = "kefu_worker_closed_windows_total";
+pub(crate) const SKIPPED_RULES: &str = "kefu_worker_skipped_rules_total";
 pub(crate) const AMBIGUOUS_STEPS: &str = "kefu_worker_ambiguous_steps_total";
 pub(crate) const SETTLE_FAILURES: &str = "kefu_worker_settle_failures_total";
 pub(crate) const STORE_OUTAGES: &str = "kefu_worker_store_outages_total";
@@ -77,6 +78,11 @@ pub(crate) fn describe() {
     describe_counter!(
         CLOSED_WINDOWS,
         "Replies not sent because WeChat takes none now, by who found out: kefu (no call was made), wechat (it refused one)."
+    );
+    describe_counter!(
+        SKIPPED_RULES,
+        "Pushes that a rule of this worker gives to ingress and that ingress did not answer so, by action: transfer, \
+         webhook (a sync one). The rules of the two differ."
     );
     describe_counter!(
         AMBIGUOUS_STEPS,

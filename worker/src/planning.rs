@@ -5,12 +5,13 @@ use std::sync::Arc;
 use kefu_shared::plan::Plan;
 use kefu_shared::reply::split::{self, Fitted};
 use kefu_shared::reply::{Reply, template};
-use kefu_shared::rules::{Action, Rule};
+use kefu_shared::rules::{Action, Rule, Rules};
 
 use crate::assistant::Assistant;
 use crate::halt::Halt;
 use crate::hold::Hold;
 use crate::message::Message;
+use crate::metric;
 
 mod webhook;
 
@@ -29,6 +30,7 @@ impl Message<'_> {
         let rules = self.handler.config.rules.current();
         // What is answered already does not come here. What was for ingress to do by other rules than these is too late
         // for that, and gets what the rules say besides.
+        self.tell_skipped(&rules);
         let Some(rule) = rules.decide_unanswered(&self.account.appid, &self.envelope.push) else { return Ok(None) };
         match rule.action() {
             Action::Reply(replies) => Ok(self.plan_of_rule(rule, replies)),
@@ -50,10 +52,29 @@ impl Message<'_> {
         Some(self.plan_of(filled, rule.place())).filter(|plan| !plan.steps.is_empty())
     }
 
+    /// Tells once that rules differ: by these, ingress would have answered the push.
+    fn tell_skipped(&self, rules: &Rules) {
+        let Some(rule) = rules.skipped(&self.account.appid, &self.envelope.push) else { return };
+        if self.first_send {
+            let action = if *rule.action() == Action::Transfer { "transfer" } else { "webhook" };
+            metrics::counter!(metric::SKIPPED_RULES, "action" => action).increment(1);
+            tracing::warn!(
+                rule = rule.place(),
+                action,
+                "the rule is passed over: it is for ingress, whose rules were others when the push came"
+            );
+        }
+    }
+
     /// The plan that sends these replies: long texts in parts, no more of them than WeChat takes. `origin`: where they are
     /// from, for the log.
     pub(crate) fn plan_of(&self, replies: Vec<Reply>, origin: &str) -> Plan {
         let most = self.envelope.push.most_replies(&self.handler.config.window);
+        let most = match self.left_in_window() {
+            // What is sent when the user has written again, after none were left, is not cut for that.
+            None | Some(0) => most,
+            Some(left) => most.min(left as usize),
+        };
         let Fitted { steps, cut } = split::fit(replies, most);
         if cut {
             tracing::warn!(origin, most, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies");

@@ -2,9 +2,10 @@
 
 use kefu_shared::clock;
 use kefu_shared::envelope::Envelope;
-use kefu_shared::outbound::{self, Outbound};
+use kefu_shared::outbound::Outbound;
 use kefu_shared::plan::Plan;
 use kefu_shared::queue::{DeadReason, Delivery, Settlement};
+use kefu_shared::reply::split;
 use kefu_shared::store::Progress;
 
 use crate::halt::{Halt, Interrupt};
@@ -15,7 +16,11 @@ impl Message<'_> {
     /// queue may have kept them since before an upgrade, or have them from another program.
     pub(crate) fn plan_of_send(&self, outbound: &Outbound) -> Result<Plan, Halt> {
         match outbound.problems(self.handler.config.window.message_replies, None).as_slice() {
-            [] => Ok(self.plan_of(outbound.replies.clone(), outbound::MSG_TYPE)),
+            // Never cut: the backend is told when WeChat does not take all of it, and can have the rest sent later.
+            [] => {
+                let most = self.envelope.push.most_replies(&self.handler.config.window);
+                Ok(Plan { steps: split::fit(outbound.replies.clone(), most).steps })
+            }
             problems => Err(Halt::dead(DeadReason::Refused, problems.join("; "))),
         }
     }

@@ -46,6 +46,19 @@ async fn a_long_text_is_sent_in_parts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_text_is_not_cut_to_what_is_left_and_the_rest_is_sent_when_the_user_has_written_again() {
+    let (bench, long) = (Bench::with("[window]\nmessage_replies = 4\n"), "好".repeat(1_500));
+    assert_eq!(bench.handle("oA", "three").await, DONE);
+    let envelope = envelope(&[&long]);
+    let settled = handle(&bench, &envelope, 0).await;
+    assert!(matches!(settled, Settled::As(Settlement::Dead { reason: DeadReason::WindowClosed, .. })), "{settled:?}");
+    assert_eq!(bench.wechat.texts_to("oA").len(), 4);
+    assert_eq!(bench.handle("oA", "nothing").await, DONE);
+    assert_eq!(handle(&bench, &envelope, 0).await, DONE);
+    assert_eq!(bench.wechat.texts_to("oA")[3..].concat(), long);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_copy_sends_nothing_and_says_again_that_it_is_sent() {
     let (bench, envelope) = (Bench::new(), envelope(&["hi"]));
     for _ in 0..2 {
