@@ -178,6 +178,7 @@ fn wrong_values_of_one_section_are_all_named_and_hide_nothing_else() {
 fn limits_of_the_window_and_the_typing_api_are_checked() {
     let text = format!(
         "{GOOD}[window]\nmessage_replies = 0\nenter_seconds = 604801\nenter_replies = -1\n\
+         clock_tolerance_seconds = 301\n\
          [wechat]\ntyping_api = \"message\""
     );
     let expected = [
@@ -185,6 +186,7 @@ fn limits_of_the_window_and_the_typing_api_are_checked() {
         "[window] enter_replies: must be a whole number, not below 0",
         "[window] message_replies: must be from 1 to 1000",
         "[window] enter_seconds: must be from 1 to 604800",
+        "[window] clock_tolerance_seconds: must be from 0 to 300",
     ];
     assert_eq!(problems_of(&text), expected);
 }
