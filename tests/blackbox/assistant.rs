@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kefu_harness::assistant::{Answer, StandIn};
+use kefu_harness::assistant::{Answer, Assistant};
 use kefu_harness::eventually;
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::Backend;
@@ -31,13 +31,13 @@ assistant = true
 "#;
 
 /// A shop whose assistant answers all texts that do not begin with `by rule`; `more` is for `[assistant]`.
-async fn start(backend: Backend, more: &str) -> (Shop, StandIn) {
-    let stand_in = StandIn::start().await;
+async fn start(backend: Backend, more: &str) -> (Shop, Assistant) {
+    let stand_in = Assistant::start().await;
     let shop = Shop::start(options(backend, &stand_in, more)).await;
     (shop, stand_in)
 }
 
-fn options(backend: Backend, stand_in: &StandIn, more: &str) -> ShopOptions {
+fn options(backend: Backend, stand_in: &Assistant, more: &str) -> ShopOptions {
     let mut options = ShopOptions { rules: RULES.to_owned(), ..ShopOptions::new(backend) };
     let section = format!(
         "base_url = \"{}\"\nmodel = \"stand-in\"\nkey = \"{KEY}\"\nsystem_prompt = \"{PROMPT}\"\n\
@@ -65,7 +65,7 @@ async fn heard(shop: &Shop, user: &str, count: usize) -> Vec<(String, bool)> {
 }
 
 /// Waits until the assistant was asked this question so often.
-async fn asked(stand_in: &StandIn, question: &str, times: usize) {
+async fn asked(stand_in: &Assistant, question: &str, times: usize) {
     eventually(PATIENCE, &format!("{question:?} is asked {times} times"), async || {
         let found = stand_in.asked_for(question).len();
         if found == times { Ok(()) } else { Err(format!("{found} times")) }

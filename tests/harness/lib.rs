@@ -6,8 +6,7 @@
 //!   made on both sides cannot cancel itself out.
 //! * [`stack`]: all of kefu together; [`shop`]: that, and the simulated WeChat that it serves.
 //! * [`schemathesis`]: what compares `/v1` with its OpenAPI document.
-//! * [`webhook`]: a team's own service.
-//! * [`assistant`]: a server with OpenAI's API.
+//! * [`webhook`]: a team's own service; [`assistant`]: a server with OpenAI's API; [`stand_in`]: what both are made of.
 //! * [`secrets`]: what must not be in a log, and all the forms in which it could be.
 //! * [`mod@eventually`]: the one way to wait for something.
 //!
@@ -39,6 +38,7 @@ pub mod schemathesis;
 pub mod secrets;
 pub mod shop;
 pub mod stack;
+pub mod stand_in;
 pub mod target;
 pub mod webhook;
 pub mod wechat;

@@ -1,46 +1,22 @@
 //! A team's own service, as a webhook: answers as the test says, and keeps what it was asked.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
 use crate::eventually;
+use crate::stand_in::{Request, StandIn};
+
+pub use crate::stand_in::Does;
 
 /// How long a call may take to come, the machine being busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the service does with a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Does {
-    /// Answers.
-    Answer {
-        /// The status.
-        status: u16,
-        /// Further headers, each as a line.
-        headers: Vec<String>,
-        /// The body.
-        body: Vec<u8>,
-    },
-    /// Answers with the first half of this body, and ends the connection.
-    Cut(Vec<u8>),
-    /// Nothing, for as long as the caller stays.
-    Hang,
-}
-
 impl Does {
-    /// Answers with a status and a body.
-    pub fn answer(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self::Answer { status, headers: Vec::new(), body: body.into() }
-    }
-
     /// Answers with these replies.
     pub fn replies(replies: &Value) -> Self {
         Self::answer(200, json!({ "replies": replies }).to_string())
@@ -50,22 +26,6 @@ impl Does {
     pub fn text(text: &str) -> Self {
         Self::replies(&json!([{ "text": text }]))
     }
-
-    /// Redirects.
-    pub fn redirect(status: u16, to: &str) -> Self {
-        Self::Answer { status, headers: vec![format!("location: {to}")], body: Vec::new() }
-    }
-}
-
-/// A call.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// The first line.
-    pub line: String,
-    /// Names in small letters.
-    pub headers: Vec<(String, String)>,
-    /// As it came.
-    pub body: Vec<u8>,
 }
 
 /// A part of a form.
@@ -77,12 +37,7 @@ pub struct Part {
     pub body: Vec<u8>,
 }
 
-impl Asked {
-    /// A header's value; the empty text without one.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str()).unwrap_or_default()
-    }
-
+impl Request {
     /// The body as JSON.
     pub fn envelope(&self) -> Value {
         serde_json::from_slice(&self.body).expect("the body is JSON")
@@ -144,120 +99,46 @@ pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
 /// A service that runs until it is dropped.
 #[derive(Debug)]
 pub struct Service {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    task: JoinHandle<()>,
-}
-
-#[derive(Debug)]
-struct State {
-    next: VecDeque<Does>,
-    otherwise: Does,
-    asked: Vec<Asked>,
+    server: StandIn,
+    next: Arc<Mutex<VecDeque<Does>>>,
 }
 
 impl Service {
     /// Starts one that does `otherwise` with each call that it is not told anything else about.
     pub async fn start(otherwise: Does) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port of loopback");
-        let address = listener.local_addr().expect("a bound socket has an address");
-        let state = Arc::new(Mutex::new(State { next: VecDeque::new(), otherwise, asked: Vec::new() }));
-        let shared = Arc::clone(&state);
-        let task = tokio::spawn(async move {
-            // The calls under way end with it.
-            let mut calls = tokio::task::JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                calls.spawn(serve(socket, Arc::clone(&shared)));
-            }
+        let next = Arc::new(Mutex::new(VecDeque::new()));
+        let told = Arc::clone(&next);
+        let server = StandIn::start(move |_| {
+            let does = told.lock().expect("nothing panics while it holds this").pop_front();
+            std::future::ready(does.unwrap_or_else(|| otherwise.clone()))
         });
-        Self { address, state, task }
+        Self { server: server.await, next }
     }
 
     /// Its address as a URL with this path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        self.server.url(path)
     }
 
     /// What it does with the next calls, one each, after those that it was told before.
     pub fn then(&self, does: impl IntoIterator<Item = Does>) {
-        self.state.lock().expect("nothing panics while it holds this").next.extend(does);
+        self.next.lock().expect("nothing panics while it holds this").extend(does);
     }
 
     /// The calls so far.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.state.lock().expect("nothing panics while it holds this").asked.clone()
+    pub fn asked(&self) -> Vec<Request> {
+        self.server.requests()
     }
 
     /// Waits until there are `count` calls, and gives them.
     ///
     /// # Panics
     /// When they do not come.
-    pub async fn asked_within(&self, count: usize) -> Vec<Asked> {
+    pub async fn asked_within(&self, count: usize) -> Vec<Request> {
         eventually(PATIENCE, &format!("{count} calls of the webhook"), async || {
             let asked = self.asked();
             if asked.len() >= count { Ok(asked) } else { Err(format!("{} came", asked.len())) }
         })
         .await
     }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn serve(mut socket: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result<()> {
-    let mut request = Vec::new();
-    let (head, body) = loop {
-        if socket.read_buf(&mut request).await? == 0 {
-            return Ok(());
-        }
-        if let Some(whole) = whole(&request) {
-            break whole;
-        }
-    };
-    let mut lines = head.lines();
-    let line = lines.next().unwrap_or_default().to_owned();
-    let headers =
-        lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.into()));
-    let asked = Asked { line, headers: headers.collect(), body };
-    let does = {
-        let mut state = state.lock().expect("nothing panics while it holds this");
-        state.asked.push(asked);
-        state.next.pop_front().unwrap_or_else(|| state.otherwise.clone())
-    };
-    let (status, headers, body, sent) = match does {
-        Does::Hang => {
-            // Until the caller goes away.
-            while socket.read_buf(&mut request).await? > 0 {}
-            return Ok(());
-        }
-        Does::Cut(body) => {
-            let half = body.len() / 2;
-            (200, Vec::new(), body, half)
-        }
-        Does::Answer { status, headers, body } => {
-            let whole = body.len();
-            (status, headers, body, whole)
-        }
-    };
-    let mut head = format!("HTTP/1.1 {status} x\r\nconnection: close\r\n");
-    if status != 204 {
-        head += &format!("content-length: {}\r\n", body.len());
-    }
-    head.extend(headers.iter().map(|header| format!("{header}\r\n")));
-    socket.write_all(format!("{head}\r\n").as_bytes()).await?;
-    socket.write_all(&body[..sent]).await?;
-    socket.shutdown().await
-}
-
-/// Head and body of a request, once all of it is there.
-fn whole(request: &[u8]) -> Option<(String, Vec<u8>)> {
-    let end = request.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = String::from_utf8_lossy(&request[..end]).into_owned();
-    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
-    let body = &request[end + 4..];
-    let length: usize = length.unwrap_or_default();
-    (body.len() >= length).then(|| (head, body.to_vec()))
 }

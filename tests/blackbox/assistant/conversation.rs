@@ -30,8 +30,8 @@ async fn three_turns_are_one_conversation(backend: Backend) {
     let asked = stand_in.asked();
     assert_eq!(asked.len(), 4);
     for request in &asked {
-        assert_eq!(request.line, "POST /v1/chat/completions HTTP/1.1");
-        assert!(request.headers.contains(&format!("authorization: Bearer {KEY}")), "{:?}", request.headers);
+        assert_eq!(request.request.line, "POST /v1/chat/completions HTTP/1.1");
+        assert_eq!(request.request.header("authorization"), format!("Bearer {KEY}"));
         assert_eq!((&request.body["model"], &request.body["max_tokens"]), (&json!("stand-in"), &json!(200)));
         let whole = request.body.to_string();
         assert!(!whole.contains("oASKS") && !whole.contains(shop.appid()), "the user is named: {whole}");

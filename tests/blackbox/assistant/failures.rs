@@ -97,7 +97,7 @@ async fn an_answer_that_does_not_come_is_waited_for_no_longer_than_configured() 
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_answered_for() {
-    let stand_in = StandIn::start().await;
+    let stand_in = Assistant::start().await;
     let options = options(Backend::Embedded, &stand_in, "");
     drop(stand_in);
     let shop = Shop::start(options).await;
@@ -109,7 +109,7 @@ async fn a_server_that_is_not_there_is_answered_for() {
 
 #[tokio::test]
 async fn without_a_fallback_the_answer_comes_later() {
-    let stand_in = StandIn::start().await;
+    let stand_in = Assistant::start().await;
     let mut options = options(Backend::Embedded, &stand_in, "");
     let section = &mut options.settings.last_mut().unwrap().1;
     *section = section.replace(FALLBACK, "");
