@@ -71,12 +71,6 @@ impl Ingress {
         .await;
     }
 
-    /// The value of a metric, named as `/metrics` shows it, labels included; 0 if it is not there.
-    async fn metric(&self, name: &str) -> f64 {
-        let (_, metrics) = self.program.ask("/metrics").await;
-        metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or_default()
-    }
-
     /// Whether it still answers, after whatever came.
     async fn is_up(&self) {
         assert_eq!(self.program.ask("/livez").await.0, 200);

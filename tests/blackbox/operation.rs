@@ -20,11 +20,7 @@ async fn without_redis_ingress_goes_on_degraded_and_the_worker_waits() {
     let report = shop.push("oUSER", Message::text("hi")).await;
     assert!(report.answered && report.copies[0].tries.len() == 1, "{report:?}");
     let worker = &shop.stack.programs[1];
-    eventually(PATIENCE, "the worker waits for its ledger", async || {
-        let (_, metrics) = worker.ask("/metrics").await;
-        if metrics.contains("kefu_worker_store_outages_total 1") { Ok(()) } else { Err("it has not come to it") }
-    })
-    .await;
+    worker.counts("kefu_worker_store_outages_total", 1).await;
     assert!(shop.replies("oUSER").is_empty(), "it was sent without the ledger");
 
     let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
@@ -88,15 +84,11 @@ async fn metrics_name_what_happened_and_nobody_it_happened_to() {
     assert!(ingress.contains(r#"kefu_ingress_answers_total{kind="push",outcome="published"} 1"#), "{ingress}");
     assert!(ingress.contains("kefu_ingress_answer_duration_seconds_bucket"), "{ingress}");
     let worker = &shop.stack.programs[1];
-    eventually(PATIENCE, "the message is counted as done", async || {
-        let (_, metrics) = worker.ask("/metrics").await;
+    worker.counts(r#"kefu_worker_messages_total{outcome="done"}"#, 1).await;
+    let (_, metrics) = worker.ask("/metrics").await;
+    for metrics in [ingress, metrics] {
         assert!(!metrics.contains("oUSER") && !metrics.contains("hello there"), "{metrics}");
-        match metrics.contains(r#"kefu_worker_messages_total{outcome="done"} 1"#) {
-            true => Ok(()),
-            false => Err(metrics),
-        }
-    })
-    .await;
+    }
 }
 
 #[tokio::test]

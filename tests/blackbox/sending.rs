@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kefu_harness::eventually;
 use kefu_harness::process::{Program, Role};
-use kefu_harness::shop::{Shop, ShopOptions};
+use kefu_harness::shop::{Shop, ShopOptions, texts};
 use kefu_harness::stack::Backend;
 use kefu_simulator::Message;
 use serde_json::{Value, json};
@@ -113,8 +113,4 @@ async fn writes(shop: &Shop, user: &str) {
 
 fn text(user: &str, text: &str) -> Value {
     json!({ "to": user, "replies": [{ "text": text }] })
-}
-
-fn texts(replies: &[Value]) -> Vec<&str> {
-    replies.iter().map(|reply| reply["text"]["content"].as_str().unwrap_or("(no text)")).collect()
 }

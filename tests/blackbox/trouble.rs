@@ -29,19 +29,19 @@ async fn wechat_out_of_reach_is_told_at_once_and_that_it_is_back() {
     options.rules = "[[rule]]\nwhen = {}\nreply = [{ text = \"hi\" }]\n".to_owned();
     let stack = Stack::start(options).await;
     let program = &stack.programs[0];
-    program.says("/metrics", 200, &["kefu_worker_wechat_unreachable 0"]).await;
+    program.counts("kefu_worker_wechat_unreachable", 0).await;
     let answer = stack.pushes.push(&account, Format::Xml, &wechat::Message::text("oUSER", "hello")).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "success"));
 
     logs(program, Duration::from_secs(5), "WeChat's API cannot be reached").await;
     program.says("/readyz", 200, &["\"worker_wechat\":\"degraded: WeChat's API is not reached"]).await;
-    program.says("/metrics", 200, &["kefu_worker_wechat_unreachable 1"]).await;
+    program.counts("kefu_worker_wechat_unreachable", 1).await;
 
     let mut config = SimulatorConfig::new(vec![simulated(&account)]);
     config.listen = ([127, 0, 0, 1], port.port()).into();
     let simulator = Simulator::start(config).await.unwrap();
     program.says("/readyz", 200, &["\"worker_wechat\":\"up\""]).await;
-    program.says("/metrics", 200, &["kefu_worker_wechat_unreachable 0"]).await;
+    program.counts("kefu_worker_wechat_unreachable", 0).await;
     logs(program, PATIENCE, "WeChat's API is reached again").await;
     let output = program.output();
     assert_eq!(output.matches("WeChat's API cannot be reached").count(), 1, "once an outage: {output}");
@@ -82,7 +82,7 @@ async fn an_account_that_wechat_refuses_is_named_and_holds_up_no_other() {
     shop.push("oREFUSED", Message::text("hi")).await;
     let worker = &shop.stack.programs[1];
     worker.says("/readyz", 200, &[&format!("\"worker_accounts\":\"degraded: {refused} is paused")]).await;
-    worker.says("/metrics", 200, &[&format!("kefu_worker_account_paused{{account=\"{refused}\"}} 1")]).await;
+    worker.counts(&format!("kefu_worker_account_paused{{account=\"{refused}\"}}"), 1).await;
     let request = PushRequest::new(other.as_str(), "oOTHER", Message::text("hi"));
     assert!(shop.send(request).await.answered);
     shop.replies_within("oOTHER", 1).await;

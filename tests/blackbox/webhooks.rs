@@ -1,6 +1,6 @@
 //! Webhooks: the team's own service answers, does not answer, or answers badly.
 
-use kefu_harness::shop::{Shop, ShopOptions};
+use kefu_harness::shop::{Shop, ShopOptions, texts};
 use kefu_harness::stack::Backend;
 use kefu_harness::webhook::{Does, Service};
 
@@ -31,8 +31,4 @@ async fn start(backend: Backend, otherwise: Does, settings: &str) -> (Shop, Serv
     let service = Service::start(otherwise).await;
     let shop = Shop::start(options(backend, &service, "", settings)).await;
     (shop, service)
-}
-
-fn texts(replies: &[serde_json::Value]) -> Vec<&str> {
-    replies.iter().map(|reply| reply["text"]["content"].as_str().unwrap_or_default()).collect()
 }

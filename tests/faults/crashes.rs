@@ -105,11 +105,7 @@ async fn kill_worker_at(trial: &mut Trial, moment: Moment) {
         }
         Moment::Settling => {
             trial.broker().stop_signal();
-            eventually(PATIENCE, "the worker has nothing to do", async || {
-                let (_, metrics) = trial.stack.programs[WORKER].ask("/metrics").await;
-                if metrics.contains("kefu_worker_lanes 0") { Ok(()) } else { Err(metrics) }
-            })
-            .await;
+            trial.stack.programs[WORKER].counts("kefu_worker_lanes", 0).await;
             trial.kill(WORKER);
             trial.broker().cont_signal();
         }

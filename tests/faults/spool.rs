@@ -26,10 +26,9 @@ async fn start() -> Trial {
 
 /// Waits until ingress is ready, and its spool is in this state.
 async fn is_ready_and(trial: &Trial, state: &str) {
-    let wanted = format!("kefu_ingress_spool_state{{state=\"{state}\"}} 1");
+    let name = format!("kefu_ingress_spool_state{{state=\"{state}\"}}");
     eventually(PATIENCE, &format!("the spool is {state}"), async || {
-        let (_, metrics) = trial.stack.programs[INGRESS].ask("/metrics").await;
-        if metrics.contains(&wanted) { Ok(()) } else { Err(metrics) }
+        if trial.stack.programs[INGRESS].metric(&name).await == 1.0 { Ok(()) } else { Err("it is in another state") }
     })
     .await;
     let (_, text) = trial.stack.programs[INGRESS].ask("/readyz").await;

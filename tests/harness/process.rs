@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use crate::owned::OwnedProcess;
 use crate::{eventually, target};
 
+mod metrics;
 mod output;
 
 pub use output::Output;
@@ -87,6 +88,7 @@ pub struct Program {
     name: String,
     process: OwnedProcess,
     output: Arc<Output>,
+    client: reqwest::Client,
 }
 
 impl Program {
@@ -101,7 +103,10 @@ impl Program {
         })
         .unwrap_or_else(|error| panic!("{}: {error}", launch.program.display()));
         let output = Output::of(process.child());
-        let mut program = Self { name, process, output };
+        // No connection is left open, which the program would have to close when it ends.
+        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build();
+        let client = client.expect("a plain client can be built");
+        let mut program = Self { name, process, output, client };
         if launch.wait != Wait::Nothing {
             program.listens(&launch.listens).await;
         }
@@ -186,7 +191,7 @@ impl Program {
     /// When there is no answer.
     pub async fn ask(&self, path: &str) -> (u16, String) {
         let url = format!("{}{path}", self.url(Role::Internal));
-        let response = reqwest::get(&url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+        let response = self.client.get(&url).send().await.unwrap_or_else(|error| panic!("{url}: {error}"));
         let status = response.status().as_u16();
         (status, response.text().await.unwrap_or_else(|error| panic!("{url}: {error}")))
     }
@@ -207,8 +212,7 @@ impl Program {
     /// Waits until `/readyz` of its internal ports says 200.
     pub async fn ready(&mut self) {
         let what = format!("{} is ready", self.name);
-        let client = reqwest::Client::builder().no_proxy().build().expect("a plain client can be built");
-        let output = Arc::clone(&self.output);
+        let (client, output) = (self.client.clone(), Arc::clone(&self.output));
         eventually(START, &what, async || {
             self.must_run();
             for address in output.addresses(Role::Internal) {

@@ -169,6 +169,11 @@ impl Shop {
     }
 }
 
+/// What replies say, in order; the empty text of one that is no text.
+pub fn texts(replies: &[serde_json::Value]) -> Vec<&str> {
+    replies.iter().map(|reply| reply["text"]["content"].as_str().unwrap_or_default()).collect()
+}
+
 /// The body of the API call of an entry.
 fn request_of(entry: &Entry) -> serde_json::Value {
     match &entry.event {

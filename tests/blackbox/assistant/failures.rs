@@ -55,13 +55,13 @@ async fn whatever_the_server_does_the_user_hears_something_and_once() {
         assert_eq!(stand_in.asked_for(question).len(), *requests, "{question}");
     }))
     .await;
-    let (_, metrics) = shop.stack.programs[0].ask("/metrics").await;
+    let program = &shop.stack.programs[0];
     for (outcome, count) in [("timeout", 1), ("failed", 8), ("throttled", 2), ("withheld", 2), ("unusable", 3)] {
-        let line = format!("kefu_worker_assistant_requests_total{{outcome=\"{outcome}\"}} {count}\n");
-        assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
+        program.counts(&format!("kefu_worker_assistant_requests_total{{outcome=\"{outcome}\"}}"), count).await;
     }
     let fallbacks = cases.iter().filter(|(.., expected)| *expected == by_fallback()).count();
-    assert!(metrics.contains(&format!("kefu_worker_assistant_answers_total{{by=\"fallback\"}} {fallbacks}\n")));
+    let fallbacks = u32::try_from(fallbacks).unwrap();
+    program.counts(r#"kefu_worker_assistant_answers_total{by="fallback"}"#, fallbacks).await;
 }
 
 #[tokio::test]

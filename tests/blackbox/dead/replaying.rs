@@ -1,6 +1,7 @@
 //! What a replay sends, and what it does not.
 
 use kefu_harness::rabbitmq::Vhost;
+use kefu_harness::shop::texts;
 use kefu_harness::stack::Servers;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Connection, ConnectionProperties};
@@ -19,10 +20,6 @@ async fn a_message_half_sent(backend: Backend) -> Shop {
     refuse(&shop, 1);
     shop.push("oUSERofTheShop", Message::text("a secret question")).await;
     shop
-}
-
-fn texts(replies: &[Value]) -> Vec<&str> {
-    replies.iter().map(|reply| reply["text"]["content"].as_str().unwrap()).collect()
 }
 
 async fn only_what_was_not_sent_is_sent(backend: Backend) {
@@ -93,8 +90,7 @@ async fn a_message_that_is_done_by_now_is_dropped_without_a_word() {
     assert_eq!(printed(config, &["replay", &ids[0]]).await, "2 dead letters replayed\n");
     assert_eq!(texts(&shop.replies_within("oUSERofTheShop", 2).await), ["one", "two"]);
     // The copy is dropped.
-    let dropped = r#"kefu_worker_messages_total{outcome="duplicate"} 1"#;
-    shop.stack.programs[1].says("/metrics", 200, &[dropped]).await;
+    shop.stack.programs[1].counts(r#"kefu_worker_messages_total{outcome="duplicate"}"#, 1).await;
     listed(config, 0).await;
     assert_eq!(texts(&shop.replies("oUSERofTheShop")), ["one", "two"]);
 }

@@ -92,7 +92,7 @@ async fn each_event_gets_the_answer_of_its_page_and_its_copies_the_same() {
     // Once a mode and format, copies not counted; two of the family.
     for (event, count) in [("check_biz", 6.0), ("wxa_novel_chapter_permission", 6.0), ("transport_*", 12.0)] {
         let name = format!("kefu_ingress_undecided_events_total{{event=\"{event}\"}}");
-        assert_eq!(ingress.metric(&name).await, count, "{name}");
+        assert_eq!(ingress.program.metric(&name).await, count, "{name}");
         let output = ingress.program.output();
         let said = output.lines().filter(|line| line.contains("wants a decision") && line.contains(event)).count();
         assert_eq!(said, 1, "{event} in the log:\n{output}");
@@ -170,7 +170,7 @@ async fn the_envelope_says_that_a_message_was_transferred_and_the_metric_too() {
     }
     for (outcome, count) in [("transferred", 1.0), ("published", 2.0)] {
         let name = format!("kefu_ingress_answers_total{{kind=\"push\",outcome=\"{outcome}\"}}");
-        assert_eq!(ingress.metric(&name).await, count, "{name}");
+        assert_eq!(ingress.program.metric(&name).await, count, "{name}");
     }
     let envelopes = envelopes(&ingress, 3).await;
     let answered: Vec<_> = envelopes.iter().filter_map(|envelope| envelope.get("answered")).collect();

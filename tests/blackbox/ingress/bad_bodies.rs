@@ -72,7 +72,7 @@ async fn a_body_that_is_too_large_is_refused() {
         assert_success(&ingress.pushes.send(&account.appid, &push).await, "a good one after it");
     }
     ingress.stores(3).await;
-    let refused = ingress.metric(r#"kefu_ingress_answers_total{kind="push",outcome="too_large"}"#).await;
+    let refused = ingress.program.metric(r#"kefu_ingress_answers_total{kind="push",outcome="too_large"}"#).await;
     assert_eq!(refused, 3.0);
 }
 

@@ -37,7 +37,7 @@ async fn a_large_push_is_stored_in_every_mode_and_format() {
         }
     }
     ingress.stores(6).await;
-    assert_eq!(ingress.metric(BUFFERED).await, 0.0);
+    assert_eq!(ingress.program.metric(BUFFERED).await, 0.0);
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn without_room_a_large_push_waits_and_is_refused_in_the_end_and_small_one
     let (head, body) = bytes(&account, &account.push(Format::Xml, &Message::text(USER, &"x".repeat(40_000))));
     let mut first = send(&ingress, &head).await;
     eventually(Duration::from_secs(10), "it is being read", async || {
-        let pushes = ingress.metric("kefu_ingress_pushes_under_way").await;
+        let pushes = ingress.program.metric("kefu_ingress_pushes_under_way").await;
         if pushes == 1.0 { Ok(()) } else { Err(format!("{pushes} pushes are under way")) }
     })
     .await;
@@ -74,7 +74,7 @@ async fn without_room_a_large_push_waits_and_is_refused_in_the_end_and_small_one
         others.push(send(&ingress, &[&head, &body[1..]].concat()).await);
     }
     eventually(Duration::from_secs(3), "they have taken the room", async || {
-        let taken = ingress.metric(BUFFERED).await;
+        let taken = ingress.program.metric(BUFFERED).await;
         if taken > 40_000.0 { Ok(()) } else { Err(format!("{taken} bytes are taken")) }
     })
     .await;
@@ -85,9 +85,9 @@ async fn without_room_a_large_push_waits_and_is_refused_in_the_end_and_small_one
     for mut other in others {
         read_to_end(&mut other).await;
     }
-    assert!(ingress.metric(r#"kefu_ingress_answers_total{kind="push",outcome="no_room"}"#).await >= 1.0);
+    assert!(ingress.program.metric(r#"kefu_ingress_answers_total{kind="push",outcome="no_room"}"#).await >= 1.0);
     let large = account.push(Format::Xml, &Message::text(USER, &"x".repeat(40_000)));
     assert_success(&ingress.pushes.send(&account.appid, &large).await, "a large one after them");
     ingress.stores(2).await;
-    assert_eq!(ingress.metric(BUFFERED).await, 0.0);
+    assert_eq!(ingress.program.metric(BUFFERED).await, 0.0);
 }

@@ -1,9 +1,9 @@
 //! What is said: placeholders, long texts, who speaks.
 
-use kefu_harness::shop::{Shop, ShopOptions};
+use kefu_harness::shop::{Shop, ShopOptions, texts};
 use kefu_harness::stack::Backend;
 use kefu_simulator::Message;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const RULES: &str = r#"
 [[rule]]
@@ -31,10 +31,6 @@ async fn shop() -> Shop {
     let long: String = (1..=50).map(|line| format!("{line:02} {}\\n", "x".repeat(96))).collect();
     let rules = RULES.replace("LONG", &long);
     Shop::start(ShopOptions { rules, ..ShopOptions::new(Backend::Embedded) }).await
-}
-
-fn texts(replies: &[Value]) -> Vec<&str> {
-    replies.iter().map(|reply| reply["text"]["content"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]

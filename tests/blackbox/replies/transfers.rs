@@ -99,10 +99,8 @@ async fn what_users_send_is_transferred(backend: Backend) {
         }
     }
     let (ingress, worker) = (shop.stack.programs.first().unwrap(), shop.stack.programs.last().unwrap());
-    let transferred = format!("kefu_ingress_answers_total{{kind=\"push\",outcome=\"transferred\"}} {pushes}\n");
-    ingress.says("/metrics", 200, &[&transferred]).await;
-    let answered = format!("kefu_worker_messages_total{{outcome=\"answered\"}} {pushes}\n");
-    worker.says("/metrics", 200, &[&answered]).await;
+    ingress.counts(r#"kefu_ingress_answers_total{kind="push",outcome="transferred"}"#, pushes).await;
+    worker.counts(r#"kefu_worker_messages_total{outcome="answered"}"#, pushes).await;
 }
 
 #[tokio::test]

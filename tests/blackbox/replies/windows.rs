@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_harness::eventually;
-use kefu_harness::shop::{Shop, ShopOptions};
+use kefu_harness::shop::{Shop, ShopOptions, texts};
 use kefu_harness::stack::Backend;
 use kefu_simulator::{FaultKind, FaultRequest, Limits, Message};
 use serde_json::Value;
@@ -28,10 +28,6 @@ reply = [{ text = "welcome" }, { text = "to the shop" }]
 fn paid(number: u32) -> Message {
     let fields = [("OrderNumber".to_owned(), number.into())].into_iter().collect();
     Message::Event { event: "order_paid".into(), fields }
-}
-
-fn texts(replies: &[Value]) -> Vec<&str> {
-    replies.iter().map(|reply| reply["text"]["content"].as_str().unwrap()).collect()
 }
 
 fn error(letter: &Value) -> &str {
@@ -70,15 +66,14 @@ async fn the_sixth_reply_is_not_sent_until_the_user_writes_again(backend: Backen
     // The user writes what no rule is for.
     shop.push("oUSERofTheShop", Message::text("hello?")).await;
     let id = listed(config, 1).await[0]["id"].as_str().unwrap().to_owned();
-    let handled = r#"kefu_worker_messages_total{outcome="ignored"} 1"#;
-    shop.stack.programs.last().unwrap().says("/metrics", 200, &[handled]).await;
+    let worker = shop.stack.programs.last().unwrap();
+    worker.counts(r#"kefu_worker_messages_total{outcome="ignored"}"#, 1).await;
     printed(config, &["replay", &id]).await;
     sent(&shop, "oUSERofTheShop", &["1", "2", "3", "4", "5", "paid"], 6).await;
     listed(config, 0).await;
     shop.push("oUSERofTheShop", paid(2)).await;
     sent(&shop, "oUSERofTheShop", &["1", "2", "3", "4", "5", "paid", "paid"], 7).await;
-    let found = r#"kefu_worker_closed_windows_total{found_by="kefu"} 2"#;
-    shop.stack.programs.last().unwrap().says("/metrics", 200, &[found]).await;
+    worker.counts(r#"kefu_worker_closed_windows_total{found_by="kefu"}"#, 2).await;
 }
 
 #[tokio::test]
@@ -151,8 +146,7 @@ async fn a_reply_to_entering_that_comes_too_late_is_not_sent() {
     shop.push("oA", Message::text("five")).await;
     shop.replies_within("oA", 6).await;
     shop.push("oA", Message::text("hello?")).await;
-    let handled = r#"kefu_worker_messages_total{outcome="ignored"} 1"#;
-    shop.stack.programs[0].says("/metrics", 200, &[handled]).await;
+    shop.stack.programs[0].counts(r#"kefu_worker_messages_total{outcome="ignored"}"#, 1).await;
     printed(shop.stack.config(), &["replay", "--all"]).await;
     sent(&shop, "oA", &["welcome", "1", "2", "3", "4", "5", "to the shop"], 7).await;
 }

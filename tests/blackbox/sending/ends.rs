@@ -1,9 +1,9 @@
 //! What becomes of messages that are accepted.
 
 use kefu_simulator::{FaultKind, FaultRequest};
-use tokio::process::Command;
 
 use super::*;
+use crate::dead::{listed, printed};
 
 async fn a_message_is_queued_and_then_sent(backend: Backend) {
     let (shop, caller) = start(backend).await;
@@ -65,15 +65,6 @@ async fn what_is_sent_and_what_is_replied_keep_their_order() {
     }
 }
 
-/// `kefu dead ARGS --config FILE`
-async fn kefu_dead(shop: &Shop, args: &[&str]) -> String {
-    let mut command = Command::new(kefu_harness::target::program("kefu"));
-    command.arg("dead").args(args).arg("--config").arg(shop.stack.config()).env_remove("KEFU_CONFIG");
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 #[tokio::test]
 async fn what_wechat_refuses_is_dead_with_the_reason_and_sent_once_it_is_replayed() {
     for backend in Backend::ALL {
@@ -94,15 +85,13 @@ async fn what_wechat_refuses_is_dead_with_the_reason_and_sent_once_it_is_replaye
             "what is dead is not sent again by itself"
         );
 
-        let letter: Value = eventually(PATIENCE, "the dead letter is listed", async || {
-            serde_json::from_str(&kefu_dead(&shop, &["list", "--json"]).await).map_err(|error| error.to_string())
-        })
-        .await;
+        let config = shop.stack.config();
+        let letter = listed(config, 1).await.remove(0);
         assert_eq!((&letter["kind"], &letter["reason"]), (&json!("kefu_send"), &json!("refused")));
         assert!(id.starts_with(letter["id"].as_str().unwrap()), "{id}: {letter}");
-        let shown = kefu_dead(&shop, &["show", letter["id"].as_str().unwrap(), "--with-content"]).await;
+        let shown = printed(config, &["show", letter["id"].as_str().unwrap(), "--with-content"]).await;
         assert!(shown.contains("one") && shown.contains("two"), "{shown}");
-        kefu_dead(&shop, &["replay", "--all"]).await;
+        printed(config, &["replay", "--all"]).await;
         caller.becomes(&id, "sent").await;
         assert_eq!(texts(&shop.replies("oUSER")), ["one", "two"]);
     }

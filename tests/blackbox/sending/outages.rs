@@ -126,7 +126,7 @@ async fn a_request_whose_ingress_is_killed_before_the_message_is_stored_is_sent_
     assert!(refused.status == 503 && refused.took < IN_TIME, "{refused:?}");
     let request = tokio::spawn(caller.request(&kefu.account.appid, "k").json(&body).send());
     // It is publishing: the claim is taken.
-    kefu.stack.programs[0].says("/metrics", 200, &["kefu_ingress_claims_total{outcome=\"won\"} 3"]).await;
+    kefu.stack.programs[0].counts(r#"kefu_ingress_claims_total{outcome="won"}"#, 3).await;
     kefu.stack.programs[0].kill();
     assert!(request.await.unwrap().is_err(), "ingress is dead");
     kefu.broker.restart().await;

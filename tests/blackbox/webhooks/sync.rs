@@ -67,7 +67,7 @@ async fn a_decision_is_passed_on_in_every_mode_and_format_and_copies_get_the_sam
         );
         // It is stored, and there is nothing to send.
         let worker = shop.stack.programs.last().unwrap();
-        worker.says("/metrics", 200, &[&format!("kefu_worker_messages_total{{outcome=\"answered\"}} {asked}")]).await;
+        worker.counts(r#"kefu_worker_messages_total{outcome="answered"}"#, u32::try_from(asked).unwrap()).await;
         assert!(shop.calls("custom/send").is_empty());
     }
 }
@@ -106,8 +106,8 @@ async fn without_a_decision_wechat_is_told_to_ask_again_and_nothing_is_stored() 
         assert_eq!(read(&again, account), "{\"ErrCode\":0}", "{case}");
     }
     let worker = &shop.stack.programs[0];
-    worker.says("/metrics", 200, &["kefu_worker_messages_total{outcome=\"answered\"} 6"]).await;
-    worker.says("/metrics", 200, &["kefu_ingress_webhook_calls_total{outcome=\"late\"} 1"]).await;
+    worker.counts(r#"kefu_worker_messages_total{outcome="answered"}"#, 6).await;
+    worker.counts(r#"kefu_ingress_webhook_calls_total{outcome="late"}"#, 1).await;
 }
 
 #[tokio::test]
