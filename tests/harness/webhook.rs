@@ -7,6 +7,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::sync::watch;
 
 use crate::eventually;
 use crate::stand_in::{Request, StandIn};
@@ -101,18 +102,35 @@ pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
 pub struct Service {
     server: StandIn,
     next: Arc<Mutex<VecDeque<Does>>>,
+    released: watch::Sender<bool>,
 }
 
 impl Service {
     /// Starts one that does `otherwise` with each call that it is not told anything else about.
     pub async fn start(otherwise: Does) -> Self {
-        let next = Arc::new(Mutex::new(VecDeque::new()));
+        let service = Self::held(otherwise).await;
+        service.release();
+        service
+    }
+
+    /// The same, but each call waits for [`Service::release`] first.
+    pub async fn held(otherwise: Does) -> Self {
+        let (next, (released, release)) = (Arc::new(Mutex::new(VecDeque::new())), watch::channel(false));
         let told = Arc::clone(&next);
         let server = StandIn::start(move |_| {
-            let does = told.lock().expect("nothing panics while it holds this").pop_front();
-            std::future::ready(does.unwrap_or_else(|| otherwise.clone()))
+            let (told, otherwise, mut release) = (Arc::clone(&told), otherwise.clone(), release.clone());
+            async move {
+                // The sender goes with the test only.
+                let _released = release.wait_for(|released| *released).await;
+                told.lock().expect("nothing panics while it holds this").pop_front().unwrap_or(otherwise)
+            }
         });
-        Self { server: server.await, next }
+        Self { server: server.await, next, released }
+    }
+
+    /// Lets all calls go that were held, and holds none any more.
+    pub fn release(&self) {
+        self.released.send_replace(true);
     }
 
     /// Its address as a URL with this path.

@@ -134,13 +134,15 @@ async fn a_user_who_is_with_the_human_agents_is_left_to_wechat_to_decide() {
 #[tokio::test]
 async fn a_reply_to_entering_that_comes_too_late_is_not_sent() {
     let mut options = ShopOptions { rules: RULES.to_owned(), ..ShopOptions::new(Backend::Embedded) };
-    options.settings.push(("window", "enter_seconds = 1\nclock_tolerance_seconds = 0".to_owned()));
+    options.settings.push(("window", "enter_seconds = 10\nclock_tolerance_seconds = 0".to_owned()));
+    options.settings.push(("wechat", "timeout_ms = 60_000".to_owned()));
     let shop = Shop::start(options).await;
-    let slow = FaultRequest { latency_ms: Some(1_500), ..FaultRequest::new(FaultKind::Latency, SEND) };
+    // The first is sent within the 10 s, also by a machine that is busy; the second could be only after them.
+    let slow = FaultRequest { latency_ms: Some(11_000), ..FaultRequest::new(FaultKind::Latency, SEND) };
     shop.simulator.fault(slow).unwrap();
     shop.push("oA", Message::enter("")).await;
     let letters = listed(shop.stack.config(), 1).await;
-    assert!(error(&letters[0]).contains("WeChat takes replies for 1 s ([window] enter_seconds)"), "{letters:?}");
+    assert!(error(&letters[0]).contains("WeChat takes replies for 10 s ([window] enter_seconds)"), "{letters:?}");
     sent(&shop, "oA", &["welcome"], 1).await;
     // The user writes, and an operator replays what is left of the welcome.
     shop.push("oA", Message::text("five")).await;

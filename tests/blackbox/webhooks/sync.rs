@@ -86,7 +86,7 @@ async fn copies_at_the_same_moment_ask_once() {
 
 #[tokio::test]
 async fn without_a_decision_wechat_is_told_to_ask_again_and_nothing_is_stored() {
-    let (shop, service) = start(Backend::Embedded, "").await;
+    let (shop, service) = start(Backend::Embedded, "timeout_ms = 60_000").await;
     let account = &shop.accounts[2];
     let wrong = [
         ("late", Does::Hang),
@@ -101,7 +101,8 @@ async fn without_a_decision_wechat_is_told_to_ask_again_and_nothing_is_stored() 
         service.then([does, Does::answer(200, "{\"ErrCode\":0}")]);
         let answer = push(&shop, account, Format::Json, &message).await;
         assert_eq!(answer.status, 503, "{case}: {answer:?}");
-        assert!(answer.duration < Duration::from_millis(4_500), "{case}: {:?}", answer.duration);
+        // It is 3 s for a decision, whatever the webhook's timeout is; the rest is for the machine.
+        assert!(answer.duration < Duration::from_secs(30), "{case}: {:?}", answer.duration);
         let again = push(&shop, account, Format::Json, &message).await;
         assert_eq!(read(&again, account), "{\"ErrCode\":0}", "{case}");
     }
