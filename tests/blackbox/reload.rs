@@ -1,6 +1,7 @@
 //! Rules that change while kefu runs.
 
 use std::fs;
+use std::mem::MaybeUninit;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use kefu_harness::shop::{PICTURE, Shop, ShopOptions};
 use kefu_harness::stack::Backend;
 use kefu_harness::wechat::Client;
 use kefu_simulator::Message;
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -58,6 +60,22 @@ async fn answers_with(shop: &Shop, expected: &str) {
     eventually(PATIENCE, &format!("the reply is {expected:?}"), async || {
         let reply = answer(shop).await;
         if reply == expected { Ok(()) } else { Err(reply) }
+    })
+    .await;
+}
+
+/// Waits until a file was opened so often.
+async fn is_read(file: &Path, times: usize) {
+    let notices = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+    // With the closes between them no two opens are one notice.
+    inotify::add_watch(&notices, file, WatchFlags::OPEN | WatchFlags::CLOSE).unwrap();
+    let (mut buffer, mut opened) = ([MaybeUninit::uninit(); 4_096], 0);
+    eventually(PATIENCE, &format!("{} is read {times} times", file.display()), async || {
+        let mut events = inotify::Reader::new(&notices, &mut buffer);
+        while let Ok(event) = events.next() {
+            opened += usize::from(event.events().contains(ReadFlags::OPEN));
+        }
+        if opened >= times { Ok(()) } else { Err(format!("{opened} times")) }
     })
     .await;
 }
@@ -229,7 +247,7 @@ async fn a_broken_file_is_refused_with_all_its_problems_and_the_rules_before_go_
         }
         assert_eq!(answer(&shop).await, "first");
         // It is tried again by itself, which is logged no second time.
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        is_read(file, 6 * shop.stack.programs.len()).await;
         for program in &shop.stack.programs {
             assert_eq!(program.output().matches("10 of 10: ").count(), 1, "{}", program.output());
         }
