@@ -51,23 +51,50 @@ async fn all_problems_are_listed_at_once_before_anything_starts() {
 
 #[tokio::test]
 async fn a_transfer_of_events_is_refused_at_the_start() {
-    let folder = Folder::new("transfer");
+    let rules = "[[rule]]\nwhen = { event = \"user_enter_tempsession\" }\ntransfer = true\n\
+                 [[rule]]\nwhen = {}\ntransfer = true\nreply = [{ text = \"x\" }]\n";
+    let problems = [
+        "kefu.toml has 2 problems",
+        "1. [[rule]] 1: only users' messages can be transferred",
+        "2. [[rule]] 2: it has both reply and transfer",
+    ];
+    are_refused_at_the_start(rules, &problems).await;
+}
+
+#[tokio::test]
+async fn a_webhook_at_a_clouds_metadata_or_for_what_cannot_be_decided_is_refused_at_the_start() {
+    let webhook =
+        |when: &str, webhook: &str| format!("[[rule]]\nwhen = {{ {when} }}\nwebhook = {{ url = {webhook} }}\n");
+    let rules = [
+        "[webhook]\nsecret = \"0123456789abcdef\"\n".to_owned(),
+        webhook("type = \"text\"", "\"http://169.254.169.254/latest\""),
+        webhook("type = \"image\"", "\"http://127.0.0.1:1/\", sync = true"),
+        webhook("type = \"voice\"", "\"shop.example\""),
+    ];
+    let problems = [
+        "kefu.toml has 3 problems",
+        "1. [[rule]] 1 webhook.url: its address is link-local",
+        "2. [[rule]] 2",
+        "it can match a user's message",
+        "3. [[rule]] 3 webhook.url: must be an http:// or https:// address",
+    ];
+    are_refused_at_the_start(&rules.concat(), &problems).await;
+}
+
+async fn are_refused_at_the_start(rules: &str, problems: &[&str]) {
+    let folder = Folder::new("refused");
     let config = folder.write(
         "kefu.toml",
-        "[queue]\nurl = \"embedded:data\"\n[store]\nurl = \"embedded:data\"\n\
-         [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n\
-         [[rule]]\nwhen = { event = \"user_enter_tempsession\" }\ntransfer = true\n\
-         [[rule]]\nwhen = {}\ntransfer = true\nreply = [{ text = \"x\" }]\n",
+        format!(
+            "[queue]\nurl = \"embedded:data\"\n[store]\nurl = \"embedded:data\"\n\
+             [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n{rules}"
+        ),
     );
     for launch in [Launch::ingress(&config), Launch::worker(&config), Launch::serve(&config)] {
         let program = Program::start(Launch { wait: Wait::Nothing, ..launch }).await;
         let (status, output) = program.end_within(Duration::from_secs(30)).await;
         assert_eq!(status.code(), Some(2), "{output}");
-        for problem in [
-            "kefu.toml has 2 problems",
-            "1. [[rule]] 1: only users' messages can be transferred",
-            "2. [[rule]] 2: it has both reply and transfer",
-        ] {
+        for problem in problems {
             assert!(output.contains(problem), "{problem:?} is not in:\n{output}");
         }
     }

@@ -3,6 +3,7 @@
 mod faults;
 mod main_path;
 mod media;
+mod refusals;
 mod texts;
 mod tokens;
 mod transfers;

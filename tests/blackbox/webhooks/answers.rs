@@ -1,11 +1,15 @@
 //! What a webhook may answer.
 
+use std::time::Duration;
+
+use kefu_harness::eventually;
+use kefu_harness::shop::Shop;
 use kefu_harness::stack::Backend;
-use kefu_harness::webhook::Does;
+use kefu_harness::webhook::{Does, Service};
 use kefu_simulator::Message;
 use serde_json::json;
 
-use super::{SECRET, start, texts};
+use super::{SECRET, options, start, texts};
 
 const DEAD: &str = r#"kefu_worker_dead_letters_total{reason="webhook_refused"}"#;
 
@@ -90,6 +94,20 @@ async fn after_entering_there_may_be_two_replies() {
     shop.push("oTWO", Message::enter("order")).await;
     shop.replies_within("oTWO", 2).await;
     assert!(shop.replies("oTHREE").is_empty());
+}
+
+#[tokio::test]
+async fn the_user_sees_somebody_typing_while_the_webhook_thinks() {
+    let service = Service::held(Does::text("at last")).await;
+    let shop = Shop::start(options(Backend::Embedded, &service, "", "timeout_ms = 60_000")).await;
+    shop.push("oUSER", Message::text("one")).await;
+    eventually(Duration::from_secs(30), "somebody types", async || {
+        if shop.calls("custom/business/typing").is_empty() { Err("nobody types") } else { Ok(()) }
+    })
+    .await;
+    assert!(shop.replies("oUSER").is_empty());
+    service.release();
+    assert_eq!(texts(&shop.replies_within("oUSER", 1).await), ["at last"]);
 }
 
 #[tokio::test]
