@@ -27,6 +27,9 @@ mod spool;
 mod trifles;
 mod verification;
 
+/// How long until messages are seen on their queues: RabbitMQ's own command says so, and takes its time to start.
+const STORED: Duration = Duration::from_secs(120);
+
 const USER: &str = "oUSER0123456789abcdefghijkl";
 
 /// An ingress and its servers.
@@ -62,7 +65,7 @@ impl Ingress {
     /// Waits until exactly this many messages are on the partitions.
     async fn stores(&self, expected: u64) {
         let what = format!("{expected} messages are stored");
-        eventually(Duration::from_secs(20), &what, async || {
+        eventually(STORED, &what, async || {
             let depths = self.vhost.depths().await;
             let partitions = depths.iter().filter(|(queue, _)| queue.starts_with("kefu.in."));
             let stored: u64 = partitions.map(|(_, depth)| depth.ready).sum();
