@@ -60,6 +60,11 @@ impl Bodies {
                 // Else the library would read on and hold it elsewhere.
                 let _held = reading.map(Reading::hold);
                 timeout_at(deadline, body.room.grow(&self.room, lacking)).await.map_err(|_| Refusal::NoRoom)?;
+                // Those who had it may have given it up for the same reason at the same moment: else it would seem that the
+                // client had been slow.
+                if Instant::now() >= deadline {
+                    return Err(Refusal::NoRoom);
+                }
             }
             body.bytes.extend_from_slice(chunk.as_ref());
         }
@@ -120,6 +125,19 @@ mod tests {
         };
         let (waited, ()) = tokio::join!(read(&bodies, SMALL + 30_000), soon);
         assert_eq!(waited.map(|body| body.bytes.len()), Ok(SMALL + 30_000));
+        assert_eq!(bodies.room.available_permits(), 30_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_that_comes_when_the_time_is_over_is_none() {
+        let bodies = Bodies::new(100_000, 30_000);
+        let held = read(&bodies, SMALL + 30_000).await.ok();
+        let too_late = async {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            drop(held);
+        };
+        let ((), refused) = tokio::join!(too_late, read(&bodies, SMALL + 1));
+        assert_eq!(refused.map(|body| body.bytes.len()), Err(Refusal::NoRoom));
         assert_eq!(bodies.room.available_permits(), 30_000);
     }
 

@@ -73,10 +73,9 @@ async fn a_webhook_at_a_clouds_metadata_or_for_what_cannot_be_decided_is_refused
     ];
     let problems = [
         "kefu.toml has 3 problems",
-        "1. [[rule]] 1 webhook.url: its address is link-local",
-        "2. [[rule]] 2",
-        "it can match a user's message",
-        "3. [[rule]] 3 webhook.url: must be an http:// or https:// address",
+        "[[rule]] 1 webhook.url: its address is link-local",
+        "[[rule]] 2: webhook has sync = true, and it can match a user's message",
+        "[[rule]] 3 webhook.url: must be an http:// or https:// address",
     ];
     are_refused_at_the_start(&rules.concat(), &problems).await;
 }
