@@ -2,12 +2,39 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config;
 use crate::reply::Reply;
+use crate::reply::split::{self, Fitted};
+use crate::wechat::push::Push;
 
 /// The replies decided for one message, in the order in which they are sent. It is stored in the ledger before the
 /// first is sent, so that whoever goes on after a crash sends the same ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// One step a reply. Empty when no rule matched: the message is ignored.
+    /// One step a send. Empty when the rule's webhook has nothing to say; where no rule matched there is no plan.
     pub steps: Vec<Reply>,
+}
+
+/// A plan that was made of replies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What is sent.
+    pub plan: Plan,
+    /// For how many sends a text was cut, if one was.
+    pub cut_for: Option<usize>,
+}
+
+impl Plan {
+    /// The plan that replies to a push: long texts in parts, in no more sends than WeChat takes after such a push, nor than
+    /// `left`. What a text has beyond that is cut; no reply is left out but a blank one. `left` = 0 changes nothing: what is
+    /// sent only when the user has written again is not cut for that.
+    pub fn of(replies: Vec<Reply>, push: &Push, limits: &config::Window, left: Option<u32>) -> Planned {
+        let most = push.most_replies(limits);
+        let most = match left {
+            None | Some(0) => most,
+            Some(left) => most.min(left as usize),
+        };
+        let Fitted { steps, cut } = split::fit(replies, most);
+        Planned { plan: Self { steps }, cut_for: cut.then_some(most) }
+    }
 }

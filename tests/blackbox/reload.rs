@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kefu_harness::eventually;
 use kefu_harness::process::{Launch, Program, Role, Wait};
-use kefu_harness::shop::{PICTURE, Shop, ShopOptions};
+use kefu_harness::shop::{PICTURE, Shop, ShopOptions, texts};
 use kefu_harness::stack::Backend;
 use kefu_harness::wechat::Client;
 use kefu_simulator::Message;
@@ -173,8 +173,11 @@ async fn a_worker_whose_rules_are_others_than_ingresss_tells_what_it_passes_over
     worker.terminate();
     worker.end_within(PATIENCE).await;
     let other = shop.stack.config().with_file_name("other.toml");
-    let transfer = "[[rule]]\nwhen = { type = \"text\" }\ntransfer = true\n";
-    fs::write(&other, with_rules(shop.stack.config(), &(transfer.to_owned() + &saying("to that of the worker"))))
+    let for_ingress = "[webhook]\nsecret = \"the secret of shop and kefu\"\n\
+                       [[rule]]\nwhen = { type = \"text\" }\ntransfer = true\n\
+                       [[rule]]\nwhen = { event = \"user_enter_tempsession\" }\n\
+                       webhook = { url = \"http://127.0.0.1:1/\", sync = true }\n";
+    fs::write(&other, with_rules(shop.stack.config(), &(for_ingress.to_owned() + &saying("to that of the worker"))))
         .unwrap();
     shop.stack.programs.push(Program::start(Launch::worker(&other)).await);
 
@@ -184,6 +187,11 @@ async fn a_worker_whose_rules_are_others_than_ingresss_tells_what_it_passes_over
     let told = "the rule is passed over: it is for ingress, whose rules were others when the push came";
     assert_eq!(worker.output().matches(told).count(), 1, "{}", worker.output());
     assert!(worker.output().contains(r#""rule":"[[rule]] 1""#), "{}", worker.output());
+
+    assert!(shop.push("oENTERS", Message::enter("")).await.answered);
+    assert_eq!(texts(&shop.replies_within("oENTERS", 1).await), ["to that of the worker"]);
+    worker.counts(r#"kefu_worker_skipped_rules_total{action="webhook"}"#, 1).await;
+    assert!(worker.output().contains(r#""rule":"[[rule]] 2""#), "{}", worker.output());
 }
 
 #[tokio::test]

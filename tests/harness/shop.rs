@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The smallest PNG: one pixel.
 pub const PICTURE: &[u8] = include_bytes!("shop/pixel.png");
 
+/// Where that is.
+pub const PICTURE_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/shop/pixel.png");
+
 /// The mini programs' original id: `ToUserName` of what is pushed.
 pub const RAW_ID: &str = "gh_0123456789ab";
 

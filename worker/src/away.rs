@@ -1,4 +1,7 @@
-//! Messages that have left their lane before their time, and are waited for by the user's next ones all the same.
+//! Messages that are in the queue again and have not ended: the user's next ones, which have the lane now, wait for them
+//! all the same.
+//!
+//! What is still in the lane, and has not had its turn, is in [`crate::behind`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,7 +42,7 @@ impl Default for Away {
 }
 
 impl Away {
-    /// The message leaves its lane, for the first time or again.
+    /// The message goes, for the first time or again.
     pub(crate) fn add(&self, lane: LaneKey, message: &MessageKey) {
         let (mut state, now) = (self.lock(), Instant::now());
         if now.duration_since(state.swept) > REMEMBERED {
@@ -79,19 +82,20 @@ impl Away {
 }
 
 impl Message<'_> {
-    /// [`Halt::Paused`] while an earlier message of the user is away: for no longer than it would be waited for in the lane.
+    /// [`Halt::Postponed`] while an earlier message of the user is away, for no longer than it would be waited for in the
+    /// lane.
     pub(crate) fn stay_behind(&self) -> Result<(), Halt> {
         let (lane, patience) = (LaneKey::of_envelope(self.envelope), self.handler.timings.retry_total);
         if !self.handler.away.any_before(&lane, &self.envelope.key, patience) {
             return Ok(());
         }
-        self.leave_lane();
+        self.note_away();
         let error = "an earlier message of the user waits for its replies".to_owned();
-        Err(Halt::Paused { at_least: Duration::ZERO, error })
+        Err(Halt::Postponed { at_least: Duration::ZERO, error })
     }
 
-    /// To be called when it goes before the user's next messages should: they stay behind.
-    pub(crate) fn leave_lane(&self) {
+    /// Notes that the message goes back to the queue before its end, so that the user's next ones stay behind it.
+    pub(crate) fn note_away(&self) {
         self.handler.away.add(LaneKey::of_envelope(self.envelope), &self.envelope.key);
     }
 }

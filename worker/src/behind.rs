@@ -1,4 +1,6 @@
-//! What waits behind the message that is in work.
+//! What waits in a lane behind the message that is in work.
+//!
+//! What has had its turn and must have another is in [`crate::away`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

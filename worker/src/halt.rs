@@ -21,10 +21,10 @@ pub(crate) enum Halt {
         /// As what it is given up when all tries are used up.
         in_the_end: DeadReason,
     },
-    /// The account is paused, or has too much under way; or so it is with a webhook. The message is not to blame, so that costs
-    /// it no try.
-    Paused {
-        /// How long the pause lasts.
+    /// It is worth another try, later, and the message is not to blame: that costs it no try. Its account is paused, its
+    /// webhook is not asked, an earlier message of its user goes first, or there is no room for its picture.
+    Postponed {
+        /// The least wait that makes sense.
         at_least: Duration,
         /// What is in the way.
         error: String,
@@ -53,13 +53,13 @@ impl Halt {
         let why = match other {
             Self::Fenced => "another worker has taken the message over",
             Self::Interrupted => "the worker was shut down",
-            Self::Later { error, .. } | Self::Paused { error, .. } | Self::Dead { error, .. } => error,
+            Self::Later { error, .. } | Self::Postponed { error, .. } | Self::Dead { error, .. } => error,
         };
         let and = |error| format!("{error}; {what}: {why}");
         match self {
             Self::Fenced | Self::Interrupted => self,
             Self::Later { at_least, error, in_the_end } => Self::Later { at_least, error: and(error), in_the_end },
-            Self::Paused { at_least, error } => Self::Paused { at_least, error: and(error) },
+            Self::Postponed { at_least, error } => Self::Postponed { at_least, error: and(error) },
             Self::Dead { reason, error } => Self::Dead { reason, error: and(error) },
         }
     }

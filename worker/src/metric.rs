@@ -35,8 +35,9 @@ pub(crate) fn describe() {
     describe_counter!(
         MESSAGES,
         "Deliveries handled, by outcome: done, answered (by ingress, nothing to send), ignored (no rule), duplicate (all \
-         sent before), retry (back to the queue with a delay), postponed (its account is paused or has too many pictures at \
-         once, its webhook does not answer, or it stays behind such a message), dead, handed_back (shutdown or a lost \
+         sent before), retry (back to the queue with a delay), postponed (back to the queue, without a try: \
+         its account is paused or has too many pictures at once, its webhook is not asked, or it stays behind an earlier \
+         message), dead, handed_back (shutdown or a lost \
          connection), fenced (another worker took over)."
     );
     describe_counter!(

@@ -1,4 +1,4 @@
-//! Accounts whose sends are paused because WeChat refuses them for now.
+//! Accounts whose sends, or whose fetches of users' pictures, are paused because WeChat refuses them for now.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -72,7 +72,7 @@ impl Pauses {
         Self { what, does, gauge: metric::ACCOUNT_PAUSED, state: Mutex::default() }
     }
 
-    /// Of its fetches of pictures that users send.
+    /// Of its fetches of users' pictures.
     pub(crate) fn of_fetches() -> Self {
         let (what, does) = ("the account's fetches of users' pictures", "fetches no pictures of users");
         Self { what, does, gauge: metric::MEDIA_FETCHES_PAUSED, state: Mutex::default() }

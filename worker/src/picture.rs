@@ -124,7 +124,7 @@ impl<'a> Message<'a> {
     async fn room(&mut self, hold: &Hold) -> Result<Room, Halt> {
         let room = self.handler.pictures_received.rooms.take(&self.account.appid);
         // The message is not to blame.
-        let busy = || Halt::Paused { at_least: Duration::ZERO, error: "there are too many pictures at once".into() };
+        let busy = || Halt::Postponed { at_least: Duration::ZERO, error: "there are too many pictures at once".into() };
         hold.during(self.interrupt.or(self.slot.leave_for(room))).await??.ok_or_else(busy)
     }
 

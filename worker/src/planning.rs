@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use kefu_shared::plan::Plan;
-use kefu_shared::reply::split::{self, Fitted};
+use kefu_shared::plan::{Plan, Planned};
 use kefu_shared::reply::{Reply, template};
 use kefu_shared::rules::{Action, Rule, Rules};
 
@@ -69,16 +68,11 @@ impl Message<'_> {
     /// The plan that sends these replies: long texts in parts, no more of them than WeChat takes. `origin`: where they are
     /// from, for the log.
     pub(crate) fn plan_of(&self, replies: Vec<Reply>, origin: &str) -> Plan {
-        let most = self.envelope.push.most_replies(&self.handler.config.window);
-        let most = match self.left_in_window() {
-            // What is sent when the user has written again, after none were left, is not cut for that.
-            None | Some(0) => most,
-            Some(left) => most.min(left as usize),
-        };
-        let Fitted { steps, cut } = split::fit(replies, most);
-        if cut {
+        let limits = &self.handler.config.window;
+        let Planned { plan, cut_for } = Plan::of(replies, &self.envelope.push, limits, self.left_in_window());
+        if let Some(most) = cut_for {
             tracing::warn!(origin, most, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies");
         }
-        Plan { steps }
+        plan
     }
 }

@@ -5,7 +5,6 @@ use kefu_shared::envelope::Envelope;
 use kefu_shared::outbound::Outbound;
 use kefu_shared::plan::Plan;
 use kefu_shared::queue::{DeadReason, Delivery, Settlement};
-use kefu_shared::reply::split;
 use kefu_shared::store::Progress;
 
 use crate::halt::{Halt, Interrupt};
@@ -15,12 +14,11 @@ impl Message<'_> {
     /// The replies as they came, long texts in parts; no rule has a say. They were checked when they were accepted; the
     /// queue may have kept them since before an upgrade, or have them from another program.
     pub(crate) fn plan_of_send(&self, outbound: &Outbound) -> Result<Plan, Halt> {
-        match outbound.problems(self.handler.config.window.message_replies, None).as_slice() {
-            // Never cut: the backend is told when WeChat does not take all of it, and can have the rest sent later.
-            [] => {
-                let most = self.envelope.push.most_replies(&self.handler.config.window);
-                Ok(Plan { steps: split::fit(outbound.replies.clone(), most).steps })
-            }
+        let limits = &self.handler.config.window;
+        match outbound.problems(limits.message_replies, None).as_slice() {
+            // Whatever is left, so that nothing is cut: the backend is told when WeChat does not take all of it, and can
+            // have the rest sent later.
+            [] => Ok(Plan::of(outbound.replies.clone(), &self.envelope.push, limits, None).plan),
             problems => Err(Halt::dead(DeadReason::Refused, problems.join("; "))),
         }
     }

@@ -187,14 +187,15 @@ impl Message<'_> {
             Action::Alert { pause } => {
                 Err(self.pause_account(Cause::Operator, PauseLength::Fixed(pause), refusal.to_string()))
             }
-            Action::Drop { reason, alert } => {
+            Action::Closed(refused) => {
+                self.record_refusal(refused).await;
+                Err(Halt::dead(DeadReason::WindowClosed, refusal.to_string()))
+            }
+            Action::Drop { alert } => {
                 if alert {
                     tracing::error!(error = %refusal, "WeChat refuses the reply for a fault that must be mended");
                 }
-                if reason == DeadReason::WindowClosed {
-                    self.record_refusal(&refusal).await;
-                }
-                Err(Halt::dead(reason, refusal.to_string()))
+                Err(Halt::dead(DeadReason::Refused, refusal.to_string()))
             }
             Action::Doubtful { retries } if tried.doubted < retries => {
                 tried.doubted += 1;

@@ -15,10 +15,22 @@ use crate::wechat::failure::Failure;
 const AFTER_THE_USER: Duration = Duration::from_secs(30);
 
 impl Message<'_> {
-    /// Does `work` that may take long, such as asking another program for the answer: the lease is kept, the user sees
-    /// somebody typing once it takes longer than a second, and an interruption ends it. Whatever becomes of the typing,
-    /// neither is the work kept waiting nor does it fail by it.
-    pub(crate) async fn while_typing<T>(&self, hold: &Hold, work: impl Future<Output = T>) -> Result<T, Halt> {
+    /// Waits for what another program answers to `asking`, without a slot: one that hangs must not hold up messages that are
+    /// not for it. The lease is kept, the user sees somebody typing, and an interruption ends it.
+    pub(crate) async fn wait_for_answer<T>(
+        &mut self,
+        hold: &Hold,
+        asking: impl Future<Output = T>,
+    ) -> Result<T, Halt> {
+        self.slot.leave();
+        let answer = self.while_typing(hold, asking).await?;
+        hold.during(self.interrupt.or(self.slot.take_again())).await??;
+        Ok(answer)
+    }
+
+    /// The user sees somebody typing once `work` takes longer than a second. Whatever becomes of the typing, neither is the
+    /// work kept waiting nor does it fail by it.
+    async fn while_typing<T>(&self, hold: &Hold, work: impl Future<Output = T>) -> Result<T, Halt> {
         let work = async {
             tokio::pin!(work);
             tokio::select! {

@@ -16,13 +16,9 @@ use crate::hold::Hold;
 use crate::lanes::LaneKey;
 use crate::message::{Handler, Message};
 use crate::metric;
-use crate::wechat::failure::Refusal;
 
 /// How much longer than the window lasts it is remembered.
 const KEPT_BEYOND: Duration = Duration::from_secs(3_600);
-
-/// WeChat's errcode for a reply after the window's end; that for one too many is 45047.
-const OUT_OF_TIME: i64 = 45_015;
 
 impl Handler {
     /// Tells the store what the user did, also when nothing is to be sent to that: it counts for what is sent later. Gives
@@ -151,12 +147,11 @@ impl Message<'_> {
     }
 
     /// Records that WeChat refused a reply for the window.
-    pub(crate) async fn record_refusal(&mut self, refusal: &Refusal) {
+    pub(crate) async fn record_refusal(&mut self, refused: Refused) {
         metrics::counter!(metric::CLOSED_WINDOWS, "found_by" => "wechat").increment(1);
         if !self.window.has_opening() {
             return;
         }
-        let refused = if refusal.errcode == OUT_OF_TIME { Refused::OutOfTime } else { Refused::OutOfCount };
         let (user, keep_for) = (key_of(self.envelope), self.handler.keep_window_for());
         let refuse = self.handler.windows.refuse(&user, &self.window, refused, keep_for);
         if let Err(error) = refuse.await {

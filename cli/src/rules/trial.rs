@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 use kefu_ingress::Decided;
 use kefu_shared::config::Config;
-use kefu_shared::reply::split::{self, Fitted};
+use kefu_shared::plan::{Plan, Planned};
 use kefu_shared::reply::{Content, Reply, template};
 use kefu_shared::rules::{Action, Rule, Rules};
 use kefu_shared::wechat::push::{self, Body, Push, PushError};
@@ -92,12 +92,12 @@ impl<'a> Trial<'a> {
             Some(Action::Reply(replies)) => {
                 // As the worker plans them.
                 let filled = template::fill_all(replies, push);
-                let Fitted { steps, cut } = split::fit(filled, push.most_replies(&config.window));
+                let Planned { plan: Plan { steps }, cut_for } = Plan::of(filled, push, &config.window, None);
                 let sent = count(steps.len(), "reply is sent", "replies are sent");
                 let colon = if steps.is_empty() { "" } else { ":" };
                 writeln!(out, "{answered}, then {sent}{colon}")?;
                 steps.iter().enumerate().try_for_each(|(index, reply)| show(out, index + 1, reply))?;
-                if cut {
+                if cut_for.is_some() {
                     writeln!(out, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies")?;
                 }
                 Ok(())

@@ -1,6 +1,7 @@
 //! Requests that are not accepted: each is said why, and nothing of it is sent or logged.
 
 use kefu_harness::secrets::Secrets;
+use kefu_harness::shop::PICTURE_FILE;
 
 use super::*;
 
@@ -96,6 +97,7 @@ async fn a_body_that_is_too_large_is_refused_also_when_its_length_is_not_told() 
 #[tokio::test]
 async fn each_wrong_message_is_said_what_is_wrong_with_it() {
     let (shop, caller) = start(Backend::Embedded).await;
+    std::os::unix::fs::symlink(PICTURE_FILE, shop.stack.config().with_file_name("out.png")).unwrap();
     let wrong = |reply: Value| json!({ "to": "oUSER", "replies": [{ "text": "hi" }, reply] });
     let link = |url: &str| json!({ "link": { "title": "t", "description": "d", "url": url, "thumb_url": "https://a.example/" } });
     for (case, (body, status, said)) in [
@@ -118,6 +120,7 @@ async fn each_wrong_message_is_said_what_is_wrong_with_it() {
         (wrong(json!({ "image": "kefu.toml" })), 422, "is no PNG, JPEG or GIF"),
         (wrong(json!({ "image": "/etc/hostname" })), 422, "replies[1]: image must be a path within the folder"),
         (wrong(json!({ "image": "../code.png" })), 422, "replies[1]: image must be a path within the folder"),
+        (wrong(json!({ "image": "out.png" })), 422, "a symbolic link leads out of it"),
         (wrong(link("javascript:alert(1)")), 422, "replies[1]: link.url must be an http:// or https:// address"),
         (
             wrong(json!({ "miniprogrampage": { "title": "t", "pagepath": " ", "thumb": "code.png" } })),

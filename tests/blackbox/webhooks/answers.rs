@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_harness::eventually;
-use kefu_harness::shop::Shop;
+use kefu_harness::shop::{PICTURE_FILE, Shop};
 use kefu_harness::stack::Backend;
 use kefu_harness::webhook::{Does, Service};
 use kefu_simulator::Message;
@@ -57,12 +57,14 @@ async fn a_webhook_may_answer_that_there_is_nothing_to_say() {
 #[tokio::test]
 async fn a_wrong_answer_is_a_dead_letter_and_does_not_hold_up_the_next_message() {
     let (shop, service) = start(Backend::Embedded, Does::text("fine"), "").await;
+    std::os::unix::fs::symlink(PICTURE_FILE, shop.stack.config().with_file_name("out.png")).unwrap();
     let twenty: Vec<_> = (0..20).map(|n| json!({ "text": n.to_string() })).collect();
     let cases = [
         ("an unknown type", Does::replies(&json!([{ "voice": "HUSH" }]))),
         ("20 replies", Does::replies(&json!(twenty))),
         ("a wrong one among good ones", Does::replies(&json!([{ "text": "good" }, { "text": "" }]))),
         ("a picture elsewhere", Does::replies(&json!([{ "image": "../../etc/hostname" }]))),
+        ("a link to a picture elsewhere", Does::replies(&json!([{ "image": "out.png" }]))),
         ("no list", Does::answer(200, "{}")),
         ("a redirect", Does::redirect(307, "/elsewhere")),
         ("another redirect", Does::redirect(302, "/elsewhere")),
@@ -81,6 +83,8 @@ async fn a_wrong_answer_is_a_dead_letter_and_does_not_hold_up_the_next_message()
     shop.stack.programs[0].counts(DEAD, u32::try_from(count).unwrap()).await;
     assert_eq!(service.asked().len(), 2 * count, "each is asked once");
     let output = shop.stack.programs[0].output();
+    assert!(output.contains("replies[0]: image must be a path within the folder"), "{output}");
+    assert!(output.contains("a symbolic link leads out of it"), "{output}");
     assert!(!output.contains("HUSH"), "a text or the URL is in the log: {output}");
 }
 

@@ -137,6 +137,26 @@ async fn a_fetch_that_fails_for_now_is_tried_again() {
 }
 
 #[tokio::test]
+async fn an_account_that_may_fetch_no_pictures_goes_on_replying_and_is_named() {
+    for errcode in [45_009, 40_164] {
+        let (shop, service) = start(Backend::Embedded, "", true).await;
+        let (worker, appid) = (&shop.stack.programs[0], shop.appid());
+        let refused = FaultRequest { errcode: Some(errcode), ..FaultRequest::new(FaultKind::Errcode, "media/get") };
+        shop.simulator.fault(refused).unwrap();
+        shop.push("oPICTURE", Message::image()).await;
+        worker.counts(&format!("kefu_worker_media_fetches_paused{{account=\"{appid}\"}}"), 1).await;
+        let told = format!("\"worker_accounts\":\"degraded: {appid} fetches no pictures of users: ");
+        worker.says("/readyz", 200, &[&told, &format!("errcode {errcode}")]).await;
+        shop.push("oTEXT", Message::text("hi")).await;
+        assert_eq!(texts(&shop.replies_within("oTEXT", 1).await), ["text"]);
+        shop.push("oANOTHER", Message::image()).await;
+        worker.counts(r#"kefu_worker_messages_total{outcome="postponed"}"#, 2).await;
+        assert_eq!(shop.calls("media/get").len(), 1, "{errcode}: no picture is fetched while they pause");
+        assert_eq!(service.asked().len(), 0, "{errcode}: it is asked when the picture is there");
+    }
+}
+
+#[tokio::test]
 async fn a_picture_is_kept_whatever_becomes_of_its_replies() {
     let mut options = ShopOptions::new(Backend::Embedded);
     options.rules = "[[rule]]\nwhen = { type = \"image\", account = \"ACCOUNT\" }\ntransfer = true\n\

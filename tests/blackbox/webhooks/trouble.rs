@@ -80,6 +80,9 @@ async fn more_users_of_a_webhook_that_hangs_than_a_partition_has_room_for_hold_u
         // What waits may be asked again for a minute each.
         assert!(begun.elapsed() < Duration::from_secs(20), "{backend:?}: after {:?}", begun.elapsed());
         assert!(shop.replies(&waiting[0]).is_empty(), "its first message has not been answered");
+        let worker = shop.stack.programs.last().unwrap();
+        worker.says("/readyz", 200, &["\"worker_webhooks\":\"degraded: no answers since"]).await;
+        assert!(worker.metric(r#"kefu_worker_webhook_calls_total{outcome="shut"}"#).await > 0.0);
 
         service.then(std::iter::repeat_n(Does::text("at last"), 100));
         eventually(Duration::from_secs(120), "all are answered, each in order", async || {
@@ -89,6 +92,7 @@ async fn more_users_of_a_webhook_that_hangs_than_a_partition_has_room_for_hold_u
         })
         .await;
         assert_eq!(texts(&shop.replies(&waiting[0])), ["at last", "by a rule"], "{backend:?}");
+        worker.says("/readyz", 200, &["\"worker_webhooks\":\"up\""]).await;
     }
 }
 
@@ -107,6 +111,8 @@ async fn a_wait_for_a_turn_of_a_slow_webhook_holds_up_nobody_else() {
     assert_eq!(texts(&shop.replies_within("oOTHER", 1).await), ["by a rule"]);
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     assert_eq!(service.asked().len(), 1, "nobody waits for the end of the call, and nobody is asked beside it");
+    let worker = &shop.stack.programs[0];
+    assert!(worker.metric(r#"kefu_worker_webhook_calls_total{outcome="crowded"}"#).await > 0.0);
 }
 
 #[tokio::test]

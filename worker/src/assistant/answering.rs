@@ -31,11 +31,7 @@ impl Message<'_> {
         // An answer that WeChat would not take is not asked for.
         self.check_window()?;
         let history = self.history().await?;
-        // Without a slot: a slow assistant must not hold up messages that are not for it.
-        self.slot.leave();
-        let asked = self.while_typing(hold, assistant.ask(briefing, &history, text)).await?;
-        hold.during(self.interrupt.or(self.slot.take_again())).await??;
-
+        let asked = self.wait_for_answer(hold, assistant.ask(briefing, &history, text)).await?;
         let (by, text, is_ai_msg) = match (asked, &briefing.fallback) {
             (Ok(answer), _) => {
                 let config = self.handler.config.assistant.as_ref();

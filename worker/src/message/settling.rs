@@ -49,10 +49,10 @@ impl Handler {
             }
             Err(Halt::Interrupted) => ("handed_back", None),
             Err(Halt::Dead { reason, error }) => dead(reason, error),
-            Err(Halt::Paused { at_least, error }) => {
+            Err(Halt::Postponed { at_least, error }) => {
                 let after = at_least.clamp(self.timings.retry_delays[0], LONGEST_DELAY);
-                // A pause itself is in the log; many messages may wait for its end.
-                tracing::debug!(?after, error, "the message waits, and is not to blame");
+                // Many messages may wait for the same; that itself was logged, or will pass in a moment.
+                tracing::debug!(?after, error, "the message is postponed, and is not to blame");
                 ("postponed", Some(Settlement::Postpone { after, error }))
             }
             Err(Halt::Later { at_least, error, in_the_end }) => match self.timings.retry_delays.get(attempt as usize) {

@@ -33,7 +33,7 @@ impl Message<'_> {
             Err(halt) => Err(halt),
         };
         let result = self.conclude_with_picture(&hold, sent).await;
-        if matches!(result, Err(Halt::Later { .. } | Halt::Paused { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
+        if matches!(result, Err(Halt::Later { .. } | Halt::Postponed { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
             hold.release().await;
         }
         result

@@ -23,7 +23,7 @@ impl Message<'_> {
     pub(super) async fn fetch(&mut self, hold: &Hold, media_id: &str) -> Result<Result<Vec<u8>, &'static str>, Halt> {
         let fetched = match self.download(hold, media_id).await {
             // The end of the pause would come too late.
-            Err(Halt::Paused { error, .. }) if self.is_forgotten() => {
+            Err(Halt::Postponed { error, .. }) if self.is_forgotten() => {
                 tracing::warn!(error, "a user's picture could not be fetched within 3 days");
                 Ok(Err(why::EXPIRED))
             }
@@ -96,7 +96,11 @@ impl Message<'_> {
                     tracing::warn!(error = %refusal, "a user's picture is gone: it was not fetched within 3 days");
                     return Ok(Err(why::EXPIRED));
                 }
-                Action::Ok | Action::Ignore | Action::Drop { .. } | Action::Doubtful { .. } => {
+                Action::Ok
+                | Action::Ignore
+                | Action::Closed(_)
+                | Action::Drop { .. }
+                | Action::Doubtful { .. } => {
                     tracing::error!(error = %refusal, "WeChat does not give a user's picture");
                     return Ok(Err(why::REFUSED));
                 }

@@ -60,7 +60,8 @@ impl AskedWebhooks {
 
 impl<'a> Message<'a> {
     /// The replies that the webhook wants sent. What passes is tried again, in the lane for as long as a send is, unless
-    /// other messages have the same trouble: then they all leave their lanes.
+    /// other messages have the same trouble: then they all leave their lanes. It is asked also when WeChat takes no reply any
+    /// more: a service may do more with a push than reply to it.
     pub(super) async fn ask_webhook(&mut self, hold: &Hold, endpoint: &Endpoint) -> Result<Vec<Reply>, Halt> {
         let handler = self.handler;
         // Before its picture is fetched.
@@ -79,11 +80,7 @@ impl<'a> Message<'a> {
         let most = self.envelope.push.most_replies(&handler.config.window);
         loop {
             let permit = self.permit_to_ask(endpoint)?;
-            // A service that hangs must not keep the room that other users' messages need.
-            self.slot.leave();
-            let asked = self.while_typing(hold, handler.webhooks.ask(endpoint, &question, most)).await?;
-            hold.during(self.interrupt.or(self.slot.take_again())).await??;
-            match asked {
+            match self.wait_for_answer(hold, handler.webhooks.ask(endpoint, &question, most)).await? {
                 Ok(replies) => {
                     permit.answered();
                     return Ok(replies);
@@ -91,7 +88,7 @@ impl<'a> Message<'a> {
                 Err(Failure::Passing { error, retry_after }) => {
                     let at_least = retry_after.unwrap_or(Duration::ZERO);
                     if permit.failed(&self.envelope.key, &error) {
-                        self.leave_lane();
+                        self.note_away();
                         return Err(Halt::Later { at_least, error, in_the_end: DeadReason::Exhausted });
                     }
                     self.wait_after(hold, &error, at_least).await?;
@@ -123,7 +120,7 @@ impl<'a> Message<'a> {
         if let Err(closed) = self.check_window() {
             return closed;
         }
-        self.leave_lane();
-        Halt::Paused { at_least, error }
+        self.note_away();
+        Halt::Postponed { at_least, error }
     }
 }

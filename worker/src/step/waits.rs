@@ -51,7 +51,8 @@ impl Message<'_> {
         }
     }
 
-    /// Waits for another access_token than the one that was refused; [`Halt::Paused`] when that has not helped.
+    /// Waits for another access_token than the one that was refused. When that has not helped the account is paused, and the
+    /// message postponed.
     pub(crate) async fn wait_for_token(
         &mut self,
         hold: &Hold,
@@ -82,13 +83,13 @@ impl Message<'_> {
         self.wait_out(hold, &self.handler.pauses).await
     }
 
-    /// Waits for the end of the account's pause among these; [`Halt::Paused`] when that would be too long for the lane.
+    /// Waits for the end of the account's pause among these; [`Halt::Postponed`] when that would be too long for the lane.
     pub(crate) async fn wait_out(&mut self, hold: &Hold, pauses: &Pauses) -> Result<(), Halt> {
         while let Some(pause) = pauses.of(&self.account.appid) {
             let remaining = pause.until.saturating_duration_since(Instant::now());
             let too_long = remaining > self.handler.timings.retry_total || self.slowed >= MAX_SLOWED;
             if pause.cause == Cause::Operator || too_long {
-                return Err(Halt::Paused {
+                return Err(Halt::Postponed {
                     at_least: remaining,
                     error: format!("{} pause: {}", pauses.what, pause.why),
                 });
@@ -115,7 +116,7 @@ impl Message<'_> {
             Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "{what} pause"),
             Cause::Operator => tracing::error!(account = appid, pause = ?lasts, error, "{what} pause: act"),
         }
-        Halt::Paused { at_least: lasts, error }
+        Halt::Postponed { at_least: lasts, error }
     }
 
     /// Waits without a slot, with the lease kept, until an interruption.

@@ -29,7 +29,7 @@ async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'stati
         lease: seconds(15),
         keep_for: seconds(60),
     };
-    let message = Message {
+    let mut message = Message {
         handler,
         envelope: &envelope,
         account: bench.config.accounts.get("wx1").unwrap(),
@@ -41,7 +41,7 @@ async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'stati
         first_send: false,
     };
     let start = Instant::now();
-    let output = message.while_typing(&hold, async {
+    let output = message.wait_for_answer(&hold, async {
         tokio::time::sleep(lasts).await;
         "done"
     });

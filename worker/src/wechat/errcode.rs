@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use kefu_shared::queue::DeadReason;
+use kefu_shared::window::Refused;
 
 use super::Api;
 
@@ -28,10 +28,10 @@ pub(crate) enum Action {
         /// How long.
         pause: Duration,
     },
-    /// Give the message up.
+    /// The user's window is closed, for this reason: remember that, and give the message up.
+    Closed(Refused),
+    /// Give the message up as refused.
     Drop {
-        /// As this.
-        reason: DeadReason,
         /// Whether it is a fault that somebody must mend.
         alert: bool,
     },
@@ -92,9 +92,8 @@ const OK: Action = Action::Ok;
 const RETRY: Action = Action::Retry;
 const TOKEN: Action = Action::RenewToken;
 const MEDIA: Action = Action::ReuploadMedia;
-const REFUSED: Action = Action::Drop { reason: DeadReason::Refused, alert: false };
-const FAULT: Action = Action::Drop { reason: DeadReason::Refused, alert: true };
-const CLOSED: Action = Action::Drop { reason: DeadReason::WindowClosed, alert: false };
+const REFUSED: Action = Action::Drop { alert: false };
+const FAULT: Action = Action::Drop { alert: true };
 const ALERT: Action = Action::Alert { pause: minutes(5) };
 const BLOCKED: Action = Action::Alert { pause: minutes(60) };
 
@@ -195,9 +194,9 @@ static TABLE: &[Row] = &[
         "the day's quota of the API is used up: reset it in WeChat's console or wait for the next day",
     ),
     all(45011, Action::Slow { pause: minutes(1) }, "too many calls in this minute"),
-    sending(45015, CLOSED, "the user's reply window has closed"),
+    sending(45015, Action::Closed(Refused::OutOfTime), "the user's reply window has closed"),
     all(45035, ALERT, "this server's IP is not registered: add it in WeChat's console"),
-    sending(45047, CLOSED, "the user's reply window has no replies left"),
+    sending(45047, Action::Closed(Refused::OutOfCount), "the user's reply window has no replies left"),
     harmless(45072, 45072, "the typing command is wrong"),
     harmless(45080, 45081, "a typing state does not fit now"),
     sending(46001, MEDIA, "the media does not exist"),

@@ -11,9 +11,10 @@ fn letters(errcode: i64) -> String {
         Action::RenewToken => 't',
         Action::ReuploadMedia => 'm',
         Action::Slow { .. } => 's',
-        Action::Drop { reason: DeadReason::WindowClosed, .. } => 'w',
-        Action::Drop { alert: false, .. } => 'd',
-        Action::Drop { alert: true, .. } => 'D',
+        Action::Closed(Refused::OutOfTime) => 'w',
+        Action::Closed(Refused::OutOfCount) => 'W',
+        Action::Drop { alert: false } => 'd',
+        Action::Drop { alert: true } => 'D',
         Action::Ignore => 'i',
         Action::Alert { .. } => 'a',
         Action::Doubtful { .. } => '?',
@@ -31,7 +32,8 @@ fn every_known_errcode_has_its_action() {
         ("?tt", &[42001]),
         ("?mm", &[40007, 46001, 40118, 40121]),
         ("sss", &[45011]),
-        ("?ww", &[45015, 45047]),
+        ("?ww", &[45015]),
+        ("?WW", &[45047]),
         (
             "?dd",
             &[
