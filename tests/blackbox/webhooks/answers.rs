@@ -101,6 +101,22 @@ async fn after_entering_there_may_be_two_replies() {
 }
 
 #[tokio::test]
+async fn it_is_asked_also_when_wechat_takes_no_reply_any_more() {
+    let service = Service::start(Does::text("thank you")).await;
+    let mut options = options(Backend::Embedded, &service, "", "");
+    let url = service.url("/paid");
+    options.rules += &format!("[[rule]]\nwhen = {{ event = \"order_paid\" }}\nwebhook = {{ url = \"{url}\" }}\n");
+    options.settings.push(("window", "message_replies = 1".to_owned()));
+    let shop = Shop::start(options).await;
+    shop.push("oUSER", Message::text("the rule")).await;
+    shop.replies_within("oUSER", 1).await;
+    shop.push("oUSER", Message::Event { event: "order_paid".into(), fields: Default::default() }).await;
+    shop.stack.programs[0].counts(r#"kefu_worker_dead_letters_total{reason="window_closed"}"#, 1).await;
+    assert_eq!(service.asked().len(), 1, "its answer alone cannot be sent");
+    assert_eq!(shop.calls("custom/send").len(), 1);
+}
+
+#[tokio::test]
 async fn the_user_sees_somebody_typing_while_the_webhook_thinks() {
     let service = Service::held(Does::text("at last")).await;
     let shop = Shop::start(options(Backend::Embedded, &service, "", "timeout_ms = 60_000")).await;
