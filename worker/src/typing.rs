@@ -17,11 +17,7 @@ const AFTER_THE_USER: Duration = Duration::from_secs(30);
 impl Message<'_> {
     /// Waits for what another program answers to `asking`, without a slot: one that hangs must not hold up messages that are
     /// not for it. The lease is kept, the user sees somebody typing, and an interruption ends it.
-    pub(crate) async fn wait_for_answer<T>(
-        &mut self,
-        hold: &Hold,
-        asking: impl Future<Output = T>,
-    ) -> Result<T, Halt> {
+    pub(crate) async fn wait_for_answer<T>(&mut self, hold: &Hold, asking: impl Future<Output = T>) -> Result<T, Halt> {
         self.slot.leave();
         let answer = self.while_typing(hold, asking).await?;
         hold.during(self.interrupt.or(self.slot.take_again())).await??;

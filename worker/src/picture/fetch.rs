@@ -42,7 +42,7 @@ impl Message<'_> {
 
     async fn download(&mut self, hold: &Hold, media_id: &str) -> Result<Result<Vec<u8>, &'static str>, Halt> {
         let (handler, appid) = (self.handler, self.account.appid.as_str());
-        let pictures = &handler.pictures_received;
+        let pictures = &handler.received_pictures;
         let (mut tokens, mut doubted) = (RefusedTokens::default(), 0);
         loop {
             self.wait_while_paused(hold).await?;
@@ -96,11 +96,7 @@ impl Message<'_> {
                     tracing::warn!(error = %refusal, "a user's picture is gone: it was not fetched within 3 days");
                     return Ok(Err(why::EXPIRED));
                 }
-                Action::Ok
-                | Action::Ignore
-                | Action::Closed(_)
-                | Action::Drop { .. }
-                | Action::Doubtful { .. } => {
+                Action::Ok | Action::Ignore | Action::Closed(_) | Action::Drop { .. } | Action::Doubtful { .. } => {
                     tracing::error!(error = %refusal, "WeChat does not give a user's picture");
                     return Ok(Err(why::REFUSED));
                 }
