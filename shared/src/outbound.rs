@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::openid::OpenId;
 use crate::reply::Reply;
-use crate::reply::outside::{self, Pictures};
+use crate::reply::outside;
+use crate::reply::picture::PictureFolder;
 use crate::wechat::push::{Content as Pushed, Fields, Format, Push};
 
 /// `msg_type` in an envelope where a push has its `MsgType`.
@@ -23,7 +24,7 @@ pub struct Outbound {
 impl Outbound {
     /// What cannot be sent of it, in words. `most`: how many replies WeChat takes after a user's message; the parts that a
     /// long text is sent in count. `pictures`: as for [`outside::problems`].
-    pub fn problems(&self, most: u32, pictures: Option<Pictures<'_>>) -> Vec<String> {
+    pub fn problems(&self, most: u32, pictures: Option<&PictureFolder>) -> Vec<String> {
         let mut problems = Vec::new();
         let count = self.replies.len();
         let sends: usize = self.replies.iter().map(Reply::sends).sum();
@@ -69,7 +70,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("b.png"), b"\x89PNG").unwrap();
         let outbound: Outbound = serde_json::from_str(&format!(r#"{{"replies":{replies}}}"#)).unwrap();
-        outbound.problems(5, Some(Pictures { folder: folder.path(), max_bytes: 1_000 }))
+        outbound.problems(5, Some(&PictureFolder { path: folder.path().to_owned(), max_bytes: 1_000 }))
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use decision::decision;
 pub(crate) use endpoint::EndpointSection;
 pub use endpoint::{DECIDE_WITHIN, Endpoint};
 pub use question::{Media, MediaFile, Question};
-pub use replies::{Allowed, replies};
+pub use replies::replies;
 
 /// Why a webhook gave no answer that can be used. Texts are for the operator: they name the host, and have neither the
 /// rest of the URL, which may hold a secret, nor anything of what was posted or answered.

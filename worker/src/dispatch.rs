@@ -54,7 +54,7 @@ pub(crate) async fn dispatch(
             _ = state_poll.tick() => {
                 health.set(consumer.health());
                 work.handler.pauses.sweep();
-                work.handler.pictures_received.pauses.sweep();
+                work.handler.received_pictures.pauses.sweep();
             }
             delivery = consumer.next() => match delivery {
                 Some(delivery) => work.take(delivery),

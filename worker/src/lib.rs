@@ -136,7 +136,7 @@ fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>
     });
     let paused = Arc::clone(handler);
     readiness.add("worker_accounts", false, move || {
-        let words = [paused.pauses.in_words(), paused.pictures_received.pauses.in_words()];
+        let words = [paused.pauses.in_words(), paused.received_pictures.pauses.in_words()];
         let words: Vec<String> = words.into_iter().flatten().collect();
         let health = if words.is_empty() { Health::Up } else { Health::Down(words.join("; ")) };
         Box::pin(async move { health })

@@ -28,7 +28,7 @@ use crate::slots::{Slot, Slots};
 use crate::timings::Timings;
 use crate::wechat::WeChat;
 use crate::wechat::client::Transport;
-use crate::wechat::media::Pictures;
+use crate::wechat::media::Uploads;
 use crate::wechat::token::AccessTokens;
 
 mod settling;
@@ -49,8 +49,8 @@ pub(crate) struct Handler {
     pub(crate) outage: Arc<StoreOutage>,
     pub(crate) wechat: Arc<WeChat>,
     pub(crate) tokens: AccessTokens,
-    pub(crate) pictures: Pictures,
-    pub(crate) pictures_received: ReceivedPictures,
+    pub(crate) uploads: Uploads,
+    pub(crate) received_pictures: ReceivedPictures,
     pub(crate) webhooks: AskedWebhooks,
     /// If there is an `[assistant]`.
     pub(crate) assistant: Option<Arc<Assistant>>,
@@ -98,8 +98,8 @@ impl Handler {
             messages: Arc::clone(&stores.messages),
             outage: Arc::new(StoreOutage::new(timings.store_poll)),
             tokens: AccessTokens::new(&config.accounts, &stores.tokens, &wechat, config.wechat.timeout),
-            pictures: Pictures::new(Arc::clone(&stores.media), Arc::clone(&wechat), config.wechat.max_image_bytes),
-            pictures_received: ReceivedPictures::new(&config),
+            uploads: Uploads::new(Arc::clone(&stores.media), Arc::clone(&wechat), config.wechat.max_image_bytes),
+            received_pictures: ReceivedPictures::new(&config),
             webhooks,
             wechat,
             assistant,
@@ -171,7 +171,7 @@ impl Handler {
     }
 
     fn has_picture_to_keep(&self, envelope: &Envelope) -> bool {
-        self.pictures_received.are_kept() && matches!(envelope.push.content, Content::Image { .. })
+        self.received_pictures.are_kept() && matches!(envelope.push.content, Content::Image { .. })
     }
 
     /// A call's time limit and some, so that a lease that is renewed before a call outlasts it.

@@ -79,7 +79,7 @@ impl<'a> Message<'a> {
     pub(crate) async fn picture(&mut self, hold: &Hold) -> Result<Received, Halt> {
         let Some(media_id) = self.media_id() else { return Ok(Received::None) };
         let room = self.room(hold).await?;
-        if let Some(folder) = &self.handler.pictures_received.folder {
+        if let Some(folder) = &self.handler.received_pictures.folder {
             match hold.during(self.interrupt.or(folder.read(self.envelope))).await?? {
                 Ok(Some((format, content))) => return Ok(Received::File(File::new(format, content, room))),
                 Ok(None) => {}
@@ -99,7 +99,7 @@ impl<'a> Message<'a> {
 
     /// Keeps the push's picture, where pictures are kept and this one is not yet.
     pub(crate) async fn keep_picture(&mut self, hold: &Hold) -> Result<(), Halt> {
-        let (Some(media_id), Some(folder)) = (self.media_id(), &self.handler.pictures_received.folder) else {
+        let (Some(media_id), Some(folder)) = (self.media_id(), &self.handler.received_pictures.folder) else {
             return Ok(());
         };
         if hold.during(self.interrupt.or(folder.has(self.envelope))).await??.map_err(Halt::later)? {
@@ -122,7 +122,7 @@ impl<'a> Message<'a> {
     }
 
     async fn room(&mut self, hold: &Hold) -> Result<Room, Halt> {
-        let room = self.handler.pictures_received.rooms.take(&self.account.appid);
+        let room = self.handler.received_pictures.rooms.take(&self.account.appid);
         // The message is not to blame.
         let busy = || Halt::Postponed { at_least: Duration::ZERO, error: "there are too many pictures at once".into() };
         hold.during(self.interrupt.or(self.slot.leave_for(room))).await??.ok_or_else(busy)
@@ -130,7 +130,7 @@ impl<'a> Message<'a> {
 
     /// Within: why it is not kept, in words.
     async fn keep(&self, hold: &Hold, format: &'static Format, content: Bytes) -> Result<Result<(), String>, Halt> {
-        match &self.handler.pictures_received.folder {
+        match &self.handler.received_pictures.folder {
             Some(folder) => hold.during(folder.keep(self.envelope, format, content)).await,
             None => Ok(Ok(())),
         }

@@ -95,7 +95,7 @@ impl Message<'_> {
             let uploaded = match reply.picture() {
                 Some((_, file)) => {
                     let file = handler.config.folder.join(file);
-                    Some(hold.during(handler.pictures.media_id(appid, &file, &token)).await??)
+                    Some(hold.during(handler.uploads.media_id(appid, &file, &token)).await??)
                 }
                 None => None,
             };
@@ -118,7 +118,7 @@ impl Message<'_> {
             if let (Failure::Refused(Refusal { action: Action::ReuploadMedia, .. }), Some(uploaded)) =
                 (&failure, &uploaded)
             {
-                hold.during(handler.pictures.forget(appid, uploaded)).await?;
+                hold.during(handler.uploads.forget(appid, uploaded)).await?;
             }
             Err(failure.into())
         };

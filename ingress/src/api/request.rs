@@ -5,7 +5,8 @@ use futures_util::StreamExt;
 use kefu_shared::config::Config;
 use kefu_shared::openid::OpenId;
 use kefu_shared::outbound::Outbound;
-use kefu_shared::reply::outside::{self, Misshapen, Pictures};
+use kefu_shared::reply::outside::{self, Misshapen};
+use kefu_shared::reply::picture::PictureFolder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
@@ -87,8 +88,8 @@ pub(crate) fn check(request: SendRequest, config: &Config) -> Result<ToSend, Pro
     let fingerprint = hex::encode(Sha256::digest(serde_json::to_vec(&request).unwrap_or_default()));
     let SendRequest { to, replies, business_id } = request;
     let outbound = Outbound { replies, business_id };
-    let pictures = Pictures { folder: &config.folder, max_bytes: config.wechat.max_image_bytes };
-    problems.extend(outbound.problems(config.window.message_replies, Some(pictures)));
+    let pictures = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
+    problems.extend(outbound.problems(config.window.message_replies, Some(&pictures)));
     if !problems.is_empty() {
         return Err(Problem::Unsendable(problems));
     }

@@ -8,15 +8,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Deserializer};
 
 use super::Reply;
-
-/// Where pictures are, and nowhere else.
-#[derive(Debug, Clone, Copy)]
-pub struct Pictures<'a> {
-    /// The configuration's folder, where their names start; the empty path is the one that the program runs in.
-    pub folder: &'a Path,
-    /// The most bytes that one may have.
-    pub max_bytes: u64,
-}
+use super::picture::PictureFolder;
 
 /// What came is not of the shape that it should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +43,12 @@ pub fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T
 
 /// What of the replies WeChat would refuse, all of it, in words. With `pictures` these are looked at on the disk, which takes
 /// a moment; else replies with one are believed to be as they were.
-pub fn problems(replies: &[Reply], pictures: Option<Pictures<'_>>) -> Vec<String> {
+pub fn problems(replies: &[Reply], pictures: Option<&PictureFolder>) -> Vec<String> {
     let mut problems = Vec::new();
     for (index, reply) in replies.iter().enumerate() {
         let found = match (reply.picture().and_then(|(name, file)| leaves(name, file, pictures)), pictures) {
             (Some(leaves), _) => vec![leaves],
-            (None, Some(Pictures { folder, max_bytes })) => reply.problems(folder, max_bytes),
+            (None, Some(PictureFolder { path, max_bytes })) => reply.problems(path, *max_bytes),
             (None, None) if reply.picture().is_some() => Vec::new(),
             (None, None) => reply.problems(Path::new(""), 0),
         };
@@ -66,13 +58,13 @@ pub fn problems(replies: &[Reply], pictures: Option<Pictures<'_>>) -> Vec<String
 }
 
 /// Whoever may send replies may send the pictures beside the configuration, and no other file of the machine.
-fn leaves(name: &str, file: &Path, pictures: Option<Pictures<'_>>) -> Option<String> {
+fn leaves(name: &str, file: &Path, pictures: Option<&PictureFolder>) -> Option<String> {
     let must = format!("{name} must be a path within the folder of kefu's configuration");
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     if file.as_os_str().is_empty() || !file.components().all(plain) {
         return Some(format!("{must}: no leading / and no .. in it"));
     }
-    let folder = pictures?.folder;
+    let folder = pictures?.path.as_path();
     let real_folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.canonicalize();
     match (real_folder, folder.join(file).canonicalize()) {
         (Ok(folder), Ok(file)) if !file.starts_with(&folder) => {

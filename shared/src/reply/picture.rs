@@ -30,6 +30,15 @@ impl PictureFormat {
     }
 }
 
+/// Where the pictures of replies are, and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureFolder {
+    /// The configuration's folder, where their names start; the empty path is the one that the program runs in.
+    pub path: PathBuf,
+    /// The most bytes that one may have.
+    pub max_bytes: u64,
+}
+
 /// As many bytes as tell a format.
 const FORMAT_BYTES: u64 = 4;
 

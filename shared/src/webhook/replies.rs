@@ -1,38 +1,27 @@
 //! The replies of an answer: `{"replies": […]}`, in the shape that they have in rules.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use super::{Answer, Failure};
 use crate::disk;
 use crate::reply::Reply;
-use crate::reply::outside::{self, Misshapen, Pictures};
+use crate::reply::outside::{self, Misshapen};
+use crate::reply::picture::PictureFolder;
 
-/// What the replies of an answer must keep to.
-#[derive(Debug, Clone)]
-pub struct Allowed {
-    /// How many there may be.
-    pub most: usize,
-    /// The configuration's folder, where the names of pictures start and which they must not leave.
-    pub folder: PathBuf,
-    /// The largest picture.
-    pub max_image_bytes: u64,
-}
-
-/// The replies of an answer, checked as those of rules are; none for status 204, or 202.
+/// The replies of an answer, checked as those of rules are: no more than `most`, with pictures of this folder only. None for
+/// status 204, or 202.
 ///
 /// # Errors
 /// [`Failure::Passing`] for what is no JSON: something in front of the service may have answered. [`Failure::Refused`]
 /// for replies that are wrong, with all that is wrong.
-pub async fn replies(answer: Answer, allowed: Allowed) -> Result<Vec<Reply>, Failure> {
+pub async fn replies(answer: Answer, most: usize, pictures: &PictureFolder) -> Result<Vec<Reply>, Failure> {
     let host = answer.host.clone();
-    check(answer, allowed).await.map_err(|failure| failure.of(&host))
+    check(answer, most, pictures).await.map_err(|failure| failure.of(&host))
 }
 
-async fn check(answer: Answer, allowed: Allowed) -> Result<Vec<Reply>, Failure> {
+async fn check(answer: Answer, most: usize, pictures: &PictureFolder) -> Result<Vec<Reply>, Failure> {
     let replies = match answer.status {
-        200 => read(&answer.body, allowed.most)?,
+        200 => read(&answer.body, most)?,
         202 | 204 => return Ok(Vec::new()),
         status => {
             let error = format!("it answered with HTTP status {status}; 200, 202 and 204 are answers");
@@ -40,9 +29,9 @@ async fn check(answer: Answer, allowed: Allowed) -> Result<Vec<Reply>, Failure> 
         }
     };
     // Pictures are read from the disk.
+    let pictures = pictures.clone();
     let checked = disk::call(move || {
-        let pictures = Pictures { folder: &allowed.folder, max_bytes: allowed.max_image_bytes };
-        let problems = outside::problems(&replies, Some(pictures));
+        let problems = outside::problems(&replies, Some(&pictures));
         Ok((replies, problems))
     });
     let unchecked = |error| Failure::passing(format!("its replies cannot be checked: {error}"));

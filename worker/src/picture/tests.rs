@@ -68,7 +68,7 @@ async fn a_picture_that_wechat_refuses_for_now_is_fetched_later_and_replies_go_o
         }
         assert_eq!(bench.wechat.calls(MEDIA).len(), 1, "none are fetched during the pause");
         assert_eq!(bench.handle("oA", "hi").await, DONE);
-        assert!(bench.handler.pictures_received.pauses.in_words().is_some());
+        assert!(bench.handler.received_pictures.pauses.in_words().is_some());
         tokio::time::advance(seconds(pause)).await;
         assert_eq!(handle(&bench, envelope("oA", "oA")).await, DONE);
         assert_eq!(std::fs::read(&kept(&bench)[0]).unwrap(), PNG);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use kefu_shared::config::Config;
 use kefu_shared::queue::DeadReason;
 use kefu_shared::reply::Reply;
-use kefu_shared::webhook::{Allowed, Endpoint, Failure, Media, MediaFile, Question, Webhooks, replies};
+use kefu_shared::reply::picture::PictureFolder;
+use kefu_shared::webhook::{Endpoint, Failure, Media, MediaFile, Question, Webhooks, replies};
 use tokio::time::Instant;
 
 use crate::halt::Halt;
@@ -21,25 +22,23 @@ use breakers::{Breakers, Permit};
 /// The longest wait for one of a webhook's turns, with a delivery that others of the partition may need.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 
-/// The client, and what answers must keep to.
+/// The client, and what it takes to judge an answer.
 pub(crate) struct AskedWebhooks {
     client: Webhooks,
     breakers: Breakers,
-    /// Of each question, but for the number of replies.
-    allowed: Allowed,
+    pictures: PictureFolder,
 }
 
 impl AskedWebhooks {
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
-        let (folder, max_image_bytes) = (config.folder.clone(), config.wechat.max_image_bytes);
-        let allowed = Allowed { most: 0, folder, max_image_bytes };
-        Ok(Self { client: Webhooks::new(&config.webhook)?, breakers: Breakers::new(config.queue.prefetch), allowed })
+        let pictures = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
+        Ok(Self { client: Webhooks::new(&config.webhook)?, breakers: Breakers::new(config.queue.prefetch), pictures })
     }
 
     async fn ask(&self, endpoint: &Endpoint, question: &Question, most: usize) -> Result<Vec<Reply>, Failure> {
         let begun = Instant::now();
         let result = match self.client.ask(endpoint, question, TURN_WITHIN).await {
-            Ok(answer) => replies(answer, Allowed { most, ..self.allowed.clone() }).await,
+            Ok(answer) => replies(answer, most, &self.pictures).await,
             Err(failure) => Err(failure),
         };
         let outcome = match &result {

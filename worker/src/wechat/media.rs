@@ -21,8 +21,8 @@ use super::single_flight::SingleFlight;
 /// How long a media_id is used. WeChat keeps the media for 3 days.
 const KEEP_FOR: Duration = Duration::from_secs(60 * 3_600);
 
-/// The pictures that replies name.
-pub(crate) struct Pictures {
+/// The uploads of the pictures that replies name.
+pub(crate) struct Uploads {
     media: Arc<dyn Media>,
     wechat: Arc<WeChat>,
     max_bytes: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Uploaded {
     pub(crate) media_id: String,
 }
 
-impl Pictures {
+impl Uploads {
     /// `max_bytes`: the largest picture that is uploaded.
     pub(crate) fn new(media: Arc<dyn Media>, wechat: Arc<WeChat>, max_bytes: u64) -> Self {
         Self { media, wechat, max_bytes, digests: Mutex::default(), flights: Mutex::default() }

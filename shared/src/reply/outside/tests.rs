@@ -43,7 +43,7 @@ fn problems_of(replies: Value, look: bool) -> Vec<String> {
     std::os::unix::fs::symlink("../outside.png", folder.join("out.png")).unwrap();
     std::os::unix::fs::symlink("inside.png", folder.join("in.png")).unwrap();
     let replies: Vec<Reply> = serde_json::from_value(replies).unwrap();
-    problems(&replies, look.then_some(Pictures { folder: &folder, max_bytes: 1_000 }))
+    problems(&replies, look.then_some(&PictureFolder { path: folder, max_bytes: 1_000 }))
 }
 
 #[test]

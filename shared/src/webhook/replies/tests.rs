@@ -19,8 +19,8 @@ fn folder() -> TempDir {
 
 async fn read_answer(status: u16, body: impl Into<Vec<u8>>) -> Result<Vec<Reply>, Failure> {
     let folder = folder();
-    let allowed = Allowed { most: 5, folder: folder.path().join("shop"), max_image_bytes: 1_000 };
-    replies(Answer { host: "shop.example".to_owned(), status, body: body.into() }, allowed).await
+    let pictures = PictureFolder { path: folder.path().join("shop"), max_bytes: 1_000 };
+    replies(Answer { host: "shop.example".to_owned(), status, body: body.into() }, 5, &pictures).await
 }
 
 async fn refusal(body: serde_json::Value) -> String {

@@ -12,7 +12,7 @@ use crate::testing::{PNG, seconds};
 struct Bench {
     store: Arc<MemoryStore>,
     api: Arc<FakeWeChat>,
-    pictures: Pictures,
+    uploads: Uploads,
     folder: TempDir,
 }
 
@@ -21,9 +21,9 @@ impl Bench {
         let (store, api) = (Arc::new(MemoryStore::default()), Arc::new(FakeWeChat::default()));
         api.set_latency(Duration::from_millis(50));
         let wechat = Arc::new(WeChat::new(Arc::clone(&api) as _, &config::WeChat::default()));
-        let pictures = Pictures::new(store.clone(), wechat, 1_000);
+        let uploads = Uploads::new(store.clone(), wechat, 1_000);
         let folder = tempfile::tempdir().unwrap();
-        Self { store, api, pictures, folder }
+        Self { store, api, uploads, folder }
     }
 
     fn file(&self, name: &str, content: &[u8]) -> PathBuf {
@@ -33,7 +33,7 @@ impl Bench {
     }
 
     async fn media_id(&self, appid: &str, file: &Path) -> String {
-        self.pictures.media_id(appid, file, &token()).await.unwrap().media_id
+        self.uploads.media_id(appid, file, &token()).await.unwrap().media_id
     }
 
     fn uploads(&self) -> usize {
@@ -80,9 +80,9 @@ async fn a_media_id_is_used_for_two_and_a_half_days() {
 async fn fifty_refusals_of_one_media_id_make_one_upload() {
     let bench = Bench::new();
     let file = bench.file("a.png", PNG);
-    let refused = bench.pictures.media_id("wx1", &file, &token()).await.unwrap();
+    let refused = bench.uploads.media_id("wx1", &file, &token()).await.unwrap();
     let all = (0..50).map(|_| async {
-        bench.pictures.forget("wx1", &refused).await;
+        bench.uploads.forget("wx1", &refused).await;
         bench.media_id("wx1", &file).await
     });
     assert!(join_all(all).await.iter().all(|media_id| media_id == "M2"));
@@ -97,7 +97,7 @@ async fn what_wechat_would_refuse_is_not_uploaded() {
     let fifo = bench.folder.path().join("fifo.png");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     for file in [large, other, fifo, bench.folder.path().join("none.png")] {
-        let failure = bench.pictures.media_id("wx1", &file, &token()).await.unwrap_err();
+        let failure = bench.uploads.media_id("wx1", &file, &token()).await.unwrap_err();
         assert!(matches!(failure, Failure::File(_)), "{failure:?}");
     }
     assert_eq!(bench.uploads(), 0);
@@ -108,7 +108,7 @@ async fn a_useless_answer_passes_and_is_not_kept() {
     let bench = Bench::new();
     let file = bench.file("a.png", PNG);
     bench.api.answer(UPLOAD, 200, r#"{"type":"image"}"#);
-    let failure = bench.pictures.media_id("wx1", &file, &token()).await.unwrap_err();
+    let failure = bench.uploads.media_id("wx1", &file, &token()).await.unwrap_err();
     assert!(matches!(failure, Failure::Passing(_)), "{failure:?}");
     assert_eq!(bench.media_id("wx1", &file).await, "M1");
 }
@@ -118,5 +118,5 @@ async fn the_store_is_needed() {
     let bench = Bench::new();
     let file = bench.file("a.png", PNG);
     bench.store.set_down(true);
-    assert!(matches!(bench.pictures.media_id("wx1", &file, &token()).await, Err(Failure::Store(_))));
+    assert!(matches!(bench.uploads.media_id("wx1", &file, &token()).await, Err(Failure::Store(_))));
 }
