@@ -11,6 +11,7 @@ use kefu_shared::queue::{DeadReason, Delivery};
 use kefu_shared::store::{Conversations, Ledger, Messages, Stores, Windows};
 use kefu_shared::wechat::push::Content;
 use kefu_shared::window::Window;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -73,6 +74,8 @@ pub(crate) struct Message<'a> {
     pub(crate) slowed: u32,
     /// What is known of the user's window.
     pub(crate) window: Window,
+    /// When this handling began.
+    pub(crate) begun: Instant,
     /// Whether this is the first handling, of which the lag is measured.
     pub(crate) first_send: bool,
 }
@@ -140,6 +143,7 @@ impl Handler {
 
     async fn work_on(&self, delivery: &Delivery) -> Result<End, Halt> {
         // Before anything is begun: a delivery whose session is over comes again, and is not for here any more.
+        let begun = Instant::now();
         let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
         let slot = interrupt.or(self.slots.take()).await?;
         let envelope = match &delivery.envelope {
@@ -165,7 +169,7 @@ impl Handler {
         let backoff = Backoff::new(&self.timings);
         let first_send = delivery.attempt == 0;
         let window = Window::default();
-        Message { handler: self, envelope, account, interrupt, slot, backoff, slowed: 0, window, first_send }
+        Message { handler: self, envelope, account, interrupt, slot, backoff, slowed: 0, window, begun, first_send }
             .process()
             .await
     }

@@ -129,3 +129,18 @@ async fn a_shutdown_does_not_wait_for_a_webhook() {
     shop.stack.programs.push(kefu_harness::process::Program::start(launch).await);
     assert_eq!(texts(&shop.replies_within("oUSER", 1).await), ["after the restart"]);
 }
+
+/// Longer than a message waits in its lane for one next try.
+const LATER: u64 = 31;
+
+#[tokio::test]
+async fn a_message_that_a_webhook_wants_later_keeps_its_place_before_the_users_next_one() {
+    let (shop, service) = start(Backend::Embedded, Does::text("fine"), "").await;
+    service.then([Does::answer_with(429, format!("retry-after: {LATER}"), "slowly")]);
+    let begun = Instant::now();
+    shop.push("oA", Message::text("one")).await;
+    service.asked_within(1).await;
+    shop.push("oA", Message::text("the rule")).await;
+    assert_eq!(texts(&shop.replies_within("oA", 2).await), ["fine", "by a rule"]);
+    assert!(begun.elapsed() >= Duration::from_secs(LATER), "it was asked again after {:?}", begun.elapsed());
+}

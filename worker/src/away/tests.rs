@@ -19,18 +19,22 @@ fn key(id: &str) -> MessageKey {
     MessageKey::of_send("wx1", id)
 }
 
+fn add(away: &Away, lane: &LaneKey, message: &MessageKey) {
+    away.add(lane.clone(), message, Instant::now());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_users_later_messages_wait_and_nobody_else_does() {
     let away = Away::default();
     let (anna, first, second, third) = (lane("oANNA"), key("1"), key("2"), key("3"));
     let waits = |message: &MessageKey| away.any_before(&anna, message, PATIENCE);
     assert!(!waits(&first));
-    away.add(anna.clone(), &first);
+    add(&away, &anna, &first);
     assert!(!waits(&first), "it does not wait for itself when it comes back");
     assert!(waits(&second));
     assert!(!away.any_before(&lane("oBORIS"), &second, PATIENCE));
-    away.add(anna.clone(), &second);
-    away.add(anna.clone(), &first);
+    add(&away, &anna, &second);
+    add(&away, &anna, &first);
     assert!(!waits(&first) && waits(&second) && waits(&third), "they stay in the order in which they left");
     away.remove(&anna, &first);
     assert!(!waits(&second) && waits(&third));
@@ -42,12 +46,17 @@ async fn a_users_later_messages_wait_and_nobody_else_does() {
 async fn one_that_stays_away_is_waited_for_once_and_not_without_an_end() {
     let away = Away::default();
     let (anna, first, second) = (lane("oANNA"), key("1"), key("2"));
-    away.add(anna.clone(), &first);
+    add(&away, &anna, &first);
     tokio::time::advance(PATIENCE).await;
-    away.add(anna.clone(), &first);
+    add(&away, &anna, &first);
     assert!(!away.any_before(&anna, &second, PATIENCE));
-    tokio::time::advance(REMEMBERED).await;
-    away.add(lane("oBORIS"), &second);
+    for _ in 0..10 {
+        tokio::time::advance(REMEMBERED / 2).await;
+        add(&away, &anna, &first);
+        assert!(!away.any_before(&anna, &second, PATIENCE), "not anew either");
+    }
+    tokio::time::advance(REMEMBERED * 2).await;
+    add(&away, &lane("oBORIS"), &second);
     assert!(!away.lock().lanes.contains_key(&anna), "it is forgotten in the end");
 }
 
@@ -56,7 +65,7 @@ async fn a_message_waits_in_the_queue_until_the_one_before_is_done_or_its_time_i
     let bench = Bench::new();
     let leave = |text: &str| {
         let envelope = queue::envelope("wx1", "oA", text);
-        bench.handler.away.add(LaneKey::of_envelope(&envelope), &envelope.key);
+        bench.handler.away.add(LaneKey::of_envelope(&envelope), &envelope.key, Instant::now());
     };
     let postponed = |settled: &Settled| matches!(settled, Settled::As(Settlement::Postpone { .. }));
     leave("hi 1");
@@ -69,6 +78,14 @@ async fn a_message_waits_in_the_queue_until_the_one_before_is_done_or_its_time_i
     assert!(postponed(&bench.handle("oA", "hi 4").await));
     tokio::time::sleep(bench.handler.timings.retry_total).await;
     assert_eq!(bench.handle("oA", "hi 4").await, Settled::As(Settlement::Done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minute_in_the_lane_is_not_followed_by_another_one_in_the_queue() {
+    let (away, begun) = (Away::default(), Instant::now());
+    tokio::time::advance(PATIENCE).await;
+    away.add(lane("oANNA"), &key("1"), begun);
+    assert!(!away.any_before(&lane("oANNA"), &key("2"), PATIENCE));
 }
 
 #[tokio::test(start_paused = true)]

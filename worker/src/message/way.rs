@@ -32,6 +32,9 @@ impl Message<'_> {
             }
             Err(halt) => Err(halt),
         };
+        if matches!(sent, Err(Halt::Later { .. } | Halt::Postponed { .. })) {
+            self.note_away();
+        }
         let result = self.conclude_with_picture(&hold, sent).await;
         if matches!(result, Err(Halt::Later { .. } | Halt::Postponed { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
             hold.release().await;

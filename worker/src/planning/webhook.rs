@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kefu_shared::clock;
 use kefu_shared::config::Config;
 use kefu_shared::queue::DeadReason;
 use kefu_shared::reply::Reply;
@@ -21,6 +22,9 @@ use breakers::{Breakers, Permit};
 
 /// The longest wait for one of a webhook's turns, with a delivery that others of the partition may need.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
+
+/// The longest wait of a message about which nobody was asked, unless the webhook itself wants a longer one.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// The client, and what it takes to judge an answer.
 pub(crate) struct AskedWebhooks {
@@ -86,8 +90,7 @@ impl<'a> Message<'a> {
                 }
                 Err(Failure::Passing { error, retry_after }) => {
                     let at_least = retry_after.unwrap_or(Duration::ZERO);
-                    if permit.failed(&self.envelope.key, &error) {
-                        self.note_away();
+                    if permit.failed(&self.envelope.key, &error, at_least) {
                         return Err(Halt::Later { at_least, error, in_the_end: DeadReason::Exhausted });
                     }
                     self.wait_after(hold, &error, at_least).await?;
@@ -114,12 +117,12 @@ impl<'a> Message<'a> {
     }
 
     /// What becomes of a message about which nobody was asked: it comes again, for as long as WeChat takes replies to it.
-    /// That costs no try.
+    /// That costs no try. The older it is the less often, so that a backlog is no load.
     fn not_asked(&self, at_least: Duration, error: String) -> Halt {
         if let Err(closed) = self.check_window() {
             return closed;
         }
-        self.note_away();
-        Halt::Postponed { at_least, error }
+        let age = Duration::from_millis(clock::now_ms().saturating_sub(self.envelope.received_at_ms));
+        Halt::Postponed { at_least: at_least.max((age / 10).min(LONGEST_WAIT)), error }
     }
 }

@@ -111,8 +111,9 @@ impl Permit<'_> {
         }
     }
 
-    /// It did not, when asked about this message. Whether the breaker is open now.
-    pub(crate) fn failed(mut self, message: &MessageKey, why: &str) -> bool {
+    /// It did not, when asked about this message, and wants no call for `at_least` this long. Whether the breaker is open
+    /// now.
+    pub(crate) fn failed(mut self, message: &MessageKey, why: &str, at_least: Duration) -> bool {
         let (now, opens_after) = (Instant::now(), self.breakers.opens_after);
         let is_probe = std::mem::take(&mut self.is_probe);
         let mut failing = self.breakers.lock();
@@ -126,7 +127,7 @@ impl Permit<'_> {
             why.clone_into(&mut open.why);
             if is_probe {
                 open.pause = (open.pause * 2).min(LONGEST_PAUSE);
-                open.probe_at = now + open.pause;
+                open.probe_at = now + open.pause.max(at_least);
                 open.probing = false;
             }
             return true;
@@ -138,7 +139,7 @@ impl Permit<'_> {
         breaker.failed.clear();
         let (why, pause) = (why.to_owned(), FIRST_PAUSE);
         tracing::warn!(error = why, "the webhook is asked about one message at a time, until it answers; others wait");
-        breaker.open = Some(Open { since: now, why, pause, probe_at: now + pause, probing: false });
+        breaker.open = Some(Open { since: now, why, pause, probe_at: now + pause.max(at_least), probing: false });
         true
     }
 }

@@ -27,7 +27,7 @@ fn key(id: usize) -> MessageKey {
 }
 
 fn fail(breakers: &Breakers, endpoint: &Endpoint, message: usize) -> bool {
-    breakers.permit(endpoint).ok().unwrap().failed(&key(message), "no answer")
+    breakers.permit(endpoint).ok().unwrap().failed(&key(message), "no answer", Duration::ZERO)
 }
 
 fn opened(endpoint: &Endpoint) -> Breakers {
@@ -81,12 +81,23 @@ async fn one_probes_at_a_time_and_ever_less_often_until_one_is_answered() {
         tokio::time::advance(seconds(wait)).await;
         let probe = breakers.permit(&endpoint).ok().unwrap();
         assert_eq!(breakers.permit(&endpoint).err(), Some(seconds(wait)), "another probes");
-        assert!(probe.failed(&key(9), "no answer"));
+        assert!(probe.failed(&key(9), "no answer", Duration::ZERO));
         assert_eq!(breakers.permit(&endpoint).err(), Some(seconds(next)));
     }
     tokio::time::advance(seconds(30)).await;
     breakers.permit(&endpoint).ok().unwrap().answered();
     assert!(breakers.permit(&endpoint).is_ok() && breakers.in_words().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_wants_no_call_for_a_while_is_not_probed_meanwhile() {
+    let [endpoint, _] = endpoints();
+    let breakers = opened(&endpoint);
+    tokio::time::advance(FIRST_PAUSE).await;
+    assert!(breakers.permit(&endpoint).ok().unwrap().failed(&key(9), "busy", seconds(600)));
+    assert_eq!(breakers.permit(&endpoint).err(), Some(seconds(600)));
+    tokio::time::advance(seconds(600)).await;
+    assert!(breakers.permit(&endpoint).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,8 +114,8 @@ async fn what_was_asked_before_it_opened_neither_probes_nor_lengthens_the_pause(
     let [endpoint, _] = endpoints();
     let breakers = Breakers::new(4);
     let [first, second, third] = [1, 2, 3].map(|_| breakers.permit(&endpoint).ok().unwrap());
-    assert!(first.failed(&key(1), "no answer"));
-    assert!(second.failed(&key(2), "no answer"));
+    assert!(first.failed(&key(1), "no answer", Duration::ZERO));
+    assert!(second.failed(&key(2), "no answer", Duration::ZERO));
     assert_eq!(breakers.permit(&endpoint).err(), Some(FIRST_PAUSE));
     third.answered();
     assert!(breakers.permit(&endpoint).is_ok());
