@@ -2,6 +2,7 @@
 
 use kefu_shared::openid::OpenId;
 use kefu_shared::queue::Settlement;
+use kefu_shared::wechat::push::Content;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};
@@ -78,6 +79,21 @@ async fn a_message_waits_in_the_queue_until_the_one_before_is_done_or_its_time_i
     assert!(postponed(&bench.handle("oA", "hi 4").await));
     tokio::time::sleep(bench.handler.timings.retry_total).await;
     assert_eq!(bench.handle("oA", "hi 4").await, Settled::As(Settlement::Done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_welcome_does_not_stay_behind() {
+    let bench =
+        Bench::with("[[rule]]\nwhen = { event = \"user_enter_tempsession\" }\nreply = [{ text = \"welcome\" }]");
+    let away = queue::envelope("wx1", "oA", "hi");
+    add(&bench.handler.away, &LaneKey::of_envelope(&away), &away.key);
+    let mut enters = queue::envelope("wx1", "oA", "");
+    enters.push.content = Content::Event { event: "user_enter_tempsession".to_owned(), session_from: String::new() };
+    enters.push.msg_type = "event".to_owned();
+    let (delivery, settled) = delivery(Ok(enters), 0);
+    bench.run(delivery).await;
+    assert_eq!(settled.get(), Settled::As(Settlement::Done));
+    assert_eq!(bench.wechat.calls(SEND).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
