@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
-use kefu_shared::outgoing;
+use kefu_shared::http_client;
 use kefu_shared::wechat::push::Format;
 use kefu_simulator::answer::judge;
 use kefu_simulator::{Message, Mode, MsgId, Push, SimulatedAccount, build_request};
@@ -117,7 +117,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let nonce = rand::random::<u32>().to_string();
     let request = build_request(&account, &push, format, mode, now.as_secs() as i64, &nonce, rand::random())?;
 
-    let client = outgoing::client(&arguments.url).timeout(TIMEOUT).build()?;
+    let client = http_client::builder(&arguments.url).timeout(TIMEOUT).build()?;
     let started = Instant::now();
     let response = client
         .post(arguments.url.clone())

@@ -7,7 +7,7 @@
 //!   implementation; [`backend`] opens the pair that a configuration names.
 //! * [`rules`] and [`reply`]: which push gets which replies; [`webhook`]: the team's own service, which is asked.
 //! * [`config`], [`reload`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`], [`disk`],
-//!   [`outgoing`]: what makes a program of it.
+//!   [`http_client`]: what makes a program of it.
 
 pub mod backend;
 pub mod clock;
@@ -16,12 +16,12 @@ pub mod disk;
 pub mod embedded;
 pub mod envelope;
 pub mod health;
+pub mod http_client;
 pub mod internal;
 pub mod lifecycle;
 pub mod message_key;
 pub mod openid;
 pub mod outbound;
-pub mod outgoing;
 pub mod partition;
 pub mod plan;
 pub mod program;

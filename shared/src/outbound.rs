@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::openid::OpenId;
 use crate::reply::Reply;
-use crate::reply::outside;
+use crate::reply::foreign;
 use crate::reply::picture::PictureFolder;
 use crate::wechat::push::{Content as Pushed, Fields, Format, Push};
 
@@ -23,7 +23,7 @@ pub struct Outbound {
 
 impl Outbound {
     /// What cannot be sent of it, in words. `most`: how many replies WeChat takes after a user's message; the parts that a
-    /// long text is sent in count. `pictures`: as for [`outside::problems`].
+    /// long text is sent in count. `pictures`: as for [`foreign::problems`].
     pub fn problems(&self, most: u32, pictures: Option<&PictureFolder>) -> Vec<String> {
         let mut problems = Vec::new();
         let count = self.replies.len();
@@ -34,7 +34,7 @@ impl Outbound {
             let text = format!("replies: with long texts in parts they are {sends} sends, the most is {most}");
             problems.push(text);
         }
-        problems.extend(outside::problems(&self.replies, pictures));
+        problems.extend(foreign::problems(&self.replies, pictures));
         problems
     }
 }

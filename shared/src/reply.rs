@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 mod fields;
+pub mod foreign;
 pub(crate) mod markup;
-pub mod outside;
 pub mod picture;
 pub mod split;
 pub mod template;

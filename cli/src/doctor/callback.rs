@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use kefu_shared::config::{Account, Config};
-use kefu_shared::outgoing;
+use kefu_shared::http_client;
 use kefu_shared::program::in_words;
 use kefu_shared::wechat::signature;
 use reqwest::Url;
@@ -38,7 +38,7 @@ async fn ask(config: &Config, url: &Url) -> Vec<Finding> {
 /// What is wrong with the answer, and how to mend it.
 async fn echo(account: &Account, url: &Url) -> Result<(), (String, &'static str)> {
     let network = "is ingress running, and does the proxy in front hand /push/ on, with its query?";
-    let client = outgoing::client(url).timeout(PATIENCE).build();
+    let client = http_client::builder(url).timeout(PATIENCE).build();
     let client = client.map_err(|error| (in_words(&error), network))?;
     let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
     let (nonce, echostr) = (rand::random::<u32>().to_string(), rand::random::<u64>().to_string());

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use kefu_shared::config::Config;
 use kefu_shared::openid::OpenId;
 use kefu_shared::outbound::Outbound;
-use kefu_shared::reply::outside::{self, Misshapen};
+use kefu_shared::reply::foreign::{self, Misshapen};
 use kefu_shared::reply::picture::PictureFolder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -48,7 +48,7 @@ pub(crate) async fn read(body: &mut Payload, announced: Option<u64>, deadline: I
 /// Reads the shape: what the OpenAPI document describes.
 pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let request = outside::read(&mut json).map_err(|Misshapen { place, problem }| {
+    let request = foreign::read(&mut json).map_err(|Misshapen { place, problem }| {
         let place = if place.is_empty() { "the body".to_owned() } else { place };
         Problem::Malformed(format!("{place}: {problem}"))
     })?;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Answer, Failure};
 use crate::disk;
 use crate::reply::Reply;
-use crate::reply::outside::{self, Misshapen};
+use crate::reply::foreign::{self, Misshapen};
 use crate::reply::picture::PictureFolder;
 
 /// The replies of an answer, checked as those of rules are: no more than `most`, with pictures of this folder only. None for
@@ -31,7 +31,7 @@ async fn check(answer: Answer, most: usize, pictures: &PictureFolder) -> Result<
     // Pictures are read from the disk.
     let pictures = pictures.clone();
     let checked = disk::call(move || {
-        let problems = outside::problems(&replies, Some(&pictures));
+        let problems = foreign::problems(&replies, Some(&pictures));
         Ok((replies, problems))
     });
     let unchecked = |error| Failure::passing(format!("its replies cannot be checked: {error}"));
@@ -54,7 +54,7 @@ fn read(body: &[u8], most: usize) -> Result<Vec<Reply>, Failure> {
     }
     let (mut read, mut problems) = (Vec::new(), Vec::new());
     for (index, value) in replies.iter().enumerate() {
-        match outside::read(value) {
+        match foreign::read(value) {
             Ok(reply) => read.push(reply),
             Err(Misshapen { place, problem }) => {
                 let dot = if place.is_empty() { "" } else { "." };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_shared::outgoing::{self, Unread};
+use kefu_shared::http_client::{self, Unread};
 use kefu_shared::{config, program};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
@@ -55,7 +55,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 impl HttpCompletions {
     pub(crate) fn new(config: &config::Assistant) -> Result<Self, String> {
         let base = config.base_url.parse().map_err(|_| "[assistant] base_url: is no URL".to_owned())?;
-        let http = outgoing::client(&base)
+        let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
             .connect_timeout(CONNECT.min(config.timeout / 2))
             .build()
@@ -85,8 +85,8 @@ impl Completions for HttpCompletions {
             false => broken(Kind::Failed, "no answer came", error),
         })?;
         let status = response.status().as_u16();
-        let retry_after = outgoing::retry_after(&response);
-        match outgoing::read_within(response, MAX_ANSWER_BYTES).await {
+        let retry_after = http_client::retry_after(&response);
+        match http_client::read_within(response, MAX_ANSWER_BYTES).await {
             Ok(body) => Ok(Raw { status, retry_after, body }),
             Err(Unread::TooLarge) => Err(Failure::new(Kind::Unusable, "the answer is larger than 1 MiB")),
             Err(Unread::Cut { error, .. }) => {

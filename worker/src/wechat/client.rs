@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_shared::outgoing::{self, Unread};
+use kefu_shared::http_client::{self, Unread};
 use kefu_shared::{config, program};
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
@@ -89,7 +89,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 impl HttpTransport {
     pub(crate) fn new(config: &config::WeChat) -> Result<Self, String> {
         let base = config.api_base.parse().map_err(|_| "[wechat] api_base: is no URL".to_owned())?;
-        let http = outgoing::client(&base)
+        let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
             // Below the whole call's limit, so that reaching that one means that the request was written.
             .connect_timeout(config.timeout / 2)
@@ -132,7 +132,7 @@ impl Transport for HttpTransport {
                 false => Failure::Unanswered(format!("no answer came: {}", program::in_words(&error.without_url()))),
             })?;
         let status = response.status().as_u16();
-        match outgoing::read_within(response, max_bytes).await {
+        match http_client::read_within(response, max_bytes).await {
             Ok(body) => Ok(Raw { status, body, extent: Extent::Whole }),
             Err(Unread::TooLarge) => Ok(Raw { status, body: Vec::new(), extent: Extent::TooLarge }),
             // What came so far may say enough.

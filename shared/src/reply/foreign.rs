@@ -1,4 +1,4 @@
-//! Replies that come from outside: in a webhook's answer, or in what a team's backend sends.
+//! Replies that others wrote: in a webhook's answer, or in what a team's backend sends.
 //!
 //! Both are read and checked here, to the same rules and with the same words. Those name places as `replies[0].text`, and
 //! never values: a text for a user does not belong in a log.
@@ -93,7 +93,7 @@ fn plain(error: &str) -> String {
     }
 }
 
-/// What came from outside, short.
+/// What others wrote, short.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 300;
     let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();

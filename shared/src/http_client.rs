@@ -1,4 +1,4 @@
-//! HTTP from kefu to others.
+//! What the clients for HTTP have in common: those of WeChat's API, webhooks, the assistant and the command.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::program;
 /// The longest wait that is believed; nobody waits as long.
 const A_DAY: Duration = Duration::from_secs(86_400);
 
-/// A client for `base` and what is below it: says who it is and follows no redirects, which would take what is secret to
-/// another server. Proxies are those of the environment, and none for this machine's own addresses.
-pub fn client(base: &Url) -> ClientBuilder {
+/// For a client of `base` and what is below it, which says who it is and follows no redirects: those would take what is
+/// secret to another server. Proxies are those of the environment, and none for this machine's own addresses.
+pub fn builder(base: &Url) -> ClientBuilder {
     let mut builder =
         ClientBuilder::new().user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION"))).redirect(redirect::Policy::none());
     if base.scheme() == "http" {
