@@ -11,20 +11,21 @@ use crate::program;
 /// The longest wait that is believed; nobody waits as long.
 const A_DAY: Duration = Duration::from_secs(86_400);
 
-/// For a client of `base` and what is below it, which says who it is and follows no redirects: those would take what is
-/// secret to another server. Proxies are those of the environment, and none for this machine's own addresses.
+/// For a client of `base` and what is below it: as [`builder_for_scheme`], without proxies for this machine's own
+/// addresses.
 pub fn builder(base: &Url) -> ClientBuilder {
-    let mut builder =
+    let builder = builder_for_scheme(base.scheme());
+    // A proxy would look for the address on its own machine.
+    if is_loopback(base) { builder.no_proxy() } else { builder }
+}
+
+/// For a client of URLs with this scheme, wherever they lead. It says who it is and follows no redirects: those would take
+/// what is secret to another server. Proxies are those of the environment.
+pub fn builder_for_scheme(scheme: &str) -> ClientBuilder {
+    let builder =
         ClientBuilder::new().user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION"))).redirect(redirect::Policy::none());
-    if base.scheme() == "http" {
-        // Without TLS the system's certificates are not needed, and need not be installed.
-        builder = builder.tls_certs_only([]);
-    }
-    if is_loopback(base) {
-        // A proxy would look for the address on its own machine.
-        builder = builder.no_proxy();
-    }
-    builder
+    // Without TLS the system's certificates are not needed, and need not be installed.
+    if scheme == "http" { builder.tls_certs_only([]) } else { builder }
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use kefu_shared::config::{BackendUrls, Config};
 use kefu_shared::embedded::{Database, DatabaseError, FILE_NAME};
+use kefu_shared::http_client;
 use kefu_shared::internal::dead_letters::{Access, PATH};
 use kefu_shared::queue::dead_letters::{Order, Report};
 use kefu_shared::queue::embedded::EmbeddedQueue;
@@ -56,7 +57,7 @@ async fn served(folder: &Path, order: &Order) -> anyhow::Result<Report> {
         _ => anyhow!("how to reach it cannot be read: {error}"),
     })?;
     let url = |path| format!("http://{}{path}", access.address);
-    let client = reqwest::Client::builder().no_proxy().connect_timeout(PATIENCE).build()?;
+    let client = http_client::builder(&url("/").parse()?).no_proxy().connect_timeout(PATIENCE).build()?;
     let unreachable = || format!("kefu serve does not answer on {}", access.address);
     // The order itself may take its time.
     let livez = client.get(url("/livez")).timeout(PATIENCE).send().await;

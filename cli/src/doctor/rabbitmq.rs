@@ -1,5 +1,6 @@
 //! The queue.
 
+use kefu_shared::http_client;
 use kefu_shared::program::in_words;
 use kefu_shared::queue::rabbitmq::{self, Inspection, Queues, Settings};
 use reqwest::{StatusCode, Url};
@@ -115,7 +116,7 @@ async fn plugins(url: &SecretString, management: Option<&Url>) -> Finding {
         return Finding::ok(CHECK, format!("not looked at without --management-url; {none_needed}"));
     };
     let shown = format!("{}:{}", page.host_str().unwrap_or_default(), page.port_or_known_default().unwrap_or_default());
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).no_proxy();
+    let client = http_client::builder(&page).timeout(PATIENCE).no_proxy();
     let asked = async { client.build()?.get(page).send().await?.error_for_status()?.json::<Value>().await };
     let text = match asked.await {
         Ok(nodes) => {

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode, Url, redirect};
+use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::{Response, StatusCode, Url};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
@@ -13,6 +13,7 @@ use super::address::{self, FORBIDDEN, Forbidden, Lookup, Resolver};
 use super::signature::sign;
 use super::turns::Turns;
 use super::{Endpoint, Failure, Question};
+use crate::http_client::{self, Unread};
 use crate::{clock, config, program};
 
 /// More than the longest list of replies has.
@@ -57,7 +58,7 @@ impl Webhooks {
     }
 
     fn with_lookup(config: &config::Webhook, lookup: Lookup) -> Result<Self, String> {
-        let plain = client(&lookup, config.allow_link_local, false)?;
+        let plain = client("http", &lookup, config.allow_link_local)?;
         Ok(Self {
             secret: config.secret.clone(),
             timeout: config.timeout,
@@ -131,7 +132,7 @@ impl Webhooks {
         if url.scheme() == "http" {
             return Ok(&self.plain);
         }
-        let tls = self.tls.get_or_init(|| client(&self.lookup, self.allow_link_local, true));
+        let tls = self.tls.get_or_init(|| client("https", &self.lookup, self.allow_link_local));
         tls.as_ref().map_err(Failure::passing)
     }
 
@@ -168,18 +169,12 @@ impl Webhooks {
     }
 }
 
-fn client(lookup: &Lookup, allow_link_local: bool, tls: bool) -> Result<reqwest::Client, String> {
-    let resolver = Resolver { lookup: lookup.clone(), allow_link_local };
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .dns_resolver(resolver)
+fn client(scheme: &str, lookup: &Lookup, allow_link_local: bool) -> Result<reqwest::Client, String> {
+    let builder = http_client::builder_for_scheme(scheme)
+        .dns_resolver(Resolver { lookup: lookup.clone(), allow_link_local })
         // A proxy would look names up itself, and connect to what kefu must not.
         .no_proxy()
         .pool_idle_timeout(IDLE_CONNECTION);
-    if !tls {
-        builder = builder.tls_certs_only([]);
-    }
     builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", program::in_words(&error)))
 }
 
@@ -197,29 +192,21 @@ fn failed(error: reqwest::Error) -> Failure {
 }
 
 /// Reads an answer to its end and looks at its status.
-async fn read(mut response: Response, host: String) -> Result<Answer, Failure> {
+async fn read(response: Response, host: String) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let refused = |error: String| Err(Failure::Refused(error));
     match status {
         200..300 => {}
         408 | 425 | 429 | 500.. => {
-            let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             let error = format!("it answered with HTTP status {status}");
-            return Err(Failure::Passing { error, retry_after: retry_after.map(Duration::from_secs) });
+            return Err(Failure::Passing { error, retry_after: http_client::retry_after(&response) });
         }
         _ => return refused(format!("it answered with HTTP status {status}")),
     }
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => return refused(format!("its answer has more than {} KiB", MAX_ANSWER_BYTES / 1024)),
-            Ok(None) => return Ok(Answer { host, status, body }),
-            Err(error) => {
-                let error = program::in_words(&error.without_url());
-                return Err(Failure::passing(format!("its answer is cut off: {error}")));
-            }
-        }
+    match http_client::read_within(response, MAX_ANSWER_BYTES).await {
+        Ok(body) => Ok(Answer { host, status, body }),
+        Err(Unread::TooLarge) => refused(format!("its answer has more than {} KiB", MAX_ANSWER_BYTES / 1024)),
+        Err(Unread::Cut { error, .. }) => Err(Failure::passing(format!("its answer is cut off: {error}"))),
     }
 }
 

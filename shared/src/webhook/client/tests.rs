@@ -167,6 +167,16 @@ async fn a_status_passes_or_is_a_refusal() {
 }
 
 #[tokio::test]
+async fn a_service_is_left_alone_for_a_day_at_most() {
+    for (retry_after, expected) in [(" 86400 ", Some(86_400)), ("86401", Some(86_400)), ("soon", None)] {
+        let (address, _) = service(move |_| answer(503, &format!("retry-after: {retry_after}\r\n"), "")).await;
+        let failure = ask(&settings(), &format!("http://{address}/")).await.map(|answer| answer.status).unwrap_err();
+        let Failure::Passing { retry_after: found, .. } = failure else { panic!("{failure}") };
+        assert_eq!(found, expected.map(Duration::from_secs), "{retry_after:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_cut_off_passes_and_one_without_end_is_refused() {
     let (address, _) = service(|_| "HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\n{\"replies\"".to_owned()).await;
     let failure = ask(&settings(), &format!("http://{address}/")).await.map(|answer| answer.status).unwrap_err();
