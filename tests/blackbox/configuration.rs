@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kefu_harness::folder::Folder;
 use kefu_harness::process::{Launch, Program, Wait};
+use kefu_harness::stack::MINIMAL;
 
 const WRONG: &str = r#"
 [queue]
@@ -82,13 +83,7 @@ async fn a_webhook_at_a_clouds_metadata_or_for_what_cannot_be_decided_is_refused
 
 async fn are_refused_at_the_start(rules: &str, problems: &[&str]) {
     let folder = Folder::new("refused");
-    let config = folder.write(
-        "kefu.toml",
-        format!(
-            "[queue]\nurl = \"embedded:data\"\n[store]\nurl = \"embedded:data\"\n\
-             [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n{rules}"
-        ),
-    );
+    let config = folder.write("kefu.toml", format!("{MINIMAL}{rules}"));
     for launch in [Launch::ingress(&config), Launch::worker(&config), Launch::serve(&config)] {
         let program = Program::start(Launch { wait: Wait::Nothing, ..launch }).await;
         let (status, output) = program.end_within(Duration::from_secs(30)).await;
@@ -104,14 +99,8 @@ async fn an_address_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let folder = Folder::new("taken");
-    let config = folder.write(
-        "kefu.toml",
-        format!(
-            "[queue]\nurl = \"embedded:data\"\n[store]\nurl = \"embedded:data\"\n\
-             [ingress]\nlisten = \"{address}\"\ninternal_listen = \"127.0.0.1:0\"\n\
-             [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n"
-        ),
-    );
+    let ingress = format!("[ingress]\nlisten = \"{address}\"\ninternal_listen = \"127.0.0.1:0\"\n");
+    let config = folder.write("kefu.toml", format!("{MINIMAL}{ingress}"));
     let program = Program::start(Launch { wait: Wait::Nothing, ..Launch::serve(&config) }).await;
     let (status, output) = program.end_within(Duration::from_secs(30)).await;
     assert_eq!(status.code(), Some(1), "{output}");

@@ -11,7 +11,7 @@ use crate::wechat::{Account, Client};
 
 mod config;
 
-pub use config::{Backend, StackOptions};
+pub use config::{Backend, MINIMAL, StackOptions};
 
 /// A running kefu.
 #[derive(Debug)]

@@ -5,23 +5,13 @@ use std::time::Duration;
 
 use kefu_harness::folder::Folder;
 use kefu_harness::shop::PICTURE;
+use kefu_harness::stack::MINIMAL;
 use kefu_harness::target;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::{kefu, text};
-
-const HEAD: &str = r#"[queue]
-url = "embedded:data"
-[store]
-url = "embedded:data"
-[[account]]
-appid = "wx1"
-secret = "s"
-token = "t"
-mode = "plain"
-"#;
 
 const RULES: &str = r#"
 [[rule]]
@@ -55,7 +45,7 @@ async fn try_push(config: &str, push: &str, more: &[&str]) -> Output {
 
 #[tokio::test]
 async fn check_lists_the_rules() {
-    let (_folder, config) = folder(&format!("{HEAD}{RULES}"));
+    let (_folder, config) = folder(&format!("{MINIMAL}{RULES}"));
     let output = kefu(&["rules", "check", "--config", &config]).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
     let expected = format!(
@@ -67,14 +57,14 @@ async fn check_lists_the_rules() {
     );
     assert_eq!(text(&output.stdout), expected);
 
-    let (_folder, config) = folder(HEAD);
+    let (_folder, config) = folder(MINIMAL);
     let output = kefu(&["rules", "check", "--config", &config]).await;
     assert!(text(&output.stdout).contains("0 rules\nevery push is acknowledged, and nothing is sent"), "{output:?}");
 }
 
 #[tokio::test]
 async fn check_lists_ten_mistakes_and_ends_with_status_2() {
-    let (_folder, config) = folder(&format!("{HEAD}{}", crate::reload::TEN));
+    let (_folder, config) = folder(&format!("{MINIMAL}{}", crate::reload::TEN));
     let output = kefu(&["rules", "check", "--config", &config]).await;
     let stderr = text(&output.stderr);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{stderr}");
@@ -83,7 +73,7 @@ async fn check_lists_ten_mistakes_and_ends_with_status_2() {
 
 #[tokio::test]
 async fn try_says_which_rule_matches_and_why_those_before_do_not() {
-    let (folder, config) = folder(&format!("{HEAD}{RULES}"));
+    let (folder, config) = folder(&format!("{MINIMAL}{RULES}"));
     let push = "<xml><FromUserName>oU</FromUserName><MsgType>text</MsgType><Content>QR code?</Content></xml>";
     let file = folder.write("push.xml", push);
     let output = kefu(&["rules", "try", "--config", &config, "--push", file.to_str().unwrap()]).await;
@@ -99,7 +89,7 @@ async fn try_says_which_rule_matches_and_why_those_before_do_not() {
 
 #[tokio::test]
 async fn try_takes_json_from_standard_input_and_knows_ignored_and_unmatched() {
-    let (_folder, config) = folder(&format!("{HEAD}{RULES}"));
+    let (_folder, config) = folder(&format!("{MINIMAL}{RULES}"));
     let push = |fields: &str| format!("{{\"FromUserName\":\"oU\",\"CreateTime\":1,{fields}}}");
     let ignored = try_push(&config, &push(r#""MsgType":"text","Content":"spam!""#), &[]).await;
     let shown = text(&ignored.stdout);
@@ -147,7 +137,7 @@ async fn try_says_what_ingress_answers_to_events_that_want_an_answer_of_their_ow
         (sync, event("check_biz"), "ingress asks the webhook at 127.0.0.1:1 and answers what it says\n"),
         (sync, event("kf_create_session"), "no rule matches: it is acknowledged, and nothing is sent\n"),
     ] {
-        let (_folder, config) = folder(&format!("{HEAD}{rules}"));
+        let (_folder, config) = folder(&format!("{MINIMAL}{rules}"));
         let output = try_push(&config, &push, &[]).await;
         let shown = text(&output.stdout);
         assert!(shown.contains(said), "{said:?} is not in:\n{shown}{}", text(&output.stderr));
@@ -157,9 +147,9 @@ async fn try_says_what_ingress_answers_to_events_that_want_an_answer_of_their_ow
 
 #[tokio::test]
 async fn try_refuses_what_it_cannot_try_with_what_to_do() {
-    let (_folder, config) = folder(&format!("{HEAD}{RULES}"));
-    let other = HEAD.split_once("[[account]]").unwrap().1.replace("wx1", "wx2");
-    let (_second, two) = folder(&format!("{HEAD}[[account]]{other}{RULES}"));
+    let (_folder, config) = folder(&format!("{MINIMAL}{RULES}"));
+    let other = MINIMAL.split_once("[[account]]").unwrap().1.replace("wx1", "wx2");
+    let (_second, two) = folder(&format!("{MINIMAL}[[account]]{other}{RULES}"));
     let push = r#"{"FromUserName":"oU","MsgType":"image"}"#;
     for (config, push, more, said) in [
         (&config, "", &[][..], "standard input is no push: the body is empty"),

@@ -18,6 +18,19 @@ impl Backend {
     pub const ALL: [Self; 2] = [Self::Embedded, Self::Production];
 }
 
+/// The smallest good configuration, of a kefu that is not started: one account, `wx1`, everything in a file beside it, no
+/// rules. It ends in its last table; others may follow.
+pub const MINIMAL: &str = r#"[queue]
+url = "embedded:data"
+[store]
+url = "embedded:data"
+[[account]]
+appid = "wx1"
+secret = "s"
+token = "t"
+mode = "plain"
+"#;
+
 /// How a stack is started.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
