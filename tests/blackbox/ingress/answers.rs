@@ -190,10 +190,7 @@ async fn what_the_store_does_not_know_is_decided_again() {
     };
     push(&ingress, "first").await;
     // As if the first had died between publishing and completing, and its hold had run out.
-    let client = redis::Client::open(ingress.redis.url()).unwrap();
-    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = redis::cmd("KEYS").arg("kefu:claim:*").query_async(&mut redis).await.unwrap();
-    let () = redis::cmd("DEL").arg(&keys).query_async(&mut redis).await.unwrap();
+    let () = redis::cmd("DEL").arg(ingress.claims().await).query_async(&mut ingress.redis().await).await.unwrap();
     push(&ingress, "after a crash").await;
     ingress.redis.kill();
     push(&ingress, "without the store").await;

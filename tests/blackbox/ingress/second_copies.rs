@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use kefu_harness::wechat::{Account, Format, Message, Mode};
 
-use super::{Ingress, USER, assert_refused, assert_success};
+use super::{Ingress, USER, answer_time, assert_refused, assert_success};
 
 #[tokio::test]
 async fn a_second_copy_is_answered_the_same_and_stored_once() {
@@ -39,19 +39,18 @@ async fn the_claim_is_pending_for_4_seconds_at_most_and_done_for_24_hours() {
     let account = Account::random(Mode::Plain);
     let ingress = Ingress::start(&[&account]).await;
     assert_success(&ingress.pushes.push(&account, Format::Xml, &Message::text(USER, "hi")).await, "the push");
-    let client = redis::Client::open(ingress.redis.url()).unwrap();
-    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = redis::cmd("KEYS").arg("kefu:claim:*").query_async(&mut redis).await.unwrap();
+    let keys = ingress.claims().await;
     assert_eq!(keys.len(), 1, "{keys:?}");
-    let left: u64 = redis::cmd("PTTL").arg(&keys[0]).query_async(&mut redis).await.unwrap();
+    let left: u64 = redis::cmd("PTTL").arg(&keys[0]).query_async(&mut ingress.redis().await).await.unwrap();
     assert!((86_000_000..=86_400_000).contains(&left), "{left} ms");
+
+    let account_and_users = keys[0].rsplit_once('|').unwrap().0;
+    let claim = |message: &Message| format!("{account_and_users}|{}}}", message.field("MsgId").unwrap());
 
     // A claim whose owner died: a copy waits for its end, then takes over, within WeChat's patience.
     let message = Message::text(USER, "died");
-    let another = keys[0].rsplit_once('|').unwrap().0.to_owned() + "|" + message.field("MsgId").unwrap() + "}";
     let begun = Instant::now();
-    let () =
-        redis::cmd("SET").arg(&another).arg("p:somebody").arg("PX").arg(2_000).query_async(&mut redis).await.unwrap();
+    ingress.takes_claim(&claim(&message), Duration::from_secs(2)).await;
     let answer = ingress.pushes.push(&account, Format::Xml, &message).await;
     assert_success(&answer, "taken over");
     // Redis counts whole milliseconds, and its own.
@@ -60,18 +59,12 @@ async fn the_claim_is_pending_for_4_seconds_at_most_and_done_for_24_hours() {
 
     // One that outlasts the answer: never success, and an answer before WeChat gives up.
     let message = Message::text(USER, "held");
-    let held = keys[0].rsplit_once('|').unwrap().0.to_owned() + "|" + message.field("MsgId").unwrap() + "}";
-    let () =
-        redis::cmd("SET").arg(&held).arg("p:somebody").arg("PX").arg(60_000).query_async(&mut redis).await.unwrap();
-    // On a busy machine every timer is late: this one tells how late.
-    let begun = Instant::now();
-    let timer = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(4_500)).await;
-        begun.elapsed()
-    });
+    ingress.takes_claim(&claim(&message), Duration::from_secs(60)).await;
+    let answer_time = answer_time();
     let answer = ingress.pushes.push(&account, Format::Xml, &message).await;
     assert_refused(&answer, 503, "held by somebody");
-    let timer = timer.await.unwrap();
-    assert!(answer.duration < timer * 5_000 / 4_500, "after {:?}, where 4.5 s took {timer:?}", answer.duration);
+    let answer_time = answer_time.await.unwrap();
+    let most = answer_time * 5_000 / 4_500;
+    assert!(answer.duration < most, "after {:?}, where 4.5 s took {answer_time:?}", answer.duration);
     ingress.stores(2).await;
 }

@@ -93,11 +93,7 @@ async fn requests_sent_behind_a_push_that_is_being_stored_cost_little() {
     let message = Message::text(USER, "hi");
     assert_success(&ingress.pushes.push(&account, Format::Json, &message).await, "the first copy");
     // As if another ingress were still storing it: the second copy waits as long as it may.
-    let client = redis::Client::open(ingress.redis.url()).unwrap();
-    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = redis::cmd("KEYS").arg("kefu:claim:*").query_async(&mut redis).await.unwrap();
-    let () =
-        redis::cmd("SET").arg(&keys[0]).arg("p:somebody").arg("PX").arg(60_000).query_async(&mut redis).await.unwrap();
+    ingress.takes_claim(&ingress.claims().await[0], Duration::from_secs(60)).await;
 
     let (head, body) = bytes(&account, &account.push(Format::Json, &message));
     let (mut reading, mut writing) = connect(&ingress).await.into_split();

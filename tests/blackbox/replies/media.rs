@@ -60,7 +60,7 @@ async fn a_pipe_in_a_pictures_place_holds_up_neither_other_users_nor_the_end_of_
     shop.push("oPIPE", Message::text("code")).await;
     shop.push("oOTHER", Message::text("hi")).await;
     shop.replies_within("oOTHER", 1).await;
-    shop.stack.programs[0].says("/metrics", 200, &["kefu_worker_retries_total{place=\"queue\"} 1"]).await;
+    shop.stack.programs[0].counts(r#"kefu_worker_retries_total{place="queue"}"#, 1).await;
     let program = shop.stack.programs.remove(0);
     program.terminate();
     let (status, output) = program.end_within(Duration::from_secs(20)).await;

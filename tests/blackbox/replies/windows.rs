@@ -117,8 +117,8 @@ async fn a_user_who_is_with_the_human_agents_is_left_to_wechat_to_decide() {
         shop.push("oA", Message::text("five")).await;
         shop.replies_within("oA", 5).await;
         shop.push("oA", Message::text("an agent, please")).await;
-        let answered = r#"kefu_worker_messages_total{outcome="answered"} 1"#;
-        shop.stack.programs.last().unwrap().says("/metrics", 200, &[answered]).await;
+        let worker = shop.stack.programs.last().unwrap();
+        worker.counts(r#"kefu_worker_messages_total{outcome="answered"}"#, 1).await;
         // Pushed while the user waits for an agent.
         shop.push("oA", Message::text("five")).await;
         shop.replies_within("oA", 10).await;

@@ -99,7 +99,7 @@ async fn with_redis_away_after_the_message_was_published_it_is_not_accepted_and_
         tokio::spawn(answer(request))
     };
     // It is publishing: it is noted and claimed.
-    kefu.stack.programs[0].says("/metrics", 200, &["kefu_ingress_claims_total{outcome=\"won\"} 2"]).await;
+    kefu.stack.programs[0].counts(r#"kefu_ingress_claims_total{outcome="won"}"#, 2).await;
     redis(&mut kefu.stack).kill();
     kefu.broker.cont_signal();
     let answer = request.await.unwrap();
@@ -144,17 +144,18 @@ async fn a_request_whose_ingress_is_killed_before_the_message_is_stored_is_sent_
 #[tokio::test]
 async fn kill_after_kill_each_accepted_message_is_sent_once() {
     for backend in Backend::ALL {
-        let (mut shop, caller) = start(backend).await;
-        let mut caller = caller;
+        let (mut shop, mut caller) = start(backend).await;
+        writes(&shop, "oFIRST").await;
+        let took = caller.send(shop.appid(), "first", &text("oFIRST", "first")).await.took;
         let users: Vec<String> = (0..6).map(|n| format!("oUSER{n}")).collect();
         for user in &users {
             writes(&shop, user).await;
         }
         for (number, user) in users.iter().enumerate() {
             let (key, body) = (format!("k{number}"), text(user, "once"));
-            // Somewhere between its first byte and its answer.
             let request = tokio::spawn(caller.request(shop.appid(), &key).json(&body).send());
-            tokio::time::sleep(Duration::from_millis(number as u64)).await;
+            // Each time at another moment between its first byte and its answer.
+            tokio::time::sleep(took * number as u32 / users.len() as u32).await;
             shop.stack.crash_and_restart_ingress().await;
             drop(request.await.unwrap());
             caller = Caller::of(&shop.stack.programs[0]);
