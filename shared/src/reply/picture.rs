@@ -19,13 +19,37 @@ pub enum PictureFormat {
 }
 
 impl PictureFormat {
+    const ALL: [Self; 3] = [Self::Png, Self::Jpeg, Self::Gif];
+
     /// The format of a file that starts with these bytes.
     pub fn of(content: &[u8]) -> Option<Self> {
-        match content {
-            [0x89, b'P', b'N', b'G', ..] => Some(Self::Png),
-            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
-            [b'G', b'I', b'F', b'8', ..] => Some(Self::Gif),
-            _ => None,
+        Self::ALL.into_iter().find(|format| content.starts_with(format.begins()))
+    }
+
+    /// What every file of it begins with.
+    pub const fn begins(self) -> &'static [u8] {
+        match self {
+            Self::Png => b"\x89PNG",
+            Self::Jpeg => b"\xff\xd8\xff",
+            Self::Gif => b"GIF8",
+        }
+    }
+
+    /// What the names of its files end in, without the dot.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::Gif => "gif",
+        }
+    }
+
+    /// Its media type.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::Gif => "image/gif",
         }
     }
 }
@@ -39,7 +63,7 @@ pub struct PictureFolder {
     pub max_bytes: u64,
 }
 
-/// As many bytes as tell a format.
+/// As many bytes as tell a format: the longest of [`PictureFormat::begins`].
 const FORMAT_BYTES: u64 = 4;
 
 /// Why a file cannot be sent as a picture, with its path.
@@ -130,6 +154,11 @@ mod tests {
         let file = folder.path().join("a.png");
         std::fs::write(&file, content).unwrap();
         (file, folder)
+    }
+
+    #[test]
+    fn what_a_look_at_a_file_reads_tells_every_format() {
+        assert!(PictureFormat::ALL.iter().all(|format| format.begins().len() as u64 <= FORMAT_BYTES));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a picture that a user sent is, told by its first bytes.
 
+use kefu_shared::reply::picture::PictureFormat;
+
 /// A format of pictures.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Format {
@@ -12,11 +14,15 @@ const fn format(extension: &'static str, content_type: &'static str, begins: &'s
     Format { extension, content_type, begins }
 }
 
+const fn of_replies(picture: PictureFormat) -> Format {
+    format(picture.extension(), picture.content_type(), picture.begins())
+}
+
 /// WeChat gives JPEG nearly always. The last one is anything.
 static FORMATS: [Format; 6] = [
-    format("jpg", "image/jpeg", b"\xff\xd8\xff"),
-    format("png", "image/png", b"\x89PNG"),
-    format("gif", "image/gif", b"GIF8"),
+    of_replies(PictureFormat::Jpeg),
+    of_replies(PictureFormat::Png),
+    of_replies(PictureFormat::Gif),
     format("webp", "image/webp", b"RIFF"),
     format("bmp", "image/bmp", b"BM"),
     format("bin", "application/octet-stream", b""),

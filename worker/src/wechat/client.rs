@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_shared::http_client::{self, Unread};
+use kefu_shared::reply::picture::PictureFormat;
 use kefu_shared::{config, program};
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
@@ -36,9 +37,7 @@ pub(crate) enum Body {
 /// A picture to upload.
 pub(crate) struct Picture {
     pub(crate) content: Vec<u8>,
-    /// ASCII, with the extension of the format: WeChat answers 41005 to a missing or non-ASCII one.
-    pub(crate) file_name: &'static str,
-    pub(crate) content_type: &'static str,
+    pub(crate) format: PictureFormat,
 }
 
 /// What came back.
@@ -121,8 +120,10 @@ impl Transport for HttpTransport {
             Body::None | Body::NoneForFile { .. } => self.http.get(url),
             Body::Json(body) => self.http.post(url).header("Content-Type", "application/json").body(body),
             Body::Picture(picture) => {
-                let part = Part::bytes(picture.content).file_name(picture.file_name);
-                let part = part.mime_str(picture.content_type).map_err(not_written)?;
+                // ASCII, and with the format's extension: WeChat answers 41005 to others.
+                let file_name = format!("image.{}", picture.format.extension());
+                let part = Part::bytes(picture.content).file_name(file_name);
+                let part = part.mime_str(picture.format.content_type()).map_err(not_written)?;
                 self.http.post(url).multipart(Form::new().part("media", part))
             }
         };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use kefu_shared::disk;
-use kefu_shared::reply::picture::{self, PictureError, PictureFormat};
+use kefu_shared::reply::picture::{self, PictureError};
 use kefu_shared::store::Media;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -81,14 +81,9 @@ impl Uploads {
     async fn upload(&self, appid: &str, file: &Path, token: &SecretString) -> Result<Uploaded, Failure> {
         let (path, max_bytes) = (file.to_owned(), self.max_bytes);
         let (content, format) = from_disk(file, move || picture::read(&path, max_bytes)).await?;
-        let (file_name, content_type) = match format {
-            PictureFormat::Png => ("image.png", "image/png"),
-            PictureFormat::Jpeg => ("image.jpg", "image/jpeg"),
-            PictureFormat::Gif => ("image.gif", "image/gif"),
-        };
         // Of what is uploaded, as the file may have changed since it was looked at.
         let sha256 = hex::encode(Sha256::digest(&content));
-        let media_id = self.wechat.upload(token, Picture { content, file_name, content_type }).await?;
+        let media_id = self.wechat.upload(token, Picture { content, format }).await?;
         if let Err(error) = self.media.put(appid, &sha256, &media_id, KEEP_FOR).await {
             tracing::debug!(%error, "the media_id is not stored; the picture is uploaded again next time");
         }

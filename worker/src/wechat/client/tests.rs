@@ -43,7 +43,7 @@ async fn a_call_without_a_body_is_a_get() {
 
 #[tokio::test]
 async fn a_picture_goes_out_with_file_name_type_and_length() {
-    let picture = Picture { content: PNG.to_vec(), file_name: "image.png", content_type: "image/png" };
+    let picture = Picture { content: PNG.to_vec(), format: PictureFormat::Png };
     let (_, request) = exchange(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", Body::Picture(picture)).await;
     let lower = request.to_lowercase();
     assert!(lower.contains("content-type: multipart/form-data; boundary="), "{request}");
