@@ -1,16 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use kefu_shared::envelope::{Answered, EnvelopeError};
-use kefu_shared::plan::Plan;
 use kefu_shared::queue::Settlement;
-use kefu_shared::reply::Content;
-use tokio::time::Instant;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};
-use crate::testing::store::Entry;
 use crate::testing::wechat::{SEND, STABLE_TOKEN};
-use crate::testing::{Bench, seconds, settle_down};
+use crate::testing::{Bench, seconds};
+
+mod leases;
 
 const DONE: Settled = Settled::As(Settlement::Done);
 
@@ -19,10 +17,6 @@ fn reason(settled: &Settled) -> DeadReason {
         Settled::As(Settlement::Dead { reason, .. }) => *reason,
         other => panic!("not dead: {other:?}"),
     }
-}
-
-fn plan(texts: &[&str]) -> Option<Plan> {
-    Some(Plan { steps: texts.iter().map(|text| Content::Text((*text).to_owned()).into()).collect() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,134 +145,6 @@ fn a_trace_id_is_taken_from_nothing_but_a_traceparent() {
     for other in ["", "00", "00-abc-01", &format!("00-{long}-00f067aa0ba902b7-01"), &long] {
         assert_eq!(trace_id(other), None, "{other}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_message_left_behind_goes_on_at_its_next_step_with_its_stored_plan() {
-    let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
-    let entry = Entry { plan: plan(&["old one", "old two", "old three"]), next_step: 1, ..Entry::default() };
-    bench.store.leave_behind(&envelope.key, entry, seconds(0));
-    assert_eq!(bench.handle("oA", "hi").await, DONE);
-    assert_eq!(bench.wechat.texts_to("oA"), ["old two", "old three"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_message_whose_steps_are_all_sent_is_only_marked_done() {
-    let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
-    let entry = Entry { plan: plan(&["old one"]), next_step: 1, ..Entry::default() };
-    bench.store.leave_behind(&envelope.key, entry, seconds(0));
-    assert_eq!(bench.handle("oA", "hi").await, DONE);
-    assert!(bench.wechat.calls(SEND).is_empty());
-    assert!(bench.store.entry(&envelope.key).done);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_lease_of_a_dead_worker_is_waited_for_and_no_longer() {
-    let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
-    bench.store.leave_behind(&envelope.key, Entry::default(), seconds(15));
-    let start = Instant::now();
-    assert_eq!(bench.handle("oA", "hi").await, DONE);
-    let waited = start.elapsed();
-    assert!((seconds(15)..seconds(16)).contains(&waited), "{waited:?}");
-    assert_eq!(bench.wechat.texts_to("oA"), ["您好"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_message_that_another_worker_keeps_comes_again_later() {
-    let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
-    bench.store.leave_behind(&envelope.key, Entry::default(), seconds(3_600));
-    assert!(matches!(bench.handle("oA", "hi").await, Settled::As(Settlement::Retry { .. })));
-    assert!(bench.wechat.calls(SEND).is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_worker_that_lost_its_message_sends_nothing_more() {
-    let bench = Bench::new();
-    bench.wechat.set_latency(seconds(1));
-    let (delivery, watch) = delivery(Ok(queue::envelope("wx1", "oA", "three")), 0);
-    let handling = bench.run(delivery);
-    let stealing = async {
-        // Within the call that sends the first step.
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        assert_eq!(bench.wechat.texts_to("oA"), ["one"]);
-        bench.store.steal(&queue::envelope("wx1", "oA", "three").key);
-    };
-    tokio::join!(handling, stealing);
-    assert_eq!(bench.wechat.texts_to("oA"), ["one"]);
-    assert_eq!(watch.get(), Settled::GivenBack);
-    assert!(bench.store.is_leased(&queue::envelope("wx1", "oA", "three").key), "the thief's lease stands");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_worker_that_loses_its_message_in_a_wait_stops_waiting() {
-    let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
-    bench.wechat.errcode(SEND, 45011);
-    let (delivery, watch) = delivery(Ok(envelope.clone()), 0);
-    let stealing = async {
-        tokio::time::sleep(seconds(1)).await;
-        bench.store.steal(&envelope.key);
-    };
-    let start = Instant::now();
-    tokio::join!(bench.run(delivery), stealing);
-    assert!(start.elapsed() <= seconds(6), "it renews its lease every 5 s: {:?}", start.elapsed());
-    assert_eq!(watch.get(), Settled::GivenBack);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lease_is_kept_through_long_waits() {
-    let bench = Bench::new();
-    let key = queue::envelope("wx1", "oA", "hi").key;
-    for _ in 0..3 {
-        bench.wechat.answer(STABLE_TOKEN, 500, "");
-    }
-    bench.wechat.set_latency(seconds(9));
-    let watching = async {
-        tokio::time::sleep(seconds(1)).await;
-        for _ in 0..26 {
-            assert!(bench.store.is_leased(&key));
-            tokio::time::sleep(seconds(1)).await;
-        }
-    };
-    let (settled, ()) = tokio::join!(bench.handle("oA", "hi"), watching);
-    assert_eq!(settled, DONE);
-}
-
-#[tokio::test(start_paused = true)]
-async fn nothing_is_sent_while_the_store_is_down() {
-    let bench = Bench::new();
-    bench.store.set_down(true);
-    let mending = async {
-        tokio::time::sleep(seconds(300)).await;
-        assert!(bench.wechat.calls(SEND).is_empty());
-        bench.store.set_down(false);
-    };
-    let (settled, ()) = tokio::join!(bench.handle("oA", "hi"), mending);
-    assert_eq!(settled, DONE);
-    assert_eq!(bench.wechat.texts_to("oA"), ["您好"]);
-    assert!((500..=1_300).contains(&bench.store.refused()), "one call about every 0.4 s: {}", bench.store.refused());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_store_that_goes_away_during_a_send_gets_the_record_when_it_is_back() {
-    let bench = Bench::new();
-    bench.wechat.set_latency(seconds(1));
-    let breaking = async {
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        bench.store.set_down(true);
-        tokio::time::sleep(seconds(120)).await;
-        // A shutdown does not end this wait: the send would be unrecorded.
-        bench.shutdown.cancel();
-        settle_down().await;
-        bench.store.set_down(false);
-    };
-    let (settled, ()) = tokio::join!(bench.handle("oA", "hi"), breaking);
-    assert_eq!(settled, DONE);
-    assert_eq!(bench.wechat.texts_to("oA"), ["您好"]);
 }
 
 #[tokio::test(start_paused = true)]
