@@ -6,18 +6,22 @@
 //!
 //! | key | type | value |
 //! |---|---|---|
-//! | `kefu:claim:{MESSAGE KEY}` | string | `p:OWNER` pending, published by OWNER right now; `d` done |
+//! | `kefu:claim:{MESSAGE KEY}` | string | `p:OWNER` pending, published by OWNER right now; `d` and the answer that WeChat got: done |
 //! | `kefu:job:{MESSAGE KEY}` | hash | the ledger's entry, see below |
 //! | `kefu:token:{APPID}` | hash | `value` (**secret**), `expires_at`; `fence` the last handed out, `stored_fence` that of the value; `lock_owner`, `lock_until` while somebody fetches |
 //! | `kefu:media:{APPID}:SHA256` | string | the `media_id` |
 //! | `kefu:window:{APPID\|OPENID}` | hash | what is known of a user's window (`\|BUSINESS ID` behind it for one with a sub-merchant): `m_at m_by m_sent m_refused` by the latest message, `e_…` by the latest entering, `counted` the reply counted last, `unknown_until` when messages make something known again |
 //! | `kefu:send:{ID}` | hash | `fingerprint` of what was to be sent under the ID of `/v1`; `status` and `state` (JSON) once it is published |
-//! | `kefu:talk:{APPID\|OPENID}` | list | the user's conversation with the assistant (`\|BUSINESS ID` behind it for one with a sub-merchant), the oldest first: `END DIGEST JSON`, when it ends, the digest of the message key, what was said |
+//! | `kefu:conversation:{APPID\|OPENID}` | list | the user's conversation with the assistant (`\|BUSINESS ID` behind it for one with a sub-merchant), the oldest first: `END DIGEST JSON`, when it ends, the digest of the message key, what was said |
 //! | `kefu:probe` | string | empty, for a second: `/readyz` can write |
 //!
 //! A job has `state` (`open`, `done`), `fence`, `next` (index of the next step), `owner` and `until` (the lease),
 //! `sending` (a step begun and not known to be sent) and `plan` (JSON). Once it is done, `state`, `fence` and `next`
-//! are left. Message keys hold openids, and talks what users wrote: treat a dump as personal data.
+//! are left.
+//!
+//! Treat a dump as personal data: names of keys hold openids; a claim the answer, which names the user when it transfers
+//! them and may say anything when a webhook made it; an open job the replies; a conversation what the user and the
+//! assistant wrote.
 //!
 //! # What the server needs
 //! * `maxmemory-policy noeviction`: an eviction would undo a claim or a ledger entry in silence. Checked after the

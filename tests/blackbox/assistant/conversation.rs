@@ -159,8 +159,8 @@ async fn redis_holds_a_conversation_for_its_time_and_none_without_history() {
         let kefu_harness::stack::Servers::Production { redis, .. } = &shop.stack.servers else { unreachable!() };
         let client = ::redis::Client::open(redis.url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        let talk = format!("kefu:talk:{{{}|oUSER}}", shop.appid());
-        let left: i64 = ::redis::cmd("TTL").arg(&talk).query_async(&mut connection).await.unwrap();
+        let key = format!("kefu:conversation:{{{}|oUSER}}", shop.appid());
+        let left: i64 = ::redis::cmd("TTL").arg(&key).query_async(&mut connection).await.unwrap();
         // -2 is Redis's word for a key that is not there.
         assert!(if kept { (86_300..=86_400).contains(&left) } else { left == -2 }, "{more}: {left}");
     }

@@ -26,7 +26,7 @@ fn user() -> SessionKey {
     SessionKey::of("wx1", &push)
 }
 
-fn talker() -> SessionKey {
+fn speaker() -> SessionKey {
     let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1}"#).unwrap();
     SessionKey::of("wx1", &push)
 }
@@ -115,16 +115,16 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
     stores.messages.open("0a1b", "fingerprint-1", LONG).await.unwrap();
     stores.messages.set("2c3d", &Progress::Queued { accepted_at_ms: 1 }, LONG).await.unwrap();
     let exchange = Exchange { asked: "hi".into(), answered: "hello".into() };
-    stores.conversations.remember(&talker(), &key(), &exchange, 10, LONG).await.unwrap();
+    stores.conversations.remember(&speaker(), &key(), &exchange, 10, LONG).await.unwrap();
 
     let keys: BTreeSet<String> = connection.keys("*").await.unwrap();
     let expected = [
         "kefu:claim:{wx1|gh_1|oUser|1}",
+        "kefu:conversation:{wx1|oUser}",
         "kefu:job:{wx1|gh_1|oUser|1}",
         "kefu:media:{wx1}:abc123",
         "kefu:send:{0a1b}",
         "kefu:send:{2c3d}",
-        "kefu:talk:{wx1|oUser}",
         "kefu:token:{wx1}",
         "kefu:window:{wx1|oUser|7}",
     ];
@@ -136,9 +136,9 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
 }
 
 #[tokio::test]
-async fn a_talk_is_a_list_of_exchanges_and_what_has_ended_leaves_it() {
+async fn a_conversation_is_a_list_of_exchanges_and_what_has_ended_leaves_it() {
     let (_server, stores, mut connection) = begin().await;
-    let (talk, user) = ("kefu:talk:{wx1|oUser}", talker());
+    let (conversation, user) = ("kefu:conversation:{wx1|oUser}", speaker());
     let exchange = Exchange { asked: "hi".into(), answered: "hello".into() };
     let remember = |id: &'static str, keep_for| {
         let key = MessageKey::from_text(id);
@@ -150,13 +150,13 @@ async fn a_talk_is_a_list_of_exchanges_and_what_has_ended_leaves_it() {
     let ended = async || stores.conversations.recall(&user).await.unwrap().len() == 1;
     crate::clock::eventually("the end of the first", async || ended().await.then_some(())).await;
     remember("3", Duration::from_secs(1)).await;
-    let entries: Vec<String> = connection.lrange(talk, 0, -1).await.unwrap();
+    let entries: Vec<String> = connection.lrange(conversation, 0, -1).await.unwrap();
     assert_eq!(entries.len(), 2, "{entries:?}");
     let digest = MessageKey::from_text("2").to_string();
     let (end, rest) = entries[0].split_once(' ').unwrap();
     assert!(end.parse::<u64>().is_ok(), "no exponent and no fraction");
     assert_eq!(rest, format!(r#"{digest} {{"asked":"hi","answered":"hello"}}"#));
-    let seconds: i64 = connection.ttl(talk).await.unwrap();
+    let seconds: i64 = connection.ttl(conversation).await.unwrap();
     assert!((31..=60).contains(&seconds), "the last one's time does not shorten the others': {seconds}");
 }
 
@@ -187,11 +187,11 @@ async fn what_kefu_did_not_write_is_reported_without_showing_it() {
     errors.push(stores.ledger.claim(&key(), "a", LONG, LONG).await.unwrap_err());
     connection.set::<_, _, ()>(token, "oUser").await.unwrap();
     errors.push(stores.tokens.get("wx1").await.unwrap_err());
-    let (talk, talker) = ("kefu:talk:{wx1|oUser}", talker());
+    let conversation = "kefu:conversation:{wx1|oUser}";
     for wrong in ["oUser", "99999999999999 ab {oUser"] {
-        connection.del::<_, ()>(talk).await.unwrap();
-        connection.rpush::<_, _, ()>(talk, wrong).await.unwrap();
-        errors.push(stores.conversations.recall(&talker).await.unwrap_err());
+        connection.del::<_, ()>(conversation).await.unwrap();
+        connection.rpush::<_, _, ()>(conversation, wrong).await.unwrap();
+        errors.push(stores.conversations.recall(&speaker()).await.unwrap_err());
     }
     for wrong in [[("state", "oUser")], [("plan", "{oUser")], [("fence", "oUser")], [("next", "oUser")]] {
         connection.del::<_, ()>(job).await.unwrap();

@@ -26,7 +26,7 @@ const TABLES: [Bytes; 7] = [
     TableDefinition::new("media"),
     TableDefinition::new("windows"),
     TableDefinition::new("messages"),
-    TableDefinition::new("talks"),
+    TableDefinition::new("conversations"),
 ];
 
 pub(super) const CLAIMS: u8 = 0;

@@ -11,11 +11,11 @@ use crate::message_key::MessageKey;
 use crate::session::SessionKey;
 use crate::store::{Conversations, Exchange, StoreError};
 
-static RECALL: LazyLock<Script> = script!("now.lua", "talk_recall.lua");
-static REMEMBER: LazyLock<Script> = script!("now.lua", "talk_remember.lua");
+static RECALL: LazyLock<Script> = script!("now.lua", "conversation_recall.lua");
+static REMEMBER: LazyLock<Script> = script!("now.lua", "conversation_remember.lua");
 
 fn name(whose: &SessionKey) -> String {
-    format!("kefu:talk:{{{}}}", whose.as_str())
+    format!("kefu:conversation:{{{}}}", whose.as_str())
 }
 
 #[async_trait]

@@ -1,4 +1,4 @@
--- KEYS[1] talk  ARGV the message key's digest, exchange, how many to keep, keep ms
+-- KEYS[1] conversation  ARGV the message key's digest, exchange, how many to keep, keep ms
 for _, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   local ends, message = string.match(entry, '^(%d+) (%x+) ')
   if message == ARGV[1] and tonumber(ends) > now then
