@@ -1,6 +1,6 @@
 //! The worker's metrics: names, and what they mean.
 
-use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
 pub(crate) const MESSAGES: &str = "kefu_worker_messages_total";
 pub(crate) const SENDS: &str = "kefu_worker_sends_total";
@@ -108,5 +108,7 @@ pub(crate) fn describe() {
         ASSISTANT_ANSWERS,
         "Texts that a rule gave to the assistant, by who answered: assistant, fallback, nobody (tried again later)."
     );
+    // An alarm on an increase does not see a step from nothing to 1.
+    counter!(SETTLE_FAILURES).absolute(0);
     gauge!(WECHAT_UNREACHABLE).set(0);
 }

@@ -23,6 +23,7 @@ pub(super) fn describe() {
     describe_gauge!(STATE, "1 for the state that the spool is in: direct, spooling, relaying or unusable");
     counter!(SPOOLED).absolute(0);
     counter!(RELAYED).absolute(0);
+    counter!(UNREADABLE).absolute(0);
 }
 
 pub(super) fn spooled() {
