@@ -20,7 +20,7 @@ const FILE_MODE: u32 = 0o600;
 /// Where it is set.
 const SECTION: &str = "[received_pictures]";
 
-/// See above.
+/// The folder, which is made when it is needed.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {

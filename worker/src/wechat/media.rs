@@ -27,7 +27,7 @@ pub(crate) struct Uploads {
     wechat: Arc<WeChat>,
     max_bytes: u64,
     digests: Mutex<HashMap<PathBuf, (Version, String)>>,
-    /// By appid and digest. As many as the rules have pictures.
+    /// By appid and digest. Kept, as those above: as many as the pictures that rules, webhooks and backends have named.
     flights: Mutex<HashMap<(String, String), Arc<SingleFlight>>>,
 }
 
