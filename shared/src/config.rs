@@ -10,40 +10,54 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::rules::{LiveRules, Rules};
-use crate::telemetry;
 
 pub mod account;
 mod api;
 pub(crate) mod assistant;
 mod backend;
-mod choice;
 mod environment;
 mod file;
+mod ingress;
 mod kept;
 mod problems;
+mod queue;
+mod received_pictures;
 mod secret;
-mod section;
 mod source;
+mod store;
+mod telemetry;
 mod typed;
+mod value;
 mod webhook;
+mod wechat;
+mod window;
+mod worker;
 
 pub use account::{Account, Accounts, Mode};
+use account::{AccountSection, PreviousSection};
 pub use api::Api;
 use api::ApiSection;
 pub use assistant::Assistant;
 use assistant::AssistantSection;
 pub use backend::BackendUrls;
 use environment::Overrides;
+pub use ingress::Ingress;
 pub use kept::KeptSections;
 pub(crate) use kept::Reloaded;
 use kept::RuleTables;
 pub use problems::ConfigErrors;
 pub(crate) use problems::Problems;
-pub use section::{Ambiguous, Ingress, LogFormat, Queue, Telemetry, TokenApi, TypingApi, WeChat, Window, Worker};
+pub use queue::Queue;
+pub use received_pictures::ReceivedPictures;
 use source::Source;
 pub(crate) use source::digest;
+use store::Store;
+pub use telemetry::{LogFormat, Telemetry};
 pub(crate) use typed::keys;
-pub use webhook::{ReceivedPictures, Webhook};
+pub use webhook::Webhook;
+pub use wechat::{TokenApi, TypingApi, WeChat};
+pub use window::Window;
+pub use worker::{Ambiguous, Worker};
 
 /// Everything that the programs are told.
 #[derive(Debug, Clone)]
@@ -77,11 +91,31 @@ pub struct Config {
     /// The folder of the file, where relative paths start.
     pub folder: PathBuf,
     /// The SHA-256 of the file.
-    pub source: [u8; 32],
+    pub digest: [u8; 32],
     /// Everything but the rules, for reading them again.
     pub kept: KeptSections,
     /// `[[rule]]` as it is written.
     rule_tables: RuleTables,
+}
+
+/// The keys that the sections can have, by what stands above them, for the test of kefu.example.toml.
+#[doc(hidden)]
+pub fn keys_of_sections() -> [(&'static str, &'static [&'static str]); 13] {
+    [
+        ("[queue]", keys::<Queue>()),
+        ("[store]", keys::<Store>()),
+        ("[ingress]", keys::<Ingress>()),
+        ("[worker]", keys::<Worker>()),
+        ("[wechat]", keys::<WeChat>()),
+        ("[window]", keys::<Window>()),
+        ("[api]", keys::<ApiSection>()),
+        ("[webhook]", keys::<Webhook>()),
+        ("[received_pictures]", keys::<ReceivedPictures>()),
+        ("[assistant]", keys::<AssistantSection>()),
+        ("[telemetry]", keys::<Telemetry>()),
+        ("[[account]]", keys::<AccountSection>()),
+        ("[[account.previous]]", keys::<PreviousSection>()),
+    ]
 }
 
 /// Reads the configuration of `file` with the overrides of the process environment.
@@ -107,7 +141,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let folder = file.parent().unwrap_or(Path::new("."));
     let (digest, kept, rule_tables) = (source.digest, source.kept(folder), source.rule_tables());
     let queue: Queue = source.section("queue", &mut problems);
-    let store: section::Store = source.section("store", &mut problems);
+    let store: Store = source.section("store", &mut problems);
     let mut ingress: Ingress = source.section("ingress", &mut problems);
     let worker: Worker = source.section("worker", &mut problems);
     let wechat: WeChat = source.section("wechat", &mut problems);
@@ -117,7 +151,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let mut received_pictures: ReceivedPictures = source.section("received_pictures", &mut problems);
     let assistant: Option<AssistantSection> = source.optional("assistant", &mut problems);
     let telemetry: Telemetry = source.section("telemetry", &mut problems);
-    problems.take("[telemetry] log_filter", telemetry::filter(&telemetry));
+    problems.take("[telemetry] log_filter", crate::telemetry::filter(&telemetry));
     queue.check(&mut problems);
     ingress.check(&mut problems);
     worker.check(&mut problems);
@@ -141,7 +175,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
 
     match backend {
         Some(backend) if problems.count() == 0 => {
-            let (rules, folder, source) = (rules.into(), folder.to_owned(), digest);
+            let (rules, folder) = (rules.into(), folder.to_owned());
             Ok(Config {
                 backend,
                 queue,
@@ -157,7 +191,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 accounts,
                 rules,
                 folder,
-                source,
+                digest,
                 kept,
                 rule_tables,
             })

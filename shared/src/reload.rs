@@ -51,7 +51,7 @@ pub fn start(file: &Path, config: &Config, hangups: Signal) {
         file: file.to_owned(),
         rules: config.rules.clone(),
         kept: config.kept.clone(),
-        known: Ok(config.source),
+        known: Ok(config.digest),
         refused: None,
         changed: Vec::new(),
     };

@@ -38,7 +38,9 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 fn names<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     text.match_indices(mark).map(move |(at, _)| {
         let rest = &text[at + mark.len()..];
-        rest.split_at(rest.find(|character: char| !character.is_ascii_lowercase() && character != '_').unwrap_or(rest.len()))
+        rest.split_at(
+            rest.find(|character: char| !character.is_ascii_lowercase() && character != '_').unwrap_or(rest.len()),
+        )
     })
 }
 

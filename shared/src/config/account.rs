@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-use super::choice::choice;
+use super::value::choice;
 use super::{Problems, secret};
 use crate::wechat::cipher::EncodingAesKey;
 
@@ -99,7 +99,7 @@ pub(super) struct AccountSection {
 /// `[[account.previous]]`: what the console was set to before, while both are in use.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct PreviousSection {
+pub(super) struct PreviousSection {
     token: Option<SecretString>,
     token_file: Option<PathBuf>,
     encoding_aes_key: Option<SecretString>,

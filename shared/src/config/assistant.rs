@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::section::{milliseconds, within};
+use super::value::{milliseconds, within};
 use super::{Problems, secret};
 use crate::reply::MAX_TEXT_BYTES;
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::section::{Queue, Store};
-use super::{Problems, secret};
+use super::store::Store;
+use super::{Problems, Queue, secret};
 use crate::queue::rabbitmq;
 use crate::store::redis;
 

@@ -68,7 +68,7 @@ impl KeptSections {
     pub(crate) fn reload(&self, file: &Path) -> Result<Reloaded, ConfigErrors> {
         let loaded = super::load(file)?;
         let changed = self.differences(&loaded.kept);
-        let (rules, digest) = (loaded.rules.current(), loaded.source);
+        let (rules, digest) = (loaded.rules.current(), loaded.digest);
         if changed.is_empty() {
             return Ok(Reloaded { rules, digest, changed });
         }

@@ -7,11 +7,10 @@ use config::{ConfigError, File, FileFormat, Source as _, Value, ValueKind};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::account::AccountSection;
 use super::environment::{Keys, Overrides};
 use super::kept::RuleTables;
 use super::typed::typed;
-use super::{KeptSections, Problems, file};
+use super::{AccountSection, KeptSections, Problems, file};
 
 /// The most that the file may have: hundreds of rules with the longest texts.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;

@@ -1,4 +1,4 @@
-//! `[webhook]` and `[received_pictures]`.
+//! `[webhook]`
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::section::{folder, milliseconds, within};
+use super::value::{milliseconds, within};
 use super::{Problems, secret};
 use crate::rules::{Action, Rules};
 use crate::webhook::address;
@@ -29,17 +29,6 @@ pub struct Webhook {
     pub allow_link_local: bool,
 }
 
-/// `[received_pictures]`: what becomes of the pictures that users send.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub struct ReceivedPictures {
-    /// The folder that they are stored below. Default none: they are not.
-    #[serde(deserialize_with = "folder")]
-    pub folder: Option<PathBuf>,
-    /// The largest that is fetched, in bytes. Default 20 MiB.
-    pub max_bytes: u64,
-}
-
 /// Shorter secrets can be guessed.
 const MIN_SECRET_CHARS: usize = 16;
 
@@ -53,12 +42,6 @@ impl Default for Webhook {
             allow_redirects: false,
             allow_link_local: false,
         }
-    }
-}
-
-impl Default for ReceivedPictures {
-    fn default() -> Self {
-        Self { folder: None, max_bytes: 20 * 1024 * 1024 }
     }
 }
 
@@ -97,13 +80,5 @@ impl Webhook {
                 problems.add(format!("{} webhook.url", rule.place()), address::FORBIDDEN);
             }
         }
-    }
-}
-
-impl ReceivedPictures {
-    /// Takes the folder from the configuration's folder on and checks the values.
-    pub(super) fn resolve(&mut self, from: &Path, problems: &mut Problems) {
-        self.folder = self.folder.take().map(|folder| from.join(folder));
-        within("[received_pictures] max_bytes", self.max_bytes, 1_024, 256 * 1024 * 1024, problems);
     }
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::super::Problems;
-use super::super::choice::choice;
-use super::{address, milliseconds, within};
+use super::Problems;
+use super::value::{address, choice, milliseconds, within};
 
 /// `[worker]`
 #[derive(Debug, Clone, Deserialize)]
@@ -53,7 +52,7 @@ impl Default for Worker {
 }
 
 impl Worker {
-    pub(in super::super) fn check(&self, problems: &mut Problems) {
+    pub(super) fn check(&self, problems: &mut Problems) {
         within("[worker] concurrency", self.concurrency as u64, 1, 100_000, problems);
     }
 }

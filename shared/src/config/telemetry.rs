@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::super::choice::choice;
+use super::value::choice;
 
 /// `[telemetry]`
 #[derive(Debug, Clone, Deserialize)]

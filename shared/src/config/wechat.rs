@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::super::Problems;
-use super::super::choice::choice;
-use super::{milliseconds, within};
+use super::Problems;
+use super::value::{choice, milliseconds, within};
 
 /// `[wechat]`
 #[derive(Debug, Clone, Deserialize)]
@@ -71,7 +70,7 @@ impl Default for WeChat {
 }
 
 impl WeChat {
-    pub(in super::super) fn check(&self, problems: &mut Problems) {
+    pub(super) fn check(&self, problems: &mut Problems) {
         let (scheme, rest) = self.api_base.split_once("://").unwrap_or_default();
         let is_url = reqwest::Url::parse(&self.api_base).is_ok();
         if !["http", "https"].contains(&scheme) || rest.contains('/') || !is_url {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::super::{BackendUrls, Problems};
-use super::{address, folder, milliseconds, within};
+use super::value::{address, folder, milliseconds, within};
+use super::{BackendUrls, Problems};
 
 /// `[ingress]`
 #[derive(Debug, Clone, Deserialize)]
@@ -52,7 +52,7 @@ impl Default for Ingress {
 }
 
 impl Ingress {
-    pub(in super::super) fn check(&self, problems: &mut Problems) {
+    pub(super) fn check(&self, problems: &mut Problems) {
         within("[ingress] max_body_bytes", self.max_body_bytes as u64, 1_024, 16 * 1024 * 1024, problems);
         within("[ingress] max_buffered_bytes", self.max_buffered_bytes as u64, 1_024, 1 << 40, problems);
         if self.max_buffered_bytes < self.max_body_bytes {
@@ -63,12 +63,7 @@ impl Ingress {
     }
 
     /// Takes the spool from the configuration's folder on, and only beside a broker.
-    pub(in super::super) fn resolve_spool(
-        &mut self,
-        backend: Option<&BackendUrls>,
-        from: &Path,
-        problems: &mut Problems,
-    ) {
+    pub(super) fn resolve_spool(&mut self, backend: Option<&BackendUrls>, from: &Path, problems: &mut Problems) {
         self.spool = self.spool.take().map(|folder| from.join(folder));
         if self.spool.is_some() && matches!(backend, Some(BackendUrls::Embedded(_))) {
             let text = "is for a queue on RabbitMQ; the embedded queue is on this disk already: leave it out";
