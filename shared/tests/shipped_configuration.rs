@@ -109,7 +109,7 @@ fn the_example_shows_every_key_of_every_section() {
         let section = text.split(&format!("\n{head}\n")).nth(1).unwrap_or_else(|| panic!("{head} is not shown"));
         let written = section.split("\n[").next().unwrap();
         let shown = |key: &str| {
-            let is_table = text.contains(&format!("\n[{}.{key}]]\n", head.trim_end_matches(']')));
+            let is_table = text.contains(&format!("\n{}.{key}]]\n", head.trim_end_matches(']')));
             is_table || written.lines().any(|line| line.split_once('=').is_some_and(|(name, _)| name.trim_end() == key))
         };
         assert!(!keys.is_empty(), "{head} has no keys");
