@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kefu_shared::config::{self, Config};
+use kefu_shared::disk::Disk;
 use kefu_shared::internal::Routes;
 use kefu_shared::store::Messages;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ pub(crate) struct Service {
     keys: config::Api,
     config: Arc<Config>,
     sending: Sending,
+    /// With the pictures that backends name.
+    disk: Disk,
     shutdown: CancellationToken,
     under_way: TaskTracker,
 }
@@ -67,7 +70,7 @@ impl Api {
         let sending = Sending::new(messages, intake);
         self.0.get_or_init(|| {
             let keys = config.api.clone()?;
-            Some(Service { keys, config, sending, shutdown, under_way: TaskTracker::new() })
+            Some(Service { keys, config, sending, disk: Disk::default(), shutdown, under_way: TaskTracker::new() })
         });
     }
 

@@ -2,60 +2,160 @@
 //! broken one.
 
 use std::io::{Error, ErrorKind, Result};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 /// Far longer than a disk that works takes, and shorter than what waits for it can.
-const DEADLINE: Duration = Duration::from_secs(10);
+const WITHIN: Duration = Duration::from_secs(10);
 
-/// How many calls are under way at once. Those that hang keep their threads: fewer than tokio's, or names would not be
-/// looked up any more either.
-static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(64)));
+/// How many calls of one [`Disk`] are under way at once. Those that hang keep their threads: those of a process's few disks
+/// together must be fewer than tokio's 512, or names would not be looked up any more either.
+const AT_ONCE: usize = 32;
 
-/// Does `work` on a thread that may block.
-///
-/// # Errors
-/// [`ErrorKind::TimedOut`] when it takes longer than 10 seconds: then it goes on by itself, and what comes of it is lost.
-pub async fn call<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    call_within(DEADLINE, work).await
+/// The files of one purpose. Each purpose has a disk of its own, so that files that hang hold up nobody who needs others.
+/// Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Disk(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    room: Arc<Semaphore>,
+    /// Somebody waited in vain, and no call has ended since: with no room left, nobody else need wait as long to find that
+    /// out.
+    hangs: AtomicBool,
 }
 
-async fn call_within<T: Send + 'static>(
-    deadline: Duration,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let called = async {
-        // It is never closed.
-        let room = Arc::clone(&ROOM).acquire_owned().await.ok();
+/// One call's room. It ends with the call, also when nobody waits for that any more.
+struct UnderWay {
+    disk: Disk,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self(Arc::new(State { room: Arc::new(Semaphore::new(AT_ONCE)), hangs: AtomicBool::new(false) }))
+    }
+}
+
+impl Disk {
+    /// Does `work` on a thread that may block.
+    ///
+    /// # Errors
+    /// `work`'s own. [`ErrorKind::TimedOut`] when it takes longer than 10 seconds: then it goes on by itself, and keeps all
+    /// that it owns until it ends; or at once, when as many calls as are allowed hang.
+    pub async fn call<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        self.call_until(Instant::now() + WITHIN, work).await
+    }
+
+    /// The same, for somebody who has no more time than until `deadline`.
+    ///
+    /// # Errors
+    /// As [`Disk::call`].
+    pub async fn call_until<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let under_way = self.take_room(deadline).await?;
         let work = move || {
-            let _room = room;
+            let _under_way = under_way;
             work()
         };
-        tokio::task::spawn_blocking(work).await.map_err(Error::other)?
-    };
-    let late = |_| Error::new(ErrorKind::TimedOut, format!("the disk does not answer within {deadline:?}"));
-    tokio::time::timeout(deadline, called).await.map_err(late)?
+        match timeout_at(deadline, tokio::task::spawn_blocking(work)).await {
+            // Not as tokio says it: that has the panic's text, which may have anything in it.
+            Ok(done) => {
+                done.unwrap_or_else(|_| Err(Error::other("what read or wrote the file panicked: a fault of kefu")))
+            }
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    async fn take_room(&self, deadline: Instant) -> Result<UnderWay> {
+        let room = Arc::clone(&self.0.room);
+        let permit = match Arc::clone(&room).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) if self.0.hangs.load(Ordering::Relaxed) => return Err(hangs()),
+            Err(_) => match timeout_at(deadline, room.acquire_owned()).await {
+                // It is never closed.
+                Ok(permit) => permit.map_err(Error::other)?,
+                Err(_) => return Err(self.late()),
+            },
+        };
+        Ok(UnderWay { disk: self.clone(), _permit: permit })
+    }
+
+    fn late(&self) -> Error {
+        self.0.hangs.store(true, Ordering::Relaxed);
+        hangs()
+    }
+}
+
+fn hangs() -> Error {
+    Error::new(ErrorKind::TimedOut, "the disk does not answer")
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.disk.0.hangs.store(false, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use std::sync::mpsc;
 
+    use futures_util::FutureExt;
+
     use super::*;
+    use crate::testing::hang;
 
     #[tokio::test]
     async fn what_hangs_is_waited_for_until_the_deadline_only() {
-        let (end, hangs) = mpsc::channel::<()>();
-        let called = call_within(Duration::from_millis(20), move || hangs.recv().map_err(Error::other)).await;
-        let error = called.unwrap_err();
+        let (disk, (end, hangs)) = (Disk::default(), mpsc::channel::<()>());
+        let deadline = Instant::now() + Duration::from_millis(20);
+        let error = disk.call_until(deadline, move || hangs.recv().map_err(Error::other)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
-        assert_eq!(error.to_string(), "the disk does not answer within 20ms");
-        assert_eq!(call(|| Ok(7)).await.unwrap(), 7, "others go on");
+        assert!(Instant::now() >= deadline);
+        assert_eq!(disk.call(|| Ok(7)).await.unwrap(), 7, "others go on");
         drop(end);
+    }
+
+    #[tokio::test]
+    async fn a_disk_whose_calls_all_hang_is_not_waited_for_and_holds_up_no_other() {
+        let (network, local) = (Disk::default(), Disk::default());
+        let end = hang(&network).await;
+        assert_eq!(local.call(|| Ok(7)).await.unwrap(), 7);
+        let refused = network.call(|| Ok(7)).now_or_never();
+        assert_eq!(refused.unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(end);
+        // Those that hung end, one after the other.
+        let _all = Arc::clone(&network.0.room).acquire_many_owned(AT_ONCE as u32).await.unwrap();
+        assert!(network.call(|| Ok(7)).now_or_never().is_none(), "since one ended, room is waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_first_wait_for_room_that_does_not_come() {
+        let disk = Disk::default();
+        let all = Arc::clone(&disk.0.room).acquire_many_owned(AT_ONCE as u32).await.unwrap();
+        let begun = Instant::now();
+        for _ in 0..2 {
+            assert_eq!(disk.call(|| Ok(7)).await.unwrap_err().kind(), ErrorKind::TimedOut);
+            assert_eq!(begun.elapsed(), WITHIN);
+        }
+        drop(all);
+        assert_eq!(disk.call(|| Ok(7)).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn the_text_of_a_panic_is_not_passed_on() {
+        let error = Disk::default().call::<()>(|| panic!("HUSH")).await.unwrap_err();
+        assert!(error.to_string().contains("panicked") && !error.to_string().contains("HUSH"), "{error}");
     }
 
     #[test]
@@ -65,7 +165,7 @@ mod tests {
         let program = std::thread::spawn(move || {
             let late = crate::lifecycle::block_on(async {
                 let work = move || hangs.recv().map_err(Error::other);
-                call_within(Duration::from_millis(20), work).await.unwrap_err().kind()
+                Disk::default().call_until(Instant::now(), work).await.unwrap_err().kind()
             });
             ended.send(late).unwrap();
         });

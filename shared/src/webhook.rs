@@ -39,6 +39,10 @@ pub enum Failure {
     /// It was not asked: others' calls took all the turns that there are.
     #[error("{0}")]
     Crowded(String),
+    /// It answered, and whether its replies can be sent is not known: the disk with their pictures does not answer. That
+    /// passes, and is not the service's failure.
+    #[error("{0}")]
+    Unchecked(String),
 }
 
 impl Failure {
@@ -53,6 +57,7 @@ impl Failure {
             Self::Passing { error, retry_after } => Self::Passing { error: named(error), retry_after },
             Self::Refused(error) => Self::Refused(named(error)),
             Self::Crowded(error) => Self::Crowded(named(error)),
+            Self::Unchecked(error) => Self::Unchecked(named(error)),
         }
     }
 
@@ -62,6 +67,7 @@ impl Failure {
             Self::Passing { .. } => "failed",
             Self::Refused(_) => "refused",
             Self::Crowded(_) => "crowded",
+            Self::Unchecked(_) => "unchecked",
         }
     }
 }

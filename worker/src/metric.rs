@@ -65,8 +65,8 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         WEBHOOK_CALLS,
-        "Calls of webhooks, by outcome: replies, nothing (no replies), failed (tried again), refused (a dead letter); without \
-         a call crowded (no turn), shut (it does not answer others)."
+        "Calls of webhooks, by outcome: replies, nothing (no replies), failed (tried again), refused (a dead letter), \
+         unchecked (the disk with the pictures that it answered with does not answer: tried again); without a call crowded (no turn), shut (it does not answer others)."
     );
     describe_histogram!(WEBHOOK_DURATION, "Time of a webhook's call, and of the wait for its turn.");
     describe_gauge!(LANES, "Users with messages in this process.");

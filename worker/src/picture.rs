@@ -1,5 +1,6 @@
 //! The pictures that users send: fetched before WeChat forgets them, for a webhook or to be kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,7 +35,7 @@ pub(crate) enum Received {
     /// It has none.
     None,
     /// It is here.
-    File(File),
+    File(Arc<File>),
     /// WeChat does not give it, and will not: one of [`why`].
     Missing(&'static str),
 }
@@ -46,7 +47,7 @@ mod why {
     pub(super) const REFUSED: &str = "refused";
 }
 
-/// A picture that a user sent.
+/// A picture that a user sent, in memory, with the room that it takes there.
 pub(crate) struct File {
     pub(crate) format: &'static Format,
     pub(crate) content: Bytes,
@@ -78,23 +79,35 @@ impl<'a> Message<'a> {
     /// again, and what is done with the picture does not wait for it.
     pub(crate) async fn picture(&mut self, hold: &Hold) -> Result<Received, Halt> {
         let Some(media_id) = self.media_id() else { return Ok(Received::None) };
-        let room = self.room(hold).await?;
-        if let Some(folder) = &self.handler.received_pictures.folder {
-            match hold.during(self.interrupt.or(folder.read(self.envelope))).await?? {
-                Ok(Some((format, content))) => return Ok(Received::File(File::new(format, content, room))),
-                Ok(None) => {}
-                Err(error) => tracing::warn!(error, "a picture that is kept is fetched again"),
-            }
+        // Asked before there is room: a disk that hangs then holds none of it.
+        let is_kept = match &self.handler.received_pictures.folder {
+            Some(folder) => self.on_disk(hold, folder.has(self.envelope)).await?,
+            None => Ok(false),
+        };
+        let mut room = self.room(hold).await?;
+        match (&self.handler.received_pictures.folder, &is_kept) {
+            (_, Err(error)) => tracing::warn!(error, "whether a picture is kept is not known: it is fetched"),
+            (Some(folder), Ok(true)) => match self.on_disk(hold, folder.read(self.envelope, room)).await? {
+                Ok(Ok(file)) => return Ok(Received::File(file.into())),
+                Ok(Err(same)) => room = same,
+                Err(error) => {
+                    tracing::warn!(error, "a picture that is kept is fetched again");
+                    room = self.room(hold).await?;
+                }
+            },
+            _ => {}
         }
         let content = match self.fetch(hold, media_id).await? {
             Ok(content) => Bytes::from(content),
             Err(why) => return Ok(Received::Missing(why)),
         };
-        let format = Format::of(&content);
-        if let Err(error) = self.keep(hold, format, content.clone()).await? {
+        let file = Arc::new(File::new(Format::of(&content), content, room));
+        if is_kept.is_ok()
+            && let Err(error) = self.keep(hold, Arc::clone(&file)).await?
+        {
             tracing::error!(error, "a picture cannot be kept yet");
         }
-        Ok(Received::File(File::new(format, content, room)))
+        Ok(Received::File(file))
     }
 
     /// Keeps the push's picture, where pictures are kept and this one is not yet.
@@ -102,13 +115,15 @@ impl<'a> Message<'a> {
         let (Some(media_id), Some(folder)) = (self.media_id(), &self.handler.received_pictures.folder) else {
             return Ok(());
         };
-        if hold.during(self.interrupt.or(folder.has(self.envelope))).await??.map_err(Halt::later)? {
+        if self.on_disk(hold, folder.has(self.envelope)).await?.map_err(Halt::later)? {
             return Ok(());
         }
-        let _room = self.room(hold).await?;
+        let room = self.room(hold).await?;
         // Without one there is none to keep.
         let Ok(content) = self.fetch(hold, media_id).await? else { return Ok(()) };
-        self.keep(hold, Format::of(&content), content.into()).await?.map_err(|error| {
+        let content = Bytes::from(content);
+        let file = File::new(Format::of(&content), content, room);
+        self.keep(hold, file.into()).await?.map_err(|error| {
             tracing::error!(error, "a picture cannot be kept");
             Halt::later(error)
         })
@@ -129,11 +144,16 @@ impl<'a> Message<'a> {
     }
 
     /// Within: why it is not kept, in words.
-    async fn keep(&self, hold: &Hold, format: &'static Format, content: Bytes) -> Result<Result<(), String>, Halt> {
+    async fn keep(&mut self, hold: &Hold, picture: Arc<File>) -> Result<Result<(), String>, Halt> {
         match &self.handler.received_pictures.folder {
-            Some(folder) => hold.during(folder.keep(self.envelope, format, content)).await,
+            Some(folder) => self.on_disk(hold, folder.keep(self.envelope, picture)).await,
             None => Ok(Ok(())),
         }
+    }
+
+    /// Waits for what may hang, then without the slot that other messages need.
+    async fn on_disk<T>(&mut self, hold: &Hold, work: impl Future<Output = T>) -> Result<T, Halt> {
+        hold.during(self.interrupt.or(self.slot.leave_if_long(work))).await?
     }
 }
 

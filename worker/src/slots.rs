@@ -1,10 +1,14 @@
 //! How many messages are worked on at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metric;
+
+/// How long a wait may last without leaving the slot: longer than a disk that works takes.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// Room for a number of messages. One that only waits gives its room to another, so that an account in trouble does not
 /// hold up the others.
@@ -50,6 +54,15 @@ impl Slot {
         output
     }
 
+    /// As [`Slot::leave_for`], once `wait` takes longer than a moment: what nearly always ends at once, and may hang.
+    pub(crate) async fn leave_if_long<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        tokio::pin!(wait);
+        match tokio::time::timeout(MOMENT, &mut wait).await {
+            Ok(output) => output,
+            Err(_) => self.leave_for(wait).await,
+        }
+    }
+
     /// Gives the room away until [`Slot::take_again`].
     pub(crate) fn leave(&mut self) {
         self.held = None;
@@ -69,8 +82,6 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures_util::FutureExt;
 
     use super::*;
@@ -85,5 +96,17 @@ mod tests {
         assert!(slots.take().now_or_never().is_none(), "the first has its slot again");
         drop(first);
         assert!(slots.take().now_or_never().is_some());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn only_a_wait_that_takes_long_leaves_the_slot() {
+        let slots = Slots::new(1);
+        let mut slot = slots.take().await;
+        for (wait, leaves) in [(MOMENT / 2, false), (MOMENT * 2, true)] {
+            let another = tokio::time::timeout(MOMENT * 4, slots.take());
+            let (waited, another) =
+                tokio::join!(slot.leave_if_long(tokio::time::sleep(wait)), async { another.await.is_ok() });
+            assert_eq!((waited, another), ((), leaves), "{wait:?}");
+        }
+        assert!(slots.take().now_or_never().is_none(), "it has its slot again");
     }
 }

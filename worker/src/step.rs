@@ -95,7 +95,10 @@ impl Message<'_> {
             let uploaded = match reply.picture() {
                 Some((_, file)) => {
                     let file = handler.config.folder.join(file);
-                    Some(hold.during(handler.uploads.media_id(appid, &file, &token)).await??)
+                    // Its disk may hang, which holds up nobody who does not need it.
+                    let digest = self.slot.leave_if_long(handler.uploads.digest(&file));
+                    let digest = hold.during(self.interrupt.or(digest)).await???;
+                    Some(hold.during(handler.uploads.media_id(appid, &file, digest, &token)).await??)
                 }
                 None => None,
             };
@@ -146,8 +149,11 @@ impl Message<'_> {
                 return Ok(Next::Again);
             }
             Failure::File(_) => {
-                tracing::error!(error = %failure, "a picture cannot be used");
-                return Err(Halt::later(failure.to_string()));
+                let waited = self.back_off(hold, &failure).await;
+                if let Err(Halt::Later { .. }) = waited {
+                    tracing::error!(error = %failure, "a picture cannot be used");
+                }
+                return waited;
             }
             Failure::Passing(_) => return self.back_off(hold, &failure).await,
             Failure::Unanswered(_) if tried.unanswered => {

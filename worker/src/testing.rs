@@ -16,6 +16,7 @@ use crate::planning::{Asked, AskedWebhooks};
 use crate::timings::Timings;
 
 pub(crate) mod assistant;
+pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod queue;
 pub(crate) mod store;

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_LENGTH, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use kefu_shared::disk;
-use tokio::time::{Instant, timeout_at};
+use kefu_shared::config::Config;
+use kefu_shared::disk::Disk;
+use kefu_shared::reply::Reply;
+use tokio::time::Instant;
 
 use super::problem::{Problem, ProblemDocument};
+use super::request::ToSend;
 use super::shapes::{Accepted, Message, SendRequest};
 use super::{Api, Service, Stage, document, head, request};
 use crate::{ANSWER_WITHIN, metric, routes};
@@ -192,18 +195,28 @@ impl Service {
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let bytes = request::read(body, announced, deadline).await?;
         let asked = request::parse(&bytes)?;
-        let config = Arc::clone(&self.config);
-        let to_send = while_disk_answers(deadline, move || request::check(asked, &config)).await?;
+        let to_send = check(asked, &self.config, &self.disk, deadline).await?;
         self.sending.send(appid, idempotency_key, to_send, routes::traceparent(request), deadline).await
     }
 }
 
+/// What is to be sent, looked at on the disk only if it has pictures: that may hang.
+async fn check(asked: SendRequest, config: &Arc<Config>, disk: &Disk, deadline: Instant) -> Result<ToSend, Problem> {
+    let shows_picture = |reply: &Reply| reply.picture().is_some();
+    if !asked.replies.iter().any(shows_picture) {
+        return request::check(asked, config);
+    }
+    let config = Arc::clone(config);
+    while_disk_answers(disk, deadline, move || request::check(asked, &config)).await
+}
+
 /// What `check`, which may read files, returns by the deadline.
 async fn while_disk_answers<T: Send + 'static>(
+    disk: &Disk,
     deadline: Instant,
     check: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let checked = timeout_at(deadline, disk::call(move || Ok(check()))).await.map_err(std::io::Error::from).flatten();
+    let checked = disk.call_until(deadline, move || Ok(check())).await;
     checked.map_err(|error| Problem::Unavailable(format!("it cannot be checked: {error}")))?
 }
 
@@ -218,15 +231,37 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[tokio::test]
     async fn a_check_that_does_not_end_is_given_up_at_the_deadline() {
         let (disk_wakes, disk) = channel::<()>();
         let deadline = Instant::now() + Duration::from_millis(50);
-        let checked = while_disk_answers(deadline, move || Ok(disk.recv().is_ok())).await;
+        let checked = while_disk_answers(&Disk::default(), deadline, move || Ok(disk.recv().is_ok())).await;
         assert!(matches!(checked, Err(Problem::Unavailable(_))), "{checked:?}");
         assert!(Instant::now() >= deadline);
         disk_wakes.send(()).unwrap();
+    }
+    #[tokio::test]
+    async fn nothing_but_pictures_needs_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kefu.toml");
+        let text = "[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"\n\
+                    [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n";
+        std::fs::write(&file, text).unwrap();
+        let config = Arc::new(kefu_shared::config::load_with(&file, []).unwrap());
+        let (disk, deadline) = (Disk::default(), Instant::now() + Duration::from_secs(30));
+        let check = |replies: &str| {
+            let asked = request::parse(format!(r#"{{"to":"oU","replies":[{replies}]}}"#).as_bytes()).unwrap();
+            check(asked, &config, &disk, deadline)
+        };
+        let checked = check(r#"{"text":"hi"}"#).now_or_never().unwrap();
+        assert!(checked.is_ok(), "{checked:?}");
+        let picture = check(r#"{"text":"hi"},{"image":"missing.png"}"#);
+        tokio::pin!(picture);
+        assert!((&mut picture).now_or_never().is_none(), "it is looked at on another thread");
+        assert!(matches!(picture.await, Err(Problem::Unsendable(_))));
     }
 }

@@ -3,23 +3,28 @@
 use serde_json::Value;
 
 use super::{Answer, Failure};
-use crate::disk;
+use crate::disk::Disk;
 use crate::reply::Reply;
 use crate::reply::foreign::{self, Misshapen};
 use crate::reply::picture::PictureFolder;
 
-/// The replies of an answer, checked as those of rules are: no more than `most`, with pictures of this folder only. None for
-/// status 204, or 202.
+/// The replies of an answer, checked as those of rules are: no more than `most`, with pictures of this folder only, which is
+/// on `disk`. None for status 204, or 202.
 ///
 /// # Errors
 /// [`Failure::Passing`] for what is no JSON: something in front of the service may have answered. [`Failure::Refused`]
-/// for replies that are wrong, with all that is wrong.
-pub async fn replies(answer: Answer, most: usize, pictures: &PictureFolder) -> Result<Vec<Reply>, Failure> {
+/// for replies that are wrong, with all that is wrong. [`Failure::Unchecked`] when the disk does not give their pictures.
+pub async fn replies(
+    answer: Answer,
+    most: usize,
+    pictures: &PictureFolder,
+    disk: &Disk,
+) -> Result<Vec<Reply>, Failure> {
     let host = answer.host.clone();
-    check(answer, most, pictures).await.map_err(|failure| failure.of(&host))
+    check(answer, most, pictures, disk).await.map_err(|failure| failure.of(&host))
 }
 
-async fn check(answer: Answer, most: usize, pictures: &PictureFolder) -> Result<Vec<Reply>, Failure> {
+async fn check(answer: Answer, most: usize, pictures: &PictureFolder, disk: &Disk) -> Result<Vec<Reply>, Failure> {
     let replies = match answer.status {
         200 => read(&answer.body, most)?,
         202 | 204 => return Ok(Vec::new()),
@@ -28,14 +33,21 @@ async fn check(answer: Answer, most: usize, pictures: &PictureFolder) -> Result<
             return Err(Failure::Refused(error));
         }
     };
-    // Pictures are read from the disk.
-    let pictures = pictures.clone();
-    let checked = disk::call(move || {
-        let problems = foreign::problems(&replies, Some(&pictures));
-        Ok((replies, problems))
-    });
-    let unchecked = |error| Failure::passing(format!("its replies cannot be checked: {error}"));
-    let (replies, problems) = checked.await.map_err(unchecked)?;
+    let shows_picture = |reply: &Reply| reply.picture().is_some();
+    // Nothing else needs the disk.
+    let (replies, problems) = if replies.iter().any(shows_picture) {
+        let pictures = pictures.clone();
+        let checked = disk.call(move || {
+            let problems = foreign::problems(&replies, Some(&pictures));
+            Ok((replies, problems))
+        });
+        let unchecked =
+            |error| Failure::Unchecked(format!("the pictures that it answered with cannot be looked at: {error}"));
+        checked.await.map_err(unchecked)?
+    } else {
+        let problems = foreign::problems(&replies, None);
+        (replies, problems)
+    };
     if problems.is_empty() { Ok(replies) } else { Err(Failure::Refused(problems.join("; "))) }
 }
 

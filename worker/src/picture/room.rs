@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How many pictures of the largest size there is room for.
 const AT_ONCE: usize = 4;
 
-/// How much of it one account may take, where there are others: one whose webhook hangs must not keep them waiting.
+/// How much of it one account may take, where there are others: one whose webhook hangs must not keep them waiting. Two may.
 const OF_ONE_ACCOUNT: usize = AT_ONCE / 2;
 
 /// How long room is waited for. Whoever waits keeps a delivery, and with too many of these the queue hands out no more.

@@ -8,6 +8,7 @@ use kefu_shared::queue::{DeadReason, Settlement};
 use kefu_shared::wechat::push::Push;
 use tokio::time::Instant;
 
+use crate::testing::disk::hang;
 use crate::testing::http::serve_once;
 use crate::testing::queue::{Settled, delivery};
 use crate::testing::wechat::{MEDIA, SEND};
@@ -163,4 +164,24 @@ async fn a_webhook_is_asked_about_a_picture_that_cannot_be_kept() {
     assert_eq!(bench.wechat.texts_to("oA"), ["nice"]);
     let request = asked.await.unwrap();
     assert!(request.windows(PNG.len()).any(|part| part == PNG), "the picture is not in the request");
+}
+
+#[tokio::test]
+async fn a_folder_whose_disk_hangs_costs_no_answer_and_holds_up_no_other_pictures() {
+    let answer = r#"{"replies":[{"text":"nice"}]}"#;
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+    let (address, asked) = serve_once(answer.into_bytes()).await;
+    let rule = format!(
+        "[webhook]\nsecret = \"0123456789abcdef\"\n\
+         [[rule]]\nwhen = {{ type = \"image\" }}\nwebhook = {{ url = \"http://{address}/\", media = true }}\n"
+    );
+    let bench = Bench::with(&format!("{KEPT}{rule}"));
+    let end = hang(&bench.handler.received_pictures.folder.as_ref().unwrap().disk).await;
+    let error = retried(handle(&bench, envelope("oA", "1")).await);
+    assert!(error.contains("the disk does not answer"), "{error}");
+    assert_eq!(bench.wechat.texts_to("oA"), ["nice"]);
+    let request = asked.await.unwrap();
+    assert!(request.windows(PNG.len()).any(|part| part == PNG), "the picture is not in the request");
+    assert_eq!(bench.handle("oB", "picture").await, DONE);
+    drop(end);
 }

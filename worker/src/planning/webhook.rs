@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kefu_shared::clock;
 use kefu_shared::config::Config;
+use kefu_shared::disk::Disk;
 use kefu_shared::queue::DeadReason;
 use kefu_shared::reply::Reply;
 use kefu_shared::reply::picture::PictureFolder;
@@ -31,18 +32,21 @@ pub(crate) struct AskedWebhooks {
     client: Webhooks,
     breakers: Breakers,
     pictures: PictureFolder,
+    /// With these pictures.
+    disk: Disk,
 }
 
 impl AskedWebhooks {
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
         let pictures = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
-        Ok(Self { client: Webhooks::new(&config.webhook)?, breakers: Breakers::new(config.queue.prefetch), pictures })
+        let (client, breakers) = (Webhooks::new(&config.webhook)?, Breakers::new(config.queue.prefetch));
+        Ok(Self { client, breakers, pictures, disk: Disk::default() })
     }
 
     async fn ask(&self, endpoint: &Endpoint, question: &Question, most: usize) -> Result<Vec<Reply>, Failure> {
         let begun = Instant::now();
         let result = match self.client.ask(endpoint, question, TURN_WITHIN).await {
-            Ok(answer) => replies(answer, most, &self.pictures).await,
+            Ok(answer) => replies(answer, most, &self.pictures, &self.disk).await,
             Err(failure) => Err(failure),
         };
         let outcome = match &result {
@@ -95,6 +99,10 @@ impl<'a> Message<'a> {
                     }
                     self.wait_after(hold, &error, at_least).await?;
                 }
+                Err(Failure::Unchecked(error)) => {
+                    permit.answered();
+                    self.wait_after(hold, &error, Duration::ZERO).await?;
+                }
                 Err(Failure::Crowded(error)) => return Err(self.not_asked(Duration::ZERO, error)),
                 Err(Failure::Refused(error)) => {
                     permit.answered();
@@ -126,3 +134,6 @@ impl<'a> Message<'a> {
         Halt::Postponed { at_least: at_least.max((age / 10).min(LONGEST_WAIT)), error }
     }
 }
+
+#[cfg(test)]
+mod tests;

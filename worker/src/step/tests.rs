@@ -8,7 +8,7 @@ use super::*;
 use crate::testing::queue::{self, Settled, delivery};
 use crate::testing::store::Entry;
 use crate::testing::wechat::{SEND, STABLE_TOKEN, UPLOAD};
-use crate::testing::{Bench, seconds};
+use crate::testing::{Bench, PNG, seconds};
 
 mod pauses;
 
@@ -215,6 +215,19 @@ async fn a_picture_that_is_gone_waits_in_the_queue_for_the_operator() {
     std::fs::remove_file(bench.folder.path().join("picture.png")).unwrap();
     assert_eq!(retry_after(&bench.handle("oA", "picture").await), seconds(5));
     assert!(bench.wechat.calls(SEND).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_that_is_back_in_a_moment_is_waited_for_in_the_lane() {
+    let bench = Bench::new();
+    let picture = bench.folder.path().join("picture.png");
+    std::fs::remove_file(&picture).unwrap();
+    let mending = async {
+        tokio::time::sleep(seconds(5)).await;
+        std::fs::write(&picture, PNG).unwrap();
+    };
+    let (settled, ()) = tokio::join!(bench.handle("oA", "picture"), mending);
+    assert_eq!(settled, DONE);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,24 +4,35 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
 /// Serves one request on a loopback port: reads it whole, writes `answer` and closes. The handle gives the request.
 pub(crate) async fn serve_once(answer: Vec<u8>) -> (SocketAddr, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let task = tokio::spawn(async move {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !is_whole(&request) {
-            let count = socket.read_buf(&mut request).await.unwrap();
-            assert!(count > 0, "the request is cut off");
-        }
-        socket.write_all(&answer).await.unwrap();
-        socket.shutdown().await.unwrap();
-        request
-    });
-    (address, task)
+    (address, tokio::spawn(async move { exchange(&listener, &answer).await }))
+}
+
+/// Serves every request so, one after the other, as long as there is the receiver, which gets them.
+pub(crate) async fn serve(answer: Vec<u8>) -> (SocketAddr, UnboundedReceiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (requests, received) = unbounded_channel();
+    tokio::spawn(async move { while requests.send(exchange(&listener, &answer).await).is_ok() {} });
+    (address, received)
+}
+
+async fn exchange(listener: &TcpListener, answer: &[u8]) -> Vec<u8> {
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let mut request = Vec::new();
+    while !is_whole(&request) {
+        let count = socket.read_buf(&mut request).await.unwrap();
+        assert!(count > 0, "the request is cut off");
+    }
+    socket.write_all(answer).await.unwrap();
+    socket.shutdown().await.unwrap();
+    request
 }
 
 fn is_whole(request: &[u8]) -> bool {

@@ -22,7 +22,7 @@ pub(crate) enum Failure {
     /// The store was needed for it, and is down.
     #[error(transparent)]
     Store(StoreError),
-    /// A picture cannot be used; the operator must mend the file.
+    /// A picture cannot be used: the operator must mend the file, or its disk does not answer.
     #[error("{0}")]
     File(String),
 }

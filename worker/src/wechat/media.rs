@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use kefu_shared::disk;
+use kefu_shared::disk::Disk;
 use kefu_shared::reply::picture::{self, PictureError};
 use kefu_shared::store::Media;
 use secrecy::SecretString;
@@ -21,13 +21,20 @@ use super::single_flight::SingleFlight;
 /// How long a media_id is used. WeChat keeps the media for 3 days.
 const KEEP_FOR: Duration = Duration::from_secs(60 * 3_600);
 
+/// With this many uploads known, those that nobody waits for are forgotten.
+const MANY_FLIGHTS: usize = 64;
+
+/// The most digests that are remembered: webhooks and backends may name ever new files.
+const MOST_DIGESTS: usize = 1_024;
+
 /// The uploads of the pictures that replies name.
 pub(crate) struct Uploads {
     media: Arc<dyn Media>,
     wechat: Arc<WeChat>,
     max_bytes: u64,
+    disk: Disk,
     digests: Mutex<HashMap<PathBuf, (Version, String)>>,
-    /// By appid and digest. Kept, as those above: as many as the pictures that rules, webhooks and backends have named.
+    /// Uploads, by appid and digest.
     flights: Mutex<HashMap<(String, String), Arc<SingleFlight>>>,
 }
 
@@ -44,19 +51,23 @@ pub(crate) struct Uploaded {
 impl Uploads {
     /// `max_bytes`: the largest picture that is uploaded.
     pub(crate) fn new(media: Arc<dyn Media>, wechat: Arc<WeChat>, max_bytes: u64) -> Self {
-        Self { media, wechat, max_bytes, digests: Mutex::default(), flights: Mutex::default() }
+        let (disk, digests, flights) = (Disk::default(), Mutex::default(), Mutex::default());
+        Self { media, wechat, max_bytes, disk, digests, flights }
     }
 
-    /// The media_id of the file for the account: from the store, or by an upload with `token`.
-    pub(crate) async fn media_id(&self, appid: &str, file: &Path, token: &SecretString) -> Result<Uploaded, Failure> {
-        let sha256 = self.digest(file).await?;
+    /// The media_id of the file, whose [`digest`](Self::digest) is `sha256`, for the account: from the store, or by an
+    /// upload with `token`.
+    pub(crate) async fn media_id(
+        &self,
+        appid: &str,
+        file: &Path,
+        sha256: String,
+        token: &SecretString,
+    ) -> Result<Uploaded, Failure> {
         if let Some(uploaded) = self.known(appid, &sha256).await? {
             return Ok(uploaded);
         }
-        let flight = {
-            let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(flights.entry((appid.to_owned(), sha256.clone())).or_default())
-        };
+        let flight = self.flight(appid, &sha256);
         let upload = async {
             match self.known(appid, &sha256).await? {
                 Some(uploaded) => Ok(uploaded),
@@ -64,6 +75,14 @@ impl Uploads {
             }
         };
         flight.run(upload).await
+    }
+
+    fn flight(&self, appid: &str, sha256: &str) -> Arc<SingleFlight> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if flights.len() >= MANY_FLIGHTS {
+            flights.retain(|_, flight| Arc::strong_count(flight) > 1);
+        }
+        Arc::clone(flights.entry((appid.to_owned(), sha256.to_owned())).or_default())
     }
 
     /// Drops a media_id that WeChat refused.
@@ -80,7 +99,7 @@ impl Uploads {
 
     async fn upload(&self, appid: &str, file: &Path, token: &SecretString) -> Result<Uploaded, Failure> {
         let (path, max_bytes) = (file.to_owned(), self.max_bytes);
-        let (content, format) = from_disk(file, move || picture::read(&path, max_bytes)).await?;
+        let (content, format) = self.read(file, move || picture::read(&path, max_bytes)).await?;
         // Of what is uploaded, as the file may have changed since it was looked at.
         let sha256 = hex::encode(Sha256::digest(&content));
         let media_id = self.wechat.upload(token, Picture { content, format }).await?;
@@ -91,10 +110,10 @@ impl Uploads {
     }
 
     /// The SHA-256 of the file, read again only when its time or size changed.
-    async fn digest(&self, file: &Path) -> Result<String, Failure> {
+    pub(crate) async fn digest(&self, file: &Path) -> Result<String, Failure> {
         let (path, max_bytes) = (file.to_owned(), self.max_bytes);
         let known = self.digests.lock().unwrap_or_else(PoisonError::into_inner).get(file).cloned();
-        let found = from_disk(file, move || {
+        let found = self.read(file, move || {
             let metadata = std::fs::metadata(&path).map_err(|error| PictureError::Unreadable(path.clone(), error))?;
             let version = (metadata.modified().ok(), metadata.len());
             if let Some(known) = known.filter(|(known, _)| *known == version) {
@@ -105,19 +124,24 @@ impl Uploads {
         });
         let (version, digest) = found.await?;
         let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if digests.len() >= MOST_DIGESTS && !digests.contains_key(file) {
+            // Those that are in use are read once more.
+            digests.clear();
+        }
         digests.insert(file.to_owned(), (version, digest.clone()));
         Ok(digest)
     }
-}
 
-/// Reads the file by `work`, on a disk that may hang.
-async fn from_disk<T: Send + 'static>(
-    file: &Path,
-    work: impl FnOnce() -> Result<T, PictureError> + Send + 'static,
-) -> Result<T, Failure> {
-    let unreadable = |error| PictureError::Unreadable(file.to_owned(), error);
-    let read = disk::call(|| Ok(work())).await.map_err(unreadable).flatten();
-    read.map_err(|error| Failure::File(error.to_string()))
+    /// Reads the file by `work`, on a disk that may hang.
+    async fn read<T: Send + 'static>(
+        &self,
+        file: &Path,
+        work: impl FnOnce() -> Result<T, PictureError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let unreadable = |error| PictureError::Unreadable(file.to_owned(), error);
+        let read = self.disk.call(|| Ok(work())).await.map_err(unreadable).flatten();
+        read.map_err(|error| Failure::File(error.to_string()))
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::testing::hang;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
@@ -19,8 +20,12 @@ fn folder() -> TempDir {
 
 async fn read_answer(status: u16, body: impl Into<Vec<u8>>) -> Result<Vec<Reply>, Failure> {
     let folder = folder();
+    read_from(&folder, Disk::default(), status, body).await
+}
+
+async fn read_from(folder: &TempDir, disk: Disk, status: u16, body: impl Into<Vec<u8>>) -> Result<Vec<Reply>, Failure> {
     let pictures = PictureFolder { path: folder.path().join("shop"), max_bytes: 1_000 };
-    replies(Answer { host: "shop.example".to_owned(), status, body: body.into() }, 5, &pictures).await
+    replies(Answer { host: "shop.example".to_owned(), status, body: body.into() }, 5, &pictures, &disk).await
 }
 
 async fn refusal(body: serde_json::Value) -> String {
@@ -95,4 +100,21 @@ async fn pictures_stay_within_the_folder() {
             assert!(error.contains("within the folder of kefu's configuration"), "{name}: {error}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_is_not_the_services_failure_and_texts_do_not_need_it() {
+    let (folder, disk) = (folder(), Disk::default());
+    let end = hang(&disk).await;
+    let text = json!({ "replies": [{ "text": "hi" }, { "link": {
+        "title": "t", "description": "d", "url": "https://shop.example/", "thumb_url": "https://shop.example/a.png"
+    } }] });
+    assert_eq!(read_from(&folder, disk.clone(), 200, text.to_string()).await.unwrap().len(), 2);
+    let wrong = json!({ "replies": [{ "text": "" }] }).to_string();
+    assert!(matches!(read_from(&folder, disk.clone(), 200, wrong).await, Err(Failure::Refused(_))));
+    let picture = json!({ "replies": [{ "text": "hi" }, { "image": "inside.png" }] }).to_string();
+    let failure = read_from(&folder, disk.clone(), 200, picture.as_str()).await.unwrap_err();
+    assert!(matches!(failure, Failure::Unchecked(_)), "{failure:?}");
+    assert!(failure.to_string().contains("shop.example") && failure.to_string().contains("the disk does not answer"));
+    drop(end);
 }

@@ -33,16 +33,17 @@ impl Bench {
     }
 
     async fn media_id(&self, appid: &str, file: &Path) -> String {
-        self.uploads.media_id(appid, file, &token()).await.unwrap().media_id
+        self.uploaded(appid, file).await.unwrap().media_id
+    }
+
+    async fn uploaded(&self, appid: &str, file: &Path) -> Result<Uploaded, Failure> {
+        let digest = self.uploads.digest(file).await?;
+        self.uploads.media_id(appid, file, digest, &SecretString::from("T1")).await
     }
 
     fn uploads(&self) -> usize {
         self.api.calls(UPLOAD).len()
     }
-}
-
-fn token() -> SecretString {
-    SecretString::from("T1")
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,7 +81,7 @@ async fn a_media_id_is_used_for_two_and_a_half_days() {
 async fn fifty_refusals_of_one_media_id_make_one_upload() {
     let bench = Bench::new();
     let file = bench.file("a.png", PNG);
-    let refused = bench.uploads.media_id("wx1", &file, &token()).await.unwrap();
+    let refused = bench.uploaded("wx1", &file).await.unwrap();
     let all = (0..50).map(|_| async {
         bench.uploads.forget("wx1", &refused).await;
         bench.media_id("wx1", &file).await
@@ -97,7 +98,7 @@ async fn what_wechat_would_refuse_is_not_uploaded() {
     let fifo = bench.folder.path().join("fifo.png");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     for file in [large, other, fifo, bench.folder.path().join("none.png")] {
-        let failure = bench.uploads.media_id("wx1", &file, &token()).await.unwrap_err();
+        let failure = bench.uploaded("wx1", &file).await.unwrap_err();
         assert!(matches!(failure, Failure::File(_)), "{failure:?}");
     }
     assert_eq!(bench.uploads(), 0);
@@ -108,7 +109,7 @@ async fn a_useless_answer_passes_and_is_not_kept() {
     let bench = Bench::new();
     let file = bench.file("a.png", PNG);
     bench.api.answer(UPLOAD, 200, r#"{"type":"image"}"#);
-    let failure = bench.uploads.media_id("wx1", &file, &token()).await.unwrap_err();
+    let failure = bench.uploaded("wx1", &file).await.unwrap_err();
     assert!(matches!(failure, Failure::Passing(_)), "{failure:?}");
     assert_eq!(bench.media_id("wx1", &file).await, "M1");
 }
@@ -118,5 +119,24 @@ async fn the_store_is_needed() {
     let bench = Bench::new();
     let file = bench.file("a.png", PNG);
     bench.store.set_down(true);
-    assert!(matches!(bench.uploads.media_id("wx1", &file, &token()).await, Err(Failure::Store(_))));
+    assert!(matches!(bench.uploaded("wx1", &file).await, Err(Failure::Store(_))));
+}
+
+#[tokio::test]
+async fn ever_new_pictures_leave_no_more_behind_than_a_bound() {
+    let bench = Bench::new();
+    bench.api.set_latency(Duration::ZERO);
+    for n in 0..MOST_DIGESTS + 10 {
+        let file = bench.file(&format!("{n}.png"), &[PNG, n.to_string().as_bytes()].concat());
+        bench.media_id("wx1", &file).await;
+    }
+    assert_eq!(bench.uploads(), MOST_DIGESTS + 10);
+    let (digests, flights) = (bench.uploads.digests.lock().unwrap().len(), bench.uploads.flights.lock().unwrap().len());
+    assert!(digests <= MOST_DIGESTS && flights <= MANY_FLIGHTS, "{digests} digests, {flights} flights");
+    let first = bench.folder.path().join("0.png");
+    assert_eq!(
+        bench.media_id("wx1", &first).await,
+        "M1",
+        "one that is forgotten is read again, and not uploaded again"
+    );
 }

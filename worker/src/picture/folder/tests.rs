@@ -1,0 +1,59 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::mpsc;
+
+use futures_util::FutureExt;
+
+use super::*;
+use crate::picture::room::Rooms;
+use crate::testing::{PNG, config, queue, seconds};
+
+fn file(room: Room) -> Arc<File> {
+    Arc::new(File::new(Format::of(PNG), PNG.into(), room))
+}
+
+#[test]
+fn what_hangs_keeps_its_room_until_it_ends() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(1).start_paused(true).build().unwrap().block_on(async {
+        let (config, place) = config("");
+        let (rooms, folder) = (Rooms::new(&config.accounts, 1_000), Folder::new(place.path().join("pictures")));
+        let (end, hangs) = mpsc::channel::<()>();
+        // The only thread.
+        let hanging = tokio::task::spawn_blocking(move || hangs.recv());
+        let envelope = queue::envelope("wx1", "oA", "hi");
+        let [one, another] = [rooms.take("wx1").await.unwrap(), rooms.take("wx1").await.unwrap()];
+        let kept = folder.keep(&envelope, file(one));
+        let (kept, read, ()) = tokio::join!(kept, folder.read(&envelope, another), tokio::time::advance(seconds(11)));
+        assert!(kept.unwrap_err().contains("does not answer"));
+        assert!(read.is_err_and(|error| error.contains("does not answer")));
+        assert!(rooms.take("wx1").now_or_never().is_none(), "the account has no room left");
+        drop(end);
+        assert!(hanging.await.is_ok());
+        let _all = [rooms.take("wx1").await.unwrap(), rooms.take("wx1").await.unwrap()];
+        assert_eq!(folder.has(&envelope).await, Ok(true), "the write went on by itself");
+    });
+}
+
+#[tokio::test]
+async fn the_parts_of_other_writers_are_left_alone_and_stale_ones_are_removed() {
+    let (config, place) = config("");
+    let (rooms, folder) = (Rooms::new(&config.accounts, 1_000), Folder::new(place.path().join("pictures")));
+    let envelope = queue::envelope("wx1", "oA", "hi");
+    let day = folder.day(&envelope);
+    fs::create_dir_all(&day).unwrap();
+    let name = envelope.key.digest();
+    let (before, others, stale) = (format!(".{name}.part"), format!(".{name}.1.part"), ".digest.2.part");
+    for part in [&before, &others, stale] {
+        fs::write(day.join(part), "half").unwrap();
+    }
+    let hours_ago = SystemTime::now() - 2 * STALE;
+    fs::File::options().write(true).open(day.join(stale)).unwrap().set_modified(hours_ago).unwrap();
+
+    folder.keep(&envelope, file(rooms.take("wx1").await.unwrap())).await.unwrap();
+    assert_eq!(fs::read(day.join(format!("{name}.png"))).unwrap(), PNG);
+    for part in [&before, &others] {
+        assert_eq!(fs::read(day.join(part)).unwrap(), b"half", "{part}");
+    }
+    assert_eq!(fs::read_dir(&day).unwrap().count(), 3, "the stale one is gone, and nothing else is left");
+}
