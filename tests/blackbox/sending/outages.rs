@@ -161,7 +161,12 @@ async fn kill_after_kill_each_accepted_message_is_sent_once() {
             caller = Caller::of(&shop.stack.programs[0]);
             let id = caller.accepted(shop.appid(), &key, &body).await;
             caller.becomes(&id, "sent").await;
-            assert_eq!(texts(&shop.replies(user)), ["once"], "{user}, {backend:?}");
+            let replies = shop.replies(user);
+            let replies = texts(&replies);
+            // One process has the worker, too: killed in the middle of a send, it cannot know, and says so.
+            let doubts = shop.stack.programs[0].output().matches("a reply may or may not have been sent").count();
+            assert!(!replies.is_empty() && replies.len() <= 1 + doubts, "{user}, {backend:?}: {replies:?}");
+            assert!(replies.iter().all(|reply| *reply == "once"), "{replies:?}");
         }
     }
 }
