@@ -19,13 +19,13 @@ pub(crate) struct Arguments {
 const EXAMPLE: &str = r#"Example of FILE:
   listen = "127.0.0.1:8090"             # left out: a free port, which is printed
   [[accounts]]                          # one for each mini program
-  appid = "wx0123456789abcdef"
+  appid = "wxde00000000000001"
   secret = "any"
   token = "any"
   mode = "safe"                         # plain, compat or safe
-  encoding_aes_key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
-  raw_id = "gh_0123456789ab"
-  callback_url = "http://127.0.0.1:8080/push/wx0123456789abcdef"
+  encoding_aes_key = "x4w6tjxORFqfHwnjHySjEfofsbNVi3GzSRUENcZNjo0"
+  raw_id = "gh_de0000000001"
+  callback_url = "http://127.0.0.1:8080/push/wxde00000000000001"
 
 kefu finds it by [wechat] api_base = "http://127.0.0.1:8090" and the same accounts."#;
 

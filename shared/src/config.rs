@@ -16,6 +16,7 @@ mod api;
 pub(crate) mod assistant;
 mod backend;
 mod environment;
+mod example;
 mod file;
 mod ingress;
 mod kept;
@@ -116,6 +117,12 @@ pub fn keys_of_sections() -> [(&'static str, &'static [&'static str]); 13] {
         ("[[account]]", keys::<AccountSection>()),
         ("[[account.previous]]", keys::<PreviousSection>()),
     ]
+}
+
+/// The appid and the secrets that are refused because kefu.example.toml shows them, for the test of that file.
+#[doc(hidden)]
+pub fn refused_as_shown() -> impl Iterator<Item = &'static str> {
+    example::SECRETS.into_iter().chain([example::APPID])
 }
 
 /// Reads the configuration of `file` with the overrides of the process environment.

@@ -25,7 +25,8 @@ use kefu_shared::rules::{self, Rules};
 use kefu_shared::wechat::push::Push;
 use serde_json::json;
 
-const APPID: &str = "wx0123456789abcdef";
+/// In place of the page's first account: its appid is that of kefu.example.toml, which is refused.
+const APPID: &str = "wx00000000000000aa";
 const HEAD: &str = r#"
 [queue]
 url = "embedded:data"
@@ -35,7 +36,7 @@ url = "embedded:data"
 base_url = "https://api.example/v1"
 model = "m"
 [[account]]
-appid = "wx0123456789abcdef"
+appid = "wx00000000000000aa"
 secret = "s"
 token = "t"
 mode = "plain"
@@ -85,13 +86,19 @@ fn examples() -> Vec<Example> {
     examples
 }
 
-/// The rules of an example, with the pictures that they name.
+/// The rules of an example, with the pictures and the files with secrets that it names.
 fn load(example: &Example) -> Arc<Rules> {
     let folder = tempfile::tempdir().unwrap();
     for name in example.toml.split('"').filter(|part| part.ends_with(".png") && !part.contains("://")) {
         let file = folder.path().join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, b"\x89PNG\r\n\x1a\n").unwrap();
+    }
+    let files = example.toml.lines().filter_map(|line| line.split_once("_file = \"")?.1.strip_suffix('"'));
+    for name in files {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "a secret of 16 characters").unwrap();
     }
     let file = folder.path().join("kefu.toml");
     fs::write(&file, format!("{HEAD}{}", example.toml)).unwrap();

@@ -16,45 +16,113 @@ fn load(file: &Path, environment: &[(&str, &str)]) -> Config {
     load_with(file, environment).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-/// The manual's file with the `#` taken from every `#key = value`, `#[[table]]`: in a folder that has the pictures its
-/// rules name.
-fn uncommented(folder: &Path) -> PathBuf {
-    let text = std::fs::read_to_string(shipped("kefu.example.toml")).unwrap();
+fn example() -> String {
+    std::fs::read_to_string(shipped("kefu.example.toml")).unwrap()
+}
+
+/// The text with values of one's own where the example's look like real ones and are refused.
+fn with_own_values(text: &str) -> String {
+    config::refused_as_shown().fold(text.to_owned(), |text, shown| {
+        let own = match shown.len() {
+            43 => "Zk3Qw8rT1yU6iO0pA5sD9fG2hJ7kL4zX8cV1bN6mQ0e",
+            _ if shown.starts_with("wx") => "wx00000000000000aa",
+            _ => "own",
+        };
+        text.replace(shown, own)
+    })
+}
+
+/// The text with the `#` taken from every `#key = value`, `#[[table]]`.
+fn uncommented(text: &str) -> String {
     let uncomment = |line: &str| match line.strip_prefix('#') {
         Some(rest) if rest.starts_with(|first: char| first == '[' || first.is_ascii_lowercase()) => rest.to_owned(),
         _ => line.to_owned(),
     };
     let lines: Vec<String> = text.lines().map(uncomment).collect();
+    lines.join("\n")
+}
+
+/// A `kefu.toml` with this text, in a folder that has the pictures its rules name.
+fn written(folder: &Path, text: &str) -> PathBuf {
     std::fs::create_dir(folder.join("images")).unwrap();
     for picture in ["service_code.png", "shop.png"] {
         std::fs::write(folder.join("images").join(picture), PNG).unwrap();
     }
     let file = folder.join("kefu.toml");
-    std::fs::write(&file, lines.join("\n")).unwrap();
+    std::fs::write(&file, text).unwrap();
     file
 }
 
-/// What everybody has to put into the example.
+/// What everybody has to put into the example, beside [`with_own_values`].
 const SECRETS: [(&str, &str); 5] = [
-    ("KEFU__ACCOUNT__WX0123456789ABCDEF__SECRET", "s"),
-    ("KEFU__ACCOUNT__WX0123456789ABCDEF__TOKEN", "t"),
+    ("KEFU__ACCOUNT__WX00000000000000AA__SECRET", "s"),
+    ("KEFU__ACCOUNT__WX00000000000000AA__TOKEN", "t"),
     ("KEFU__API__KEY", "0123456789abcdef"),
     ("KEFU__API__PREVIOUS_KEY", "fedcba9876543210"),
     ("KEFU__WEBHOOK__SECRET", "a secret of 16 characters"),
 ];
 
 #[test]
-fn the_example_loads_once_the_secrets_are_put_in() {
-    let config = load(&shipped("kefu.example.toml"), &SECRETS);
+fn the_example_loads_once_own_values_are_put_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = load(&written(folder.path(), &with_own_values(&example())), &SECRETS);
     assert_eq!(config.accounts.iter().count(), 1);
 }
 
 #[test]
 fn the_example_as_it_is_says_which_values_are_still_to_be_put_in() {
     let errors = load_with(&shipped("kefu.example.toml"), []).unwrap_err().to_string();
-    for name in ["secret", "token"] {
+    for name in ["appid", "secret", "token", "encoding_aes_key"] {
         assert!(errors.contains(&format!("{name}: is still the text of kefu.example.toml")), "{errors}");
     }
+}
+
+#[test]
+fn every_secret_that_the_example_shows_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let errors = load_with(&written(folder.path(), &uncommented(&example())), []).unwrap_err();
+    let account = "[[account]] 1 (wx0123456789abcdef)";
+    let mut places = vec![format!("{account} appid")];
+    for (head, keys) in config::keys_of_sections() {
+        let place = match head {
+            "[[account]]" => account.to_owned(),
+            "[[account.previous]]" => format!("{account} previous 1"),
+            head => head.to_owned(),
+        };
+        // A secret is what can be in a file of its own. The example's URLs are real ones, without a password.
+        let secrets = keys.iter().filter_map(|key| key.strip_suffix("_file")).filter(|name| *name != "url");
+        places.extend(secrets.map(|name| format!("{place} {name}")));
+    }
+    assert_eq!(places.len(), 10, "{places:?}");
+    for place in places {
+        let problem = format!("{place}: is still the text of kefu.example.toml: put your own there");
+        assert!(errors.problems().contains(&problem), "{problem} is not said:\n{errors}");
+    }
+}
+
+#[test]
+fn what_is_refused_as_the_examples_stands_in_the_example() {
+    let text = example();
+    for shown in config::refused_as_shown() {
+        assert!(text.contains(&format!("\"{shown}\"")), "{shown:?} is not in kefu.example.toml");
+    }
+}
+
+#[test]
+fn the_examples_appid_is_refused_in_any_case_and_from_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = written(folder.path(), &with_own_values(&example()));
+    let others =
+        [("KEFU__ACCOUNT__WX0123456789ABCDEF__SECRET", "s"), ("KEFU__ACCOUNT__WX0123456789ABCDEF__TOKEN", "t")];
+    let environment = SECRETS.into_iter().chain(others).chain([("KEFU__ACCOUNT__WX0123456789ABCDEF__MODE", "plain")]);
+    let errors = load_with(&file, environment.map(|(name, value)| (name.into(), value.into()))).unwrap_err();
+    let problem = "the environment's account wx0123456789abcdef appid: is still the text of kefu.example.toml: put your own there";
+    assert_eq!(errors.problems(), [problem], "{errors}");
+
+    std::fs::write(&file, with_own_values(&example()).replace("wx00000000000000aa", "WX0123456789ABCDEF")).unwrap();
+    let errors = load_with(&file, []).unwrap_err();
+    let problem = "(WX0123456789ABCDEF) appid: is still the text of kefu.example.toml";
+    assert!(errors.problems().iter().any(|found| found.contains(problem)), "{errors}");
 }
 
 #[test]
@@ -62,19 +130,21 @@ fn what_the_example_shows_of_keys_of_the_api_is_still_to_be_put_in() {
     let folder = tempfile::tempdir().unwrap();
     let others = SECRETS.into_iter().filter(|(name, _)| !name.starts_with("KEFU__API__"));
     let environment = others.map(|(name, value)| (name.into(), value.into()));
-    let errors = load_with(&uncommented(folder.path()), environment).unwrap_err();
+    let file = written(folder.path(), &with_own_values(&uncommented(&example())));
+    let errors = load_with(&file, environment).unwrap_err();
     for name in ["key", "previous_key"] {
         let problem = format!("[api] {name}: is still the text of kefu.example.toml");
         assert!(errors.problems().iter().any(|found| found.starts_with(&problem)), "{errors}");
     }
-    assert_eq!(load(&folder.path().join("kefu.toml"), &SECRETS).api.unwrap().keys.len(), 2);
+    assert_eq!(load(&file, &SECRETS).api.unwrap().keys.len(), 2);
 }
 
 #[test]
 fn the_defaults_that_the_example_shows_are_the_defaults() {
-    let folder = tempfile::tempdir().unwrap();
-    let shown = load(&uncommented(folder.path()), &SECRETS);
-    let real = load(&shipped("kefu.example.toml"), &SECRETS);
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let shown = load(&written(folder.path(), &with_own_values(&uncommented(&example()))), &SECRETS);
+    let as_it_is = written(other.path(), &with_own_values(&example()));
+    let real = load(&as_it_is, &SECRETS);
 
     assert_eq!(format!("{:?}", shown.queue), format!("{:?}", real.queue));
     assert_eq!(format!("{:?}", shown.ingress), format!("{:?}", real.ingress));
@@ -96,14 +166,13 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         ("KEFU__ASSISTANT__MAX_TOKENS", &max_tokens),
         ("KEFU__ASSISTANT__TEMPERATURE", &temperature),
     ];
-    let real = load(&shipped("kefu.example.toml"), &[&SECRETS[..], &given].concat());
+    let real = load(&as_it_is, &[&SECRETS[..], &given].concat());
     assert_eq!(format!("{shown:?}"), format!("{:?}", real.assistant.unwrap()));
 }
 
 #[test]
 fn the_example_shows_every_key_of_every_section() {
-    let folder = tempfile::tempdir().unwrap();
-    let text = std::fs::read_to_string(uncommented(folder.path())).unwrap();
+    let text = uncommented(&example());
     let sections = config::keys_of_sections();
     for (head, keys) in sections {
         let section = text.split(&format!("\n{head}\n")).nth(1).unwrap_or_else(|| panic!("{head} is not shown"));

@@ -50,6 +50,36 @@ async fn all_problems_are_listed_at_once_before_anything_starts() {
     }
 }
 
+/// The example shows an appid and an EncodingAESKey that look like real ones, and that everybody knows.
+#[tokio::test]
+async fn what_the_example_shows_is_taken_by_no_program() {
+    let example = include_str!("../../kefu.example.toml");
+    let half_edited = example.replace("put the AppSecret here", "hush").replace("put the Token here", "hush");
+    let folder = Folder::new("example");
+    let config = folder.write("kefu.toml", half_edited);
+    let looked_at = |args: &[&str]| Launch {
+        args: args.iter().map(Into::into).chain(["--config".into(), config.clone().into()]).collect(),
+        ..Launch::serve(&config)
+    };
+    let launches = [
+        Launch::ingress(&config),
+        Launch::worker(&config),
+        Launch::serve(&config),
+        looked_at(&["rules", "check"]),
+        looked_at(&["doctor"]),
+    ];
+    for launch in launches {
+        let args = launch.args.clone();
+        let program = Program::start(Launch { wait: Wait::Nothing, listens: Vec::new(), ..launch }).await;
+        let (status, output) = program.end_within(Duration::from_secs(30)).await;
+        assert!(!status.success(), "{args:?}: {output}");
+        for name in ["appid", "encoding_aes_key"] {
+            let problem = format!("{name}: is still the text of kefu.example.toml: put your own there");
+            assert!(output.contains(&problem), "{args:?}: {problem:?} is not in:\n{output}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_transfer_of_events_is_refused_at_the_start() {
     let rules = "[[rule]]\nwhen = { event = \"user_enter_tempsession\" }\ntransfer = true\n\

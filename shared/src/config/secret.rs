@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Problems, file};
+use super::{Problems, example, file};
 
 /// The most that a file with one secret may have: far more than any has.
 pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -50,8 +50,8 @@ fn verify(secret: &str) -> Result<(), &'static str> {
     if secret.contains(char::is_control) {
         return Err("has a control character in it, such as NUL or a tab");
     }
-    if secret.starts_with("put the ") {
-        return Err("is still the text of kefu.example.toml: put your own there");
+    if example::shows(secret) {
+        return Err(example::PROBLEM);
     }
     if secret.trim() != secret {
         return Err("begins or ends with a blank");

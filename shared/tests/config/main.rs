@@ -16,7 +16,7 @@ mod secret_files;
 mod spool;
 mod webhook;
 
-const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+const KEY: &str = "Zk3Qw8rT1yU6iO0pA5sD9fG2hJ7kL4zX8cV1bN6mQ0e";
 
 const GOOD: &str = r#"
 [queue]
@@ -27,7 +27,7 @@ url = "redis://redis/"
 appid = "wx1"
 secret = "hush-secret"
 token = "hush-token"
-encoding_aes_key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+encoding_aes_key = "Zk3Qw8rT1yU6iO0pA5sD9fG2hJ7kL4zX8cV1bN6mQ0e"
 mode = "safe"
 "#;
 
