@@ -5,10 +5,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_http::HttpService;
-use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_service::{Service as _, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server};
 use actix_web::{App, web};
 use futures_util::FutureExt;
+use kefu_shared::internal::slashes;
 use kefu_shared::lifecycle;
 use kefu_shared::queue::Publisher;
 use tokio::net::{TcpSocket, TcpStream};
@@ -131,7 +132,11 @@ impl Ingress {
         // What actix-web's own server does, but for the type of the connections.
         let server = server.listen("public", listener, move || {
             let draining = draining.clone();
-            let app = App::new().app_data(callback.clone()).configure(routes::configure);
+            let app =
+                App::new().app_data(callback.clone()).configure(routes::configure).wrap_fn(|mut request, routes| {
+                    slashes::merge(&mut request);
+                    routes.call(request)
+                });
             let http = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let draining = draining.clone();

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, Service as _};
 use actix_web::http::header::ContentType;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub mod bearer;
 pub mod dead_letters;
 mod readiness;
+pub mod slashes;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,10 @@ pub fn serve(
             })
             .app_data(resource)
             .route(dead_letters::PATH, web::post().to(dead_letters::post))
+            .wrap_fn(|mut request, resources| {
+                slashes::merge(&mut request);
+                resources.call(request)
+            })
     })
     .workers(1)
     .disable_signals()

@@ -23,6 +23,7 @@ mod good_pushes;
 mod large_bodies;
 mod open_files;
 mod second_copies;
+mod slashes;
 mod slow_readers;
 mod slow_requests;
 mod spool;
