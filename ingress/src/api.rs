@@ -1,7 +1,8 @@
 //! `/v1`: sending from a team's own backend, on the process's internal server.
 //!
 //! ```text
-//! POST /v1/accounts/{appid}/messages   key -> account -> body -> open -> claim, publish, complete -> queued -> 202
+//! POST /v1/accounts/{appid}/messages   key -> account -> body -> judged if new -> open -> claim, publish, complete
+//!                                      -> queued -> 202
 //! GET  /v1/messages/{id}               key -> queued, dead or sent
 //! GET  /v1/openapi.json                what this is, for programs
 //! ```

@@ -14,6 +14,7 @@ mod ends;
 mod once;
 mod outages;
 mod refusals;
+mod repeated;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -113,4 +114,8 @@ async fn writes(shop: &Shop, user: &str) {
 
 fn text(user: &str, text: &str) -> Value {
     json!({ "to": user, "replies": [{ "text": text }] })
+}
+
+fn picture(user: &str) -> Value {
+    json!({ "to": user, "replies": [{ "image": "code.png" }] })
 }

@@ -152,6 +152,7 @@ macro_rules! contract_on {
             messages {
                 a_message_is_new_once,
                 another_message_under_the_same_id_is_told_apart,
+                to_look_for_a_message_notes_nothing,
                 nothing_is_known_until_it_is_published,
                 each_progress_comes_back_as_it_was_set,
                 what_is_sent_stays_sent,

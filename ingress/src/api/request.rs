@@ -21,7 +21,7 @@ const MAX_BUSINESS_ID: u64 = (1 << 53) - 1;
 const LONGEST_OPENID: usize = 128;
 
 /// What is to be sent, to whom.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ToSend {
     pub(crate) user: OpenId,
     pub(crate) outbound: Outbound,
@@ -73,27 +73,31 @@ fn null_in(value: &Value, path: String) -> Option<String> {
     }
 }
 
-/// Checks what the shape does not show. Reads the pictures, which takes a moment.
-pub(crate) fn check(request: SendRequest, config: &Config) -> Result<ToSend, Problem> {
+impl From<SendRequest> for ToSend {
+    fn from(request: SendRequest) -> Self {
+        // Strings, numbers and lists: serialising them has no way to fail.
+        let fingerprint = hex::encode(Sha256::digest(serde_json::to_vec(&request).unwrap_or_default()));
+        let SendRequest { to, replies, business_id } = request;
+        Self { user: to, outbound: Outbound { replies, business_id }, fingerprint }
+    }
+}
+
+/// Judges what the shape does not show: it may be another judgement tomorrow, when a picture is gone or the configuration
+/// another. Reads the pictures, which takes a moment.
+pub(crate) fn judge(to_send: &ToSend, config: &Config) -> Result<(), Problem> {
+    let ToSend { user, outbound, .. } = to_send;
     let mut problems = Vec::new();
     let is_openid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let to = request.to.as_str();
+    let to = user.as_str();
     if !(1..=LONGEST_OPENID).contains(&to.len()) || !to.bytes().all(is_openid) {
         problems.push(format!("to: must be an openid, 1 to {LONGEST_OPENID} letters, digits, - and _"));
     }
-    if request.business_id.is_some_and(|id| id > MAX_BUSINESS_ID) {
+    if outbound.business_id.is_some_and(|id| id > MAX_BUSINESS_ID) {
         problems.push(format!("business_id: must be from 0 to {MAX_BUSINESS_ID}"));
     }
-    // Strings, numbers and lists: serialising them has no way to fail.
-    let fingerprint = hex::encode(Sha256::digest(serde_json::to_vec(&request).unwrap_or_default()));
-    let SendRequest { to, replies, business_id } = request;
-    let outbound = Outbound { replies, business_id };
     let pictures = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
     problems.extend(outbound.problems(config.window.message_replies, Some(&pictures)));
-    if !problems.is_empty() {
-        return Err(Problem::Unsendable(problems));
-    }
-    Ok(ToSend { user: to, outbound, fingerprint })
+    if problems.is_empty() { Ok(()) } else { Err(Problem::Unsendable(problems)) }
 }
 
 #[cfg(test)]

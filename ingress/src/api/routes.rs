@@ -6,7 +6,6 @@ use actix_web::http::header::{CONTENT_LENGTH, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use kefu_shared::config::Config;
 use kefu_shared::disk::Disk;
-use kefu_shared::reply::Reply;
 use tokio::time::Instant;
 
 use super::problem::{Problem, ProblemDocument};
@@ -194,20 +193,44 @@ impl Service {
         let idempotency_key = head::idempotency_key(request)?;
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let bytes = request::read(body, announced, deadline).await?;
-        let asked = request::parse(&bytes)?;
-        let to_send = check(asked, &self.config, &self.disk, deadline).await?;
+        let to_send = ToSend::from(request::parse(&bytes)?);
+        self.judge_if_new(appid, idempotency_key, &to_send, deadline).await?;
         self.sending.send(appid, idempotency_key, to_send, routes::traceparent(request), deadline).await
+    }
+
+    /// Judges a message that is new. One that was taken before is not judged anew: it is on its way, or becomes so with
+    /// this repetition, and to be told that it cannot be sent would be wrong.
+    async fn judge_if_new(
+        &self,
+        appid: &str,
+        idempotency_key: &str,
+        to_send: &ToSend,
+        deadline: Instant,
+    ) -> Result<(), Problem> {
+        let is_new = || self.sending.is_new(appid, idempotency_key, &to_send.fingerprint, deadline);
+        // What needs no disk is judged sooner than the store answers.
+        if shows_pictures(to_send) && !is_new().await? {
+            return Ok(());
+        }
+        match judge(to_send, &self.config, &self.disk, deadline).await {
+            // It was taken before, or a moment ago.
+            Err(Problem::Unsendable(_)) if !is_new().await? => Ok(()),
+            judged => judged,
+        }
     }
 }
 
-/// What is to be sent, looked at on the disk only if it has pictures: that may hang.
-async fn check(asked: SendRequest, config: &Arc<Config>, disk: &Disk, deadline: Instant) -> Result<ToSend, Problem> {
-    let shows_picture = |reply: &Reply| reply.picture().is_some();
-    if !asked.replies.iter().any(shows_picture) {
-        return request::check(asked, config);
+fn shows_pictures(to_send: &ToSend) -> bool {
+    to_send.outbound.replies.iter().any(|reply| reply.picture().is_some())
+}
+
+/// [`request::judge`], on the disk only for what has pictures: that may hang.
+async fn judge(to_send: &ToSend, config: &Arc<Config>, disk: &Disk, deadline: Instant) -> Result<(), Problem> {
+    if !shows_pictures(to_send) {
+        return request::judge(to_send, config);
     }
-    let config = Arc::clone(config);
-    while_disk_answers(disk, deadline, move || request::check(asked, &config)).await
+    let (to_send, config) = (to_send.clone(), Arc::clone(config));
+    while_disk_answers(disk, deadline, move || request::judge(&to_send, &config)).await
 }
 
 /// What `check`, which may read files, returns by the deadline.
@@ -253,13 +276,14 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let config = Arc::new(kefu_shared::config::load_with(&file, []).unwrap());
         let (disk, deadline) = (Disk::default(), Instant::now() + Duration::from_secs(30));
-        let check = |replies: &str| {
-            let asked = request::parse(format!(r#"{{"to":"oU","replies":[{replies}]}}"#).as_bytes()).unwrap();
-            check(asked, &config, &disk, deadline)
+        let to_send = |replies: &str| {
+            ToSend::from(request::parse(format!(r#"{{"to":"oU","replies":[{replies}]}}"#).as_bytes()).unwrap())
         };
-        let checked = check(r#"{"text":"hi"}"#).now_or_never().unwrap();
-        assert!(checked.is_ok(), "{checked:?}");
-        let picture = check(r#"{"text":"hi"},{"image":"missing.png"}"#);
+        let text = to_send(r#"{"text":"hi"}"#);
+        let judged = judge(&text, &config, &disk, deadline).now_or_never().unwrap();
+        assert!(judged.is_ok(), "{judged:?}");
+        let picture = to_send(r#"{"text":"hi"},{"image":"missing.png"}"#);
+        let picture = judge(&picture, &config, &disk, deadline);
         tokio::pin!(picture);
         assert!((&mut picture).now_or_never().is_none(), "it is looked at on another thread");
         assert!(matches!(picture.await, Err(Problem::Unsendable(_))));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kefu_shared::clock;
 use kefu_shared::envelope::Envelope;
+use kefu_shared::message_key::MessageKey;
 use kefu_shared::store::{LEDGER_KEEPS_FOR, Messages, Opened, Progress, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -27,6 +28,25 @@ pub(crate) struct Sending {
 impl Sending {
     pub(crate) fn new(messages: Arc<dyn Messages>, intake: Intake) -> Self {
         Self { messages, intake }
+    }
+
+    /// Whether no message of this key is known, neither this one nor another.
+    ///
+    /// # Errors
+    /// As [`Sending::send`].
+    pub(crate) async fn is_new(
+        &self,
+        appid: &str,
+        idempotency_key: &str,
+        fingerprint: &str,
+        deadline: Instant,
+    ) -> Result<bool, Problem> {
+        let id = MessageKey::of_send(appid, idempotency_key).id();
+        match self.until(deadline, || self.messages.find(&id, fingerprint)).await? {
+            Opened::New => Ok(true),
+            Opened::Same(_) => Ok(false),
+            Opened::Other => Err(Problem::KeyReused),
+        }
     }
 
     /// Returns when the message is stored, and known as queued to those who ask. Tries until `deadline`.

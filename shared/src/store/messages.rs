@@ -37,7 +37,7 @@ pub enum Progress {
     },
 }
 
-/// What [`Messages::open`] found.
+/// What [`Messages::open`] and [`Messages::find`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
     /// Nothing: the caller publishes it.
@@ -54,11 +54,24 @@ pub trait Messages: Send + Sync {
     /// Notes that a message of this `fingerprint` is about to be published as `id`, unless something is noted there
     /// already. A new note is kept for `keep_for` from now.
     async fn open(&self, id: &str, fingerprint: &str, keep_for: Duration) -> Result<Opened, StoreError>;
+    /// What [`Messages::open`] would find; notes nothing.
+    async fn find(&self, id: &str, fingerprint: &str) -> Result<Opened, StoreError>;
     /// Notes how far it is, for `keep_for` from now, unless it is known to be as far or farther; a later death takes the
     /// place of one before. There need be no note yet.
     async fn set(&self, id: &str, progress: &Progress, keep_for: Duration) -> Result<(), StoreError>;
     /// How far it is; `None` when that is not, or no longer, known.
     async fn get(&self, id: &str) -> Result<Option<Progress>, StoreError>;
+}
+
+impl Opened {
+    /// For a message of this `fingerprint`, where that of a message and a progress are known.
+    pub fn of(fingerprint: &str, known: Option<&str>, progress: Option<Progress>) -> Self {
+        match (known, progress) {
+            (None, None) => Self::New,
+            (Some(known), _) if known != fingerprint => Self::Other,
+            (_, progress) => Self::Same(progress),
+        }
+    }
 }
 
 impl Progress {

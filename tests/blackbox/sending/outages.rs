@@ -2,7 +2,7 @@
 
 use kefu_harness::rabbitmq::RabbitMq;
 use kefu_harness::redis::RedisServer;
-use kefu_harness::shop::simulated;
+use kefu_harness::shop::{PICTURE, simulated};
 use kefu_harness::stack::{Servers, Stack, StackOptions};
 use kefu_harness::wechat::{Account, Mode};
 use kefu_shared::message_key::MessageKey;
@@ -36,6 +36,21 @@ async fn with_redis_away_nothing_is_accepted_and_the_same_request_is_sent_once_i
     let id = caller.accepted(shop.appid(), "k1", &text("oUSER", "meanwhile")).await;
     caller.becomes(&id, "sent").await;
     assert_eq!(texts(&shop.replies("oUSER")), ["before", "meanwhile"]);
+}
+
+#[tokio::test]
+async fn with_redis_away_a_repetition_whose_picture_is_gone_is_to_be_repeated_and_then_accepted() {
+    let (mut shop, caller) = start(Backend::Production).await;
+    let (appid, body) = (shop.appid().to_owned(), picture("oUSER"));
+    let id = caller.accepted(&appid, "k", &body).await;
+    std::fs::remove_file(shop.stack.config().with_file_name("code.png")).unwrap();
+    redis(&mut shop.stack).kill();
+    for body in [&body, &text("oUSER", "")] {
+        let answer = caller.send(&appid, "k", body).await;
+        assert!(answer.status == 503 && answer.took < IN_TIME, "whether it was accepted cannot be told: {answer:?}");
+    }
+    redis(&mut shop.stack).restart().await;
+    assert_eq!(caller.accepted(&appid, "k", &body).await, id);
 }
 
 /// A kefu on a RabbitMQ of its own, which may be stopped.
@@ -139,6 +154,22 @@ async fn a_request_whose_ingress_is_killed_before_the_message_is_stored_is_sent_
     caller.becomes(&id, "sent").await;
     assert_eq!(caller.send(&kefu.account.appid, "k", &text("oUSER", "other")).await.status, 422);
     assert_eq!(kefu.sends(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_was_not_stored_at_first_is_by_its_repetition_though_its_picture_is_gone() {
+    let mut kefu = OnItsOwn::start(&[]).await;
+    let (caller, body) = (kefu.caller(), picture("oUSER"));
+    let file = kefu.stack.config().with_file_name("code.png");
+    std::fs::write(&file, PICTURE).unwrap();
+    kefu.broker.kill();
+    let refused = caller.send(&kefu.account.appid, "k", &body).await;
+    assert!(refused.status == 503 && refused.took < IN_TIME, "{refused:?}");
+    std::fs::remove_file(&file).unwrap();
+    kefu.broker.restart().await;
+    let id = caller.accepted(&kefu.account.appid, "k", &body).await;
+    assert_eq!(id, MessageKey::of_send(&kefu.account.appid, "k").id());
+    assert_eq!(caller.send(&kefu.account.appid, "k", &text("oUSER", "other")).await.status, 422);
 }
 
 #[tokio::test]

@@ -24,6 +24,10 @@ async fn open(stores: &Stores, id: &str, fingerprint: &str) -> Opened {
     stores.messages.open(id, fingerprint, LONG).await.unwrap()
 }
 
+async fn find(stores: &Stores, fingerprint: &str) -> Opened {
+    stores.messages.find(ID, fingerprint).await.unwrap()
+}
+
 async fn set(stores: &Stores, progress: &Progress) {
     stores.messages.set(ID, progress, LONG).await.unwrap();
 }
@@ -43,6 +47,15 @@ pub(super) async fn another_message_under_the_same_id_is_told_apart(stores: &Sto
     set(stores, &QUEUED).await;
     assert_eq!(open(stores, ID, "g").await, Opened::Other);
     assert_eq!(open(stores, ID, "f").await, Opened::Same(Some(QUEUED)));
+}
+
+pub(super) async fn to_look_for_a_message_notes_nothing(stores: &Stores) {
+    assert_eq!(find(stores, "g").await, Opened::New);
+    assert_eq!(open(stores, ID, "f").await, Opened::New, "the look before was none");
+    assert_eq!((find(stores, "f").await, find(stores, "g").await), (Opened::Same(None), Opened::Other));
+    set(stores, &QUEUED).await;
+    assert_eq!((find(stores, "f").await, find(stores, "g").await), (Opened::Same(Some(QUEUED)), Opened::Other));
+    assert_eq!(stores.messages.find(OTHER, "f").await.unwrap(), Opened::New);
 }
 
 pub(super) async fn nothing_is_known_until_it_is_published(stores: &Stores) {
@@ -83,6 +96,7 @@ pub(super) async fn what_is_dead_may_die_again_and_is_not_queued_by_a_late_word(
 pub(super) async fn a_progress_needs_no_opening(stores: &Stores) {
     set(stores, &sent(2_000)).await;
     assert_eq!(get(stores).await, Some(sent(2_000)));
+    assert_eq!(find(stores, "g").await, Opened::Same(Some(sent(2_000))));
     assert_eq!(open(stores, ID, "f").await, Opened::Same(Some(sent(2_000))));
     assert_eq!(open(stores, ID, "g").await, Opened::Other, "the first opening stands");
 }

@@ -56,6 +56,11 @@ fn config() -> (Config, tempfile::TempDir) {
     (kefu_shared::config::load_with(&file, []).unwrap(), folder)
 }
 
+fn check(request: SendRequest, config: &Config) -> Result<ToSend, Problem> {
+    let to_send = ToSend::from(request);
+    judge(&to_send, config).map(|()| to_send)
+}
+
 #[test]
 fn all_that_cannot_be_sent_is_said_at_once() {
     let (config, _folder) = config();

@@ -6,7 +6,6 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use kefu_shared::health::Health;
-use kefu_shared::message_key::MessageKey;
 use kefu_shared::openid::OpenId;
 use kefu_shared::outbound::Outbound;
 use kefu_shared::queue::{Publisher, QueueError};
@@ -42,6 +41,14 @@ impl Messages for Store {
                 *known = Some(fingerprint.to_owned());
                 Opened::New
             }
+            Some(known) if known == fingerprint => Opened::Same(self.progress.lock().unwrap().clone()),
+            Some(_) => Opened::Other,
+        })
+    }
+
+    async fn find(&self, _: &str, fingerprint: &str) -> Result<Opened, StoreError> {
+        Ok(match self.fingerprint.lock().unwrap().as_deref() {
+            None => Opened::New,
             Some(known) if known == fingerprint => Opened::Same(self.progress.lock().unwrap().clone()),
             Some(_) => Opened::Other,
         })

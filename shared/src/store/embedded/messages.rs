@@ -25,16 +25,23 @@ impl Messages for EmbeddedStore {
         let (id, caller) = (id.to_owned(), fingerprint.to_owned());
         let work = move |transaction: &_, now_ms: u64| {
             let found = MESSAGES.get(transaction, &id, now_ms)?.map(|(note, _)| note).unwrap_or_default();
-            let known = match found.fingerprint {
-                Some(fingerprint) if fingerprint != caller => return Ok(Opened::Other),
-                Some(_) => return Ok(Opened::Same(found.progress)),
-                None => found.progress,
-            };
-            let note = Note { fingerprint: Some(caller), progress: known.clone() };
-            MESSAGES.put(transaction, &id, &note, now_ms.saturating_add(millis(keep_for)))?;
-            Ok(known.map_or(Opened::New, |progress| Opened::Same(Some(progress))))
+            let opened = Opened::of(&caller, found.fingerprint.as_deref(), found.progress.clone());
+            if found.fingerprint.is_none() {
+                let note = Note { fingerprint: Some(caller), progress: found.progress };
+                MESSAGES.put(transaction, &id, &note, now_ms.saturating_add(millis(keep_for)))?;
+            }
+            Ok(opened)
         };
         self.write(work).await
+    }
+
+    async fn find(&self, id: &str, fingerprint: &str) -> Result<Opened, StoreError> {
+        let (id, caller) = (id.to_owned(), fingerprint.to_owned());
+        self.read(move |transaction, now_ms| {
+            let found = MESSAGES.read(transaction, &id, now_ms)?.map(|(note, _)| note).unwrap_or_default();
+            Ok(Opened::of(&caller, found.fingerprint.as_deref(), found.progress))
+        })
+        .await
     }
 
     async fn set(&self, id: &str, progress: &Progress, keep_for: Duration) -> Result<(), StoreError> {

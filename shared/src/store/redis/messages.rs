@@ -26,11 +26,14 @@ impl Messages for Redis {
     async fn open(&self, id: &str, fingerprint: &str, keep_for: Duration) -> Result<Opened, StoreError> {
         let (found, state): (Option<String>, Option<String>) =
             self.connection.invoke(OPEN.key(name(id)).arg(fingerprint).arg(millis(keep_for))).await?;
-        match (found, read(state)?) {
-            (None, None) => Ok(Opened::New),
-            (Some(found), _) if found != fingerprint => Ok(Opened::Other),
-            (_, progress) => Ok(Opened::Same(progress)),
-        }
+        Ok(Opened::of(fingerprint, found.as_deref(), read(state)?))
+    }
+
+    async fn find(&self, id: &str, fingerprint: &str) -> Result<Opened, StoreError> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(name(id)).arg("fingerprint").arg("state");
+        let (found, state): (Option<String>, Option<String>) = self.connection.query(&command).await?;
+        Ok(Opened::of(fingerprint, found.as_deref(), read(state)?))
     }
 
     async fn set(&self, id: &str, progress: &Progress, keep_for: Duration) -> Result<(), StoreError> {
