@@ -93,7 +93,7 @@ async fn publishing(publisher: &Arc<dyn Publisher>, callers: usize) -> usize {
 
 /// Takes everything and settles it, each delivery in a task of its own.
 async fn consuming(queue: &EmbeddedQueue, count: usize) {
-    let options = ConsumerOptions { id: "figures".to_owned(), prefetch: 100 };
+    let options = ConsumerOptions { id: "figures".to_owned(), prefetch: 100, seat: None };
     let mut consumer = queue.consumer(PARTITIONS, options);
     let mut settling = tokio::task::JoinSet::new();
     let mut times = Times::start();

@@ -99,6 +99,14 @@ pub struct Config {
     rule_tables: RuleTables,
 }
 
+impl Config {
+    /// How many unsettled messages of one partition a worker holds at most: `[queue] prefetch` or, without it, over all
+    /// partitions four times `[worker] concurrency`, rounded up, and at least 2 a partition.
+    pub fn prefetch(&self) -> u16 {
+        self.queue.prefetch(self.worker.concurrency)
+    }
+}
+
 /// The keys that the sections can have, by what stands above them, for the test of kefu.example.toml.
 #[doc(hidden)]
 pub fn keys_of_sections() -> [(&'static str, &'static [&'static str]); 13] {

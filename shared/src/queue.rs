@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::health::Health;
 use crate::partition::Partition;
+use crate::store::Seat;
 
 pub mod dead_letters;
 pub mod embedded;
@@ -217,4 +218,7 @@ pub struct ConsumerOptions {
     pub id: String,
     /// How many unsettled deliveries of one partition this process holds at most.
     pub prefetch: u16,
+    /// The process's number among those that share the queue, so that each gets equally many partitions. `None`: the shares
+    /// are left to chance.
+    pub seat: Option<Seat>,
 }

@@ -2,7 +2,31 @@
 
 use std::fmt;
 
+use crate::envelope::Envelope;
 use crate::wechat::push::Push;
+
+/// A user of an account, whatever the session: the one whose messages share a lane.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct UserKey(String);
+
+impl UserKey {
+    /// The user whose message this is.
+    pub fn of(envelope: &Envelope) -> Self {
+        Self(format!("{}|{}", envelope.account, envelope.push.from_user.as_str()))
+    }
+
+    /// The text. It holds an openid.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Without the user.
+impl fmt::Debug for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserKey")
+    }
+}
 
 /// Whose session it is: of one user with one account; with a sub-merchant of it, it is another one. Whether WeChat sees it
 /// so for its window is undocumented, and one for all would be the stricter guess.

@@ -16,13 +16,16 @@ use crate::plan::Plan;
 mod conversations;
 pub mod embedded;
 mod messages;
+mod order;
 pub mod redis;
+mod seats;
 mod windows;
 
 pub use conversations::{Conversations, Exchange};
-pub use windows::Windows;
-
 pub use messages::{Messages, Opened, Progress};
+pub use order::{MOST_ABSENT, Order, Place};
+pub use seats::{Seat, Seats};
+pub use windows::Windows;
 
 /// All state seams, opened together on one store.
 #[derive(Clone)]
@@ -41,6 +44,10 @@ pub struct Stores {
     pub messages: Arc<dyn Messages>,
     /// What users and the assistant said to each other.
     pub conversations: Arc<dyn Conversations>,
+    /// Which messages of a user are in the queue again.
+    pub order: Arc<dyn Order>,
+    /// The seats of the workers that share the queue. `None` where one process has all of the queue.
+    pub seats: Option<Arc<dyn Seats>>,
     /// Whether the store can be reached.
     pub probe: Arc<dyn Probe>,
 }

@@ -41,7 +41,7 @@ fn envelope(user: &str, number: u32) -> Envelope {
 }
 
 fn options() -> ConsumerOptions {
-    ConsumerOptions { id: "durability".to_owned(), prefetch: u16::MAX }
+    ConsumerOptions { id: "durability".to_owned(), prefetch: u16::MAX, seat: None }
 }
 
 fn user_and_number(envelope: &Envelope) -> (String, u32) {

@@ -142,10 +142,13 @@ fn what_the_example_shows_of_keys_of_the_api_is_still_to_be_put_in() {
 #[test]
 fn the_defaults_that_the_example_shows_are_the_defaults() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let shown = load(&written(folder.path(), &with_own_values(&uncommented(&example()))), &SECRETS);
+    let mut shown = load(&written(folder.path(), &with_own_values(&uncommented(&example()))), &SECRETS);
     let as_it_is = written(other.path(), &with_own_values(&example()));
     let real = load(&as_it_is, &SECRETS);
 
+    // What follows from the concurrency stands there as a number.
+    assert_eq!(shown.prefetch(), real.prefetch());
+    shown.queue.prefetch = None;
     assert_eq!(format!("{:?}", shown.queue), format!("{:?}", real.queue));
     assert_eq!(format!("{:?}", shown.ingress), format!("{:?}", real.ingress));
     assert_eq!(format!("{:?}", shown.worker), format!("{:?}", real.worker));

@@ -3,6 +3,7 @@
 mod failover;
 mod layout;
 mod outage;
+mod seats;
 mod server;
 
 use ::redis::Client;

@@ -15,6 +15,7 @@ mod ledger_fences;
 mod ledger_steps;
 mod media;
 mod messages;
+mod order;
 mod probe;
 mod tokens;
 mod windows;
@@ -171,6 +172,15 @@ macro_rules! contract_on {
                 a_shorter_exchange_does_not_shorten_the_conversation,
                 users_accounts_and_sub_merchants_do_not_touch_each_other,
                 of_many_at_once_none_is_lost
+            }
+            order {
+                of_a_user_none_of_whose_messages_left_nobody_waits,
+                messages_stay_in_the_order_in_which_they_left,
+                a_message_is_as_old_as_the_work_on_it_when_it_first_left,
+                the_message_right_before_counts_and_no_older_one,
+                a_message_that_never_ends_is_forgotten_after_its_time,
+                users_and_accounts_do_not_touch_each_other,
+                of_very_many_the_last_are_not_noted_and_wait_all_the_same
             }
             probe {
                 a_store_that_can_be_reached_says_so

@@ -10,6 +10,7 @@
 
 mod audit;
 mod crashes;
+mod handover;
 mod outages;
 mod outcomes;
 mod rounds;

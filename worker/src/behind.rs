@@ -1,6 +1,6 @@
 //! What waits in a lane behind the message that is in work.
 //!
-//! What has had its turn and must have another is in [`crate::away`].
+//! A message that has had its turn and must have another is in [`crate::order`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -15,13 +15,12 @@ use kefu_shared::backend::{Backend, BackendError};
 use kefu_shared::config::Config;
 use kefu_shared::health::Health;
 use kefu_shared::internal::Readiness;
-use kefu_shared::queue::{Consumer, ConsumerOptions};
+use kefu_shared::queue::ConsumerOptions;
 use kefu_shared::store::Probe;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 mod assistant;
-mod away;
 mod backoff;
 mod behind;
 mod dispatch;
@@ -30,11 +29,13 @@ mod hold;
 mod lanes;
 mod message;
 mod metric;
+mod order;
 mod outage;
 mod pauses;
 mod picture;
 mod planning;
 pub mod probe;
+mod seat;
 mod sending;
 mod slots;
 mod step;
@@ -50,6 +51,7 @@ use assistant::client::HttpCompletions;
 use dispatch::{ConsumerEnded, QueueHealth};
 use message::Handler;
 use planning::{Asked, AskedWebhooks};
+use seat::Seated;
 use timings::Timings;
 use wechat::client::HttpTransport;
 
@@ -70,7 +72,8 @@ pub enum WorkerError {
 /// A worker that has not begun.
 pub struct Worker {
     handler: Arc<Handler>,
-    consumer: Box<dyn Consumer>,
+    backend: Backend,
+    id: String,
     health: QueueHealth,
     shutdown: CancellationToken,
     grace: Duration,
@@ -96,27 +99,35 @@ impl Worker {
             Ok::<_, WorkerError>(Arc::new(Assistant::new(assistant, Arc::new(completions))))
         });
         let assistant = assistant.transpose()?;
-        let options = ConsumerOptions { id: id.clone(), prefetch: config.queue.prefetch };
-        let consumer = backend.consumer(options)?;
         let grace = config.worker.grace;
-        tracing::info!(worker = id, accounts = config.accounts.iter().count(), "taking messages");
         let webhooks = AskedWebhooks::new(&config).map_err(WorkerError::Client)?;
         let asked = Asked { webhooks, assistant };
         let (stores, timings) = (&backend.stores, Timings::default());
-        let handler = Arc::new(Handler::new(config, id, stores, transport, asked, timings, shutdown.clone()));
+        let handler = Arc::new(Handler::new(config, id.clone(), stores, transport, asked, timings, shutdown.clone()));
         let health = QueueHealth::new();
         add_checks(readiness, &health, &backend.stores.probe, &handler);
-        Ok(Self { handler, consumer, health, shutdown, grace })
+        Ok(Self { handler, backend: backend.clone(), id, health, shutdown, grace })
     }
 
     /// Handles messages until the shutdown, then ends what is in work, for `[worker] grace_ms` at most, gives the rest
     /// back to the queue and returns.
     ///
     /// # Errors
-    /// When the consumer ended by itself.
+    /// When the queue cannot be used as it is configured, or the consumer ended by itself.
     pub async fn run(self) -> Result<(), WorkerError> {
-        let Self { handler, consumer, health, shutdown, grace } = self;
+        let Self { handler, backend, id, health, shutdown, grace } = self;
+        let seated = match &backend.stores.seats {
+            Some(seats) => Seated::take(seats, &id, &shutdown).await,
+            None => None,
+        };
+        let (config, seat) = (&handler.config, seated.as_ref().map(|seated| seated.seat));
+        let options = ConsumerOptions { id: id.clone(), prefetch: config.prefetch(), seat };
+        let consumer = backend.consumer(options)?;
+        tracing::info!(worker = id, seat, accounts = config.accounts.iter().count(), "taking messages");
         let end = dispatch::dispatch(handler, consumer, health, shutdown, grace).await;
+        if let Some(seated) = seated {
+            seated.leave().await;
+        }
         tracing::info!("stopped");
         end.map_err(|ConsumerEnded| WorkerError::ConsumerEnded)
     }

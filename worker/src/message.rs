@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{Envelope, EnvelopeError};
 use kefu_shared::queue::{DeadReason, Delivery};
-use kefu_shared::store::{Conversations, Ledger, Messages, Stores, Windows};
+use kefu_shared::store::{Conversations, Ledger, Messages, Order, Place, Stores, Windows};
 use kefu_shared::wechat::push::Content;
 use kefu_shared::window::Window;
 use tokio::time::Instant;
@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::assistant::Assistant;
-use crate::away::Away;
 use crate::backoff::Backoff;
 use crate::behind::Behind;
 use crate::halt::{Halt, Interrupt};
@@ -45,7 +44,7 @@ pub(crate) struct Handler {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) windows: Arc<dyn Windows>,
     pub(crate) behind: Behind,
-    pub(crate) away: Away,
+    pub(crate) order: Arc<dyn Order>,
     pub(crate) messages: Arc<dyn Messages>,
     pub(crate) outage: Arc<StoreOutage>,
     pub(crate) wechat: Arc<WeChat>,
@@ -74,6 +73,8 @@ pub(crate) struct Message<'a> {
     pub(crate) slowed: u32,
     /// What is known of the user's window.
     pub(crate) window: Window,
+    /// Where it stands among the user's messages that are in the queue again.
+    pub(crate) place: Place,
     /// When this handling began.
     pub(crate) begun: Instant,
     /// Whether this is the first handling, of which the lag is measured.
@@ -97,7 +98,7 @@ impl Handler {
             ledger: Arc::clone(&stores.ledger),
             windows: Arc::clone(&stores.windows),
             behind: Behind::default(),
-            away: Away::default(),
+            order: Arc::clone(&stores.order),
             messages: Arc::clone(&stores.messages),
             outage: Arc::new(StoreOutage::new(timings.store_poll)),
             tokens: AccessTokens::new(&config.accounts, &stores.tokens, &wechat, config.wechat.timeout),
@@ -168,8 +169,8 @@ impl Handler {
         };
         let backoff = Backoff::new(&self.timings);
         let first_send = delivery.attempt == 0;
-        let window = Window::default();
-        Message { handler: self, envelope, account, interrupt, slot, backoff, slowed: 0, window, begun, first_send }
+        let (window, place, slowed) = (Window::default(), Place::default(), 0);
+        Message { handler: self, envelope, account, interrupt, slot, backoff, slowed, window, place, begun, first_send }
             .process()
             .await
     }

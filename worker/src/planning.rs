@@ -54,7 +54,7 @@ impl Message<'_> {
     /// Tells once that rules differ: by these, ingress would have answered the push.
     fn tell_skipped(&self, rules: &Rules) {
         let Some(rule) = rules.skipped(&self.account.appid, &self.envelope.push) else { return };
-        if self.first_send && !self.was_away() {
+        if self.first_send && !self.place.has_left {
             let action = if *rule.action() == Action::Transfer { "transfer" } else { "webhook" };
             metrics::counter!(metric::SKIPPED_RULES, "action" => action).increment(1);
             tracing::warn!(

@@ -20,6 +20,7 @@ mod publisher;
 mod pulse;
 mod settings;
 mod settlement;
+mod shares;
 mod subscription;
 mod topology;
 mod version;

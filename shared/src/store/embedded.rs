@@ -20,6 +20,7 @@ mod conversations;
 mod ledger;
 mod media;
 mod messages;
+mod order;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,8 @@ pub fn open(database: &Database) -> Stores {
         windows: store.clone(),
         messages: store.clone(),
         conversations: store.clone(),
+        order: store.clone(),
+        seats: None,
         probe: store,
     }
 }

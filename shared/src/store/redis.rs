@@ -13,6 +13,8 @@
 //! | `kefu:window:{APPID\|OPENID}` | hash | what is known of a user's window (`\|BUSINESS ID` behind it for one with a sub-merchant): `m_at m_by m_sent m_refused` by the latest message, `e_…` by the latest entering, `counted` the reply counted last, `unknown_until` when messages make something known again |
 //! | `kefu:send:{ID}` | hash | `fingerprint` of what was to be sent under the ID of `/v1`; `status` and `state` (JSON) once it is published |
 //! | `kefu:conversation:{APPID\|OPENID}` | list | the user's conversation with the assistant (`\|BUSINESS ID` behind it for one with a sub-merchant), the oldest first: `END DIGEST JSON`, when it ends, the digest of the message key, what was said |
+//! | `kefu:order:{APPID\|OPENID}` | sorted set | message keys of the user that are in the queue again, scored by the time at which work on each began; kept for 72 hours after the last one left |
+//! | `kefu:seats` | hash | of each worker that runs `SEAT UNTIL`: its number, from 0 on, and until when it has that; renewed every 5 s |
 //! | `kefu:probe` | string | empty, for a second: `/readyz` can write |
 //!
 //! A job has `state` (`open`, `done`), `fence`, `next` (index of the next step), `owner` and `until` (the lease),
@@ -60,6 +62,8 @@ mod inspect;
 mod ledger;
 mod media;
 mod messages;
+mod order;
+mod seats;
 mod server;
 mod tokens;
 mod windows;
@@ -84,6 +88,8 @@ pub async fn open(url: &str) -> Result<Stores, StoreError> {
         windows: store.clone(),
         messages: store.clone(),
         conversations: store.clone(),
+        order: store.clone(),
+        seats: Some(store.clone()),
         probe: store,
     })
 }

@@ -22,7 +22,7 @@ fn the_environment_overrides_the_file() {
         .unwrap();
     let account = config.accounts.get("wx1").unwrap();
     assert_eq!(config.ingress.listen.port(), 1234);
-    assert_eq!(config.queue.prefetch, 7);
+    assert_eq!(config.queue.prefetch, Some(7));
     assert_eq!((account.tokens[0].expose_secret(), account.mode), ("12345", Mode::Compat));
 }
 

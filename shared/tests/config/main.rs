@@ -82,3 +82,15 @@ fn nothing_secret_shows_in_debug() {
     let config = Folder::new().with("kefu.toml", GOOD).load(&[]).unwrap();
     assert!(!format!("{config:?}").contains("hush"), "{config:?}");
 }
+
+#[test]
+fn the_prefetch_follows_the_concurrency_unless_it_is_set() {
+    let folder = Folder::new().with("kefu.toml", GOOD);
+    let prefetch = |environment: &[(&str, &str)]| folder.load(environment).unwrap().prefetch();
+    assert_eq!(prefetch(&[]), 16, "4 times 256 over 64 partitions");
+    for (concurrency, followed) in [("1", 2), ("32", 2), ("33", 3), ("40", 3), ("1000", 63), ("100000", 2_000)] {
+        assert_eq!(prefetch(&[("KEFU__WORKER__CONCURRENCY", concurrency)]), followed, "{concurrency}");
+    }
+    assert_eq!(prefetch(&[("KEFU__QUEUE__PARTITIONS", "8")]), 128);
+    assert_eq!(prefetch(&[("KEFU__QUEUE__PREFETCH", "1"), ("KEFU__WORKER__CONCURRENCY", "40")]), 1);
+}

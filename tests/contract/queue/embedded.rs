@@ -43,7 +43,7 @@ impl Queue for InAFolder {
     }
 
     async fn consumer(&self, id: &str, prefetch: u16) -> Box<dyn Consumer> {
-        self.queue().consumer(PARTITIONS, ConsumerOptions { id: id.into(), prefetch })
+        self.queue().consumer(PARTITIONS, ConsumerOptions { id: id.into(), prefetch, seat: None })
     }
 
     async fn dead_letters(&self, count: usize) -> Vec<DeadLetter> {

@@ -68,7 +68,7 @@ impl Queue for OnRabbitMq {
     }
 
     async fn consumer(&self, id: &str, prefetch: u16) -> Box<dyn Consumer> {
-        let consumer = consumer(&self.settings(), ConsumerOptions { id: id.into(), prefetch }).unwrap();
+        let consumer = consumer(&self.settings(), ConsumerOptions { id: id.into(), prefetch, seat: None }).unwrap();
         up(|| consumer.health()).await;
         consumer
     }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kefu_shared::envelope::Envelope;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::plan::Plan;
-use kefu_shared::session::SessionKey;
+use kefu_shared::session::{SessionKey, UserKey};
 use kefu_shared::store::{Exchange, LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
 use kefu_shared::wechat::push::Push;
 use kefu_shared::window::{Opening, Refused};
@@ -26,9 +27,12 @@ fn user() -> SessionKey {
     SessionKey::of("wx1", &push)
 }
 
+fn push_of_user() -> Push {
+    Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1}"#).unwrap()
+}
+
 fn speaker() -> SessionKey {
-    let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1}"#).unwrap();
-    SessionKey::of("wx1", &push)
+    SessionKey::of("wx1", &push_of_user())
 }
 
 async fn begin() -> (RedisServer, Stores, MultiplexedConnection) {
@@ -117,12 +121,18 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
     let exchange = Exchange { asked: "hi".into(), answered: "hello".into() };
     stores.conversations.remember(&speaker(), &key(), &exchange, 10, LONG).await.unwrap();
 
+    let envelope = Envelope::of_push("wx1", push_of_user(), String::new(), 0);
+    stores.order.leave(&UserKey::of(&envelope), &key(), Duration::ZERO, LONG).await.unwrap();
+    stores.seats.unwrap().take("worker-1", LONG).await.unwrap();
+
     let keys: BTreeSet<String> = connection.keys("*").await.unwrap();
     let expected = [
         "kefu:claim:{wx1|gh_1|oUser|1}",
         "kefu:conversation:{wx1|oUser}",
         "kefu:job:{wx1|gh_1|oUser|1}",
         "kefu:media:{wx1}:abc123",
+        "kefu:order:{wx1|oUser}",
+        "kefu:seats",
         "kefu:send:{0a1b}",
         "kefu:send:{2c3d}",
         "kefu:token:{wx1}",
@@ -198,6 +208,10 @@ async fn what_kefu_did_not_write_is_reported_without_showing_it() {
         connection.hset_multiple::<_, _, _, ()>(job, &wrong).await.unwrap();
         errors.push(stores.ledger.claim(&key(), "a", LONG, LONG).await.unwrap_err());
     }
+    let order = "kefu:order:{wx1|oUser}";
+    connection.set::<_, _, ()>(order, "oUser").await.unwrap();
+    let envelope = Envelope::of_push("wx1", push_of_user(), String::new(), 0);
+    errors.push(stores.order.place(&UserKey::of(&envelope), &key()).await.unwrap_err());
     let window = "kefu:window:{wx1|oUser|7}";
     connection.set::<_, _, ()>(window, "oUser").await.unwrap();
     errors.push(stores.windows.get(&user()).await.unwrap_err());

@@ -6,7 +6,6 @@ use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
 
 use super::Handler;
 use crate::halt::Halt;
-use crate::lanes::LaneKey;
 use crate::metric;
 
 /// The longest wait that a queue has.
@@ -70,12 +69,10 @@ impl Handler {
         };
         let (outcome, settlement) = if told.is_ok() { (outcome, settlement) } else { ("handed_back", None) };
         metrics::counter!(metric::MESSAGES, "outcome" => outcome).increment(1);
-        if let (Ok(envelope), Some(Settlement::Done | Settlement::Dead { .. })) = (&delivery.envelope, &settlement) {
-            self.away.remove(&LaneKey::of_envelope(envelope), &envelope.key);
-        }
         match &settlement {
             Some(Settlement::Retry { .. }) => metrics::counter!(metric::RETRIES, "place" => "queue").increment(1),
             Some(Settlement::Dead { reason, .. }) => {
+                self.end_absence_of_dead(&delivery).await;
                 metrics::counter!(metric::DEAD_LETTERS, "reason" => reason.as_str()).increment(1);
             }
             _ => {}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_shared::envelope::Answered;
+use kefu_shared::session::UserKey;
 use kefu_shared::store::{Job, LedgerClaim};
 use tokio::time::Instant;
 
@@ -17,25 +18,46 @@ impl Message<'_> {
         if let Some(answered) = self.envelope.answered {
             return self.keep_answered(answered).await;
         }
-        let (handler, envelope) = (self.handler, self.envelope);
+        let (handler, envelope, interrupt) = (self.handler, self.envelope, self.interrupt.clone());
+        let user = UserKey::of(envelope);
+        let open_window = || handler.open_window(envelope);
+        let find_place = || handler.order.place(&user, &envelope.key);
         // Side by side, so that it takes no longer; again only once the store is known to be there.
-        let (claimed, opened) = tokio::join!(self.claim(), handler.open_window(envelope));
-        let Some((hold, job)) = claimed? else { return Ok(End::Duplicate) };
-        let window = match opened {
-            Ok(window) => Ok(window),
-            Err(_) => handler.outage.outlast(&self.interrupt, || handler.open_window(envelope)).await,
+        let (claimed, opened, placed) = tokio::join!(self.claim(), open_window(), find_place());
+        let Some((hold, job)) = claimed? else {
+            // The worker that sent it may have died before it said so.
+            self.place = placed.unwrap_or_default();
+            self.end_absence().await;
+            return Ok(End::Duplicate);
         };
-        let sent = match window {
-            Ok(window) => {
-                self.window = window;
+        let known = async {
+            let window = match opened {
+                Ok(window) => window,
+                Err(_) => handler.outage.outlast(&interrupt, open_window).await?,
+            };
+            let place = match placed {
+                Ok(place) => place,
+                Err(_) => handler.outage.outlast(&interrupt, find_place).await?,
+            };
+            Ok((window, place))
+        };
+        let sent = match known.await {
+            Ok((window, place)) => {
+                (self.window, self.place) = (window, place);
                 self.send_plan(&hold, job).await
             }
             Err(halt) => Err(halt),
         };
-        if matches!(sent, Err(Halt::Later { .. } | Halt::Postponed { .. })) {
-            self.note_away();
-        }
+        let sent = match sent {
+            Err(halt @ (Halt::Later { .. } | Halt::Postponed { .. })) => {
+                Err(self.leave_lane().await.err().unwrap_or(halt))
+            }
+            sent => sent,
+        };
         let result = self.conclude_with_picture(&hold, sent).await;
+        if result.is_ok() {
+            self.end_absence().await;
+        }
         if matches!(result, Err(Halt::Later { .. } | Halt::Postponed { .. } | Halt::Dead { .. } | Halt::Interrupted)) {
             hold.release().await;
         }

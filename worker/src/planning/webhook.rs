@@ -39,7 +39,7 @@ pub(crate) struct AskedWebhooks {
 impl AskedWebhooks {
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
         let pictures = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
-        let (client, breakers) = (Webhooks::new(&config.webhook)?, Breakers::new(config.queue.prefetch));
+        let (client, breakers) = (Webhooks::new(&config.webhook)?, Breakers::new(config.prefetch()));
         Ok(Self { client, breakers, pictures, disk: Disk::default() })
     }
 

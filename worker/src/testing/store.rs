@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_shared::message_key::MessageKey;
-use kefu_shared::session::SessionKey;
+use kefu_shared::session::{SessionKey, UserKey};
 use kefu_shared::store::{
-    Claim, Claims, Exchange, Media, Messages, Opened, Probe, Progress, StoreError, Stores, Windows,
+    Claim, Claims, Exchange, Media, Messages, Opened, Order, Place, Probe, Progress, StoreError, Stores, Windows,
 };
 use kefu_shared::window::{Opening, Refused, Window};
 use tokio::time::Instant;
@@ -29,6 +29,8 @@ pub(crate) struct MemoryStore {
     windows: Mutex<HashMap<SessionKey, Window>>,
     messages: Mutex<HashMap<String, Vec<Progress>>>,
     pub(super) conversations: Mutex<HashMap<SessionKey, Vec<(MessageKey, Exchange)>>>,
+    /// The messages of each user that left their lane, and when work on each began.
+    order: Mutex<HashMap<UserKey, Vec<(MessageKey, Instant)>>>,
     down: AtomicBool,
     refused: AtomicU64,
 }
@@ -43,6 +45,8 @@ impl MemoryStore {
             windows: this.clone(),
             messages: this.clone(),
             conversations: this.clone(),
+            order: this.clone(),
+            seats: None,
             probe: this.clone(),
         }
     }
@@ -183,6 +187,42 @@ impl Windows for MemoryStore {
     async fn forget(&self, user: &SessionKey) -> Result<(), StoreError> {
         self.up()?;
         self.windows.lock().unwrap().remove(user);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Order for MemoryStore {
+    async fn place(&self, user: &UserKey, message: &MessageKey) -> Result<Place, StoreError> {
+        self.up()?;
+        let order = self.order.lock().unwrap();
+        let absent = order.get(user).map(Vec::as_slice).unwrap_or_default();
+        let own = absent.iter().position(|(absent, _)| absent == message);
+        let earlier = absent[..own.unwrap_or(absent.len())].last();
+        Ok(Place { has_left: own.is_some(), earlier_begun_ago: earlier.map(|(_, begun)| begun.elapsed()) })
+    }
+
+    async fn leave(
+        &self,
+        user: &UserKey,
+        message: &MessageKey,
+        begun_ago: Duration,
+        _keep_for: Duration,
+    ) -> Result<(), StoreError> {
+        self.up()?;
+        let mut order = self.order.lock().unwrap();
+        let absent = order.entry(user.clone()).or_default();
+        if absent.iter().all(|(absent, _)| absent != message) {
+            absent.push((message.clone(), Instant::now().checked_sub(begun_ago).unwrap()));
+        }
+        Ok(())
+    }
+
+    async fn end(&self, user: &UserKey, message: &MessageKey) -> Result<(), StoreError> {
+        self.up()?;
+        if let Some(absent) = self.order.lock().unwrap().get_mut(user) {
+            absent.retain(|(absent, _)| absent != message);
+        }
         Ok(())
     }
 }

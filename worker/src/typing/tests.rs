@@ -38,6 +38,7 @@ async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'stati
         backoff: Backoff::new(&handler.timings),
         slowed: 0,
         window: Default::default(),
+        place: Default::default(),
         begun: tokio::time::Instant::now(),
         first_send: false,
     };

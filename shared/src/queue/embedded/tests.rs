@@ -63,7 +63,7 @@ impl Queue {
     }
 
     fn consumer(&self, prefetch: u16) -> Box<dyn Consumer> {
-        self.queue.consumer(4, ConsumerOptions { id: "test".to_owned(), prefetch })
+        self.queue.consumer(4, ConsumerOptions { id: "test".to_owned(), prefetch, seat: None })
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::link::Link;
 use super::publisher::Outlet;
 use super::settings::{Address, Settings};
+use super::shares;
 use super::subscription::Subscription;
 use super::topology::Topology;
 use super::version;
@@ -43,9 +44,11 @@ impl EnvelopeConsumer {
         let outlet = Arc::new(Outlet::new(start("consumer's publisher"), PUBLISH_CHANNELS));
         let (sender, deliveries) = mpsc::channel(READY);
         let (closing, subscriptions) = (CancellationToken::new(), TaskTracker::new());
-        for partition in Partition::all(settings.partitions) {
+        let priorities = shares::priorities(options, settings.partitions);
+        for (partition, priority) in Partition::all(settings.partitions).zip(priorities) {
             let subscription = Subscription {
                 partition,
+                priority,
                 options: options.clone(),
                 topology: topology.clone(),
                 link: link.clone(),

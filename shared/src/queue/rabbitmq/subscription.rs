@@ -18,7 +18,7 @@ use super::publisher::Outlet;
 use super::settlement::Unsettled;
 use super::topology::{Topology, partition_queue};
 use crate::envelope::Envelope;
-use crate::partition::{Partition, spread};
+use crate::partition::Partition;
 use crate::queue::{ConsumerOptions, Delivery};
 
 const CLOSE: Duration = Duration::from_secs(5);
@@ -32,6 +32,8 @@ const CALM: Duration = Duration::from_secs(2);
 /// The task that keeps one partition consumed.
 pub(super) struct Subscription {
     pub(super) partition: Partition,
+    /// How much this process wants the partition.
+    pub(super) priority: i32,
     pub(super) options: ConsumerOptions,
     pub(super) topology: Arc<Topology>,
     pub(super) link: Arc<Link>,
@@ -111,20 +113,12 @@ impl Subscription {
         let channel = session.connection.create_channel().await?;
         channel.basic_qos(self.options.prefetch, BasicQosOptions::default()).await?;
         let mut arguments = FieldTable::default();
-        arguments.insert("x-priority".into(), self.priority().into());
+        arguments.insert("x-priority".into(), self.priority.into());
         let (queue, options) = (partition_queue(self.partition), BasicConsumeOptions::default());
         // As tag its id: so the broker's own tools say which worker has which partition.
         let deliveries =
             channel.basic_consume(queue.into(), self.options.id.as_str().into(), options, arguments).await?;
         Ok((channel, deliveries))
-    }
-
-    /// The broker gives a partition to its consumer of highest priority, so a hash for each pair spreads the partitions
-    /// over the consumers, and moves only those of a consumer that comes or goes.
-    fn priority(&self) -> i32 {
-        let partition = self.partition.to_string();
-        let hash = spread(self.options.id.bytes().chain([b'|']).chain(partition.bytes()));
-        i32::from((hash % (1 << 15)) as u16)
     }
 
     fn delivery(&self, mut delivery: message::Delivery, unsettled: &CancellationToken) -> Delivery {

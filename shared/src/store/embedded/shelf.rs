@@ -19,7 +19,7 @@ type Bytes = TableDefinition<'static, &'static str, &'static [u8]>;
 const ENDS: TableDefinition<'static, (u64, u8, &'static str), ()> = TableDefinition::new("ends");
 
 /// All tables with ends; the position is the number in [`ENDS`], so it must stay. New ones go to the end.
-const TABLES: [Bytes; 7] = [
+const TABLES: [Bytes; 8] = [
     TableDefinition::new("claims"),
     TableDefinition::new("jobs"),
     TableDefinition::new("tokens"),
@@ -27,6 +27,7 @@ const TABLES: [Bytes; 7] = [
     TableDefinition::new("windows"),
     TableDefinition::new("messages"),
     TableDefinition::new("conversations"),
+    TableDefinition::new("order"),
 ];
 
 pub(super) const CLAIMS: u8 = 0;
@@ -36,6 +37,7 @@ pub(super) const MEDIA: u8 = 3;
 pub(super) const WINDOWS: u8 = 4;
 pub(super) const MESSAGES: u8 = 5;
 pub(super) const TALKS: u8 = 6;
+pub(super) const ORDER: u8 = 7;
 
 /// One such table, of entries `T`.
 pub(super) struct Shelf<T> {

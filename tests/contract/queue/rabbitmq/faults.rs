@@ -152,7 +152,8 @@ async fn a_broker_that_comes_later_finds_everybody_waiting() {
     let mut queue = on_its_own_server().await;
     queue.server.as_mut().unwrap().kill();
     let publisher = publisher(&queue.settings()).unwrap();
-    let mut consumer = consumer(&queue.settings(), ConsumerOptions { id: "a".into(), prefetch: 5 }).unwrap();
+    let mut consumer =
+        consumer(&queue.settings(), ConsumerOptions { id: "a".into(), prefetch: 5, seat: None }).unwrap();
     let reason = down(PATIENCE, || publisher.health()).await;
     assert!(!reason.contains("guest"), "{reason}");
     let user = user(0, 0);

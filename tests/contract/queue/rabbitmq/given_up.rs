@@ -21,7 +21,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 async fn what_the_broker_gave_up_by_itself_has_its_reason_and_is_replayed() {
     let queue = on_a_server().await;
     let settings = Settings { delivery_limit: 3, ..queue.settings() };
-    let options = ConsumerOptions { id: "a".into(), prefetch: 10 };
+    let options = ConsumerOptions { id: "a".into(), prefetch: 10, seat: None };
     let (publisher, mut consumer) = (publisher(&settings).unwrap(), consumer(&settings, options).unwrap());
     publish(&publisher, &user(1, 0), [4]).await;
     for _ in 0..4 {

@@ -88,7 +88,7 @@ impl Worker {
 
 /// Handles messages one by one.
 async fn worker(queue: &OnRabbitMq, id: &'static str, journal: &Journal) -> Worker {
-    let mut consumer = consumer(&settings(queue), ConsumerOptions { id: id.into(), prefetch: 20 }).unwrap();
+    let mut consumer = consumer(&settings(queue), ConsumerOptions { id: id.into(), prefetch: 20, seat: None }).unwrap();
     up(|| consumer.health()).await;
     let (stop, journal) = (CancellationToken::new(), journal.clone());
     let stopped = stop.clone();

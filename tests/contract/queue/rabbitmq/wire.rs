@@ -122,7 +122,7 @@ async fn a_full_queue_refuses() {
 async fn a_message_that_is_dropped_again_and_again_becomes_a_dead_letter() {
     let queue = on_a_server().await;
     let settings = Settings { delivery_limit: 5, ..queue.settings() };
-    let options = ConsumerOptions { id: "a".into(), prefetch: 10 };
+    let options = ConsumerOptions { id: "a".into(), prefetch: 10, seat: None };
     let (publisher, mut consumer) = (publisher(&settings).unwrap(), consumer(&settings, options).unwrap());
     publish(&publisher, &user(0, 0), [4]).await;
     for _ in 0..6 {

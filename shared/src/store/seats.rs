@@ -1,0 +1,22 @@
+//! The seam to the workers' seats.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+
+/// The number of a worker among the workers that run, from 0 on.
+pub type Seat = u16;
+
+/// The seats of the workers that share one queue.
+///
+/// A worker's seat says which partitions it wants first, so that workers have equally many without talking to each
+/// other. Nothing but that depends on it: a seat that two workers have for a while only makes their shares unequal.
+#[async_trait]
+pub trait Seats: Send + Sync {
+    /// The seat of `worker` until `keep_for` from now: the one that it has, else the lowest that no other worker has.
+    async fn take(&self, worker: &str, keep_for: Duration) -> Result<Seat, StoreError>;
+    /// Gives the seat of `worker` back, if it has one.
+    async fn leave(&self, worker: &str) -> Result<(), StoreError>;
+}

@@ -1,0 +1,81 @@
+//! The seats of workers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_harness::redis::RedisServer;
+use kefu_shared::store::Seats;
+use tokio::task::JoinSet;
+
+use crate::clock::Lasting;
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(150);
+
+async fn begin() -> (RedisServer, Arc<dyn Seats>) {
+    let server = RedisServer::start().await;
+    let stores = kefu_shared::store::redis::open(&server.url()).await.unwrap();
+    (server, stores.seats.unwrap())
+}
+
+#[tokio::test]
+async fn each_worker_gets_the_lowest_free_seat_and_keeps_it() {
+    let (_server, seats) = begin().await;
+    for _ in 0..2 {
+        for (seat, worker) in (0..).zip(["a", "b", "c"]) {
+            assert_eq!(seats.take(worker, LONG).await.unwrap(), seat);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_seat_that_is_given_back_goes_to_the_next_worker() {
+    let (_server, seats) = begin().await;
+    for worker in ["a", "b", "c"] {
+        seats.take(worker, LONG).await.unwrap();
+    }
+    seats.leave("b").await.unwrap();
+    seats.leave("nobody").await.unwrap();
+    assert_eq!(seats.take("c", LONG).await.unwrap(), 2, "nobody moves");
+    assert_eq!(seats.take("d", LONG).await.unwrap(), 1);
+    assert_eq!(seats.take("e", LONG).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn the_seat_of_a_worker_that_died_is_free_after_its_time() {
+    let (_server, seats) = begin().await;
+    let kept = Lasting::from_now(SHORT);
+    seats.take("dies", SHORT).await.unwrap();
+    seats.take("lives", LONG).await.unwrap();
+    let successor = async || {
+        let seat = seats.take("comes", SHORT).await.unwrap();
+        seats.leave("comes").await.unwrap();
+        (seat == 0).then_some(())
+    };
+    kept.ended("the end of the dead worker's seat", successor).await;
+    assert_eq!(seats.take("lives", LONG).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_was_silent_too_long_keeps_its_seat_unless_another_has_it() {
+    let (_server, seats) = begin().await;
+    seats.take("silent", Duration::from_millis(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(seats.take("silent", Duration::from_millis(1)).await.unwrap(), 0);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(seats.take("other", LONG).await.unwrap(), 0);
+    assert_eq!(seats.take("silent", LONG).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn of_many_at_once_no_two_have_the_same_seat() {
+    let (_server, seats) = begin().await;
+    let mut crowd = JoinSet::new();
+    for worker in 0..50 {
+        let seats = Arc::clone(&seats);
+        crowd.spawn(async move { seats.take(&worker.to_string(), LONG).await.unwrap() });
+    }
+    let mut taken = crowd.join_all().await;
+    taken.sort_unstable();
+    assert_eq!(taken, (0..50).collect::<Vec<_>>());
+}

@@ -1,0 +1,64 @@
+//! A user's order while an earlier message is in the queue again: the user's next ones, which have the lane now, wait for it
+//! all the same.
+//!
+//! The store knows which messages left their lane, so that the order outlives the worker. A message that is still in the
+//! lane, and has not had its turn, is in [`crate::behind`].
+
+use std::time::Duration;
+
+use kefu_shared::message_key::MessageKey;
+use kefu_shared::queue::Delivery;
+use kefu_shared::session::UserKey;
+use kefu_shared::window::Opening;
+
+use crate::halt::{Halt, Interrupt};
+use crate::message::{Handler, Message};
+
+impl Message<'_> {
+    /// [`Halt::Postponed`] while an earlier message of the user is in the queue again, for no longer than it would be waited
+    /// for in the lane. A welcome does not stay behind: it is worth something for a minute only.
+    pub(crate) fn stay_behind(&self) -> Result<(), Halt> {
+        let patience = self.handler.timings.retry_total;
+        let is_welcome = self.envelope.push.opens() == Some(Opening::Enter);
+        let waits = self.place.earlier_begun_ago.is_some_and(|ago| ago < patience);
+        if is_welcome || !waits {
+            return Ok(());
+        }
+        let error = "an earlier message of the user waits for its replies".to_owned();
+        Err(Halt::Postponed { at_least: Duration::ZERO, error })
+    }
+
+    /// Notes that the message goes back to the queue before all of its replies are sent. To be called before the settlement:
+    /// from then on the next message may come, here or at another worker.
+    pub(crate) async fn leave_lane(&self) -> Result<(), Halt> {
+        let (handler, user, key) = (self.handler, UserKey::of(self.envelope), &self.envelope.key);
+        let call = || handler.order.leave(&user, key, self.begun.elapsed(), handler.timings.keep_for);
+        handler.outage.outlast(&self.interrupt, call).await
+    }
+
+    /// Notes that the message has ended, if others may wait for it.
+    pub(crate) async fn end_absence(&self) {
+        if self.place.has_left {
+            let key = &self.envelope.key;
+            self.handler.end_absence(&UserKey::of(self.envelope), key, &self.interrupt).await;
+        }
+    }
+}
+
+impl Handler {
+    /// Notes that a message is a dead letter, and no other waits for it.
+    pub(crate) async fn end_absence_of_dead(&self, delivery: &Delivery) {
+        if let Ok(envelope) = &delivery.envelope {
+            let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
+            self.end_absence(&UserKey::of(envelope), &envelope.key, &interrupt).await;
+        }
+    }
+
+    async fn end_absence(&self, user: &UserKey, key: &MessageKey, interrupt: &Interrupt) {
+        // An interruption is no harm: the next messages wait for it until its time is over.
+        let _ended = self.outage.outlast(interrupt, || self.order.end(user, key)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use kefu_shared::envelope::Envelope;
+use kefu_shared::queue::Settlement;
+use kefu_shared::session::UserKey;
+use kefu_shared::store::Place;
+use kefu_shared::wechat::push::Content;
+
+use super::*;
+use crate::testing::queue::{self, Settled, delivery};
+use crate::testing::wechat::SEND;
+use crate::testing::{Bench, seconds, settle_down};
+use crate::wechat::failure::Failure;
+
+/// Notes that the message is in the queue again since just now.
+async fn leave(bench: &Bench, envelope: &Envelope) {
+    leave_after(bench, envelope, Duration::ZERO).await;
+}
+
+/// As [`leave`], for a message on which work began `begun_ago`.
+async fn leave_after(bench: &Bench, envelope: &Envelope, begun_ago: Duration) {
+    let (user, keep_for) = (UserKey::of(envelope), bench.handler.timings.keep_for);
+    bench.handler.order.leave(&user, &envelope.key, begun_ago, keep_for).await.unwrap();
+}
+
+fn is_postponed(settled: &Settled) -> bool {
+    matches!(settled, Settled::As(Settlement::Postpone { .. }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_waits_in_the_queue_until_the_one_before_is_done_or_its_time_is_over() {
+    let bench = Bench::new();
+    leave(&bench, &queue::envelope("wx1", "oA", "hi 1")).await;
+    assert!(is_postponed(&bench.handle("oA", "hi 2").await));
+    assert_eq!(bench.handle("oB", "hi").await, Settled::As(Settlement::Done));
+    assert_eq!(bench.handle("oA", "hi 1").await, Settled::As(Settlement::Done));
+    assert_eq!(bench.handle("oA", "hi 2").await, Settled::As(Settlement::Done));
+
+    leave(&bench, &queue::envelope("wx1", "oA", "hi 3")).await;
+    assert!(is_postponed(&bench.handle("oA", "hi 4").await));
+    tokio::time::sleep(bench.handler.timings.retry_total).await;
+    assert_eq!(bench.handle("oA", "hi 4").await, Settled::As(Settlement::Done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_welcome_does_not_stay_behind() {
+    let bench =
+        Bench::with("[[rule]]\nwhen = { event = \"user_enter_tempsession\" }\nreply = [{ text = \"welcome\" }]");
+    leave(&bench, &queue::envelope("wx1", "oA", "hi")).await;
+    let mut enters = queue::envelope("wx1", "oA", "");
+    enters.push.content = Content::Event { event: "user_enter_tempsession".to_owned(), session_from: String::new() };
+    enters.push.msg_type = "event".to_owned();
+    let (delivery, settled) = delivery(Ok(enters), 0);
+    bench.run(delivery).await;
+    assert_eq!(settled.get(), Settled::As(Settlement::Done));
+    assert_eq!(bench.wechat.calls(SEND).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minute_in_the_lane_is_not_followed_by_another_one_in_the_queue() {
+    let bench = Bench::new();
+    leave_after(&bench, &queue::envelope("wx1", "oA", "hi 1"), bench.handler.timings.retry_total).await;
+    assert_eq!(bench.handle("oA", "hi 2").await, Settled::As(Settlement::Done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_owner_of_the_lane_knows_which_messages_are_in_the_queue_again() {
+    let bench = Bench::new();
+    let first = queue::envelope("wx1", "oA", "hi 1");
+    leave(&bench, &first).await;
+    let another = bench.another_worker();
+    let handle = async |text: &str| {
+        let (delivery, settled) = delivery(Ok(queue::envelope("wx1", "oA", text)), 0);
+        another.handle(delivery).await;
+        settled.get()
+    };
+    assert!(is_postponed(&handle("hi 2").await) && is_postponed(&handle("hi 3").await));
+    assert_eq!(handle("hi 1").await, Settled::As(Settlement::Done));
+    assert!(is_postponed(&handle("hi 3").await), "the second one is still to come");
+    assert_eq!(handle("hi 2").await, Settled::As(Settlement::Done));
+    assert_eq!(handle("hi 3").await, Settled::As(Settlement::Done));
+    let place = bench.handler.order.place(&UserKey::of(&first), &first.key).await.unwrap();
+    assert_eq!(place, Place::default(), "nothing is left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_dead_letter_or_for_a_message_that_was_sent_before_a_crash() {
+    let bench = Bench::new();
+    leave(&bench, &queue::envelope("wx1", "oA", "hi 1")).await;
+    bench.wechat.errcode(SEND, 40003);
+    assert!(matches!(bench.handle("oA", "hi 1").await, Settled::As(Settlement::Dead { .. })));
+    assert_eq!(bench.handle("oA", "hi 2").await, Settled::As(Settlement::Done));
+    leave(&bench, &queue::envelope("wx1", "oA", "hi 2")).await;
+    assert!(is_postponed(&bench.handle("oA", "hi 3").await));
+    assert_eq!(bench.handle("oA", "hi 2").await, Settled::As(Settlement::Done), "a duplicate");
+    assert_eq!(bench.handle("oA", "hi 3").await, Settled::As(Settlement::Done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_the_wait_for_a_slot_that_was_left() {
+    let bench = Bench::with("[worker]\nconcurrency = 1");
+    let handle = |user: &str| {
+        let ((delivery, _), handler) = (delivery(Ok(queue::envelope("wx1", user, "hi")), 0), bench.handler.clone());
+        tokio::spawn(async move { handler.handle(delivery).await.is_some() })
+    };
+    bench.wechat.fail(SEND, Failure::Unanswered("timed out".into()));
+    let waits = handle("oWAITS");
+    settle_down().await;
+    bench.wechat.set_latency(seconds(600));
+    let sends = handle("oSENDS");
+    tokio::time::sleep(seconds(30)).await;
+    assert!(!waits.is_finished(), "the other one has the slot");
+    bench.shutdown.cancel();
+    let given_back = tokio::time::timeout(seconds(1), waits).await;
+    assert!(given_back.unwrap().unwrap() && !sends.is_finished());
+    sends.abort();
+}

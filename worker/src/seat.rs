@@ -1,0 +1,90 @@
+//! The worker's seat among the workers that share the queue: it says which partitions the worker wants first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_shared::store::{Seat, Seats};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How long a worker that died keeps its seat: until then its successor gets another one.
+const KEPT_FOR: Duration = Duration::from_secs(15);
+
+/// How often a worker says that it is still there.
+const RENEWED_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a worker waits for a store that does not answer before it begins without a seat.
+const TAKEN_WITHIN: Duration = Duration::from_secs(3);
+
+const TRIED_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a shutdown waits for the store to take the seat back; else the seat runs out.
+const LEFT_WITHIN: Duration = Duration::from_millis(500);
+
+/// A seat that is renewed for as long as this lives.
+pub(crate) struct Seated {
+    seats: Arc<dyn Seats>,
+    worker: String,
+    pub(crate) seat: Seat,
+    ended: CancellationToken,
+}
+
+impl Seated {
+    /// Takes a seat for the worker. `None` when the store does not answer in time, or the shutdown comes before.
+    pub(crate) async fn take(seats: &Arc<dyn Seats>, worker: &str, shutdown: &CancellationToken) -> Option<Self> {
+        let give_up_at = Instant::now() + TAKEN_WITHIN;
+        let seat = loop {
+            let error = match seats.take(worker, KEPT_FOR).await {
+                Ok(seat) => break seat,
+                Err(error) => error,
+            };
+            if Instant::now() >= give_up_at {
+                tracing::warn!(%error, "this worker has no seat: its share of the partitions is left to chance");
+                return None;
+            }
+            tokio::select! {
+                () = sleep(TRIED_EVERY) => {}
+                () = shutdown.cancelled() => return None,
+            }
+        };
+        let seated =
+            Self { seats: Arc::clone(seats), worker: worker.to_owned(), seat, ended: CancellationToken::new() };
+        tokio::spawn(renew(Arc::clone(seats), worker.to_owned(), seat, seated.ended.clone()));
+        Some(seated)
+    }
+
+    /// Gives the seat back, so that a worker that comes in place of this one gets it.
+    pub(crate) async fn leave(self) {
+        self.ended.cancel();
+        if !matches!(timeout(LEFT_WITHIN, self.seats.leave(&self.worker)).await, Ok(Ok(()))) {
+            tracing::debug!("the seat was not given back and runs out");
+        }
+    }
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
+}
+
+async fn renew(seats: Arc<dyn Seats>, worker: String, seat: Seat, ended: CancellationToken) {
+    let mut renewals = interval_at(Instant::now() + RENEWED_EVERY, RENEWED_EVERY);
+    renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_lost = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = ended.cancelled() => return,
+            _ = renewals.tick() => {}
+        }
+        match seats.take(&worker, KEPT_FOR).await {
+            Ok(now) if now != seat && !is_lost => {
+                is_lost = true;
+                tracing::warn!(seat, "another worker has this worker's seat: their shares of the partitions are small");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the seat was not renewed"),
+        }
+    }
+}
