@@ -89,10 +89,9 @@ mod tests {
     fn shares(workers: &[ConsumerOptions]) -> Vec<usize> {
         let wanted: Vec<Vec<i32>> = workers.iter().map(|worker| priorities(worker, 64)).collect();
         let mut shares = vec![0; workers.len()];
-        for partition in 0..64 {
-            let highest = (0..workers.len()).max_by_key(|worker| wanted[*worker][partition]);
-            highest.into_iter().for_each(|worker| shares[worker] += 1);
-        }
+        let winners =
+            (0..64).filter_map(|partition| (0..workers.len()).max_by_key(|worker| wanted[*worker][partition]));
+        winners.for_each(|worker| shares[worker] += 1);
         shares
     }
 
