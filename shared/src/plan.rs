@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::reply::Reply;
-use crate::reply::split::{self, Fitted};
+use crate::reply::split::{self, Fitted, Rest};
 use crate::wechat::push::Push;
 
 /// The replies decided for one message, in the order in which they are sent. It is stored in the ledger before the
@@ -13,6 +13,9 @@ use crate::wechat::push::Push;
 pub struct Plan {
     /// One step a send. Empty when the rule's webhook has nothing to say; where no rule matched there is no plan.
     pub steps: Vec<Reply>,
+    /// What the texts lack that were cut to what was left of the user's window: for a replay. Plans of before have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rests: Vec<Rest>,
 }
 
 /// A plan that was made of replies.
@@ -29,12 +32,19 @@ impl Plan {
     /// `left`. What a text has beyond that is cut; no reply is left out but a blank one. `left` = 0 changes nothing: what is
     /// sent only when the user has written again is not cut for that.
     pub fn of(replies: Vec<Reply>, push: &Push, limits: &config::Window, left: Option<u32>) -> Planned {
-        let most = push.most_replies(limits);
+        let whole = push.most_replies(limits);
         let most = match left {
-            None | Some(0) => most,
-            Some(left) => most.min(left as usize),
+            None | Some(0) => whole,
+            Some(left) => whole.min(left as usize),
         };
-        let Fitted { steps, cut } = split::fit(replies, most);
-        Planned { plan: Self { steps }, cut_for: cut.then_some(most) }
+        let Fitted { steps, cut, rests } = split::fit(replies, most, whole);
+        Planned { plan: Self { steps, rests }, cut_for: cut.then_some(most) }
+    }
+
+    /// The plan with its texts whole again, of which the first `sent` steps are sent: these stay as they are, and what they
+    /// lack comes behind them.
+    pub fn whole(self, sent: u32) -> Self {
+        let Self { steps, rests } = self;
+        Self { steps: split::mend(steps, &rests, sent as usize), rests: Vec::new() }
     }
 }

@@ -87,6 +87,8 @@ pub struct Delivery {
     pub partition: Partition,
     /// How often it was settled as [`Settlement::Retry`] before.
     pub attempt: u32,
+    /// How often it was a dead letter and was replayed.
+    pub replays: u32,
     /// Whether the queue handed it out before and got it back unsettled, as after a crash: an earlier handling may have
     /// got somewhere. A message that comes back from a wait is another delivery.
     pub redelivered: bool,
@@ -187,11 +189,12 @@ impl Delivery {
         envelope: Result<Envelope, EnvelopeError>,
         partition: Partition,
         attempt: u32,
+        replays: u32,
         redelivered: bool,
         session: CancellationToken,
         settle: Box<dyn Settle>,
     ) -> Self {
-        Self { envelope, partition, attempt, redelivered, session, settle }
+        Self { envelope, partition, attempt, replays, redelivered, session, settle }
     }
 
     /// Tells the queue what became of the message. On an error the message is, or may be, delivered again.
@@ -206,6 +209,7 @@ impl std::fmt::Debug for Delivery {
             .field("key", &self.envelope.as_ref().map(|envelope| &envelope.key))
             .field("partition", &self.partition)
             .field("attempt", &self.attempt)
+            .field("replays", &self.replays)
             .field("redelivered", &self.redelivered)
             .finish_non_exhaustive()
     }

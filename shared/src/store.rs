@@ -172,6 +172,9 @@ pub trait Ledger: Send + Sync {
     ) -> Result<LedgerClaim, StoreError>;
     /// Stores the plan, before its first step is sent. The first plan stored stands.
     async fn store_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError>;
+    /// Puts another plan in the place of the stored one, or of none. Its steps that are sent already must be those of the
+    /// one before: the next step stays what it is.
+    async fn replace_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError>;
     /// Marks step `step` as being sent, and renews the lease.
     async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError>;
     /// Takes a `begin` back: the step is known not to have been sent.

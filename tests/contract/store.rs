@@ -97,6 +97,7 @@ macro_rules! contract_on {
             }
             ledger_steps {
                 the_first_plan_stored_stands,
+                a_plan_in_the_place_of_another_leaves_the_next_step_and_needs_the_fence,
                 a_plan_comes_back_as_it_was_stored,
                 an_empty_plan_is_a_plan,
                 a_step_that_was_begun_and_not_recorded_is_ambiguous,

@@ -178,7 +178,7 @@ pub fn texts(replies: &[serde_json::Value]) -> Vec<&str> {
 }
 
 /// The body of the API call of an entry.
-fn request_of(entry: &Entry) -> serde_json::Value {
+pub fn request_of(entry: &Entry) -> serde_json::Value {
     match &entry.event {
         Event::ApiCall(call) => call.request.clone(),
         _ => serde_json::Value::Null,

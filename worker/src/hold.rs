@@ -27,6 +27,11 @@ impl Hold {
         self.write(&self.interrupt, || self.ledger.store_plan(&self.key, self.fence, plan)).await
     }
 
+    /// As [`Hold::store_plan`], in the place of the one that is stored.
+    pub(crate) async fn replace_plan(&self, plan: &Plan) -> Result<(), Halt> {
+        self.write(&self.interrupt, || self.ledger.replace_plan(&self.key, self.fence, plan)).await
+    }
+
     /// From here on the step may be sent, and the lease lasts for a whole call.
     pub(crate) async fn begin(&self, step: u32) -> Result<(), Halt> {
         self.write(&self.interrupt, || self.ledger.begin(&self.key, self.fence, step, self.lease)).await

@@ -79,6 +79,8 @@ pub(crate) struct Message<'a> {
     pub(crate) begun: Instant,
     /// Whether this is the first handling, of which the lag is measured.
     pub(crate) first_send: bool,
+    /// Whether it was a dead letter, and is replayed.
+    pub(crate) replayed: bool,
 }
 
 impl Handler {
@@ -169,10 +171,23 @@ impl Handler {
         };
         let backoff = Backoff::new(&self.timings);
         let first_send = delivery.attempt == 0;
-        let (window, place, slowed) = (Window::default(), Place::default(), 0);
-        Message { handler: self, envelope, account, interrupt, slot, backoff, slowed, window, place, begun, first_send }
-            .process()
-            .await
+        let (window, place, replayed) = (Window::default(), Place::default(), delivery.replays > 0);
+        let (handler, slowed) = (self, 0);
+        let message = Message {
+            handler,
+            envelope,
+            account,
+            interrupt,
+            slot,
+            backoff,
+            slowed,
+            window,
+            place,
+            begun,
+            first_send,
+            replayed,
+        };
+        message.process().await
     }
 
     fn has_picture_to_keep(&self, envelope: &Envelope) -> bool {

@@ -69,7 +69,9 @@ impl Message<'_> {
     /// from, for the log.
     pub(crate) fn plan_of(&self, replies: Vec<Reply>, origin: &str) -> Plan {
         let limits = &self.handler.config.window;
-        let Planned { plan, cut_for } = Plan::of(replies, &self.envelope.push, limits, self.left_in_window());
+        // In a replay nothing is cut to what is left: what WeChat does not take then is a dead letter again.
+        let left = if self.replayed { None } else { self.left_in_window() };
+        let Planned { plan, cut_for } = Plan::of(replies, &self.envelope.push, limits, left);
         if let Some(most) = cut_for {
             tracing::warn!(origin, most, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies");
         }

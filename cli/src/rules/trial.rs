@@ -92,7 +92,7 @@ impl<'a> Trial<'a> {
             Some(Action::Reply(replies)) => {
                 // As the worker plans them.
                 let filled = template::fill_all(replies, push);
-                let Planned { plan: Plan { steps }, cut_for } = Plan::of(filled, push, &config.window, None);
+                let Planned { plan: Plan { steps, .. }, cut_for } = Plan::of(filled, push, &config.window, None);
                 let sent = count(steps.len(), "reply is sent", "replies are sent");
                 let colon = if steps.is_empty() { "" } else { ":" };
                 writeln!(out, "{answered}, then {sent}{colon}")?;

@@ -1,5 +1,9 @@
 //! Long texts in parts that WeChat takes, and as many of them as the window allows.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use super::{Content, MAX_TEXT_BYTES, Reply, markup};
 
 /// How far before the end of a part a good place for that end is looked for, in bytes.
@@ -15,6 +19,41 @@ pub struct Fitted {
     pub steps: Vec<Reply>,
     /// Whether a text was too long even for all the sends that were left, and is cut.
     pub cut: bool,
+    /// What the cut texts lack that more sends would have had room for.
+    pub rests: Vec<Rest>,
+}
+
+/// What a cut text lacks.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// The step that the text ends with, cut.
+    pub step: u32,
+    /// What comes behind the text of that step, without its `…`.
+    pub text: String,
+}
+
+/// Shows how long it is: what is said to users must not reach a log.
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rest({} bytes behind step {})", self.text.len(), self.step)
+    }
+}
+
+/// The steps with their cut texts whole, but for the first `sent`: what those lack comes behind them.
+pub fn mend(steps: Vec<Reply>, rests: &[Rest], sent: usize) -> Vec<Reply> {
+    let rest_of = |step: usize| rests.iter().find(|rest| rest.step as usize == step).map(|rest| rest.text.as_str());
+    let with_text = |reply: &Reply, text: String| Reply { content: Content::Text(text), ..reply.clone() };
+    let lacking = steps.iter().enumerate().take(sent).filter_map(|(step, reply)| {
+        let text = rest_of(step)?.trim_start().to_owned();
+        Some(with_text(reply, text))
+    });
+    let lacking: Vec<Reply> = lacking.collect();
+    let unsent = steps.iter().enumerate().skip(sent).map(|(step, reply)| match (rest_of(step), &reply.content) {
+        (Some(rest), Content::Text(text)) => with_text(reply, text.strip_suffix(CUT).unwrap_or(text).to_owned() + rest),
+        _ => reply.clone(),
+    });
+    let whole = fit(lacking.into_iter().chain(unsent).collect(), usize::MAX, usize::MAX);
+    steps.into_iter().take(sent).chain(whole.steps).collect()
 }
 
 /// The text in parts of at most [`MAX_TEXT_BYTES`] bytes; joined, they are the text. A part ends with a line, sentence or
@@ -44,37 +83,64 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The replies in order, long texts split, in no more than `most` steps: what a text has beyond that is cut. No reply is
-/// left out altogether unless it is blank, so there are more steps when there are more replies than `most`.
-pub fn fit(replies: Vec<Reply>, most: usize) -> Fitted {
+/// left out altogether unless it is blank, so there are more steps when there are more replies than `most`. What is cut
+/// is kept as far as `whole` steps, which is more, would have had room for it.
+pub fn fit(replies: Vec<Reply>, most: usize, whole: usize) -> Fitted {
     let mut spare = most.saturating_sub(replies.len());
-    let mut fitted = Fitted { steps: Vec::new(), cut: false };
+    let mut spare_if_whole = whole.saturating_sub(replies.len());
+    let mut fitted = Fitted { steps: Vec::new(), cut: false, rests: Vec::new() };
     for reply in replies {
         let Content::Text(text) = &reply.content else {
             fitted.steps.push(reply);
             continue;
         };
-        let (parts, cut) = parts_within(text, 1 + spare);
-        spare -= parts.len().saturating_sub(1);
-        fitted.cut |= cut;
+        let (parts, rest) = parts_within(text, spare.saturating_add(1));
+        let more = parts.len().saturating_sub(1);
+        spare -= more;
+        spare_if_whole = spare_if_whole.saturating_sub(more);
+        if let Some(rest) = rest {
+            fitted.cut = true;
+            if spare_if_whole > 0 {
+                let step = (fitted.steps.len() + more) as u32;
+                let (whole, beyond) = parts_within(text, parts.len() + spare_if_whole);
+                spare_if_whole -= whole.len() - parts.len();
+                let (rest, end) = match beyond {
+                    Some(beyond) => (&rest[..rest.len() - beyond.len()], CUT),
+                    None => (rest, ""),
+                };
+                fitted.rests.push(Rest { step, text: rest.to_owned() + end });
+            }
+        }
         fitted.steps.extend(parts.into_iter().map(|part| Reply { content: Content::Text(part), ..reply.clone() }));
     }
     fitted
 }
 
-/// No more than `most` parts, and whether the last one is cut. None of a long text of white space alone.
-fn parts_within(text: &str, most: usize) -> (Vec<String>, bool) {
+/// No more than `most` parts, and what the last one lacks if it is cut. None of a long text of white space alone.
+fn parts_within(text: &str, most: usize) -> (Vec<String>, Option<&str>) {
     if text.len() <= MAX_TEXT_BYTES {
-        return (vec![text.to_owned()], false);
+        return (vec![text.to_owned()], None);
     }
-    let mut parts = sent(text);
-    let mut taken: Vec<String> = parts.by_ref().take(most).map(str::to_owned).collect();
-    let cut = parts.next().is_some();
-    if cut && let Some(last) = taken.last_mut() {
-        last.truncate(end_of_part(last, MAX_TEXT_BYTES - CUT.len()));
-        last.truncate(last.trim_end().len());
-        last.push_str(CUT);
+    let text = text.trim_end();
+    let mut taken: Vec<String> = Vec::new();
+    let (mut begins, mut ends) = (0, 0);
+    for part in parts(text) {
+        let is_blank = part.trim().is_empty();
+        if !is_blank && taken.len() == most {
+            let Some(last) = taken.last_mut() else { break };
+            last.truncate(end_of_part(last, MAX_TEXT_BYTES - CUT.len()));
+            last.truncate(last.trim_end().len());
+            let rest = &text[begins + last.len()..];
+            last.push_str(CUT);
+            return (taken, Some(rest));
+        }
+        if !is_blank {
+            taken.push(part.to_owned());
+            begins = ends;
+        }
+        ends += part.len();
     }
-    (taken, cut)
+    (taken, None)
 }
 
 /// Where the first part of a text ends that is to have `most` bytes or fewer: at 0 for an empty text only.
@@ -111,6 +177,11 @@ mod tests {
 
     fn text_of(text: impl Into<String>) -> Reply {
         Content::Text(text.into()).into()
+    }
+
+    /// With nothing kept of what is cut.
+    fn fit(replies: Vec<Reply>, most: usize) -> Fitted {
+        super::fit(replies, most, most)
     }
 
     fn texts(fitted: &Fitted) -> Vec<&str> {
@@ -166,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_text_takes_the_sends_that_other_replies_leave() {
-        let image = Reply::from(Content::Image("a.png".into()));
+        let image = Reply::from(Reply::from(Content::Image("a.png".into())));
         let fitted = fit(vec![text_of("x".repeat(5_000)), image.clone()], 5);
         assert_eq!((fitted.steps.len(), fitted.cut), (4, false));
         assert_eq!(fitted.steps[3], image);
@@ -184,6 +255,45 @@ mod tests {
         assert_eq!(texts(&fitted), ["x".repeat(2_000)]);
         assert_eq!(count(&("x".repeat(2_000) + "\n")), 1);
         assert_eq!(fit(vec![text_of("a"), text_of("b"), text_of("c")], 2).steps.len(), 3);
+    }
+
+    /// The texts of steps without blanks, which may be lost at the ends of parts.
+    fn shown(steps: &[Reply]) -> String {
+        let fitted = Fitted { steps: steps.to_vec(), cut: false, rests: Vec::new() };
+        texts(&fitted).concat().split_whitespace().collect()
+    }
+
+    #[test]
+    fn what_was_cut_comes_back_behind_what_was_sent() {
+        let first = "a".repeat(2_000) + &"b".repeat(2_000) + &"c".repeat(1_000);
+        let image = Reply::from(Content::Image("a.png".into()));
+        let fitted = super::fit(vec![text_of(first.clone()), image.clone(), text_of("end")], 4, 5);
+        assert_eq!((fitted.steps.len(), fitted.cut, fitted.rests.len()), (4, true, 1));
+        assert_eq!(fitted.rests[0].step, 1);
+        let mended = |sent| mend(fitted.steps.clone(), &fitted.rests, sent);
+        for sent in [0, 1] {
+            let steps = mended(sent);
+            assert_eq!(shown(&steps), first.clone() + "end", "{sent} sent");
+            assert_eq!((steps.len(), &steps[3]), (5, &image), "{sent} sent");
+        }
+        // What is sent stays what it was.
+        for sent in [2, 3, 4] {
+            let steps = mended(sent);
+            assert_eq!(steps[..sent], fitted.steps[..sent]);
+            let cut = texts(&fitted)[1].strip_suffix(CUT).unwrap();
+            assert_eq!(shown(&steps[sent..sent + 1]), first[2_000 + cut.len()..], "{sent} sent");
+            assert_eq!(steps[sent + 1..], fitted.steps[sent..]);
+        }
+    }
+
+    #[test]
+    fn of_what_is_cut_no_more_is_kept_than_all_sends_have_room_for() {
+        let fitted = super::fit(vec![text_of("x".repeat(100_000))], 1, 3);
+        let mended = mend(fitted.steps.clone(), &fitted.rests, 0);
+        assert_eq!((mended.len(), &fitted.steps[0].kind()), (3, &"text"));
+        let Content::Text(last) = &mended[2].content else { panic!("no text") };
+        assert!(last.ends_with("x…"), "{} bytes", last.len());
+        assert_eq!(fit(vec![text_of("x".repeat(100_000))], 3).rests, []);
     }
 
     proptest! {
@@ -204,6 +314,26 @@ mod tests {
                 let shown = |text: &str| text.split_whitespace().collect::<String>();
                 prop_assert_eq!(shown(&texts(&fitted).concat()), shown(&text));
             }
+        }
+
+        #[test]
+        fn mended_steps_say_all_that_whole_ones_say_however_much_was_sent(
+            texts in prop::collection::vec(r#"(您好|\n| |x{1,300}|😀{1,99}|<a href="u">l</a>|\PC{0,40}){0,60}"#, 1..4),
+            most in 1_usize..5,
+            sent in 0_usize..9,
+        ) {
+            let replies: Vec<Reply> = texts.iter().map(|text| text_of(text.clone())).collect();
+            let whole = super::fit(replies.clone(), usize::MAX, usize::MAX);
+            let fitted = super::fit(replies, most, usize::MAX);
+            let sent = sent.min(fitted.steps.len());
+            let mended = mend(fitted.steps.clone(), &fitted.rests, sent);
+            prop_assert_eq!(&mended[..sent], &fitted.steps[..sent]);
+            if sent == 0 {
+                prop_assert_eq!(shown(&mended), shown(&whole.steps));
+            }
+            let lost = fitted.steps[..sent].iter().filter(|step| matches!(&step.content, Content::Text(t) if t.ends_with(CUT)));
+            let (said, all) = (shown(&mended).chars().count(), shown(&whole.steps).chars().count());
+            prop_assert!(said >= all && said <= all + lost.count(), "{} of {}", said, all);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a replay sends, and what it does not.
 
 use kefu_harness::rabbitmq::Vhost;
-use kefu_harness::shop::texts;
+use kefu_harness::shop::{request_of, texts};
 use kefu_harness::stack::Servers;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Connection, ConnectionProperties};
@@ -134,4 +134,75 @@ async fn what_died_too_long_ago_is_replayed_only_when_that_is_asked_for() {
     listed(config, 1).await;
     assert_eq!(printed(config, &["replay", "--all", "--forgotten"]).await, "1 dead letter replayed\n");
     shop.replies_within("oUSERofTheShop", 2).await;
+}
+
+/// The text of three parts that is sent for an event, and as many replies for a text as it asks for.
+fn long() -> String {
+    "a".repeat(2_000) + &"b".repeat(2_000) + &"c".repeat(1_000)
+}
+
+/// A user of whose five replies `taken` are used up, and a message with a text of three parts for them; WeChat takes
+/// `passing` of its sends and refuses the next.
+async fn a_cut_text_that_is_dead(backend: Backend, taken: &str, passing: u64) -> Shop {
+    let mut options = ShopOptions::new(backend);
+    let reply = r#"{ text = "1" }"#;
+    options.rules = format!(
+        "[[rule]]\nwhen = {{ type = \"text\", contains = \"three\" }}\nreply = [{reply}, {reply}, {reply}]\n\
+         [[rule]]\nwhen = {{ type = \"text\", contains = \"four\" }}\nreply = [{reply}, {reply}, {reply}, {reply}]\n\
+         [[rule]]\nwhen = {{ event = \"order_paid\" }}\nreply = [{{ text = \"{}\" }}, {{ text = \"end\" }}]\n",
+        long()
+    );
+    let shop = Shop::start(options).await;
+    shop.push("oUSER", Message::text(taken)).await;
+    let used = if taken == "three" { 3 } else { 4 };
+    shop.replies_within("oUSER", used).await;
+    for _ in 0..passing {
+        let passing = FaultRequest { latency_ms: Some(1), ..FaultRequest::new(FaultKind::Latency, SEND) };
+        shop.simulator.fault(passing).unwrap();
+    }
+    refuse(&shop, 1);
+    shop.push("oUSER", Message::Event { event: "order_paid".into(), fields: serde_json::Map::new() }).await;
+    shop
+}
+
+/// The texts of all sends, also of those that WeChat refused.
+fn tried(shop: &Shop) -> Vec<String> {
+    let bodies: Vec<Value> = shop.calls(SEND).iter().map(|call| request_of(call)).collect();
+    texts(&bodies).into_iter().map(str::to_owned).collect()
+}
+
+async fn a_text_that_was_cut_is_whole(backend: Backend) {
+    for (taken, used, passing) in [("four", 4, 0), ("three", 3, 1)] {
+        let shop = a_cut_text_that_is_dead(backend, taken, passing).await;
+        let config = shop.stack.config();
+        let letters = listed(config, 1).await;
+        let cut = tried(&shop).pop().unwrap();
+        assert!(if passing == 0 { cut.ends_with("a…") } else { cut == "end" }, "{taken}: {cut}");
+        // The user writes, to what no rule is for: WeChat takes five replies again.
+        shop.push("oUSER", Message::text("hello?")).await;
+        let worker = shop.stack.programs.last().unwrap();
+        worker.counts(r#"kefu_worker_messages_total{outcome="ignored"}"#, 1).await;
+        printed(config, &["replay", string(&letters[0], "id")]).await;
+        // What was sent of a cut text is not sent again: the rest of it comes.
+        let mut expected: Vec<String> = vec!["a".repeat(2_000), "b".repeat(2_000), "c".repeat(1_000)];
+        if passing == 1 {
+            let sent = tried(&shop)[used].trim_end_matches('…').len();
+            let rest = &long()[sent..];
+            expected = vec![rest[..2_000].to_owned(), rest[2_000..].to_owned()];
+        }
+        expected.push("end".to_owned());
+        let replies = shop.replies_within("oUSER", used + passing as usize + expected.len()).await;
+        assert_eq!(texts(&replies)[used + passing as usize..], expected, "{taken}, {backend:?}");
+        listed(config, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_was_cut_to_what_was_left_is_whole_on_servers() {
+    a_text_that_was_cut_is_whole(Backend::Production).await;
+}
+
+#[tokio::test]
+async fn a_text_that_was_cut_to_what_was_left_is_whole_embedded() {
+    a_text_that_was_cut_is_whole(Backend::Embedded).await;
 }

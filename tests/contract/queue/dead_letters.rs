@@ -54,6 +54,7 @@ pub(super) async fn what_is_replayed_comes_once_at_the_tail_as_if_it_were_new(qu
         die(next(&mut consumer).await, DeadReason::Refused, "errcode 45015").await;
     }
     let held = next(&mut consumer).await;
+    assert_eq!(held.replays, 0);
     let report = replay(&queue, Selection { ids: vec![id(2)], ..Selection::default() }).await;
     assert_eq!(ids(&report), [id(2)]);
     assert_eq!((report.error, report.left), (None, vec![]));
@@ -61,10 +62,13 @@ pub(super) async fn what_is_replayed_comes_once_at_the_tail_as_if_it_were_new(qu
     done(next(&mut consumer).await).await;
     let replayed = next(&mut consumer).await;
     assert_eq!((number(&replayed), replayed.attempt, replayed.partition.index()), (2, 0, 0));
+    assert_eq!(replayed.replays, 1);
     assert_eq!(replayed.envelope.as_ref().unwrap(), &envelope(&user(0, 0), 2));
     // It dies again: what was before the replay is forgotten, except that there was one.
     replayed.settle(retry).await.unwrap();
-    die(next(&mut consumer).await, DeadReason::Exhausted, "errcode 45047").await;
+    let retried = next(&mut consumer).await;
+    assert_eq!((retried.attempt, retried.replays), (1, 1));
+    die(retried, DeadReason::Exhausted, "errcode 45047").await;
     nothing_comes(&mut consumer).await;
     let letters = all(&queue, 2).await;
     assert_eq!(letters.iter().map(number_of).collect::<Vec<_>>(), [1, 2]);

@@ -10,7 +10,7 @@ use crate::clock::{Lasting, eventually};
 
 /// A plan of texts.
 pub(super) fn plan(texts: &[&str]) -> Plan {
-    Plan { steps: texts.iter().map(|&text| Content::Text(text.into()).into()).collect() }
+    Plan { steps: texts.iter().map(|&text| Content::Text(text.into()).into()).collect(), ..Plan::default() }
 }
 
 pub(super) async fn claim(stores: &Stores, key: &MessageKey, owner: &str, lease: Duration) -> LedgerClaim {

@@ -1,4 +1,5 @@
 use kefu_shared::plan::Plan;
+use kefu_shared::reply::split::Rest;
 use kefu_shared::reply::{Card, Content, Link, Reply};
 use kefu_shared::store::{Fence, LedgerClaim, Stores, Written};
 
@@ -31,6 +32,27 @@ pub(super) async fn the_first_plan_stored_stands(stores: &Stores) {
     assert_eq!(resumed(stores, &key("1"), second.fence).await.plan, Some(plan(&["first"])));
 }
 
+pub(super) async fn a_plan_in_the_place_of_another_leaves_the_next_step_and_needs_the_fence(stores: &Stores) {
+    let first = claimed(stores, &key("1"), "a").await;
+    store_plan(stores, first.fence, &plan(&["one", "two…"])).await;
+    sent(stores, first.fence, 0).await;
+    let (whole, late) = (plan(&["one", "two", "three"]), plan(&["late"]));
+    // Twice, as by who does not know whether the first call took effect.
+    for _ in 0..2 {
+        assert_eq!(stores.ledger.replace_plan(&key("1"), first.fence, &whole).await.unwrap(), Written::Yes);
+    }
+    let second = resumed(stores, &key("1"), first.fence).await;
+    assert_eq!((second.plan.as_ref(), second.next_step, second.ambiguous), (Some(&whole), 1, false));
+    let replaced = stores.ledger.replace_plan(&key("1"), first.fence, &late).await.unwrap();
+    assert_eq!(replaced, Written::Fenced);
+    store_plan(stores, second.fence, &late).await;
+    let third = resumed(stores, &key("1"), second.fence).await;
+    assert_eq!(third.plan, Some(whole.clone()), "it is the one that stands");
+    assert_eq!(stores.ledger.done(&key("1"), third.fence, LONG).await.unwrap(), Written::Yes);
+    let replaced = stores.ledger.replace_plan(&key("1"), third.fence, &whole).await.unwrap();
+    assert_eq!(replaced, Written::Fenced, "it is done");
+}
+
 pub(super) async fn a_plan_comes_back_as_it_was_stored(stores: &Stores) {
     let every_kind = Plan {
         steps: vec![
@@ -55,6 +77,7 @@ pub(super) async fn a_plan_comes_back_as_it_was_stored(stores: &Stores) {
             })
             .into(),
         ],
+        rests: vec![Rest { step: 0, text: "\n再来 \"…\"".into() }],
     };
     let job = claimed(stores, &key("1"), "a").await;
     store_plan(stores, job.fence, &every_kind).await;

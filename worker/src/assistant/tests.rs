@@ -162,7 +162,7 @@ async fn a_message_whose_plan_is_stored_is_not_asked_again_and_is_remembered_onc
     let bench = bench("");
     let envelope = queue::envelope("wx1", "oA", "one");
     let reply = Reply { content: Content::Text("said before".into()), kf_account: None, is_ai_msg: true };
-    let plan = kefu_shared::plan::Plan { steps: vec![reply] };
+    let plan = kefu_shared::plan::Plan { steps: vec![reply], ..Default::default() };
     let entry = Entry { plan: Some(plan), ..Entry::default() };
     bench.store.leave_behind(&envelope.key, entry, seconds(0));
     assert_eq!(bench.handle("oA", "one").await, DONE);

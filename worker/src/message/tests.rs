@@ -9,6 +9,7 @@ use crate::testing::wechat::{SEND, STABLE_TOKEN};
 use crate::testing::{Bench, seconds};
 
 mod leases;
+mod replays;
 
 const DONE: Settled = Settled::As(Settlement::Done);
 

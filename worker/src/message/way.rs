@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_shared::config::Ambiguous;
 use kefu_shared::envelope::Answered;
+use kefu_shared::plan::Plan;
 use kefu_shared::session::UserKey;
 use kefu_shared::store::{Job, LedgerClaim};
 use tokio::time::Instant;
@@ -121,6 +123,7 @@ impl Message<'_> {
     async fn send_plan(&mut self, hold: &Hold, job: Job) -> Result<End, Halt> {
         let plan = match job.plan {
             Some(plan) => {
+                let plan = self.whole_if_replayed(hold, plan, job.next_step, job.ambiguous).await?;
                 // Whoever stored it may have died before it was in the conversation.
                 if job.next_step == 0 {
                     self.remember(&plan).await?;
@@ -146,5 +149,18 @@ impl Message<'_> {
             self.backoff.shorten();
         }
         Ok(End::Done)
+    }
+
+    /// The stored plan; in a replay with its texts whole that were cut to what was left of the window then. It is stored
+    /// before any of it is sent, so that whoever goes on after a crash sends the same.
+    async fn whole_if_replayed(&self, hold: &Hold, plan: Plan, next_step: u32, ambiguous: bool) -> Result<Plan, Halt> {
+        if !self.replayed || plan.rests.is_empty() {
+            return Ok(plan);
+        }
+        // A step that is skipped for doubt counts as sent, as it was begun.
+        let is_skipped = ambiguous && self.handler.config.worker.ambiguous == Ambiguous::Skip;
+        let whole = plan.whole(next_step + u32::from(is_skipped));
+        hold.replace_plan(&whole).await?;
+        Ok(whole)
     }
 }

@@ -113,7 +113,7 @@ async fn a_step_that_a_dead_worker_began_is_sent_again_or_skipped_as_configured(
         let bench = Bench::with(more);
         let envelope = queue::envelope("wx1", "oA", "three");
         let steps = ["one", "two", "three"].map(|text| Content::Text(text.to_owned()).into());
-        let plan = Plan { steps: steps.into() };
+        let plan = Plan { steps: steps.into(), ..Plan::default() };
         let entry = Entry { plan: Some(plan), begun: Some(0), ..Entry::default() };
         bench.store.leave_behind(&envelope.key, entry, seconds(0));
         assert_eq!(bench.handle("oA", "three").await, DONE);

@@ -57,7 +57,7 @@ impl Drop for Recorder {
 pub(crate) fn delivery(envelope: Result<Envelope, EnvelopeError>, attempt: u32) -> (Delivery, Watch) {
     let watch = Watch { settled: Arc::new(Mutex::new(Settled::Open)), session: CancellationToken::new() };
     let settle = Box::new(Recorder(Arc::clone(&watch.settled)));
-    let delivery = Delivery::new(envelope, Partition::from(0), attempt, attempt > 0, watch.session.clone(), settle);
+    let delivery = Delivery::new(envelope, Partition::from(0), attempt, 0, attempt > 0, watch.session.clone(), settle);
     (delivery, watch)
 }
 

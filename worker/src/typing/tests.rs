@@ -41,6 +41,7 @@ async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'stati
         place: Default::default(),
         begun: tokio::time::Instant::now(),
         first_send: false,
+        replayed: false,
     };
     let start = Instant::now();
     let output = message.wait_for_answer(&hold, async {

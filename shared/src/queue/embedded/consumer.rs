@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::backlog::{Ask, HandOut, Ticket};
+use super::record::{Header, Record};
 use super::settle::Holder;
 use super::{EmbeddedQueue, tables};
 use crate::embedded::DatabaseError;
@@ -40,15 +41,21 @@ pub(super) struct EmbeddedConsumer {
 
 struct Read {
     ticket: Ticket,
+    message: Message,
+}
+
+/// A row as it is handed out.
+struct Message {
+    number: u64,
     envelope: Result<Envelope, EnvelopeError>,
     attempt: u32,
+    replays: u32,
 }
 
 /// What was read for an ask.
 struct Found {
     ask: Ask,
-    /// Number, envelope and attempt.
-    messages: Vec<(u64, Result<Envelope, EnvelopeError>, u32)>,
+    messages: Vec<Message>,
     /// Whether there are no more that were asked for.
     all: bool,
 }
@@ -62,11 +69,12 @@ impl EmbeddedConsumer {
     /// The next message that was read, and how often it was given back.
     fn hand_out(&mut self) -> Option<(Delivery, u32)> {
         loop {
-            let Read { ticket, envelope, attempt } = self.buffer.pop_front()?;
+            let Read { ticket, message } = self.buffer.pop_front()?;
             // `None`: the session ended after the reading. The message is read again.
             if let Some(HandOut { session, again, given_back }) = self.queue.backlog.hand_out(ticket) {
                 let holder = Box::new(Holder::new(self.queue.clone(), ticket));
-                let delivery = Delivery::new(envelope, ticket.partition, attempt, again, session, holder);
+                let Message { envelope, attempt, replays, .. } = message;
+                let delivery = Delivery::new(envelope, ticket.partition, attempt, replays, again, session, holder);
                 return Some((delivery, given_back));
             }
         }
@@ -100,14 +108,9 @@ impl EmbeddedConsumer {
             backlog.begin_with(left_out.ask.partition);
         }
         for Found { ask, messages, all } in found {
-            let numbers = messages.iter().map(|&(number, _, _)| number);
+            let numbers = messages.iter().map(|message| message.number);
             let Some(tickets) = backlog.admit(&ask, numbers, all) else { continue };
-            let read = tickets.into_iter().zip(messages).map(|(ticket, (_, envelope, attempt))| Read {
-                ticket,
-                envelope,
-                attempt,
-            });
-            self.buffer.extend(read);
+            self.buffer.extend(tickets.into_iter().zip(messages).map(|(ticket, message)| Read { ticket, message }));
         }
         Ok(true)
     }
@@ -117,8 +120,9 @@ impl EmbeddedConsumer {
             let mut bytes = MAX_READ_BYTES;
             let read = |ask: Ask| {
                 let found = tables::read(transaction, ask.partition, ask.from, ask.limit, &mut bytes)?;
-                let decode = |(number, record): (u64, super::record::Record)| {
-                    (number, Envelope::from_json(&record.body), record.header.attempt)
+                let decode = |(number, Record { header, body }): (u64, Record)| {
+                    let Header { attempt, replays, .. } = header;
+                    Message { number, envelope: Envelope::from_json(&body), attempt, replays }
                 };
                 Ok(Found { ask, messages: found.rows.into_iter().map(decode).collect(), all: found.all })
             };

@@ -84,6 +84,11 @@ impl Original {
         integer(&self.properties, ATTEMPT).and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(0)
     }
 
+    /// How often it was a dead letter and was replayed.
+    pub(super) fn replays(&self) -> u32 {
+        integer(&self.properties, REPLAYED).and_then(|replays| u32::try_from(replays).ok()).unwrap_or(0)
+    }
+
     /// The copy that comes back through a retry exchange, with `attempt` raised.
     pub(super) fn retried(&self, exchange: &str, error: &str) -> Message {
         let attempt = i64::from(self.attempt()).saturating_add(1);
@@ -115,7 +120,7 @@ impl Original {
 
     /// The copy that a dead letter goes back to its partition as: a new message, but for its age.
     pub(super) fn replayed(&self, routing_key: String) -> Message {
-        let replays = integer(&self.properties, REPLAYED).unwrap_or(0).saturating_add(1);
+        let replays = i64::from(self.replays()).saturating_add(1);
         Message { routing_key, ..self.copy(IN, [(REPLAYED, replays.into())]) }
     }
 

@@ -125,7 +125,7 @@ impl Subscription {
         let envelope = Envelope::from_json(&delivery.data);
         let (redelivered, acker) = (delivery.redelivered, delivery.acker.clone());
         let original = Original::of(&mut delivery, self.partition);
-        let attempt = original.attempt();
+        let (attempt, replays) = (original.attempt(), original.replays());
         let settle = Unsettled {
             original,
             acker,
@@ -134,6 +134,6 @@ impl Subscription {
             outlet: self.outlet.clone(),
             settled: false,
         };
-        Delivery::new(envelope, self.partition, attempt, redelivered, unsettled.clone(), Box::new(settle))
+        Delivery::new(envelope, self.partition, attempt, replays, redelivered, unsettled.clone(), Box::new(settle))
     }
 }

@@ -110,6 +110,11 @@ impl Ledger for EmbeddedStore {
         self.fenced(key, fence, |entry, _| entry.plan = entry.plan.take().or(Some(plan))).await
     }
 
+    async fn replace_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
+        let plan = plan.clone();
+        self.fenced(key, fence, |entry, _| entry.plan = Some(plan)).await
+    }
+
     async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError> {
         let change = move |entry: &mut Entry, now_ms: u64| {
             entry.sending = Some(step);

@@ -13,6 +13,7 @@ use crate::store::{Fence, Job, Ledger, LedgerClaim, StoreError, Written};
 
 static CLAIM: LazyLock<Script> = script!("now.lua", "job_claim.lua");
 static STORE_PLAN: LazyLock<Script> = script!("job_guard.lua", "job_store_plan.lua");
+static REPLACE_PLAN: LazyLock<Script> = script!("job_guard.lua", "job_replace_plan.lua");
 static BEGIN: LazyLock<Script> = script!("now.lua", "job_guard.lua", "job_begin.lua");
 static NOT_SENT: LazyLock<Script> = script!("job_guard.lua", "job_not_sent.lua");
 static SENT: LazyLock<Script> = script!("job_guard.lua", "job_sent.lua");
@@ -25,6 +26,11 @@ type Found = (String, u64, Fence, u32, bool, Option<Vec<u8>>);
 
 fn name(key: &MessageKey) -> String {
     format!("kefu:job:{{{}}}", key.as_str())
+}
+
+fn json(plan: &Plan) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(plan)
+        .map_err(|_| StoreError::Corrupt("the plan cannot be written as JSON: a file name is not UTF-8".into()))
 }
 
 #[async_trait]
@@ -53,9 +59,11 @@ impl Ledger for Redis {
     }
 
     async fn store_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
-        let json = serde_json::to_vec(plan)
-            .map_err(|_| StoreError::Corrupt("the plan cannot be written as JSON: a file name is not UTF-8".into()))?;
-        self.write(STORE_PLAN.key(name(key)).arg(fence).arg(json)).await
+        self.write(STORE_PLAN.key(name(key)).arg(fence).arg(json(plan)?)).await
+    }
+
+    async fn replace_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
+        self.write(REPLACE_PLAN.key(name(key)).arg(fence).arg(json(plan)?)).await
     }
 
     async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError> {

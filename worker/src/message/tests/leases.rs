@@ -9,7 +9,8 @@ use crate::testing::settle_down;
 use crate::testing::store::Entry;
 
 fn plan(texts: &[&str]) -> Option<Plan> {
-    Some(Plan { steps: texts.iter().map(|text| Content::Text((*text).to_owned()).into()).collect() })
+    let steps = texts.iter().map(|text| Content::Text((*text).to_owned()).into()).collect();
+    Some(Plan { steps, ..Plan::default() })
 }
 
 #[tokio::test(start_paused = true)]

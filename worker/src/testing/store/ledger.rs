@@ -70,6 +70,10 @@ impl Ledger for MemoryStore {
         self.fenced(key, fence, |entry| entry.plan = entry.plan.take().or_else(|| Some(plan.clone())))
     }
 
+    async fn replace_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
+        self.fenced(key, fence, |entry| entry.plan = Some(plan.clone()))
+    }
+
     async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError> {
         self.fenced(key, fence, |entry| {
             entry.begun = Some(step);
