@@ -20,8 +20,8 @@ pub struct Worker {
     /// How long a shutdown waits for messages under way, in milliseconds. Default 20,000.
     #[serde(rename = "grace_ms", deserialize_with = "milliseconds")]
     pub grace: Duration,
-    /// What becomes of a reply that may or may not have been sent, because a worker died in the middle of it: sent
-    /// again (default: nothing is lost) or skipped (nothing is doubled).
+    /// What becomes of a reply that may or may not have been sent, because a worker died in the middle of it or because
+    /// WeChat did not answer the call: sent again (default: nothing is lost) or skipped (nothing is doubled).
     pub ambiguous: Ambiguous,
 }
 
