@@ -1,6 +1,7 @@
 //! What a terminal shows of a text, and in how many columns.
 
 use rustix::termios::tcgetwinsize;
+use unicode_segmentation::UnicodeSegmentation;
 
 /// How wide the terminal is; `None` when standard output is none.
 pub(crate) fn width() -> Option<usize> {
@@ -20,11 +21,17 @@ fn obeyed(char: char) -> bool {
 
 /// How many columns the text has.
 pub(crate) fn columns(text: &str) -> usize {
-    text.chars().map(columns_of).sum()
+    text.graphemes(true).map(columns_of).sum()
+}
+
+/// What is seen as one character has two when one of its code points has, or when it is a flag.
+fn columns_of(cluster: &str) -> usize {
+    let is_flag = cluster.starts_with(|char| matches!(char, '\u{1f1e6}'..='\u{1f1ff}'));
+    if is_flag { 2 } else { cluster.chars().map(columns_of_char).max().unwrap_or(0) }
 }
 
 /// Chinese characters and their punctuation have two.
-fn columns_of(char: char) -> usize {
+fn columns_of_char(char: char) -> usize {
     match char {
         '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' => 2,
         '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{1f300}'..='\u{1faff}' => 2,
@@ -44,8 +51,8 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let mut used = 1;
-    let kept = text.chars().take_while(|char| {
-        used += columns_of(*char);
+    let kept = text.graphemes(true).take_while(|cluster| {
+        used += columns_of(cluster);
         used <= most
     });
     let mut kept: String = kept.collect();
@@ -62,11 +69,11 @@ pub(crate) fn wrap(text: &str, most: usize) -> Vec<String> {
             lines.push(line);
             line = String::new();
         }
-        for char in word.chars() {
-            if char != ' ' && columns(&line) + columns_of(char) > most.max(2) {
+        for cluster in word.graphemes(true) {
+            if cluster != " " && columns(&line) + columns_of(cluster) > most.max(2) {
                 lines.push(std::mem::take(&mut line));
             }
-            line.push(char);
+            line.push_str(cluster);
         }
         lines.push(line);
     }
@@ -88,6 +95,13 @@ mod tests {
         assert_eq!(cut("abcdef", 5), "abcd…");
         assert_eq!((cut("您好您好", 8), cut("您好您好", 7)), ("您好您好".to_owned(), "您好您…".to_owned()));
         assert_eq!(columns(&cut("您好您好", 6)), 5);
+    }
+
+    #[test]
+    fn what_is_seen_as_one_character_is_shown_whole() {
+        assert_eq!((columns("🇨🇳👨‍👩‍👧e\u{301}"), columns("")), (5, 0));
+        assert_eq!((cut("🇨🇳🇨🇳🇨🇳", 5), cut("👨‍👩‍👧👨‍👩‍👧", 3)), ("🇨🇳🇨🇳…".to_owned(), "👨‍👩‍👧…".to_owned()));
+        assert_eq!(wrap("🇨🇳🇨🇳🇨🇳", 4), ["🇨🇳🇨🇳", "🇨🇳"]);
     }
 
     #[test]

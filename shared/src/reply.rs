@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub mod cluster;
 mod fields;
 pub mod foreign;
 pub(crate) mod markup;

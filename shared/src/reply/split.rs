@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, MAX_TEXT_BYTES, Reply, markup};
+use super::{Content, MAX_TEXT_BYTES, Reply, cluster, markup};
 
 /// How far before the end of a part a good place for that end is looked for, in bytes.
 const NEAR: usize = MAX_TEXT_BYTES / 4;
@@ -57,7 +57,8 @@ pub fn mend(steps: Vec<Reply>, rests: &[Rest], sent: usize) -> Vec<Reply> {
 }
 
 /// The text in parts of at most [`MAX_TEXT_BYTES`] bytes; joined, they are the text. A part ends with a line, sentence or
-/// word where one ends near its limit, and not within a link that fits into one part.
+/// word where one ends near its limit, and not within a link that fits into one part. Otherwise it ends with a grapheme
+/// cluster, such as a flag of two code points; only one that is longer than a part is cut, at a character.
 pub fn split(text: &str) -> Vec<&str> {
     parts(text).collect()
 }
@@ -151,9 +152,9 @@ fn end_of_part(text: &str, most: usize) -> usize {
     // A link that begins in this part and fits into one ends within two.
     let anchors = markup::anchors(&text[..text.floor_char_boundary(2 * most)]);
     let within = |at: usize| anchors.iter().map(|anchor| &anchor.range).find(|link| link.start < at && at < link.end);
-    let latest = text.floor_char_boundary(most);
+    let latest = cluster::floor(text, most);
     let latest = match within(latest) {
-        Some(link) if link.start > 0 && link.len() <= most => link.start,
+        Some(link) if link.start > 0 && link.len() <= most => cluster::floor(text, link.start),
         _ => latest,
     };
     let near = latest.saturating_sub(NEAR);
@@ -162,7 +163,8 @@ fn end_of_part(text: &str, most: usize) -> usize {
     let ends_after = |is_end: fn(char) -> bool| {
         let ends = text[..latest].char_indices().rev().map(|(at, c)| (at + c.len_utf8(), c));
         let mut ends = ends.take_while(|(at, _)| *at > near);
-        ends.find(|(at, c)| is_end(*c) && within(*at).is_none() && !is_blank(*at)).map(|(at, _)| at)
+        let is_good = |at: usize| within(at).is_none() && !is_blank(at) && cluster::ends_at(text, at);
+        ends.find(|(at, c)| is_end(*c) && is_good(*at)).map(|(at, _)| at)
     };
     let sentence = |c: char| matches!(c, '。' | '！' | '？' | '；' | '…');
     let end = ends_after(|c| c == '\n').or_else(|| ends_after(sentence)).or_else(|| ends_after(char::is_whitespace));
@@ -171,7 +173,10 @@ fn end_of_part(text: &str, most: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation;
 
     use super::*;
 
@@ -236,8 +241,50 @@ mod tests {
     }
 
     #[test]
+    fn what_is_seen_as_one_character_is_not_torn_apart() {
+        let flags = "a".to_owned() + &"🇨🇳".repeat(260);
+        assert_eq!(split(&flags), ["a".to_owned() + &"🇨🇳".repeat(249), "🇨🇳".repeat(11)]);
+        for (cluster, in_first) in
+            [("👨‍👩‍👧‍👦", 79), ("\u{1100}\u{1161}\u{11a8}", 222), ("e\u{301}", 666), ("👍🏽", 249), ("\r\n", 999)]
+        {
+            let text = "ab".to_owned() + &cluster.repeat(1_500);
+            let first = split(&text)[0];
+            assert_eq!(first, "ab".to_owned() + &cluster.repeat(in_first), "{cluster:?}");
+        }
+        // A line, sentence or word ends behind what belongs to its last character.
+        for (end, mark) in [("。", "\u{fe0f}"), (" ", "\u{301}")] {
+            let text = format!("{}{end}{mark}{}", "x".repeat(1_998 - end.len()), "y".repeat(100));
+            assert!(!split(&text)[1].starts_with(mark), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_longer_than_a_part_is_cut_at_a_character() {
+        let zalgo = "e".to_owned() + &"\u{301}".repeat(1_500);
+        let text = format!("before {zalgo}after");
+        assert_eq!(split(&text), ["before ", &zalgo[..1_999], &format!("{}after", &zalgo[1_999..])]);
+    }
+
+    /// Not by the clock, as below: in time that grows with the square it would take an hour.
+    #[test]
+    fn long_texts_of_clusters_are_split_at_once() {
+        for text in ["🇨🇳".repeat(500_000), "e".to_owned() + &"\u{301}".repeat(1_000_000), "👨‍👩‍👧‍👦\u{200d}".repeat(100_000)]
+        {
+            assert_eq!(split(&text).concat(), text);
+        }
+    }
+
+    #[test]
+    fn a_cut_text_ends_with_a_whole_cluster() {
+        let fitted = fit(vec![text_of("a".to_owned() + &"🇨🇳".repeat(260))], 1);
+        assert_eq!(texts(&fitted), ["a".to_owned() + &"🇨🇳".repeat(249) + "…"]);
+        let fitted = fit(vec![text_of("🇨🇳".repeat(260))], 1);
+        assert_eq!(texts(&fitted), ["🇨🇳".repeat(249) + "…"]);
+    }
+
+    #[test]
     fn a_text_takes_the_sends_that_other_replies_leave() {
-        let image = Reply::from(Reply::from(Content::Image("a.png".into())));
+        let image = Reply::from(Content::Image("a.png".into()));
         let fitted = fit(vec![text_of("x".repeat(5_000)), image.clone()], 5);
         assert_eq!((fitted.steps.len(), fitted.cut), (4, false));
         assert_eq!(fitted.steps[3], image);
@@ -299,11 +346,16 @@ mod tests {
     proptest! {
         #[test]
         fn the_parts_are_the_text_and_each_is_one_that_wechat_takes(
-            text in r#"(您好|\n| |x{1,300}|😀{1,99}|<a href="u">l</a>|<a |\PC{0,40}){0,200}"#,
+            text in r#"(您好|\n| |x{1,300}|😀{1,99}|(🇨🇳){1,99}|(👨‍👩‍👧‍👦){1,40}|(\x{1100}\x{1161}\x{11a8}){1,99}|(e\u{301}{1,9}){1,50}|\u{301}{999}|<a href="u">l</a>|<a |\PC{0,40}){0,200}"#,
             most in 1_usize..6,
         ) {
             let parts = split(&text);
             prop_assert_eq!(parts.concat(), text.clone());
+            let ends = parts.iter().scan(0, |end, part| { *end += part.len(); Some(*end) });
+            let ends: BTreeSet<usize> = ends.collect();
+            for (at, cluster) in text.grapheme_indices(true).filter(|(_, cluster)| cluster.len() <= MAX_TEXT_BYTES) {
+                prop_assert_eq!(ends.range(at + 1..at + cluster.len()).next(), None, "within {:?}", cluster);
+            }
             prop_assert!(parts.iter().all(|part| !part.is_empty() && part.len() <= MAX_TEXT_BYTES));
             let fitted = fit(vec![text_of(text.clone())], most);
             prop_assert!(fitted.steps.len() <= most);
