@@ -95,6 +95,8 @@ pub struct Config {
     pub digest: [u8; 32],
     /// Everything but the rules, for reading them again.
     pub kept: KeptSections,
+    /// What is taken otherwise than it is written, in words: a text of a rule without its control characters.
+    pub notices: Vec<String>,
     /// `[[rule]]` as it is written.
     rule_tables: RuleTables,
 }
@@ -208,6 +210,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 folder,
                 digest,
                 kept,
+                notices: problems.into_notices(),
                 rule_tables,
             })
         }

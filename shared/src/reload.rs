@@ -47,6 +47,7 @@ pub fn start(file: &Path, config: &Config, hangups: Signal) {
     metrics::describe_gauge!(RULES, "How many rules are in force");
     metrics::gauge!(REFUSED).set(0);
     metrics::gauge!(RULES).set(config.rules.current().iter().len() as f64);
+    tell(&config.notices);
     let reload = Reload {
         file: file.to_owned(),
         rules: config.rules.clone(),
@@ -56,6 +57,13 @@ pub fn start(file: &Path, config: &Config, hangups: Signal) {
         changed: Vec::new(),
     };
     tokio::spawn(reload.keep(hangups));
+}
+
+/// Logs what is taken otherwise than it is written.
+fn tell(notices: &[String]) {
+    for notice in notices {
+        tracing::warn!(notice, "a text of the configuration is not sent as it is written");
+    }
 }
 
 struct Reload {
@@ -133,7 +141,7 @@ impl Reload {
         }
     }
 
-    fn take(&mut self, Reloaded { rules, digest, changed }: Reloaded, cause: Cause) {
+    fn take(&mut self, Reloaded { rules, digest, changed, notices }: Reloaded, cause: Cause) {
         let count = rules.iter().len();
         self.rules.replace(rules);
         self.refused = None;
@@ -142,6 +150,7 @@ impl Reload {
         metrics::gauge!(REFUSED).set(0);
         metrics::gauge!(RULES).set(count as f64);
         tracing::info!(rules = count, cause = cause.as_str(), "the rules of the configuration are in force");
+        tell(&notices);
         if !changed.is_empty() && changed != self.changed {
             let sections = changed.join(", ");
             tracing::warn!(sections, "the configuration has changed in more than its rules: that needs a restart");

@@ -3,11 +3,13 @@
 //! A mini program can send four types through `custom/send`; the fields are those of
 //! <https://developers.weixin.qq.com/miniprogram/dev/api-backend/open-api/customer-message/customerServiceMessage.send.html>.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub mod cluster;
+pub mod control;
 mod fields;
 pub mod foreign;
 pub(crate) mod markup;
@@ -59,10 +61,53 @@ struct ReplySection {
     is_ai_msg: bool,
 }
 
+/// A reply as a rule has it, and what of its texts is left out of it.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "ReplySection")]
+pub(crate) struct Written {
+    pub(crate) reply: Reply,
+    /// In words.
+    pub(crate) notices: Vec<String>,
+}
+
+impl ReplySection {
+    /// What goes to WeChat as it is written, with the names of the fields.
+    fn texts(&mut self) -> Vec<(&'static str, &mut String)> {
+        let Self { text, image: _, link, miniprogrampage, kf_account, is_ai_msg: _ } = self;
+        let mut texts: Vec<(&'static str, &mut String)> = Vec::new();
+        texts.extend(text.as_mut().map(|text| ("text", text)));
+        if let Some(Link { title, description, url, thumb_url }) = link {
+            texts.extend([("link.title", title), ("link.description", description)]);
+            texts.extend([("link.url", url), ("link.thumb_url", thumb_url)]);
+        }
+        if let Some(Card { title, pagepath, appid, thumb: _ }) = miniprogrampage {
+            texts.extend([("miniprogrampage.title", title), ("miniprogrampage.pagepath", pagepath)]);
+            texts.extend(appid.as_mut().map(|appid| ("miniprogrampage.appid", appid)));
+        }
+        texts.extend(kf_account.as_mut().map(|account| ("kf_account", account)));
+        texts
+    }
+}
+
+impl TryFrom<ReplySection> for Written {
+    type Error = &'static str;
+
+    fn try_from(mut section: ReplySection) -> Result<Self, Self::Error> {
+        let notices = section.texts().into_iter().filter_map(|(name, text)| control::notice(name, text)).collect();
+        Ok(Self { reply: section.try_into()?, notices })
+    }
+}
+
+/// Without the characters that WeChat refuses, wherever the reply comes from: see [`control`].
 impl TryFrom<ReplySection> for Reply {
     type Error = &'static str;
 
-    fn try_from(section: ReplySection) -> Result<Self, Self::Error> {
+    fn try_from(mut section: ReplySection) -> Result<Self, Self::Error> {
+        for (_, text) in section.texts() {
+            if let Cow::Owned(clean) = control::cleaned(text) {
+                *text = clean;
+            }
+        }
         let ReplySection { text, image, link, miniprogrampage, kf_account, is_ai_msg } = section;
         let given = [
             text.map(Content::Text),

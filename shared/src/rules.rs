@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::config::{self, Problems, Window};
-use crate::reply::Reply;
+use crate::reply::{Reply, Written};
 use crate::webhook::{Endpoint, EndpointSection};
 use crate::wechat::push::{Content, Push};
 
@@ -55,7 +55,7 @@ pub enum Action {
 pub(crate) struct RuleSection {
     when: Option<ConditionSection>,
     #[serde(default)]
-    reply: Vec<Reply>,
+    reply: Vec<Written>,
     webhook: Option<EndpointSection>,
     assistant: Option<AssistantSection>,
     #[serde(default)]
@@ -174,18 +174,19 @@ impl RuleSection {
         let webhook = self.webhook.as_ref().map(|section| section.resolve(place, problems));
         let webhook_is_wrong = webhook == Some(None);
         let briefing = self.assistant.as_ref().and_then(|section| section.resolve(place, assistant, problems));
+        let replies: Vec<Reply> = self.reply.iter().map(|written| written.reply.clone()).collect();
+        for (index, written) in self.reply.iter().enumerate() {
+            let place = format!("{place} reply {}", index + 1);
+            written.reply.problems(folder, max_image_bytes).iter().for_each(|problem| problems.add(&place, problem));
+            written.notices.iter().for_each(|notice| problems.notice(&place, notice));
+        }
         let given = [
-            (!self.reply.is_empty()).then(|| ("reply", Action::Reply(self.reply.clone()))),
+            (!replies.is_empty()).then_some(("reply", Action::Reply(replies))),
             self.transfer.then_some(("transfer", Action::Transfer)),
             webhook.flatten().map(|endpoint| ("webhook", Action::Webhook(endpoint))),
             briefing.map(|briefing| ("assistant", Action::Assistant(briefing))),
             self.ignore.then_some(("ignore", Action::Ignore)),
         ];
-        for (index, reply) in self.reply.iter().enumerate() {
-            for problem in reply.problems(folder, max_image_bytes) {
-                problems.add(format!("{place} reply {}", index + 1), problem);
-            }
-        }
         let mut given = given.into_iter().flatten();
         let Some((name, action)) = given.next() else {
             if !webhook_is_wrong {

@@ -16,6 +16,9 @@ pub(super) fn write(out: &mut impl Write, file: &Path, config: &Config) -> io::R
     let rules = config.rules.current();
     let accounts = count(config.accounts.iter().count(), "account", "accounts");
     writeln!(out, "{} is good: {accounts}, {}", file.display(), count(rules.iter().len(), "rule", "rules"))?;
+    for notice in &config.notices {
+        writeln!(out, "note: {}", printable(notice))?;
+    }
     if rules.iter().len() == 0 {
         return writeln!(out, "every push is acknowledged, and nothing is sent");
     }

@@ -67,8 +67,9 @@ macro_rules! reply_shape {
 reply_shape! {
     /// A text.
     TextReply {
-        /// Not blank; sent as it is, in parts of at most 2000 bytes of UTF-8.
-        #[schema(min_length = 1, pattern = r"\S", examples("您的订单已发货"))]
+        /// Not blank; sent as it is, but for control characters other than line breaks and tabs, which are left out; in parts
+        /// of at most 2000 bytes of UTF-8.
+        #[schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]", examples("您的订单已发货"))]
         text: String
     }
 }
@@ -105,10 +106,10 @@ reply_shape! {
 #[expect(dead_code, reason = "describes kefu_shared::reply::Link")]
 pub(crate) struct LinkShape {
     /// The bold line.
-    #[schema(min_length = 1, pattern = r"\S")]
+    #[schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]")]
     title: String,
     /// The text below it.
-    #[schema(min_length = 1, pattern = r"\S")]
+    #[schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]")]
     description: String,
     /// Where a tap leads.
     #[schema(pattern = r"^https?://\S+$", examples("https://shop.example/orders"))]
@@ -124,10 +125,10 @@ pub(crate) struct LinkShape {
 #[expect(dead_code, reason = "describes kefu_shared::reply::Card")]
 pub(crate) struct CardShape {
     /// The title.
-    #[schema(min_length = 1, pattern = r"\S")]
+    #[schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]")]
     title: String,
     /// A page of the mini program's app.json, with a query if need be.
-    #[schema(min_length = 1, pattern = r"\S", examples("pages/order?id=1"))]
+    #[schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]", examples("pages/order?id=1"))]
     pagepath: String,
     /// The mini program to open; the sending account itself when left out.
     #[schema(required = false)]

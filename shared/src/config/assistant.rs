@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::value::{milliseconds, within};
 use super::{Problems, secret};
-use crate::reply::MAX_TEXT_BYTES;
+use crate::reply::{MAX_TEXT_BYTES, control};
 
 /// `[assistant]`: a server with OpenAI's chat completions API, and how it is asked.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl AssistantSection {
             let from = if self.key_file.is_some() { "key_file" } else { "key" };
             problems.add(format!("{place} {from}"), "has something else than letters, digits and signs of ASCII");
         }
-        let fallback = given(self.fallback);
+        let fallback = given(cleaned_fallback(&self.fallback, "[assistant] fallback", problems));
         if let Some(problem) = fallback.as_deref().and_then(fallback_problem) {
             problems.add("[assistant] fallback", problem);
         }
@@ -136,6 +136,14 @@ impl AssistantSection {
 /// An empty text is none: so the environment, or a rule, can take away what the file says.
 pub(crate) fn given(text: String) -> Option<String> {
     Some(text).filter(|text| !text.trim().is_empty())
+}
+
+/// The fallback as it is sent, with a notice of what is left out of it.
+pub(crate) fn cleaned_fallback(text: &str, place: &str, problems: &mut Problems) -> String {
+    if let Some(notice) = control::notice("the text", text) {
+        problems.notice(place, notice);
+    }
+    control::cleaned(text).into_owned()
 }
 
 /// Why WeChat would not take the fallback as one text.

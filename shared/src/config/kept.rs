@@ -36,6 +36,8 @@ pub(crate) struct Reloaded {
     pub(crate) digest: [u8; 32],
     /// The sections that are not as they were: `[worker]`, `[[account]]`.
     pub(crate) changed: Vec<String>,
+    /// As [`Config::notices`].
+    pub(crate) notices: Vec<String>,
 }
 
 impl KeptSections {
@@ -68,18 +70,18 @@ impl KeptSections {
     pub(crate) fn reload(&self, file: &Path) -> Result<Reloaded, ConfigErrors> {
         let loaded = super::load(file)?;
         let changed = self.differences(&loaded.kept);
-        let (rules, digest) = (loaded.rules.current(), loaded.digest);
+        let (rules, digest, notices) = (loaded.rules.current(), loaded.digest, loaded.notices);
         if changed.is_empty() {
-            return Ok(Reloaded { rules, digest, changed });
+            return Ok(Reloaded { rules, digest, changed, notices });
         }
         match self.resolve_with(loaded.rule_tables, file) {
-            Ok(fitted) => Ok(Reloaded { rules: fitted.rules.current(), digest, changed }),
+            Ok(fitted) => Ok(Reloaded { rules: fitted.rules.current(), digest, changed, notices }),
             Err(mut errors) => {
                 // What else is wrong now, such as a secret's file that is gone, was read at the start.
                 errors.problems.retain(|problem| problem.contains("[[rule]]"));
                 let until = "with the rest of the file as it was at the program's start, which holds until a restart";
                 errors.problems.iter_mut().for_each(|problem| *problem += &format!(" ({until})"));
-                if errors.problems.is_empty() { Ok(Reloaded { rules, digest, changed }) } else { Err(errors) }
+                if errors.problems.is_empty() { Ok(Reloaded { rules, digest, changed, notices }) } else { Err(errors) }
             }
         }
     }

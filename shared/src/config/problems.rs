@@ -36,6 +36,8 @@ impl std::error::Error for ConfigErrors {}
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<String>,
+    /// What is taken all the same, and otherwise than it is written.
+    notices: Vec<String>,
     /// The variables that places have their values from.
     variables: BTreeMap<String, String>,
     /// Places whose value is known to be wrong, and is left out.
@@ -45,11 +47,22 @@ pub(crate) struct Problems {
 impl Problems {
     /// Notes a problem, with the variable of the environment that the place has its value from.
     pub(crate) fn add(&mut self, place: impl fmt::Display, problem: impl fmt::Display) {
+        let problem = self.placed(place, problem);
+        self.found.push(problem);
+    }
+
+    /// Notes something that is no problem, but not as whoever wrote it may think.
+    pub(crate) fn notice(&mut self, place: impl fmt::Display, notice: impl fmt::Display) {
+        let notice = self.placed(place, notice);
+        self.notices.push(notice);
+    }
+
+    fn placed(&self, place: impl fmt::Display, text: impl fmt::Display) -> String {
         let place = place.to_string();
-        self.found.push(match self.variables.get(&place) {
-            Some(variable) => format!("{place} (from {variable}): {problem}"),
-            None => format!("{place}: {problem}"),
-        });
+        match self.variables.get(&place) {
+            Some(variable) => format!("{place} (from {variable}): {text}"),
+            None => format!("{place}: {text}"),
+        }
     }
 
     /// The value, or `None` with the error noted.
@@ -87,6 +100,10 @@ impl Problems {
 
     pub(crate) fn count(&self) -> usize {
         self.found.len()
+    }
+
+    pub(super) fn into_notices(self) -> Vec<String> {
+        self.notices
     }
 
     pub(super) fn into_errors(self, file: PathBuf) -> ConfigErrors {

@@ -3,6 +3,7 @@
 //! Only a name in braces is one: JSON, prices and everything else that has braces stays as it is. `{{name}}` stands for
 //! `{name}` itself.
 
+use super::control::cleaned;
 use super::{Content, Reply};
 use crate::wechat::push::{self, Push};
 
@@ -61,7 +62,8 @@ enum Piece<'a> {
 ///
 /// What comes from the push never becomes markup, nor ends any: WeChat shows `<a …>` in texts as links, and the push may
 /// say what somebody else wrote, such as the title of a card. In a tag of the text's own, quotes, angle brackets and
-/// white space are percent-encoded; elsewhere a `<` that could begin a tag becomes `＜`.
+/// white space are percent-encoded; elsewhere a `<` that could begin a tag becomes `＜`. Control characters of it are left
+/// out, as they were of the text itself when it was read.
 pub fn fill(text: &str, push: &Push) -> String {
     let (mut filled, mut in_tag) = (String::with_capacity(text.len()), false);
     for piece in pieces(text) {
@@ -71,8 +73,9 @@ pub fn fill(text: &str, push: &Push) -> String {
                 in_tag = ends_in_tag(literal, in_tag);
             }
             Piece::Name(name) => {
-                let value = Field::of_name(name).map_or("", |field| field.of(push));
-                if in_tag { encode(value, &mut filled) } else { disarm(value, &mut filled) }
+                // Cleaned first: a control character between `<` and `a` must not be taken out of what is disarmed.
+                let value = cleaned(Field::of_name(name).map_or("", |field| field.of(push)));
+                if in_tag { encode(&value, &mut filled) } else { disarm(&value, &mut filled) }
             }
         }
     }

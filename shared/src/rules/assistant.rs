@@ -43,7 +43,12 @@ impl AssistantSection {
         let (system_prompt, fallback) = match self {
             Self::Plain(false) => return None,
             Self::Plain(true) => (None, None),
-            Self::Other(Differences { system_prompt, fallback }) => (system_prompt.clone(), fallback.clone()),
+            Self::Other(Differences { system_prompt, fallback }) => {
+                let place = format!("{place} assistant.fallback");
+                let fallback =
+                    fallback.as_deref().map(|text| config::assistant::cleaned_fallback(text, &place, problems));
+                (system_prompt.clone(), fallback)
+            }
         };
         if assistant.is_none() {
             problems.add(place, "it asks an assistant, and there is no [assistant]: add one with base_url and model");

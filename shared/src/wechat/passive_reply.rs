@@ -6,6 +6,8 @@
 //!
 //! Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::cipher::EncodingAesKey;
@@ -101,7 +103,16 @@ fn json(value: &impl Serialize) -> String {
 
 /// `]]>` would end the section, so it is spread over two.
 fn cdata(text: &str) -> String {
-    format!("<![CDATA[{}]]>", text.replace("]]>", "]]]]><![CDATA[>"))
+    format!("<![CDATA[{}]]>", fit_for_xml(text).replace("]]>", "]]]]><![CDATA[>"))
+}
+
+/// The text without the characters that no XML document may have, not even as references.
+///
+/// Source: <https://www.w3.org/TR/xml/#charsets>.
+pub(crate) fn fit_for_xml(text: &str) -> Cow<'_, str> {
+    let is_unfit =
+        |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    if text.contains(is_unfit) { text.replace(is_unfit, "").into() } else { text.into() }
 }
 
 #[cfg(test)]
@@ -148,6 +159,14 @@ mod tests {
             assert_eq!(body.fields.text("ToUserName"), Some("o\"]]><&"));
             assert_eq!(body.fields.text("FromUserName"), Some("gh_]]>"));
         }
+    }
+
+    #[test]
+    fn what_xml_has_no_place_for_is_left_out() {
+        let mut push = push(Format::Xml);
+        push.from_user = crate::openid::OpenId::new("o\u{2}U\u{ffff}\tS\u{85}");
+        let body = Body::parse(&transfer(&push, 1)).unwrap();
+        assert_eq!(body.fields.text("ToUserName"), Some("oU\tS\u{85}"));
     }
 
     #[test]

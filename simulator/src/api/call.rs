@@ -99,13 +99,15 @@ fn owned((name, value): (&String, &Value)) -> (String, Value) {
     (name.clone(), value.clone())
 }
 
-/// Whether a character beyond ASCII is written as `\uXXXX`, which WeChat does not read.
+/// Whether a character beyond ASCII, or a control character, is written as `\uXXXX`, which WeChat does not take. Signs of
+/// ASCII, such as `\u003d` in addresses, were seen to pass.
 fn has_escaped_text(body: &[u8]) -> bool {
     let mut rest = body;
     while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
         let escape = &rest[at + 1..];
         let code = escape.strip_prefix(b"u").and_then(|digits| std::str::from_utf8(digits.get(..4)?).ok());
-        if code.and_then(|digits| u32::from_str_radix(digits, 16).ok()).is_some_and(|code| code > 0x7f) {
+        let code = code.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        if code.is_some_and(|code| !matches!(code, 0x20..=0x7e)) {
             return true;
         }
         rest = escape.get(1..).unwrap_or_default();
@@ -118,10 +120,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_escapes_beyond_ascii_are_refused_and_an_escaped_backslash_is_none() {
-        assert!(has_escaped_text(br#"{"content":"\u4f60"}"#));
-        assert!(has_escaped_text(br#"{"content":"\\\u4f60"}"#));
-        assert!(!has_escaped_text(br#"{"content":"\\u4f60 \u003c \n"}"#));
+    fn escapes_of_control_characters_and_beyond_ascii_are_refused_and_an_escaped_backslash_is_none() {
+        for escaped in [r"\u4f60", r"\\\u4f60", r"\u0002", r"\u000a", r"\u001F", r"\u007f", r"\ud83d"] {
+            assert!(has_escaped_text(format!(r#"{{"content":"{escaped}"}}"#).as_bytes()), "{escaped}");
+        }
+        assert!(!has_escaped_text(br#"{"content":"\\u4f60 \u003c \n \t \b"}"#));
         assert!(!has_escaped_text("{\"content\":\"你\"}".as_bytes()));
     }
 

@@ -151,6 +151,7 @@ async fn bodies_that_are_no_json_or_escape_their_text_are_refused() {
     assert_eq!(errcode(b"{\"touser\":").await, 47001);
     assert_eq!(errcode(b"{\"touser\":\"\xff\"}").await, 47001);
     assert_eq!(errcode(br#"{"touser":"oUSER","msgtype":"text","text":{"content":"\u4f60"}}"#).await, 40033);
+    assert_eq!(errcode(br#"{"touser":"oUSER","msgtype":"text","text":{"content":"a\u0002"}}"#).await, 40033);
     assert_eq!(errcode(br#"{"touser":"oUSER","msgtype":"text","text":{"content":"\u003ca\u003e"}}"#).await, 0);
 }
 

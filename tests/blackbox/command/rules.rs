@@ -166,3 +166,24 @@ async fn try_refuses_what_it_cannot_try_with_what_to_do() {
     let output = kefu(&["rules", "try", "--config", &config, "--push", "/nowhere/push.json"]).await;
     assert!(text(&output.stderr).contains("/nowhere/push.json cannot be read"), "{output:?}");
 }
+
+#[tokio::test]
+async fn check_names_control_characters_and_where_they_are() {
+    let rules = "[assistant]\nbase_url = \"http://127.0.0.1:1/v1\"\nmodel = \"m\"\nfallback = \"one\\u0003moment\"\n\
+                 [[rule]]\nwhen = {}\nreply = [{ text = \"fine\\r\\n\" }, { text = \"a\\u0002b\\u007f\", kf_account = \"a@b\\u0001\" }]\n";
+    let (_folder, config) = folder(&format!("{MINIMAL}{rules}"));
+    let output = kefu(&["rules", "check", "--config", &config]).await;
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout} {}", text(&output.stderr));
+    let notes: Vec<&str> = stdout.lines().filter(|line| line.starts_with("note: ")).collect();
+    let says = "has control characters that WeChat refuses, and is sent without them:";
+    let expected = [
+        format!("note: [assistant] fallback: the text {says} U+0003 (character 4)"),
+        format!("note: [[rule]] 1 reply 2: text {says} U+0002 (character 2), U+007F (character 4)"),
+        format!("note: [[rule]] 1 reply 2: kf_account {says} U+0001 (character 4)"),
+    ];
+    assert_eq!(notes, expected);
+    let push = r#"{"FromUserName":"oU","MsgType":"text","Content":"hi"}"#;
+    let output = try_push(&config, push, &[]).await;
+    assert!(text(&output.stdout).contains("2. text (from a@b): ab"), "{}", text(&output.stdout));
+}

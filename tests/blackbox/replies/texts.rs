@@ -104,3 +104,58 @@ async fn who_speaks_and_which_sub_merchant_it_is_for_is_said() {
     });
     assert_eq!(replies[0], spoken);
 }
+
+#[tokio::test]
+async fn control_characters_leave_no_reply() {
+    let link = r#"{ title = "a\u0002", description = "b\r\nc\u001b", url = "https://x.example/\u0003", thumb_url = "https://x.example/t.png\u007f" }"#;
+    let card = r#"{ title = "a\u0002", pagepath = "pages/a\u0003", thumb = "code.png" }"#;
+    let rules = format!(
+        "[[rule]]\nwhen = {{ type = \"text\", contains = \"link\" }}\n\
+         reply = [{{ link = {link} }}, {{ miniprogrampage = {card}, kf_account = \"agent@shop\\u0004\" }}]\n{RULES}"
+    );
+    let shop = Shop::start(ShopOptions { rules, ..ShopOptions::new(Backend::Embedded) }).await;
+    shop.push("oA", Message::text("one\u{2}\u{8}\r\n\ttwo\u{1b}[0m\u{7f}")).await;
+    let said = "您说：one\n\ttwo[0m {\"json\":{}} {content}";
+    assert_eq!(texts(&shop.replies_within("oA", 1).await), [said]);
+
+    shop.push("oB", Message::text("link")).await;
+    let replies = shop.replies_within("oB", 2).await;
+    let link = json!({
+        "title": "a", "description": "b\nc", "url": "https://x.example/", "thumb_url": "https://x.example/t.png"
+    });
+    assert_eq!(replies[0]["link"], link);
+    let card = &replies[1]["miniprogrampage"];
+    assert_eq!((&card["title"], &card["pagepath"]), (&json!("a"), &json!("pages/a")));
+    assert_eq!(replies[1]["customservice"]["kf_account"], "agent@shop");
+
+    // What comes out blank is left out.
+    shop.push("oC", Message::enter("\u{2}\u{7f}")).await;
+    assert_eq!(texts(&shop.replies_within("oC", 1).await), ["welcome from "]);
+
+    assert_eq!(shop.calls("custom/send").len(), 4, "each is taken at once");
+    let output = shop.stack.programs[0].output();
+    let notice = "[[rule]] 1 reply 1: link.title has control characters that WeChat refuses, and is sent without them: \
+                  U+0002 (character 2)";
+    assert!(output.contains("a text of the configuration is not sent as it is written"), "{output}");
+    assert!(output.contains(notice), "{output}");
+}
+
+#[tokio::test]
+async fn flags_and_families_are_whole_in_every_part() {
+    let shop = shop().await;
+    let (flags, families) = ("a".to_owned() + &"🇨🇳".repeat(260), "👨‍👩‍👧‍👦".repeat(130));
+    for (user, said, cluster) in [("oA", &flags, "🇨🇳"), ("oB", &families, "👨‍👩‍👧‍👦")] {
+        shop.push(user, Message::text(said.as_str())).await;
+        let replies = shop.replies_within(user, 2).await;
+        let parts = texts(&replies);
+        assert!(parts[0].ends_with(cluster) && parts[1].starts_with(cluster), "{parts:?}");
+        assert!(parts.concat().contains(said.as_str()) && parts.iter().all(|part| part.len() <= 2_000), "{parts:?}");
+    }
+    // Even what is cut to the window ends with a whole one.
+    shop.push("oC", Message::text("🇨🇳".repeat(2_000))).await;
+    let replies = shop.replies_within("oC", 5).await;
+    let parts = texts(&replies);
+    assert!(parts[..4].iter().all(|part| part.ends_with("🇨🇳")) && parts[4].ends_with("🇨🇳…"), "{parts:?}");
+    let shown: String = parts.concat().replace("您说：", "").replace('…', "");
+    assert_eq!(shown, "🇨🇳".repeat(shown.len() / "🇨🇳".len()));
+}

@@ -1,10 +1,16 @@
 //! Replies as custom/send takes them.
 
+use std::io;
+
 use kefu_shared::openid::OpenId;
 use kefu_shared::reply::{Content, Reply};
+use serde::Serialize;
 use serde_json::json;
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
-/// The JSON of a reply to `user`, in the session with the sub-merchant `business_id` if it is with one, in raw UTF-8: WeChat refuses or shows literally what is escaped as `\uXXXX`.
+/// The JSON of a reply to `user`, in the session with the sub-merchant `business_id` if it is with one, in raw UTF-8: WeChat
+/// refuses or shows literally what is escaped as `\uXXXX`. Replies have no control characters that need it; whatever else
+/// has one loses it.
 /// `media_id` is the picture's, where the reply has one; a card without an appid opens the sending mini program, `appid`.
 pub(crate) fn of(
     user: &OpenId,
@@ -37,7 +43,23 @@ pub(crate) fn of(
     if let Some(business_id) = business_id {
         body["businessid"] = json!(business_id);
     }
-    body.to_string().into_bytes()
+    let mut bytes = Vec::with_capacity(256);
+    // Writing texts, numbers and maps into memory has no way to fail.
+    let written = body.serialize(&mut Serializer::with_formatter(&mut bytes, WithoutEscapes));
+    debug_assert!(written.is_ok(), "JSON cannot be written: {written:?}");
+    bytes
+}
+
+/// Writes no `\uXXXX`, nor `\b` and `\f`: the characters that JSON has these for are left out, as of all texts.
+struct WithoutEscapes;
+
+impl Formatter for WithoutEscapes {
+    fn write_char_escape<W: ?Sized + io::Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
+        match escape {
+            CharEscape::AsciiControl(_) | CharEscape::Backspace | CharEscape::FormFeed => Ok(()),
+            escape => CompactFormatter.write_char_escape(writer, escape),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,5 +121,25 @@ mod tests {
         let body = String::from_utf8(body).unwrap();
         assert!(body.contains("您好 😀 <a href=\\\"x\\\">&</a>"), "{body}");
         assert!(!body.contains("\\u"));
+    }
+
+    #[test]
+    fn no_character_is_escaped_but_those_that_have_a_letter_of_their_own() {
+        let all: String = (0..=0x2ff).filter_map(char::from_u32).collect();
+        let link = Link { title: all.clone(), description: all.clone(), url: all.clone(), thumb_url: all.clone() };
+        let card = Card { title: all.clone(), pagepath: all.clone(), appid: Some(all.clone()), thumb: "t.png".into() };
+        for content in [Content::Text(all.clone()), Content::Link(link), Content::Miniprogrampage(card)] {
+            let reply = Reply { content, kf_account: Some(all.clone()), is_ai_msg: true };
+            let body = of(&OpenId::new(&*all), Some(7), &all, &reply, Some(&all));
+            let body = String::from_utf8(body).unwrap();
+            let escapes = body.match_indices('\\').map(|(at, _)| &body[at..at + 2]);
+            // Pairs, so that the second of `\\\\` begins none.
+            let escaped: std::collections::BTreeSet<&str> = escapes.collect();
+            assert!(
+                escaped.iter().all(|escape| ["\\\"", "\\\\", "\\n", "\\r", "\\t", "\\]"].contains(escape)),
+                "{escaped:?}"
+            );
+            assert!(serde_json::from_str::<Value>(&body).is_ok());
+        }
     }
 }

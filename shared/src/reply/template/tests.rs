@@ -58,6 +58,15 @@ fn a_users_text_becomes_no_link() {
 }
 
 #[test]
+fn control_characters_are_left_out_before_anything_else() {
+    let said = text("<\u{2}a href=\"https://evil.example\">x\r\ny\u{7f}<\u{0}/a>");
+    assert_eq!(fill("{content}", &said), "＜a href=\"https://evil.example\">x\ny＜/a>");
+    assert_eq!(fill("<a href=\"/{content}\">", &text("1\u{2}2\n")), "<a href=\"/12%0A\">");
+    let reply = || vec![Content::Text("{content}".into()).into()];
+    assert!(fill_all(&reply(), &text("\u{2}\u{3} ")).is_empty());
+}
+
+#[test]
 fn a_users_text_does_not_break_out_of_a_link() {
     let said = text(r#"x" onclick='y'><b>"#);
     let template = r#"<a href="https://shop.example/?q={content}">{content}</a>"#;
