@@ -11,7 +11,7 @@
 //!   service, which is asked; [`window`]: how many WeChat takes.
 //! * [`program`]: the frame that every program runs in.
 //! * [`config`], [`reload`], [`telemetry`], [`lifecycle`], [`health`], [`internal`], [`clock`], [`disk`],
-//!   [`http_client`]: what makes a program of it.
+//!   [`http_client`]: what makes a program of it. [`json`]: reads what others wrote.
 
 pub mod backend;
 pub mod clock;
@@ -22,6 +22,7 @@ pub mod envelope;
 pub mod health;
 pub mod http_client;
 pub mod internal;
+pub mod json;
 pub mod lifecycle;
 pub mod message_key;
 pub mod openid;

@@ -3,10 +3,12 @@
 use actix_web::web::{Bytes, Payload};
 use futures_util::StreamExt;
 use kefu_shared::config::Config;
+use kefu_shared::json;
 use kefu_shared::openid::OpenId;
 use kefu_shared::outbound::Outbound;
 use kefu_shared::reply::foreign::{self, Misshapen};
 use kefu_shared::reply::picture::PictureFolder;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
@@ -45,8 +47,16 @@ pub(crate) async fn read(body: &mut Payload, announced: Option<u64>, deadline: I
     Ok(bytes.into())
 }
 
-/// Reads the shape: what the OpenAPI document describes.
+/// Reads the shape: what the OpenAPI document describes. Faults within a text are mended.
 pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Problem> {
+    strictly(body).or_else(|problem| match json::mended(body) {
+        // If it is no JSON then either, the first problem names a place in the body as it came.
+        Some(mended) if serde_json::from_str::<IgnoredAny>(&mended).is_ok() => strictly(mended.as_bytes()),
+        _ => Err(problem),
+    })
+}
+
+fn strictly(body: &[u8]) -> Result<SendRequest, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let request = foreign::read(&mut json).map_err(|Misshapen { place, problem }| {
         let place = if place.is_empty() { "the body".to_owned() } else { place };

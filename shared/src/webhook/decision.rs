@@ -3,13 +3,16 @@
 use std::str;
 
 use super::{Answer, Failure};
+use crate::json;
+use crate::wechat::passive_reply;
 use crate::wechat::push::{Body, Format};
 
 /// The largest, in bytes: documented ones have some hundred.
 const MAX_DECISION_BYTES: usize = 64 * 1024;
 
 /// The text that WeChat is to get as the answer to a push of this format, as the service gave it: well-formed in that
-/// format, or `success`.
+/// format, or `success`. A byte order mark is taken away, and a fault within a string mended; so is a character that XML has
+/// no place for.
 ///
 /// # Errors
 /// [`Failure::Refused`] for anything else.
@@ -25,18 +28,32 @@ fn read(answer: &Answer, format: Format) -> Result<String, Failure> {
     if answer.body.len() > MAX_DECISION_BYTES {
         return Err(Failure::Refused(format!("its answer has more than {} KiB", MAX_DECISION_BYTES / 1024)));
     }
-    let Ok(text) = str::from_utf8(&answer.body) else { return refused("its answer is not UTF-8") };
-    let fits = match format {
-        _ if text == "success" => true,
-        // The parser of pushes mends what is ill-formed.
-        Format::Json => serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object()),
-        Format::Xml => Body::parse(text).is_ok_and(|body| body.format == Format::Xml),
+    let text = match str::from_utf8(&answer.body) {
+        Ok(text) => text.trim_start_matches('\u{feff}'),
+        // JSON with half a character may be mended.
+        Err(_) if format == Format::Json => "",
+        Err(_) => return refused("its answer is not UTF-8"),
     };
-    match (fits, format) {
-        (true, _) => Ok(text.to_owned()),
-        (false, Format::Json) => refused("its answer is no JSON object, as the push was"),
-        (false, Format::Xml) => refused("its answer is not well-formed XML, as the push was"),
+    if text == "success" {
+        return Ok(text.to_owned());
     }
+    match format {
+        Format::Json => {
+            let given = Some(text.to_owned()).filter(|text| is_object(text));
+            let decided = given.or_else(|| json::mended(&answer.body).filter(|text| is_object(text)));
+            decided.map_or_else(|| refused("its answer is no JSON object, as the push was"), Ok)
+        }
+        Format::Xml => {
+            let text = passive_reply::fit_for_xml(text);
+            let fits = Body::parse(&text).is_ok_and(|body| body.format == Format::Xml);
+            if fits { Ok(text.into_owned()) } else { refused("its answer is not well-formed XML, as the push was") }
+        }
+    }
+}
+
+/// Not by the parser of pushes, which mends what is ill-formed.
+fn is_object(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object())
 }
 
 #[cfg(test)]
@@ -54,6 +71,20 @@ mod tests {
         assert_eq!(decide(json, Format::Json).as_deref(), Some(json));
         assert_eq!(decide(xml, Format::Xml).as_deref(), Some(xml));
         assert_eq!(decide("success", Format::Xml).as_deref(), Some("success"));
+    }
+
+    #[test]
+    fn a_fault_in_a_character_costs_no_decision() {
+        for (answer, decision) in [
+            (&b"\xef\xbb\xbf{\"ErrCode\":0}"[..], "{\"ErrCode\":0}"),
+            (b"{\"ErrCode\":0,\"ErrMsg\":\"ok\\ud83d\"}", "{\"ErrCode\":0,\"ErrMsg\":\"ok\"}"),
+            (b"{\"ErrCode\":0,\"ErrMsg\":\"a\x02\nb\"}", "{\"ErrCode\":0,\"ErrMsg\":\"a\\u0002\\u000ab\"}"),
+            (b"\xef\xbb\xbfsuccess", "success"),
+        ] {
+            assert_eq!(decide(answer, Format::Json).as_deref(), Some(decision));
+        }
+        let answer = "\u{feff}<xml><ErrMsg>a\u{2}\u{ffff}\nb</ErrMsg></xml>";
+        assert_eq!(decide(answer, Format::Xml).as_deref(), Some("<xml><ErrMsg>a\nb</ErrMsg></xml>"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Answer, Failure};
 use crate::disk::Disk;
+use crate::json;
 use crate::reply::Reply;
 use crate::reply::foreign::{self, Misshapen};
 use crate::reply::picture::PictureFolder;
@@ -51,9 +52,9 @@ async fn check(answer: Answer, most: usize, pictures: &PictureFolder, disk: &Dis
     if problems.is_empty() { Ok(replies) } else { Err(Failure::Refused(problems.join("; "))) }
 }
 
-/// The replies as they are written. Errors name places, never values.
+/// The replies as they are written, faults within a text mended. Errors name places, never values.
 fn read(body: &[u8], most: usize) -> Result<Vec<Reply>, Failure> {
-    let answer: Value = serde_json::from_slice(body).map_err(|error| {
+    let answer: Value = json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Failure::passing(format!("it answered 200 and no JSON (line {line} column {column})"))
     })?;

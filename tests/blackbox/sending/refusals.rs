@@ -169,3 +169,26 @@ async fn neither_key_nor_text_nor_user_is_logged_though_everything_is_asked_for(
         }
     }
 }
+
+#[tokio::test]
+async fn a_fault_in_a_character_is_mended_and_control_characters_are_left_out() {
+    let (shop, caller) = start(Backend::Embedded).await;
+    writes(&shop, "oUSER").await;
+    let body = |text: &str| format!(r#"{{"to":"oUSER","replies":[{{"text":"{text}"}}]}}"#);
+    let post = async |key: &str, body: String| {
+        let request = caller.request(shop.appid(), key).header("content-type", "application/json");
+        answer(request.body(body)).await
+    };
+    for (index, body) in
+        [body(r"您好\ud83d"), format!("\u{feff}{}", body("您好")), body("您\u{2}好"), body(r"\u0008您\u001b好\u007f")]
+            .into_iter()
+            .enumerate()
+    {
+        let answer = post(&format!("key-{index}"), body.clone()).await;
+        assert_eq!(answer.status, 202, "{body}: {answer:?}");
+        assert_eq!(post(&format!("key-{index}"), body).await.id(), answer.id());
+    }
+    assert_eq!(texts(&shop.replies_within("oUSER", 4).await), ["您好"; 4]);
+    problem(&post("blank", body(r"\u0002\u007f ")).await, 422, "unsendable-message");
+    problem(&post("cut", body("hi").split_at(20).0.to_owned()).await, 400, "malformed-request");
+}

@@ -145,3 +145,29 @@ async fn a_redirect_that_is_allowed_is_followed_but_not_to_another_host() {
     shop.stack.programs[0].counts(DEAD, 1).await;
     assert!(shop.stack.programs[0].output().contains("another scheme, host or port"));
 }
+
+#[tokio::test]
+async fn a_fault_in_a_character_of_an_answer_costs_that_character() {
+    let (shop, service) = start(Backend::Embedded, Does::text("not asked again"), "").await;
+    let bodies: [&[u8]; 6] = [
+        "{\"replies\":[{\"text\":\"您好\\ud83d\"}]}".as_bytes(),
+        b"\xef\xbb\xbf{\"replies\":[{\"text\":\"\xe6\x82\xa8\xe5\xa5\xbd\"}]}",
+        b"{\"replies\":[{\"text\":\"\xe6\x82\xa8\x02\xe5\xa5\xbd\"}]}",
+        "{\"replies\":[{\"text\":\"\\u0008您\\u001b好\\u007f\"}]}".as_bytes(),
+        b"{\"replies\":[{\"text\":\"\xe6\x82\xa8\xe5\xa5\xbd\xe5\xa5\"}]}\0",
+        "{\"replies\":[{\"text\":\"您好\",\"kf_account\":\"agent@shop\\u0002\"}]}".as_bytes(),
+    ];
+    service.then(bodies.map(|body| Does::answer(200, body)));
+    for index in 0..bodies.len() {
+        let user = format!("oUSER{index}");
+        shop.push(&user, Message::text("hi")).await;
+        assert_eq!(texts(&shop.replies_within(&user, 1).await), ["您好"], "answer {index}");
+    }
+    assert_eq!(service.asked().len(), bodies.len(), "each is asked once");
+
+    // Blank after cleaning is blank: refused as ever, and the next message is not held up.
+    service.then([Does::answer(200, br#"{"replies":[{"text":"\u0002\ud83d "}]}"#.as_slice())]);
+    shop.push("oBLANK", Message::text("hi")).await;
+    shop.stack.programs[0].counts(DEAD, 1).await;
+    assert!(shop.replies("oBLANK").is_empty());
+}

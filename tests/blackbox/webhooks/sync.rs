@@ -184,3 +184,24 @@ async fn a_decision_may_be_success_in_clear() {
     let answer = push(&shop, &shop.accounts[2], Format::Xml, &Message::event("oUSER", EVENT)).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "success"));
 }
+
+#[tokio::test]
+async fn a_fault_in_a_character_of_a_decision_is_mended() {
+    let (shop, service) = start(Backend::Embedded, "").await;
+    for account in &shop.accounts {
+        for (index, (format, answer, decision)) in [
+            (Format::Json, &b"\xef\xbb\xbf{\"ErrCode\":0,\"ErrMsg\":\"ok\"}"[..], r#"{"ErrCode":0,"ErrMsg":"ok"}"#),
+            (Format::Json, br#"{"ErrCode":0,"ErrMsg":"ok\ud83d"}"#, r#"{"ErrCode":0,"ErrMsg":"ok"}"#),
+            (Format::Xml, b"\xef\xbb\xbf<xml><ErrMsg>o\x02k</ErrMsg></xml>", "<xml><ErrMsg>ok</ErrMsg></xml>"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let message = Message::event("oUSER", EVENT).text_field("Book", &index.to_string());
+            service.then([Does::answer(200, answer)]);
+            let answer = push(&shop, account, format, &message).await;
+            assert_eq!(read(&answer, account), decision, "{index}, {:?}", account.mode);
+        }
+    }
+    assert_eq!(service.asked().len(), 3 * shop.accounts.len());
+}

@@ -1,5 +1,7 @@
 //! What came back from the assistant's server, and what of it a user may see.
 
+use kefu_shared::json;
+use kefu_shared::reply::{cluster, control};
 use serde_json::Value;
 
 use super::client::Raw;
@@ -11,21 +13,20 @@ const END_OF_THOUGHTS: &str = "</think>";
 /// What stands for what is left out.
 const ELLIPSIS: &str = "…";
 
-/// The text of the first choice.
+/// The text of the first choice, without control characters and without thoughts.
 ///
 /// An answer that was cut at `max_tokens` counts, with `…` at its end. One that a content filter touched does not, and
 /// neither does a refusal: what the user is told then is the operator's fallback.
 ///
 /// Source: <https://platform.openai.com/docs/api-reference/chat/object>.
 pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
-    let json: Option<Value> = serde_json::from_slice(&raw.body).ok();
+    let json: Option<Value> = json::from_slice(&raw.body).ok();
     if !(200..300).contains(&raw.status) {
         return Err(of_status(raw, json.as_ref()));
     }
     let choice = json.as_ref().and_then(|json| json.pointer("/choices/0"));
     let Some((choice, message)) = choice.and_then(|choice| Some((choice, choice.get("message")?.as_object()?))) else {
-        let why = "the server's answer is no chat completion: see that base_url is that of an OpenAI-compatible API";
-        return Err(Failure::new(Kind::Unusable, why));
+        return Err(Failure::new(Kind::Unusable, no_completion(raw, json.as_ref())));
     };
     let finish_reason = choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default();
     let refused = message.get("refusal").and_then(Value::as_str).is_some_and(|refusal| !refusal.is_empty());
@@ -33,6 +34,7 @@ pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
         return Err(Failure::new(Kind::Withheld, "the model declined to answer, or a filter held the answer back"));
     }
     let text = message.get("content").map(text_of).unwrap_or_default();
+    let text = control::cleaned(&text);
     let answer = without_thoughts(&text);
     match (answer.is_empty(), finish_reason) {
         (false, "length") => Ok(format!("{answer}{ELLIPSIS}")),
@@ -49,13 +51,34 @@ pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
     }
 }
 
-/// At most `most_bytes` of an answer, cut between characters.
+/// At most `most_bytes` of an answer, cut where a reader sees a character end.
 pub(super) fn shortened(answer: String, most_bytes: usize) -> String {
     if answer.len() <= most_bytes {
         return answer;
     }
-    let end = answer.floor_char_boundary(most_bytes.saturating_sub(ELLIPSIS.len()));
+    let end = cluster::floor(&answer, most_bytes.saturating_sub(ELLIPSIS.len()));
     format!("{}{ELLIPSIS}", answer[..end].trim_end())
+}
+
+/// Why an answer of status 2xx is no completion. The address is suspected only when no such API would have answered so.
+fn no_completion(raw: &Raw, json: Option<&Value>) -> String {
+    const ADDRESS: &str = "see that base_url is that of an OpenAI-compatible API";
+    let begin = String::from_utf8_lossy(&raw.body[..raw.body.len().min(64)]);
+    let begin = begin.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
+    match json {
+        Some(json) if json.get("error").is_some_and(|error| !error.is_null()) => {
+            let code = error_code(json).map(|code| format!(" ({code})")).unwrap_or_default();
+            format!("the server answered {} and an error{code}", raw.status)
+        }
+        Some(json) if json.get("choices").is_some() => "the server's answer has no choice with a message".to_owned(),
+        Some(_) => format!("the server's answer is JSON, and no chat completion: {ADDRESS}"),
+        None if begin.starts_with('<') => format!("the server's answer is a web page: {ADDRESS}"),
+        None if begin.is_empty() => "the server's answer is empty".to_owned(),
+        None if begin.starts_with("data:") || begin.starts_with("event:") => {
+            "the server streams its answer, which kefu does not ask for".to_owned()
+        }
+        None => "the server's answer is no JSON, or is cut".to_owned(),
+    }
 }
 
 fn of_status(raw: &Raw, json: Option<&Value>) -> Failure {
@@ -82,11 +105,15 @@ fn error_code(json: &Value) -> Option<&str> {
     (code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')).then_some(code)
 }
 
-/// A text, or a list of parts with texts.
+/// A text, or a list of parts with texts; a part of another type is no text, but a thought for example.
 fn text_of(content: &Value) -> String {
+    let is_text = |part: &&Value| {
+        let kind = part.get("type").and_then(Value::as_str);
+        kind.is_none_or(|kind| matches!(kind, "text" | "output_text"))
+    };
     match content {
         Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+        Value::Array(parts) => parts.iter().filter(is_text).filter_map(|part| part.get("text")?.as_str()).collect(),
         _ => String::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! Reads WeChat's answers, which are JSON only more or less.
 
+use kefu_shared::json;
 use serde_json::{Map, Value};
 
 use super::client::{Extent, Raw};
@@ -18,8 +19,8 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads the answer to a call.
     ///
-    /// Lenient, as answers come with bytes that are not UTF-8, with bare control characters, with `errcode` as a string
-    /// or not at all, and cut off. What is from a gateway and not from the API layer is a failure that passes; what
+    /// Lenient, as answers come with bytes that are not UTF-8, with bare control characters, half surrogate pairs and a byte
+    /// order mark, with `errcode` as a string or not at all, and cut off. What is from a gateway and not from the API layer is a failure that passes; what
     /// leaves open whether the API layer did the work is [`Failure::Unanswered`].
     pub(crate) fn read(raw: &Raw) -> Result<Self, Failure> {
         if raw.extent == Extent::TooLarge {
@@ -27,9 +28,9 @@ impl Answer {
         }
         let text: String =
             String::from_utf8_lossy(&raw.body).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let text = text.trim_start_matches('\u{feff}').trim();
+        let text = text.trim_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
         let success = (200..300).contains(&raw.status);
-        match serde_json::from_str(text) {
+        match json::from_slice(text.as_bytes()) {
             Ok(Value::Object(fields)) => {
                 let errcode = match fields.get("errcode") {
                     None => Some(0),
@@ -129,6 +130,21 @@ mod tests {
             (b"\xef\xbb\xbf {\"errcode\":40001,\"errmsg\":\"bad \xff\xfe\nbytes\"}", 40001),
         ] {
             assert_eq!(read(200, body).unwrap().errcode, errcode);
+        }
+    }
+
+    #[test]
+    fn a_fault_in_a_text_costs_no_answer() {
+        for body in [
+            &b"{\"access_token\":\"T\",\"expires_in\":7200,\"x\":\"\\ud83d\"}"[..],
+            b"{\"access_token\":\"T\",\"expires_in\":7200,\"x\":\"C:\\dir\"}",
+            b" \xef\xbb\xbf {\"access_token\":\"T\",\"expires_in\":7200,\"x\":\"\xe6\xff\"}\0\0",
+        ] {
+            let answer = read(200, body).unwrap();
+            assert_eq!(
+                (answer.errcode, answer.text("access_token"), answer.number("expires_in")),
+                (0, Some("T"), Some(7_200))
+            );
         }
     }
 

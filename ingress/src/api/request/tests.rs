@@ -40,6 +40,30 @@ fn what_is_wrong_with_a_shape_is_said_with_its_place() {
 }
 
 #[test]
+fn a_fault_in_a_text_is_mended_and_control_characters_are_left_out() {
+    let text_of = |body: &[u8]| serde_json::to_value(&parse(body).unwrap().replies[0]).unwrap()["text"].clone();
+    for body in [
+        &br#"{"to":"oU","replies":[{"text":"hi\ud83d"}]}"#[..],
+        b"\xef\xbb\xbf{\"to\":\"oU\",\"replies\":[{\"text\":\"hi\"}]}",
+        b"{\"to\":\"oU\",\"replies\":[{\"text\":\"h\x02i\"}]}",
+        br#"{"to":"oU","replies":[{"text":"\u0008h\u001bi\u007f"}]}"#,
+    ] {
+        assert_eq!(text_of(body), "hi");
+    }
+    assert_eq!(text_of(b"{\"to\":\"oU\",\"replies\":[{\"text\":\"one\r\n\ttwo\\d\"}]}"), "one\n\ttwo\\d");
+    // What is wrong besides is said of the mended body.
+    assert!(malformed("\u{feff}{\"to\":\"oU\",\"replies\":[{\"txt\":\"hi\"}]}").starts_with("replies[0]: must have"));
+}
+
+#[test]
+fn a_text_of_control_characters_alone_is_blank() {
+    let (config, _folder) = config();
+    let request = parse(br#"{"to":"oU","replies":[{"text":"\u0002\u0003 "}]}"#).unwrap();
+    let Err(Problem::Unsendable(problems)) = check(request, &config) else { panic!("taken") };
+    assert_eq!(problems, ["replies[0]: text is empty"]);
+}
+
+#[test]
 fn a_whole_number_is_one_however_it_is_written() {
     for written in ["7", "7.0", "70e-1"] {
         let body = format!(r#"{{"to":"oU","replies":[{{"text":"hi"}}],"business_id":{written}}}"#);

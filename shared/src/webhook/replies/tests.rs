@@ -57,6 +57,30 @@ async fn no_replies_are_an_answer() {
 }
 
 #[tokio::test]
+async fn a_fault_in_a_text_costs_no_reply() {
+    let said = async |body: &[u8]| {
+        let replies = read_answer(200, body).await.unwrap();
+        replies.into_iter().map(|reply| serde_json::to_value(reply).unwrap()).collect::<Vec<_>>()
+    };
+    for body in [
+        &br#"{"replies":[{"text":"one\ud83d"},{"text":"two"}]}"#[..],
+        b"\xef\xbb\xbf{\"replies\":[{\"text\":\"one\"},{\"text\":\"two\"}]}\r\n",
+        b"{\"replies\":[{\"text\":\"one\x02\"},{\"text\":\"\\u0008two\\u007f\"}]}",
+    ] {
+        assert_eq!(said(body).await, [json!({ "text": "one" }), json!({ "text": "two" })]);
+    }
+    let link = r#"{"title":"a\u0002","description":"b\u0003","url":"https://x.example/\u0004","thumb_url":"https://x.example/\u0005"}"#;
+    let clean =
+        json!({ "title": "a", "description": "b", "url": "https://x.example/", "thumb_url": "https://x.example/" });
+    assert_eq!(said(format!(r#"{{"replies":[{{"link":{link}}}]}}"#).as_bytes()).await, [json!({ "link": clean })]);
+    for blank in [r"\ud83d", r"\u0002 \n", r"\u007f"] {
+        let body = format!(r#"{{"replies":[{{"text":"{blank}"}}]}}"#);
+        let Err(Failure::Refused(error)) = read_answer(200, body).await else { panic!("{blank} is a text") };
+        assert!(error.contains("replies[0]: text is empty"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_json_may_pass() {
     for body in ["", "<!DOCTYPE html><html></html>", "{\"replies\": [", "ok"] {
         let failure = read_answer(200, body).await.unwrap_err();

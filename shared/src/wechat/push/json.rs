@@ -7,8 +7,10 @@ use serde_json::value::RawValue;
 
 use super::fields::{Collected, Unfit};
 use super::{Fields, MAX_DEPTH, PushError};
+use crate::json::repaired;
 
-mod repair;
+/// What stands for half a surrogate pair: that there was something, the user's text is to say.
+const HALF: &str = "\u{fffd}";
 
 /// Reads the top-level fields. Numbers stay as they are written: a `MsgId` beyond 2^53 must not pass through a float.
 /// Strings that serde_json refuses are repaired.
@@ -17,7 +19,7 @@ pub(super) fn parse(text: &str, start: fn() -> Collected) -> Result<Fields, Push
     if deepest_nesting(text) > MAX_DEPTH {
         return Err(PushError::TooDeep);
     }
-    strictly(text, start()).or_else(|error| match repair::repaired(text) {
+    strictly(text, start()).or_else(|error| match repaired(text, HALF) {
         // If it is wrong otherwise too, the first error names a place in the text as it came.
         Some(repaired) => strictly(&repaired, start()).map_err(|_| error),
         None => Err(error),

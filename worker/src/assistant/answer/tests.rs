@@ -36,6 +36,8 @@ fn what_the_model_thought_is_not_said() {
         assert_eq!(outcome(json!({ "content": content }), "stop").unwrap(), "hello");
     }
     assert_eq!(outcome(json!({ "content": " <think>he is angry" }), "length"), Err("empty"));
+    let parts = json!([{ "type": "reasoning", "text": "he is angry" }, { "type": "text", "text": "hello" }]);
+    assert_eq!(outcome(json!({ "content": parts }), "stop").unwrap(), "hello");
 }
 
 #[test]
@@ -49,6 +51,38 @@ fn an_answer_that_is_none_is_not_sent() {
     assert_eq!(outcome(json!({}), "stop"), Err("empty"));
     for body in ["", "<html>login</html>", "[]", "{}", "null", r#"{"choices":[]}"#, r#"{"choices":[{}]}"#, "{\"choi"] {
         assert_eq!(read(&raw(200, body)).unwrap_err().kind, Kind::Unusable, "{body}");
+    }
+}
+
+#[test]
+fn a_fault_in_a_character_costs_no_answer() {
+    for body in [
+        &br#"{"choices":[{"message":{"content":"hello\ud83d"}}]}"#[..],
+        b"\xef\xbb\xbf{\"choices\":[{\"message\":{\"content\":\"hello\"}}]}",
+        b"{\"choices\":[{\"message\":{\"content\":\"hel\x02lo\"}}]}",
+        b"{\"choices\":[{\"message\":{\"content\":\"hel\\u0008lo\\u007f\\u001b\"}}]}",
+    ] {
+        assert_eq!(read(&raw(200, body)).unwrap(), "hello");
+    }
+    assert_eq!(outcome(json!({ "content": "one\r\ntwo\rthree" }), "stop").unwrap(), "one\ntwo\nthree");
+}
+
+#[test]
+fn the_address_is_suspected_only_when_it_may_be_wrong() {
+    for (body, said, suspects) in [
+        ("<!DOCTYPE html><html>", "a web page", true),
+        (r#"{"status":"ok"}"#, "no chat completion", true),
+        ("[]", "no chat completion", true),
+        ("", "is empty", false),
+        (r#"{"choices":[{"mess"#, "is no JSON, or is cut", false),
+        (r#"{"choices":[]}"#, "no choice with a message", false),
+        ("data: {\"choices\":[]}\n\n", "streams", false),
+        (r#"{"error":{"code":"model_overloaded","message":"HUSH"}}"#, "and an error (model_overloaded)", false),
+    ] {
+        let failure = read(&raw(200, body)).unwrap_err();
+        let text = failure.to_string();
+        assert!(failure.kind == Kind::Unusable && text.contains(said) && !text.contains("HUSH"), "{body}: {text}");
+        assert_eq!(text.contains("base_url"), suspects, "{body}: {text}");
     }
 }
 
@@ -95,6 +129,14 @@ fn the_servers_wish_goes_before_kefus_own_wait() {
         let wait = Failure::new(Kind::Failed, "x").wait(1);
         assert!((Duration::from_millis(500)..=Duration::from_secs(1)).contains(&wait), "{wait:?}");
     }
+}
+
+#[test]
+fn a_shortened_answer_ends_with_a_whole_character() {
+    assert_eq!(shortened("🇨🇳".repeat(20), 100), "🇨🇳".repeat(12) + ELLIPSIS);
+    assert_eq!(shortened("👨‍👩‍👧‍👦".repeat(20), 100), "👨‍👩‍👧‍👦".repeat(3) + ELLIPSIS);
+    let zalgo = "e".to_owned() + &"\u{301}".repeat(100);
+    assert_eq!(shortened(zalgo.clone(), 100), zalgo[..97].to_owned() + ELLIPSIS);
 }
 
 proptest! {

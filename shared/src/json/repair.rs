@@ -4,14 +4,14 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// The text with its strings made well-formed, or `None` when nothing was wrong with them. Control characters are
-/// escaped; half a surrogate pair becomes U+FFFD; a backslash that begins no escape becomes one that means itself.
-pub(super) fn repaired(text: &str) -> Option<String> {
+/// escaped; `for_half` stands for half a surrogate pair; a backslash that begins no escape becomes one that means itself.
+pub(crate) fn repaired(text: &str, for_half: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + 16);
     let mut in_string = false;
     let mut chars = text.chars().peekable();
     while let Some(character) = chars.next() {
         match character {
-            '\\' if in_string => escape(&mut chars, &mut out),
+            '\\' if in_string => escape(&mut chars, &mut out, for_half),
             '\0'..='\x1f' if in_string => out.push_str(&format!("\\u{:04x}", u32::from(character))),
             '"' => {
                 in_string = !in_string;
@@ -24,7 +24,7 @@ pub(super) fn repaired(text: &str) -> Option<String> {
 }
 
 /// Copies what follows a backslash, and the backslash.
-fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String) {
+fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String, for_half: &str) {
     match chars.peek() {
         Some('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't') => {
             out.push('\\');
@@ -40,12 +40,12 @@ fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String) {
                         take(chars, 6);
                         out.push_str(&format!("\\u{high:04x}\\u{low:04x}"));
                     }
-                    _ => out.push(char::REPLACEMENT_CHARACTER),
+                    _ => out.push_str(for_half),
                 }
             }
             Some(0xdc00..0xe000) => {
                 take(chars, 5);
-                out.push(char::REPLACEMENT_CHARACTER);
+                out.push_str(for_half);
             }
             Some(_) => {
                 out.push('\\');
