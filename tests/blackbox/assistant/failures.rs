@@ -121,3 +121,60 @@ async fn without_a_fallback_the_answer_comes_later() {
     assert_eq!(heard(&shop, "oUSER", 1).await, [by_assistant("re: hello?")]);
     assert_eq!(stand_in.asked().len(), 2);
 }
+
+#[tokio::test]
+async fn thoughts_are_neither_said_nor_remembered() {
+    let (shop, stand_in) = start(Backend::Embedded, "").await;
+    let about_tags = "什么是 </think> 标签？";
+    let says = |text: &str| Answer::Says(text.to_owned());
+    let cut = Answer::Message(json!({ "content": "<think>想</think><think> 北京" }), "length");
+    let cases = [
+        ("twice", says("<think>想</think><think>再想</think>北京"), by_assistant("北京")),
+        ("later", says("<think>想</think>北京<Thinking>再想</Thinking>，中国"), by_assistant("北京，中国")),
+        ("nested", says("<think>一<think>二</think>三</think>北京"), by_assistant("北京")),
+        ("by the prompt", says("想\n</think>\n\n北京"), by_assistant("北京")),
+        ("about tags", says(about_tags), by_assistant(about_tags)),
+        ("cut", cut, by_fallback()),
+        ("without an end", says("<thinking>想"), by_fallback()),
+    ];
+    for (question, answer, expected) in cases {
+        stand_in.script(question, [answer]);
+        let user = question.replace(' ', "-");
+        say(&shop, &user, question).await;
+        assert_eq!(heard(&shop, &user, 1).await, [expected], "{question}");
+    }
+    say(&shop, "later", "and then?").await;
+    heard(&shop, "later", 2).await;
+    let request = stand_in.asked_for("and then?").remove(0);
+    assert_eq!(request.messages()[1..], [("user", "later"), ("assistant", "北京，中国"), ("user", "and then?")]);
+}
+
+#[tokio::test]
+async fn a_fault_in_a_character_costs_no_answer_and_the_address_is_not_suspected() {
+    let (shop, stand_in) = start(Backend::Embedded, "").await;
+    let whole = |text: &str| format!(r#"{{"choices":[{{"message":{{"content":"{text}"}},"finish_reason":"stop"}}]}}"#);
+    let json = |body: String| Answer::Status(200, "content-type: application/json", body);
+    let cases = [
+        ("half a pair", json(whole(r"北京\ud83d")), by_assistant("北京")),
+        ("a mark", json(format!("\u{feff}{}", whole("北京"))), by_assistant("北京")),
+        ("a control character", json(whole("北\u{2}京")), by_assistant("北京")),
+        ("an escaped one", json(whole(r"\u0008北\u001b京\u007f\r\n好")), by_assistant("北京\n好")),
+        ("half of it", json(whole("北京").split_at(20).0.to_owned()), by_fallback()),
+    ];
+    for (question, answer, expected) in cases {
+        stand_in.script(question, [answer]);
+        let user = question.replace(' ', "-");
+        say(&shop, &user, question).await;
+        assert_eq!(heard(&shop, &user, 1).await, [expected], "{question}");
+    }
+    let output = shop.stack.programs[0].output();
+    assert!(output.contains("the server's answer is no JSON, or is cut") && !output.contains("base_url"), "{output}");
+}
+
+#[tokio::test]
+async fn an_answer_is_cut_where_a_character_ends() {
+    let (shop, stand_in) = start(Backend::Embedded, "max_reply_bytes = 100").await;
+    stand_in.script("flags", [Answer::Says("🇨🇳".repeat(30))]);
+    say(&shop, "oUSER", "flags").await;
+    assert_eq!(heard(&shop, "oUSER", 1).await, [by_assistant(&("🇨🇳".repeat(12) + "…"))]);
+}

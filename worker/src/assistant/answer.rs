@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::client::Raw;
 use super::failure::{Failure, Kind};
 
-/// The end of what a model wrote for itself, where its server passes that on with the answer.
-const END_OF_THOUGHTS: &str = "</think>";
+mod tags;
+mod thoughts;
 
 /// What stands for what is left out.
 const ELLIPSIS: &str = "…";
@@ -35,10 +35,11 @@ pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
     }
     let text = message.get("content").map(text_of).unwrap_or_default();
     let text = control::cleaned(&text);
-    let answer = without_thoughts(&text);
+    let text = if finish_reason == "length" { thoughts::without_half_tag(&text) } else { &text };
+    let answer = thoughts::without_thoughts(text);
     match (answer.is_empty(), finish_reason) {
         (false, "length") => Ok(format!("{answer}{ELLIPSIS}")),
-        (false, _) => Ok(answer.to_owned()),
+        (false, _) => Ok(answer),
         (true, "length") => Err(Failure::new(
             Kind::Empty,
             "the model came to no answer before its limit: raise max_tokens, or leave it out",
@@ -115,15 +116,6 @@ fn text_of(content: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().filter(is_text).filter_map(|part| part.get("text")?.as_str()).collect(),
         _ => String::new(),
-    }
-}
-
-/// What follows the thoughts that some servers leave in the text, `<think>…</think>`, the first of the two not always.
-fn without_thoughts(text: &str) -> &str {
-    match text.rsplit_once(END_OF_THOUGHTS) {
-        Some((_, answer)) => answer.trim(),
-        None if text.trim_start().starts_with("<think>") => "",
-        None => text.trim(),
     }
 }
 

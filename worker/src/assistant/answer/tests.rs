@@ -36,6 +36,9 @@ fn what_the_model_thought_is_not_said() {
         assert_eq!(outcome(json!({ "content": content }), "stop").unwrap(), "hello");
     }
     assert_eq!(outcome(json!({ "content": " <think>he is angry" }), "length"), Err("empty"));
+    assert_eq!(outcome(json!({ "content": "<think>想</think><think> 北京" }), "length"), Err("empty"));
+    assert_eq!(outcome(json!({ "content": "hello\n<thin" }), "length").unwrap(), "hello…");
+    assert_eq!(outcome(json!({ "content": "<th\u{2}ink>he is angry</think>hello" }), "stop").unwrap(), "hello");
     let parts = json!([{ "type": "reasoning", "text": "he is angry" }, { "type": "text", "text": "hello" }]);
     assert_eq!(outcome(json!({ "content": parts }), "stop").unwrap(), "hello");
 }
