@@ -174,7 +174,7 @@ async fn a_fault_in_a_character_costs_no_answer_and_the_address_is_not_suspected
 #[tokio::test]
 async fn an_answer_is_cut_where_a_character_ends() {
     let (shop, stand_in) = start(Backend::Embedded, "max_reply_bytes = 100").await;
-    stand_in.script("flags", [Answer::Says("🇨🇳".repeat(30))]);
+    stand_in.script("flags", [Answer::Says("ab".to_owned() + &"🇨🇳".repeat(30))]);
     say(&shop, "oUSER", "flags").await;
-    assert_eq!(heard(&shop, "oUSER", 1).await, [by_assistant(&("🇨🇳".repeat(12) + "…"))]);
+    assert_eq!(heard(&shop, "oUSER", 1).await, [by_assistant(&format!("ab{}…", "🇨🇳".repeat(11)))]);
 }
