@@ -2,7 +2,7 @@
 
 use kefu_shared::config::{Account, Mode};
 use kefu_shared::wechat::passive_reply::Seal;
-use kefu_shared::wechat::push::{Body, Push};
+use kefu_shared::wechat::push::{self, Push};
 use kefu_shared::wechat::signature;
 use secrecy::ExposeSecret;
 
@@ -61,26 +61,38 @@ impl Pair {
 ///
 /// What is not UTF-8 becomes U+FFFD: a character too few is better than a message too few.
 pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>) -> Result<AuthenticPush, Refusal> {
-    let body = match String::from_utf8(body) {
-        Ok(body) => body,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    };
-    if account.mode == Mode::Plain {
-        return parse(body, None);
+    match account.mode {
+        Mode::Plain => {
+            let text = String::from_utf8(body);
+            parse(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()), None)
+        }
+        Mode::Compat | Mode::Safe => {
+            let (text, pair) = decrypt(account, query, &String::from_utf8_lossy(&body))?;
+            drop(body);
+            parse(text, Some(pair))
+        }
     }
-    let outer = Body::parse_encrypted(&body).map_err(Refusal::Malformed)?;
-    drop(body);
-    let encrypt = outer.encrypt().ok_or(Refusal::Unauthenticated("the body is not encrypted"))?;
+}
+
+/// The text of the `Encrypt` that is rightly signed. Nothing else of the body is signed, so nothing else of it is read.
+fn decrypt(account: &Account, query: &SignedQuery, body: &str) -> Result<(String, Pair), Refusal> {
+    let candidates = push::ciphertexts(body);
+    if candidates.is_empty() {
+        return Err(Refusal::Unauthenticated("the body is not encrypted"));
+    }
     let given = query.msg_signature.as_deref().unwrap_or_default();
-    let token = account.tokens.iter().position(|token| {
-        let expected = signature::sign_encrypted(token.expose_secret(), &query.timestamp, &query.nonce, encrypt);
-        signature::matches(&expected, given)
-    });
-    let Some(token) = token else { return Err(Refusal::Unauthenticated("msg_signature is wrong")) };
+    let signer_of = |encrypt: &str| {
+        account.tokens.iter().position(|token| {
+            let expected = signature::sign_encrypted(token.expose_secret(), &query.timestamp, &query.nonce, encrypt);
+            signature::matches(&expected, given)
+        })
+    };
+    let signed = candidates.iter().find_map(|encrypt| Some((encrypt, signer_of(encrypt)?)));
+    let Some((encrypt, token)) = signed else { return Err(Refusal::Unauthenticated("msg_signature is wrong")) };
     let mut last = None;
     for (index, key) in account.keys.iter().enumerate() {
         match key.decrypt(encrypt, &account.appid) {
-            Ok(text) => return parse(text, Some(Pair { token, key: index })),
+            Ok(text) => return Ok((text, Pair { token, key: index })),
             Err(error) => last = last.or(Some(error)),
         }
     }

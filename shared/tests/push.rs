@@ -89,8 +89,7 @@ fn what_is_no_push_is_refused_for_what_it_is() {
     assert_eq!(Push::parse("hello"), Err(PushError::UnknownFormat));
     assert_eq!(Push::parse(&deep_json), Err(PushError::TooDeep));
     assert_eq!(Push::parse(&deep_xml), Err(PushError::TooDeep));
-    assert_eq!(Push::parse(doctype), Err(PushError::Entity));
-    assert_eq!(Push::parse("<xml><Content>&e;</Content></xml>"), Err(PushError::Entity));
+    assert_eq!(Push::parse(doctype), Err(PushError::Doctype));
     assert_eq!(Push::parse(r#"{"MsgType":"text"}"#), Err(PushError::Missing("FromUserName")));
     assert_eq!(Push::parse(r#"{"FromUserName":"o"}"#), Err(PushError::Missing("MsgType")));
 }

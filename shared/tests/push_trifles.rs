@@ -71,7 +71,31 @@ fn a_reference_to_no_character_becomes_the_replacement_character() {
         assert_eq!(content(&xml(&format!("a{written}b"))), "a\u{fffd}b");
     }
     assert_eq!(content(&xml("a & b &amp; c")), "a & b & c");
-    assert_eq!(Push::parse(&xml("&e;")), Err(PushError::Entity));
+}
+
+#[test]
+fn a_reference_to_an_entity_that_xml_does_not_have_is_taken_as_it_is_written() {
+    for written in ["AT&T; b", "&e;", "&&nbsp;&", "a & b; c", "&\u{5ba2};"] {
+        assert_eq!(content(&xml(written)), written);
+    }
+    assert_eq!(content(&xml("&amp;e; &lt;&T;")), "&e; <&T;");
+    let defined = format!("<!DOCTYPE x [<!ENTITY e \"hi\">]>{}", xml("&e;"));
+    assert_eq!(Push::parse(&defined), Err(PushError::Doctype));
+}
+
+#[test]
+fn nuls_and_blanks_behind_a_body_are_no_part_of_it() {
+    for end in ["\0", "\0\0\0\0", "\r\n\0", " \0 \0\n", "\u{3000}\0"] {
+        assert_eq!(Push::parse(&format!("{}{end}", json("hi"))), Push::parse(&json("hi")), "{end:?}");
+        assert_eq!(Push::parse(&format!("{}{end}", xml("hi"))), Push::parse(&xml("hi")), "{end:?}");
+        assert_eq!(key(&format!("{}{end}", xml("hi"))), key(&xml("hi")));
+        assert_eq!(Push::parse(end), Err(PushError::Empty));
+    }
+    assert_eq!(content(&json("hi\0 ")), "hi\0 ");
+    assert_eq!(content(&xml("<![CDATA[hi\0 ]]>")), "hi\0 ");
+    for within in ["\0{}", "{\0}", "<xml>\0</xml>", "<xml></xml>\0<xml></xml>"] {
+        assert!(Push::parse(within).is_err(), "{within:?}");
+    }
 }
 
 #[test]
@@ -143,22 +167,7 @@ fn a_push_of_too_many_fields_is_refused_whether_they_repeat_or_not() {
         }
         for body in body(MAX_FIELDS + 1, name) {
             assert_eq!(Body::parse(&body), Err(PushError::TooManyFields));
-            assert_eq!(Body::parse_encrypted(&body), Err(PushError::TooManyFields));
         }
-    }
-}
-
-#[test]
-fn of_an_encrypted_body_only_the_ciphertext_is_kept() {
-    for body in [
-        r#"{"ToUserName":"gh_1","Encrypt":"abc","Content":{"a":[1]}}"#,
-        "<xml><ToUserName>gh_1</ToUserName><Encrypt><![CDATA[abc]]></Encrypt><Content><a/></Content></xml>",
-    ] {
-        let body = Body::parse_encrypted(body).unwrap();
-        assert_eq!((body.encrypt(), body.fields.text("ToUserName")), (Some("abc"), None));
-    }
-    for twice in [r#"{"Encrypt":"a","Encrypt":"b"}"#, "<xml><Encrypt>a</Encrypt><Encrypt>b</Encrypt></xml>"] {
-        assert!(matches!(Body::parse_encrypted(twice), Err(PushError::Malformed { .. })));
     }
 }
 

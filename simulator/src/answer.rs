@@ -132,7 +132,7 @@ fn has_a_number_for_its_time(text: &str, format: Format) -> Result<(), String> {
 }
 
 fn read(text: &str, format: Format) -> Result<Body, String> {
-    let body = Body::parse(text).map_err(|error| error.to_string())?;
+    let body = Body::parse_strictly(text).map_err(|error| error.to_string())?;
     match body.format == format {
         true => Ok(body),
         false => Err("the reply is not in the push's data format".to_owned()),

@@ -19,6 +19,7 @@ mod answers;
 mod bad_bodies;
 mod bad_ciphertexts;
 mod bad_queries;
+mod compat;
 mod good_pushes;
 mod large_bodies;
 mod open_files;

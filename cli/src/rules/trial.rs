@@ -9,7 +9,7 @@ use kefu_shared::config::Config;
 use kefu_shared::plan::{Plan, Planned};
 use kefu_shared::reply::{Content, Reply, template};
 use kefu_shared::rules::{Action, Rule, Rules};
-use kefu_shared::wechat::push::{self, Body, Push, PushError};
+use kefu_shared::wechat::push::{self, Push, PushError};
 
 use crate::terminal::{count, printable, width, wrap};
 
@@ -116,10 +116,9 @@ fn text_of(file: &Path) -> io::Result<String> {
 }
 
 fn no_push(name: &str, text: &str, error: &PushError) -> anyhow::Error {
-    let is_encrypted = Body::parse(text).is_ok_and(|body| body.encrypt().is_some());
-    match is_encrypted {
-        true => anyhow!("{name} is an encrypted push: give what is in it, as `raw` in the envelope has it"),
-        false => anyhow!("{name} is no push: {error}"),
+    match push::ciphertexts(text).is_empty() {
+        false => anyhow!("{name} is an encrypted push: give what is in it, as `raw` in the envelope has it"),
+        true => anyhow!("{name} is no push: {error}"),
     }
 }
 

@@ -45,7 +45,7 @@ fn read(answer: &Answer, format: Format) -> Result<String, Failure> {
         }
         Format::Xml => {
             let text = passive_reply::fit_for_xml(text);
-            let fits = Body::parse(&text).is_ok_and(|body| body.format == Format::Xml);
+            let fits = Body::parse_strictly(&text).is_ok_and(|body| body.format == Format::Xml);
             if fits { Ok(text.into_owned()) } else { refused("its answer is not well-formed XML, as the push was") }
         }
     }
@@ -73,6 +73,9 @@ mod tests {
         assert_eq!(decide("success", Format::Xml).as_deref(), Some("success"));
     }
 
+    /// Taken from WeChat, and not given to it.
+    const ILL_FORMED: &str = "<xml><ErrMsg><![CDATA[<a><![CDATA[1]]></a>]]></ErrMsg></xml>";
+
     #[test]
     fn a_fault_in_a_character_costs_no_decision() {
         for (answer, decision) in [
@@ -89,11 +92,12 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
+        assert!(Body::parse(ILL_FORMED).is_ok());
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_DECISION_BYTES));
         for body in ["", " ", "{", "[1]", "null", "<xml></xml>", "<html>", "ok", "{\"a\":1}}", &long] {
             assert_eq!(decide(body, Format::Json), None, "{body}");
         }
-        for body in ["", "{\"a\":1}", "<xml>", "<xml></xml><xml></xml>", "<!DOCTYPE a><xml></xml>", "ok"] {
+        for body in ["", "{\"a\":1}", "<xml>", "<xml></xml><xml></xml>", "<!DOCTYPE a><xml></xml>", "ok", ILL_FORMED] {
             assert_eq!(decide(body, Format::Xml), None, "{body}");
         }
         assert_eq!(decide([b'{', b'"', 0xff, b'"', b':', b'1', b'}'], Format::Json), None);

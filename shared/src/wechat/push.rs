@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::openid::OpenId;
 
+mod ciphertexts;
 mod fields;
 mod json;
 mod xml;
 
-use fields::Collected;
+pub use ciphertexts::ciphertexts;
 pub use fields::Fields;
 
 /// The data format of a push, and so of its answer.
@@ -109,9 +110,9 @@ pub enum PushError {
         /// What is wrong, and at which byte.
         reason: String,
     },
-    /// A document type declaration or an entity that XML does not define: refused, not expanded.
-    #[error("the body has a DOCTYPE or an undefined entity")]
-    Entity,
+    /// A document type declaration: refused, not expanded.
+    #[error("the body has a DOCTYPE")]
+    Doctype,
     /// Nested deeper than any push is.
     #[error("the body is nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
@@ -141,26 +142,36 @@ pub struct Body {
     pub fields: Fields,
 }
 
+type Parser = fn(&str) -> Result<Fields, PushError>;
+
 impl Body {
-    /// Reads a body, whatever its Content-Type says: the first character decides.
+    /// Reads a body, whatever its Content-Type says: the first character decides. Blanks, byte order marks before it and
+    /// NULs behind it are no part of it.
     ///
     /// What is wrong within a text is mended and not refused, since a refusal loses a message: escapes and references
-    /// that stand for no character become U+FFFD.
+    /// that stand for no character become U+FFFD, and a text of a user that ends its CDATA section is read as WeChat
+    /// meant it.
+    ///
+    /// # Errors
+    /// If it is neither XML nor JSON, or cannot be read as what it is.
     pub fn parse(text: &str) -> Result<Self, PushError> {
-        Self::collect(text, Collected::default)
+        let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        Self::read(text.trim_end_matches(|c: char| c.is_whitespace() || c == '\0'), xml::parse, json::parse)
     }
 
-    /// As [`Body::parse`], and keeps nothing but `Encrypt`: nothing else of an encrypted push is signed.
-    pub fn parse_encrypted(text: &str) -> Result<Self, PushError> {
-        Self::collect(text, || Collected::only("Encrypt"))
+    /// As [`Body::parse`], and mends nothing: for what is said to WeChat.
+    ///
+    /// # Errors
+    /// Also if it is not well-formed.
+    pub fn parse_strictly(text: &str) -> Result<Self, PushError> {
+        Self::read(text.trim(), xml::parse_strictly, json::parse_strictly)
     }
 
-    fn collect(text: &str, start: fn() -> Collected) -> Result<Self, PushError> {
-        let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').trim_end();
+    fn read(text: &str, xml: Parser, json: Parser) -> Result<Self, PushError> {
         let (format, fields) = match text.bytes().next() {
             None => return Err(PushError::Empty),
-            Some(b'<') => (Format::Xml, xml::parse(text, start())?),
-            Some(b'{') => (Format::Json, json::parse(text, start)?),
+            Some(b'<') => (Format::Xml, xml(text)?),
+            Some(b'{') => (Format::Json, json(text)?),
             Some(_) => return Err(PushError::UnknownFormat),
         };
         Ok(Self { format, fields })

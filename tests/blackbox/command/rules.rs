@@ -104,6 +104,33 @@ async fn try_takes_json_from_standard_input_and_knows_ignored_and_unmatched() {
 }
 
 #[tokio::test]
+async fn try_reads_a_push_as_ingress_does() {
+    let rules = "[[rule]]\nwhen = { type = \"text\" }\nreply = [{ text = \"said: {content}\" }]\n";
+    let (_folder, config) = folder(&format!("{MINIMAL}{rules}"));
+    let push = |content: &str| {
+        format!(
+            "<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[oU]]></FromUserName>\
+             <CreateTime>1699600000</CreateTime><MsgType><![CDATA[text]]></MsgType><Content>{content}</Content>\
+             <MsgId>24000000000000001</MsgId></xml>"
+        )
+    };
+    // A reply shows what could be a link or a tag of a user's in other characters.
+    for (written, read) in [
+        ("<![CDATA[<status><![CDATA[1]]></status>]]>", "＜status><![CDATA[1]]>＜/status>"),
+        ("<![CDATA[arr[b[0]]>1]]>", "arr[b[0]]>1"),
+        ("<![CDATA[a]]></Content><MsgType><![CDATA[b]]>", "a]]>＜/Content>＜MsgType><![CDATA[b"),
+        ("AT&T; b", "AT&T; b"),
+    ] {
+        let output = try_push(&config, &format!("{}\r\n\0\0", push(written)), &[]).await;
+        let shown = text(&output.stdout);
+        assert!(shown.ends_with(&format!("1. text: said: {read}\n")), "{shown}{}", text(&output.stderr));
+    }
+    let encrypted = push("<![CDATA[<b>]]>]]>").replace("<MsgId>", "</b><Encrypt>AAAA</Encrypt><MsgId>");
+    let refused = try_push(&config, &encrypted, &[]).await;
+    assert!(text(&refused.stderr).contains("is an encrypted push: give what is in it"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn try_says_what_ingress_answers_to_events_that_want_an_answer_of_their_own() {
     let sync = "[webhook]\nsecret = \"a secret of 16 characters\"\n[[rule]]\nwhen = { event = \"check_biz\" }\n\
                 webhook = { url = \"http://127.0.0.1:1/x\", sync = true }\n";

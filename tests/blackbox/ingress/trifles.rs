@@ -28,6 +28,16 @@ fn texts() -> Vec<(&'static str, Format, &'static [u8], &'static str)> {
         ("a byte that is not UTF-8", Xml, b"<![CDATA[a\xffb]]>", "a\u{fffd}b"),
         ("references to no character", Xml, b"a&#0;b&#xD800;c", "a\u{fffd}b\u{fffd}c"),
         ("an ampersand", Xml, b"a & b", "a & b"),
+        ("an ampersand and a semicolon", Xml, b"AT&T; &e;", "AT&T; &e;"),
+        ("a CDATA section", Xml, b"<![CDATA[<status><![CDATA[1]]></status>]]>", "<status><![CDATA[1]]></status>"),
+        ("the end of one", Xml, b"<![CDATA[arr[b[0]]>1]]>", "arr[b[0]]>1"),
+        (
+            "a field beside it",
+            Xml,
+            b"<![CDATA[a]]></Content><BusinessId>8</BusinessId><Content><![CDATA[b]]>",
+            "a]]></Content><BusinessId>8</BusinessId><Content><![CDATA[b",
+        ),
+        ("a DOCTYPE", Xml, b"<![CDATA[a]]><!DOCTYPE html>]]>", "a]]><!DOCTYPE html>"),
     ]
 }
 
@@ -77,20 +87,39 @@ async fn faults_within_a_text_are_mended_and_the_copy_of_a_push_stays_one() {
         for (case, format, content, read) in texts() {
             let (msg_id, message) = text(format, content);
             let marked = [b"\xef\xbb\xbf \r\n", message.as_slice()].concat();
-            for message in [&message, &message, &marked] {
+            let ended = [message.as_slice(), b"\0\r\n\0\0"].concat();
+            for message in [&message, &message, &marked, &ended] {
                 let answer = ingress.pushes.send(&account.appid, &push(account, format, message)).await;
                 assert_success(&answer, &format!("{case}, {format:?}, {:?}", account.mode));
             }
-            expected.push((msg_id, read));
+            expected.push((msg_id, read, String::from_utf8_lossy(&message).into_owned()));
         }
     }
     let envelopes = envelopes(&ingress, expected.len()).await;
-    for (msg_id, read) in expected {
+    for (msg_id, read, raw) in expected {
         let envelope = envelopes.iter().find(|envelope| envelope["push"]["msg_id"] == *msg_id).unwrap();
         assert_eq!(envelope["push"]["content"]["content"], *read);
-        assert!(envelope["raw"].as_str().unwrap().contains(&msg_id), "{envelope}");
+        assert_eq!(envelope["push"]["business_id"], Value::Null);
+        assert_eq!(envelope["raw"], raw);
     }
     ingress.stores(0).await;
+}
+
+#[tokio::test]
+async fn nuls_and_blanks_behind_a_body_do_not_matter() {
+    let accounts = Mode::ALL.map(Account::random);
+    let ingress = Ingress::start(&accounts.each_ref()).await;
+    for account in &accounts {
+        for format in Format::ALL {
+            for end in ["\0", "\r\n", "\n\0\0 \0"] {
+                let mut request = account.push(format, &Message::text(USER, "hi"));
+                request.body.extend(end.as_bytes());
+                let case = format!("{end:?} behind {format:?} in {:?} mode", account.mode);
+                assert_success(&ingress.pushes.send(&account.appid, &request).await, &case);
+            }
+        }
+    }
+    ingress.stores(18).await;
 }
 
 #[tokio::test]

@@ -12,11 +12,10 @@ use super::MAX_FIELDS;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields(BTreeMap<String, String>);
 
-/// What kefu itself reads.
-const DECISIVE: [&str; 18] = [
+/// The fields that kefu itself reads and WeChat itself writes: no text of a user is ever in one of them.
+pub(super) const WRITTEN_BY_WECHAT: [&str; 14] = [
     "AppId",
     "BusinessId",
-    "Content",
     "CreateTime",
     "Encrypt",
     "Event",
@@ -25,14 +24,19 @@ const DECISIVE: [&str; 18] = [
     "MediaId",
     "MsgId",
     "MsgType",
-    "PagePath",
     "PicUrl",
-    "SessionFrom",
     "ThumbMediaId",
     "ThumbUrl",
-    "Title",
     "ToUserName",
 ];
+
+/// The fields that kefu itself reads and that hold a text of a user, or of the mini program.
+pub(super) const TEXTS: [&str; 4] = ["Content", "PagePath", "SessionFrom", "Title"];
+
+/// Whether kefu itself reads the field.
+pub(super) fn is_decisive(name: &str) -> bool {
+    WRITTEN_BY_WECHAT.contains(&name) || TEXTS.contains(&name)
+}
 
 impl Fields {
     /// The text of a field, empty if it has none, `None` if it is absent.
@@ -55,9 +59,7 @@ impl Fields {
 #[derive(Default)]
 pub(super) struct Collected {
     fields: BTreeMap<String, String>,
-    /// Of which alone the value is kept.
-    only: Option<&'static str>,
-    /// With those that are not kept and those that repeat.
+    /// With those that repeat.
     count: usize,
 }
 
@@ -71,14 +73,9 @@ pub(super) enum Unfit {
 }
 
 impl Collected {
-    /// Keeps nothing but the field of this name.
-    pub(super) fn only(name: &'static str) -> Self {
-        Self { only: Some(name), ..Self::default() }
-    }
-
-    /// Whether the value of this field is wanted.
-    pub(super) fn wants(&self, name: &str) -> bool {
-        self.only.is_none_or(|only| only == name)
+    /// Whether there is a field of this name already.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
     }
 
     /// Adds a field. A second one of the same name is joined to the first, as lists in XML are written so.
@@ -87,14 +84,11 @@ impl Collected {
         if self.count > MAX_FIELDS {
             return Err(Unfit::TooMany);
         }
-        if !self.wants(&name) {
-            return Ok(());
-        }
         match self.fields.entry(name) {
             Entry::Vacant(vacant) => {
                 vacant.insert(value);
             }
-            Entry::Occupied(occupied) if DECISIVE.contains(&occupied.key().as_str()) => return Err(Unfit::Twice),
+            Entry::Occupied(occupied) if is_decisive(occupied.key()) => return Err(Unfit::Twice),
             Entry::Occupied(mut occupied) => {
                 let joined = occupied.get_mut();
                 joined.push('\n');

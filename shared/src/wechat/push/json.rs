@@ -14,19 +14,21 @@ const HALF: &str = "\u{fffd}";
 
 /// Reads the top-level fields. Numbers stay as they are written: a `MsgId` beyond 2^53 must not pass through a float.
 /// Strings that serde_json refuses are repaired.
-pub(super) fn parse(text: &str, start: fn() -> Collected) -> Result<Fields, PushError> {
+pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
+    parse_strictly(text).or_else(|error| match error {
+        PushError::TooDeep => Err(error),
+        // If it is wrong otherwise too, the first error names a place in the text as it came.
+        _ => repaired(text, HALF).and_then(|text| parse_strictly(&text).ok()).ok_or(error),
+    })
+}
+
+/// The same, and refuses such strings.
+pub(super) fn parse_strictly(text: &str) -> Result<Fields, PushError> {
     // serde_json's own limit of 128 levels does not hold for raw values, which it scans without recursion.
     if deepest_nesting(text) > MAX_DEPTH {
         return Err(PushError::TooDeep);
     }
-    strictly(text, start()).or_else(|error| match repaired(text, HALF) {
-        // If it is wrong otherwise too, the first error names a place in the text as it came.
-        Some(repaired) => strictly(&repaired, start()).map_err(|_| error),
-        None => Err(error),
-    })
-}
-
-fn strictly(text: &str, mut fields: Collected) -> Result<Fields, PushError> {
+    let mut fields = Collected::default();
     let mut too_many = false;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = deserializer.deserialize_map(TopLevel { fields: &mut fields, too_many: &mut too_many });
@@ -84,8 +86,8 @@ impl<'de> Visitor<'de> for TopLevel<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value::<&RawValue>()?;
-            let value = if self.fields.wants(&name) { text_of(value.get()) } else { Ok(String::new()) };
-            self.fields.insert(name, value.map_err(de::Error::custom)?).map_err(|unfit| {
+            let value = text_of(value.get()).map_err(de::Error::custom)?;
+            self.fields.insert(name, value).map_err(|unfit| {
                 *self.too_many = unfit == Unfit::TooMany;
                 de::Error::custom("a field comes twice, or there are too many")
             })?;

@@ -3,156 +3,84 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, Event};
 
-use super::fields::{Collected, Unfit};
-use super::{Fields, MAX_DEPTH, PushError};
+use super::{Fields, PushError};
+
+mod flat;
+mod tree;
+
+use tree::{Doubt, Faults, Reading};
 
 /// Reads the children of the root element: text and CDATA joined, entity escapes resolved; a child with elements of
 /// its own as the XML between its tags. Surrounding white space of text outside CDATA is dropped.
-pub(super) fn parse(text: &str, mut fields: Collected) -> Result<Fields, PushError> {
+///
+/// WeChat puts texts of users into CDATA as they are. When one of them has ended its section, and the body is therefore
+/// ill-formed or in doubt, it is read once more as what WeChat writes: a flat list of elements. Which texts that
+/// tells from fields is in `docs/adr/0015-a-text-that-ends-its-cdata.md`.
+pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
+    match tree::read(text, Faults::Mended) {
+        Ok(Reading { fields, doubt: None }) => Ok(fields),
+        in_doubt => flat::read(text).map_or_else(|| settle(in_doubt), Ok),
+    }
+}
+
+/// The same of a body that is well-formed XML as it is.
+pub(super) fn parse_strictly(text: &str) -> Result<Fields, PushError> {
+    tree::read(text, Faults::Refused).map(|reading| reading.fields)
+}
+
+fn settle(reading: Result<Reading, PushError>) -> Result<Fields, PushError> {
+    match reading? {
+        Reading { doubt: Some(Doubt::Fields { at }), .. } => Err(malformed("a text that may be fields", at)),
+        Reading { fields, .. } => Ok(fields),
+    }
+}
+
+/// A text outside CDATA, without the white space around it.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
     let mut reader = Reader::from_str(text);
     reader.config_mut().allow_dangling_amp = true;
-    let mut depth = 0_usize;
-    let mut closed = false;
-    let mut child = Child::default();
-
-    loop {
-        let before = reader.buffer_position();
-        let event = reader.read_event().map_err(|error| malformed(in_words(&error), before))?;
+    while let Ok(event) = reader.read_event() {
         match event {
             Event::Eof => break,
-            Event::DocType(_) => return Err(PushError::Entity),
-            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
-            _ if closed && !is_blank(&event) => return Err(malformed("text after the root element", before)),
-            Event::Start(start) => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return Err(PushError::TooDeep);
-                }
-                match depth {
-                    1 => {}
-                    2 => child = Child::opened(start.name().as_ref().to_owned(), reader.buffer_position()),
-                    _ => child.has_elements = true,
-                }
-            }
-            Event::Empty(start) => match depth {
-                0 => closed = true,
-                1 => insert(&mut fields, start.name().as_ref().to_owned(), String::new(), before)?,
-                _ => child.has_elements = true,
+            Event::Text(piece) => plain.push_str(&piece),
+            Event::GeneralRef(reference) => match resolve(&reference) {
+                Some(character) => plain.push(character),
+                None => push_undefined(&mut plain, &reference),
             },
-            Event::End(_) => {
-                depth = depth.saturating_sub(1);
-                match depth {
-                    0 => closed = true,
-                    1 => {
-                        let child = std::mem::take(&mut child);
-                        let value = match child.has_elements {
-                            _ if !fields.wants(&child.name) => String::new(),
-                            true => slice(text, child.start, before).trim().to_owned(),
-                            false if child.has_cdata => child.text,
-                            false => child.text.trim().to_owned(),
-                        };
-                        insert(&mut fields, child.name, value, before)?;
-                    }
-                    _ => {}
-                }
-            }
-            Event::Text(piece) => match depth {
-                2 => child.push_text(&piece),
-                0 | 1 if !piece.trim().is_empty() => return Err(malformed("text between elements", before)),
-                _ => {}
-            },
-            Event::CData(piece) => match depth {
-                2 => child.push_cdata(&piece),
-                0 | 1 => return Err(malformed("text between elements", before)),
-                _ => {}
-            },
-            Event::GeneralRef(reference) => {
-                let character = resolve(&reference)?;
-                match depth {
-                    2 => child.text.push(character),
-                    0 | 1 => return Err(malformed("text between elements", before)),
-                    _ => {}
-                }
-            }
+            _ => {}
         }
     }
-    match closed {
-        true => Ok(fields.into_fields()),
-        false => Err(malformed("it ends too early", reader.buffer_position())),
-    }
-}
-
-/// The element one level below the root that is being read.
-#[derive(Default)]
-struct Child {
-    name: String,
-    start: u64,
-    text: String,
-    has_cdata: bool,
-    has_elements: bool,
-}
-
-impl Child {
-    fn opened(name: String, start: u64) -> Self {
-        Self { name, start, ..Self::default() }
-    }
-
-    fn push_text(&mut self, piece: &str) {
-        // White space around CDATA is layout; a sender may split one text over two sections.
-        if !(self.has_cdata && piece.trim().is_empty()) {
-            self.text.push_str(piece);
-        }
-    }
-
-    fn push_cdata(&mut self, piece: &str) {
-        if self.text.trim().is_empty() && !self.has_cdata {
-            self.text.clear();
-        }
-        self.has_cdata = true;
-        self.text.push_str(piece);
-    }
-}
-
-fn is_blank(event: &Event<'_>) -> bool {
-    matches!(event, Event::Text(piece) if piece.trim().is_empty())
-}
-
-fn insert(fields: &mut Collected, name: String, value: String, at: u64) -> Result<(), PushError> {
-    fields.insert(name, value).map_err(|unfit| match unfit {
-        Unfit::Twice => malformed("an element comes twice", at),
-        Unfit::TooMany => PushError::TooManyFields,
-    })
-}
-
-fn slice(text: &str, start: u64, end: u64) -> &str {
-    let (start, end) = (usize::try_from(start).unwrap_or(0), usize::try_from(end).unwrap_or(0));
-    text.get(start..end).unwrap_or_default()
+    plain.trim().to_owned()
 }
 
 /// The five entities of XML and character references; nothing that a document could define itself. A reference to no
 /// character is U+FFFD.
-fn resolve(reference: &BytesRef<'_>) -> Result<char, PushError> {
+fn resolve(reference: &BytesRef<'_>) -> Option<char> {
     if reference.is_char_ref() {
-        return Ok(reference.resolve_char_ref().ok().flatten().unwrap_or(char::REPLACEMENT_CHARACTER));
+        return Some(character(reference).unwrap_or(char::REPLACEMENT_CHARACTER));
     }
     match reference.as_ref() {
-        "lt" => Ok('<'),
-        "gt" => Ok('>'),
-        "amp" => Ok('&'),
-        "quot" => Ok('"'),
-        "apos" => Ok('\''),
-        _ => Err(PushError::Entity),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "amp" => Some('&'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => None,
     }
 }
 
-/// What is wrong, in fixed words: the parser's own repeat the body.
-fn in_words(error: &quick_xml::Error) -> &'static str {
-    match error {
-        quick_xml::Error::IllFormed(_) => "tags that do not match",
-        quick_xml::Error::Syntax(_) => "a tag, comment or CDATA section that does not end",
-        quick_xml::Error::InvalidAttr(_) => "a broken attribute",
-        _ => "a syntax error",
-    }
+/// The character of a reference to one.
+fn character(reference: &BytesRef<'_>) -> Option<char> {
+    reference.resolve_char_ref().ok().flatten()
+}
+
+/// A reference to an entity that XML does not define, as it is written: it is the text of somebody who did not escape
+/// an ampersand.
+fn push_undefined(text: &mut String, reference: &BytesRef<'_>) {
+    text.push('&');
+    text.push_str(reference);
+    text.push(';');
 }
 
 fn malformed(reason: &str, at: u64) -> PushError {

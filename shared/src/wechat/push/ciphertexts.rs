@@ -1,0 +1,66 @@
+//! The ciphertext of an encrypted body, found without reading the body.
+
+use std::borrow::Cow;
+
+const NAME: &str = "Encrypt";
+
+/// How many are tried: more than any body has, unless somebody means to make it dear.
+const MOST: usize = 8;
+
+/// The texts that may be the `Encrypt` of an encrypted body, in XML or JSON, the longest first and at most 8. The one
+/// whose `msg_signature` is right is it.
+///
+/// Nothing else of the body is read: it may be ill-formed, and the clear copy of compat mode may hold what looks like
+/// an `Encrypt`. A true one is longer than any in that copy, which it holds encrypted.
+pub fn ciphertexts(body: &str) -> Vec<Cow<'_, str>> {
+    let mut found: Vec<Cow<'_, str>> = Vec::new();
+    for (at, name) in body.match_indices(NAME) {
+        let (Some(before), Some(after)) = (body.get(..at), body.get(at + name.len()..)) else { continue };
+        let value = match before.as_bytes().last() {
+            Some(b'<') => in_element(after),
+            Some(b'"') => in_string(after),
+            _ => None,
+        };
+        if let Some(value) = value {
+            let place = found.partition_point(|longer| longer.len() >= value.len());
+            found.insert(place, value);
+            found.truncate(MOST);
+        }
+    }
+    found
+}
+
+/// Behind the name in an opening tag. No run of characters is looked at twice, or a body of opening tags would take
+/// the square of its length.
+fn in_element(after: &str) -> Option<Cow<'_, str>> {
+    let content = after.trim_start().strip_prefix('>')?.trim_start();
+    let (text, end) = match content.strip_prefix("<![CDATA[") {
+        Some(section) => (section, "]]>"),
+        None => (content, "</"),
+    };
+    let (value, rest) = run(text, is_base64);
+    (!value.is_empty() && rest.trim_start().starts_with(end)).then_some(Cow::Borrowed(value))
+}
+
+/// Behind the name of a member.
+fn in_string(after: &str) -> Option<Cow<'_, str>> {
+    let text = after.strip_prefix('"')?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    let (written, rest) = run(text, |byte| is_base64(byte) || byte == b'\\');
+    if written.is_empty() || !rest.starts_with('"') {
+        return None;
+    }
+    if !written.contains('\\') {
+        return Some(Cow::Borrowed(written));
+    }
+    let value: String = serde_json::from_str(&format!("\"{written}\"")).ok()?;
+    value.bytes().all(is_base64).then_some(Cow::Owned(value))
+}
+
+fn run(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
+    let length = text.bytes().position(|byte| !belongs(byte)).unwrap_or(text.len());
+    text.split_at(length)
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
