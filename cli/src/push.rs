@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use kefu_shared::http_client;
 use kefu_shared::wechat::push::Format;
 use kefu_simulator::answer::judge;
-use kefu_simulator::{Message, Mode, MsgId, Push, SimulatedAccount, build_request};
+use kefu_simulator::{Cdata, Message, Mode, MsgId, Push, SimulatedAccount, build_request};
 use reqwest::Url;
 
 /// What `kefu push` is told.
@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// MsgId; a new one when left out. Give the same one again to see that the copy is not answered twice.
     #[arg(long)]
     msg_id: Option<u64>,
+    /// In XML, write a text that holds `]]>` as it is, as WeChat was seen to do, instead of splitting its CDATA section.
+    #[arg(long)]
+    unescaped: bool,
     #[command(flatten)]
     says: Says,
 }
@@ -113,7 +116,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let message = arguments.says.message();
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let msg_id = message.has_msg_id().then(|| MsgId::Number(arguments.msg_id.unwrap_or(now.as_micros() as u64 * 16)));
-    let push = Push { user: arguments.user, create_time: now.as_secs() as i64, msg_id, message };
+    let cdata = if arguments.unescaped { Cdata::AsItIs } else { Cdata::Split };
+    let push = Push { user: arguments.user, create_time: now.as_secs() as i64, msg_id, message, cdata };
     let nonce = rand::random::<u32>().to_string();
     let request = build_request(&account, &push, format, mode, now.as_secs() as i64, &nonce, rand::random())?;
 

@@ -46,7 +46,7 @@ pub use config::{Limits, Mode, SimulatedAccount, SimulatorConfig};
 pub use faults::{FaultKind, FaultRequest};
 pub use journal::{ApiCall, Entry, Event, Filter};
 pub use message::{Message, MsgId};
-pub use push::{BuildError, Push, SignedRequest, build_request};
+pub use push::{BuildError, Cdata, Push, SignedRequest, build_request};
 pub use pusher::{PushOrder, Pusher, PusherError};
 pub use report::{LoadReport, LoadRequest, Outcome, PushCopy, PushReport, PushRequest, Transfer, Try, VerifyReport};
 pub use simulator::{RequestError, Simulator, StartError};

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::message::Message;
-use crate::push::Push;
+use crate::push::{Cdata, Push};
 use crate::pusher::milliseconds;
 use crate::pushing::{Outgoing, answered, check_buildable, deliver};
 use crate::report::{LoadReport, LoadRequest, Outcome};
@@ -67,7 +67,8 @@ fn prepare(world: &Arc<World>, request: LoadRequest) -> Result<Run, RequestError
         return invalid(format!("pushes / per_second must be at most {MAX_PLANNED} seconds"));
     }
     let target = world.target(&request.account, request.format, request.mode)?;
-    let probe = Push { user: String::new(), create_time: 0, msg_id: None, message: Message::text("") };
+    let message = Message::text("");
+    let probe = Push { user: String::new(), create_time: 0, msg_id: None, message, cdata: Cdata::Split };
     check_buildable(&target, &probe)?;
     let started = Instant::now();
     let deadline = started + Duration::from_secs_f64(planned_s) + GRACE;
@@ -91,7 +92,8 @@ async fn write_as(run: &Run, user: u32) -> Result<Tally, RequestError> {
         tally.max_late = tally.max_late.max(due.elapsed());
         let message = Message::text(format!("{} {}", run.request.text, turn + 1));
         let msg_id = Some(run.world.new_msg_id());
-        let push = Push { user: openid.clone(), create_time: run.world.clock.now_s(), msg_id, message };
+        let create_time = run.world.clock.now_s();
+        let push = Push { user: openid.clone(), create_time, msg_id, message, cdata: Cdata::Split };
         send(run, push, &mut tally).await?;
     }
     Ok(tally)

@@ -5,6 +5,7 @@
 use kefu_shared::wechat::cipher::EncodingAesKey;
 use kefu_shared::wechat::push::Format;
 use kefu_shared::wechat::signature;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Mode, SimulatedAccount};
 use crate::message::{Message, MsgId};
@@ -26,6 +27,19 @@ pub struct Push {
     pub msg_id: Option<MsgId>,
     /// What the user does.
     pub message: Message,
+    /// How texts stand in XML.
+    pub cdata: Cdata,
+}
+
+/// What becomes of a text in XML that holds `]]>`, which ends its CDATA section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cdata {
+    /// It is split over two sections, and the XML is well-formed.
+    #[default]
+    Split,
+    /// Nothing: the XML may be ill-formed, or say something else. Users' reports show such pushes of WeChat.
+    AsItIs,
 }
 
 /// An HTTP POST, ready but for the address.
@@ -83,7 +97,7 @@ pub fn build_request(
                     let mut fields = PushFields::default();
                     fields.text("ToUserName", &account.raw_id);
                     fields.text("Encrypt", &encrypt);
-                    fields.write(format)
+                    fields.write(format, push.cdata)
                 }
             }
         }
@@ -99,7 +113,7 @@ fn key(account: &SimulatedAccount) -> Result<EncodingAesKey, BuildError> {
     account.key()?.ok_or(BuildError::NoKey)
 }
 
-/// Compat mode's body: the fields in clear with `Encrypt` after them. A raw text without an end stays as it is.
+/// Compat mode's body: the fields in clear with `Encrypt` after them. A raw text without an end gets one.
 fn with_encrypt(text: String, encrypt: &str, format: Format) -> String {
     let (end, addition) = match format {
         Format::Xml => ("</xml>", format!("<Encrypt><![CDATA[{encrypt}]]></Encrypt>")),
@@ -107,7 +121,7 @@ fn with_encrypt(text: String, encrypt: &str, format: Format) -> String {
     };
     match text.trim_end().strip_suffix(end) {
         Some(open) => format!("{open}{addition}{end}"),
-        None => text,
+        None => format!("{text}{addition}{end}"),
     }
 }
 
@@ -153,7 +167,7 @@ impl Push {
             Some(MsgId::Text(text)) => fields.text("MsgId", text),
             None => {}
         }
-        fields.write(format)
+        fields.write(format, self.cdata)
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn push(world: &Arc<World>, request: PushRequest) -> Result<Pus
     let message = world.furnish(&request.account, request.message);
     let msg_id = message.has_msg_id().then(|| request.msg_id.unwrap_or_else(|| world.new_msg_id()));
     let create_time = request.create_time.unwrap_or_else(|| world.clock.now_s());
-    let push = Push { user: request.user, create_time, msg_id, message };
+    let push = Push { user: request.user, create_time, msg_id, message, cdata: request.cdata };
     check_buildable(&target, &push)?;
 
     world.act(&target.account, &push);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Mode;
 use crate::message::{Message, MsgId};
+use crate::push::Cdata;
 
 /// A push that is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct PushRequest {
     /// The account's when left out.
     #[serde(default)]
     pub mode: Option<Mode>,
+    /// How texts stand in XML; split when left out.
+    #[serde(default)]
+    pub cdata: Cdata,
     /// A new number beyond 2^53 when left out; never given to events.
     #[serde(default)]
     pub msg_id: Option<MsgId>,
@@ -48,6 +52,7 @@ impl PushRequest {
             message,
             format: None,
             mode: None,
+            cdata: Cdata::default(),
             msg_id: None,
             create_time: None,
             times: 1,

@@ -86,8 +86,7 @@ async fn kefu_push_is_taken_as_wechats_own_and_a_copy_of_it_as_a_copy() {
     // WeChat knows the user by this, and allows 5 replies.
     shop.push("oUSER", Message::text("hello")).await;
     let (url, token, key) = (shop.stack.callback(account), &account.token, &account.encoding_aes_key);
-    for format in ["xml", "json", "json"] {
-        let msg_id = if format == "xml" { "1" } else { "2" };
+    for (format, msg_id, said) in [("xml", "1", "arr[b[0]]>1"), ("json", "2", "你好"), ("json", "2", "你好")] {
         let output = kefu(&[
             "push",
             "--url",
@@ -102,8 +101,9 @@ async fn kefu_push_is_taken_as_wechats_own_and_a_copy_of_it_as_a_copy() {
             format,
             "--msg-id",
             msg_id,
+            "--unescaped",
             "--text",
-            "你好",
+            said,
         ])
         .await;
         assert!(output.status.success(), "{}", text(&output.stderr));

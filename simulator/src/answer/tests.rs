@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::message::MsgId;
+use crate::push::Cdata;
 
 fn account() -> SimulatedAccount {
     serde_json::from_value(json!({
@@ -13,7 +14,8 @@ fn account() -> SimulatedAccount {
 }
 
 fn push(message: Message) -> Push {
-    Push { user: "oUSER".to_owned(), create_time: 1, msg_id: Some(MsgId::Number(1)), message }
+    let (user, msg_id, cdata) = ("oUSER".to_owned(), Some(MsgId::Number(1)), Cdata::Split);
+    Push { user, create_time: 1, msg_id, message, cdata }
 }
 
 fn verdict(message: Message, format: Format, mode: Mode, status: u16, body: &str) -> Verdict {

@@ -4,6 +4,8 @@ use kefu_shared::wechat::push::Format;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Number, Value};
 
+use super::Cdata;
+
 /// Fields in the order they are written.
 #[derive(Default)]
 pub(super) struct PushFields(Vec<(String, Value)>);
@@ -27,14 +29,14 @@ impl PushFields {
         }
     }
 
-    pub(super) fn write(&self, format: Format) -> String {
+    pub(super) fn write(&self, format: Format, cdata: Cdata) -> String {
         match format {
             // Numbers, strings and their nesting always have a text.
             Format::Json => serde_json::to_string(self).unwrap_or_default(),
             Format::Xml => {
                 let mut out = String::from("<xml>");
                 for (name, value) in &self.0 {
-                    element(&mut out, name, value);
+                    element(&mut out, name, value, cdata);
                 }
                 out.push_str("</xml>");
                 out
@@ -54,21 +56,23 @@ impl Serialize for PushFields {
 }
 
 /// Texts in CDATA, numbers without; a list as one element for each entry.
-fn element(out: &mut String, name: &str, value: &Value) {
+fn element(out: &mut String, name: &str, value: &Value, cdata: Cdata) {
     if let Value::Array(entries) = value {
-        return entries.iter().for_each(|entry| element(out, name, entry));
+        return entries.iter().for_each(|entry| element(out, name, entry, cdata));
     }
     out.push_str(&format!("<{name}>"));
     match value {
-        Value::Object(children) => children.iter().for_each(|(name, value)| element(out, name, value)),
-        Value::String(text) => out.push_str(&cdata(text)),
+        Value::Object(children) => children.iter().for_each(|(name, value)| element(out, name, value, cdata)),
+        Value::String(text) => out.push_str(&section(text, cdata)),
         Value::Null => {}
         scalar => out.push_str(&scalar.to_string()),
     }
     out.push_str(&format!("</{name}>"));
 }
 
-/// `]]>` would end the section, so it is split over two.
-fn cdata(text: &str) -> String {
-    format!("<![CDATA[{}]]>", text.replace("]]>", "]]]]><![CDATA[>"))
+fn section(text: &str, cdata: Cdata) -> String {
+    match cdata {
+        Cdata::Split => format!("<![CDATA[{}]]>", text.replace("]]>", "]]]]><![CDATA[>")),
+        Cdata::AsItIs => format!("<![CDATA[{text}]]>"),
+    }
 }

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use kefu_shared::wechat::push::{Body, Content, Push as ParsedPush};
+use kefu_shared::wechat::push::{Body, Content, Push as ParsedPush, ciphertexts};
 use serde_json::json;
 
 use super::*;
@@ -20,6 +20,7 @@ fn text_push() -> Push {
         create_time: 1_482_048_670,
         msg_id: Some(MsgId::Number(23_637_352_235_060_880)),
         message: Message::text("hi"),
+        cdata: Cdata::Split,
     }
 }
 
@@ -76,6 +77,25 @@ fn what_a_user_writes_survives_both_formats() {
         let parsed = ParsedPush::parse(&build(&push, format, Mode::Plain).body).unwrap();
         assert_eq!(parsed.content, Content::Text { content: content.clone() });
         assert_eq!(parsed.msg_id.as_deref(), Some("23637352235060880"));
+    }
+}
+
+#[test]
+fn a_text_can_stand_in_its_section_as_it_is() {
+    let push = Push { message: Message::text("arr[b[0]]>1"), cdata: Cdata::AsItIs, ..text_push() };
+    let body = build(&push, Format::Xml, Mode::Plain).body;
+    assert!(body.contains("<Content><![CDATA[arr[b[0]]>1]]></Content>"), "{body}");
+    let body = build(&push, Format::Json, Mode::Plain).body;
+    assert!(body.contains(r#""Content":"arr[b[0]]>1""#), "{body}");
+}
+
+#[test]
+fn a_raw_text_has_its_ciphertext_beside_it_in_compat_mode_whatever_it_is() {
+    for (text, format) in [("<xml><cut", Format::Xml), ("{\"cut", Format::Json), ("", Format::Xml)] {
+        let push = Push { message: Message::Raw { text: text.to_owned() }, ..text_push() };
+        let body = build(&push, format, Mode::Compat).body;
+        let decrypted = EncodingAesKey::parse(KEY).unwrap().decrypt(&ciphertexts(&body)[0], &account().appid);
+        assert!(body.starts_with(text) && decrypted.as_deref() == Ok(text), "{body}");
     }
 }
 

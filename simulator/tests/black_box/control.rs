@@ -18,6 +18,13 @@ async fn everything_can_be_asked_for_over_http() {
     let report = bench.post("/simulator/push", &push).await;
     assert_eq!((&report["answered"], &report["msg_id"]), (&json!(true), &json!("23637352235060880")), "{report}");
     assert_eq!(report["copies"][1]["tries"][0]["outcome"], "success");
+    let as_it_is = json!({
+        "account": APPID, "user": USER, "format": "xml", "mode": "plain", "cdata": "as_it_is", "times": 2,
+        "message": { "type": "text", "content": "arr[b[0]]>1" }
+    });
+    assert_eq!(bench.post("/simulator/push", &as_it_is).await["answered"], true);
+    let body = callback.seen().pop().unwrap().body;
+    assert!(body.contains("<Content><![CDATA[arr[b[0]]>1]]></Content>"), "{body}");
     assert_eq!(bench.post("/simulator/verify", &json!({ "account": APPID })).await["ok"], false);
     let load = json!({ "account": APPID, "users": 2, "pushes": 4, "per_second": 100, "journal": true });
     let load = bench.post("/simulator/load", &load).await;
@@ -25,10 +32,10 @@ async fn everything_can_be_asked_for_over_http() {
 
     let entries: Vec<Entry> = serde_json::from_value(bench.get("/simulator/journal").await).unwrap();
     let kinds = |wanted: fn(&Event) -> bool| entries.iter().filter(|entry| wanted(&entry.event)).count();
-    assert_eq!(kinds(|event| matches!(event, Event::Push(_))), 6);
-    assert_eq!(kinds(|event| matches!(event, Event::PushAnswer(_))), 6);
+    assert_eq!(kinds(|event| matches!(event, Event::Push(_))), 8);
+    assert_eq!(kinds(|event| matches!(event, Event::PushAnswer(_))), 8);
     let of_user = bench.get(&format!("/simulator/journal?user={USER}&since=1&kind=push")).await;
-    assert_eq!(of_user.as_array().unwrap().len(), 1);
+    assert_eq!(of_user.as_array().unwrap().len(), 3);
     assert_eq!(of_user[0]["message"]["type"], "miniprogrampage");
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_shared::wechat::push::Format;
-use kefu_simulator::{Clock, Message, Mode, MsgId, Outcome, Push, PushOrder, Pusher};
+use kefu_simulator::{Cdata, Clock, Message, Mode, MsgId, Outcome, Push, PushOrder, Pusher};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -73,6 +73,7 @@ async fn push(pusher: &Pusher, url: &str, number: usize) -> Outcome {
         create_time: 1_700_000_000,
         msg_id: Some(MsgId::Number(number as u64)),
         message: Message::text("hello"),
+        cdata: Cdata::Split,
     };
     let order = PushOrder {
         account: &account,

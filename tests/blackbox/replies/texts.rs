@@ -2,7 +2,8 @@
 
 use kefu_harness::shop::{Shop, ShopOptions, texts};
 use kefu_harness::stack::Backend;
-use kefu_simulator::Message;
+use kefu_shared::wechat::push::Format;
+use kefu_simulator::{Cdata, Message, PushRequest};
 use serde_json::json;
 
 const RULES: &str = r#"
@@ -60,6 +61,34 @@ async fn placeholders_are_filled_with_what_the_user_did() {
     };
     shop.push("oE", card).await;
     assert_eq!(texts(&shop.replies_within("oE", 1).await), ["杯子: pages/cup?id=1&x=2"]);
+}
+
+#[tokio::test]
+async fn a_text_that_wechat_does_not_escape_is_answered_as_it_was_written() {
+    let shop = shop().await;
+    let as_it_is = |message: Message| PushRequest {
+        cdata: Cdata::AsItIs,
+        format: Some(Format::Xml),
+        ..PushRequest::new(shop.appid(), "oA", message)
+    };
+    let (text, title) = ("<status><![CDATA[1]]></status>", "arr[b[0]]>1");
+    let card = Message::Miniprogrampage {
+        title: title.to_owned(),
+        app_id: String::new(),
+        page_path: "]]></MsgType><!--".to_owned(),
+        thumb_url: String::new(),
+        thumb_media_id: String::new(),
+    };
+    for message in [Message::text(text), card] {
+        let report = shop.send(as_it_is(message)).await;
+        assert!(report.answered && !report.fault_notice, "{report:?}");
+    }
+    let replies = shop.replies_within("oA", 2).await;
+    // A user's tags are said in other characters.
+    assert_eq!(
+        texts(&replies),
+        ["您说：＜status><![CDATA[1]]>＜/status> {\"json\":{}} {content}", "arr[b[0]]>1: ]]>＜/MsgType><!--"]
+    );
 }
 
 #[tokio::test]
