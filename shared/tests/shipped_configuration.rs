@@ -197,6 +197,16 @@ fn the_example_shows_every_key_of_every_section() {
 }
 
 #[test]
+fn the_example_names_both_causes_of_a_reply_that_may_or_may_not_have_been_sent() {
+    let text = example();
+    let about = text.split("\n\n").find(|paragraph| paragraph.contains("#ambiguous = ")).unwrap();
+    let about = about.replace("\n# ", " ");
+    for cause in ["a worker died in the middle of it", "WeChat did not answer the call"] {
+        assert!(about.contains(cause), "{cause:?} is not in {about:?}");
+    }
+}
+
+#[test]
 fn the_demonstration_loads_with_the_urls_that_compose_gives() {
     let environment =
         [("KEFU__QUEUE__URL", "amqp://kefu:kefu@rabbitmq:5672/%2f"), ("KEFU__STORE__URL", "redis://redis:6379/0")];

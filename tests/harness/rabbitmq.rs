@@ -51,7 +51,8 @@ impl RabbitMq {
     /// Makes the server write down which quorum queues it has.
     ///
     /// It does that by itself twice a second only. A queue that was declared later than that is empty after a crash,
-    /// with the loss of messages that were confirmed: a test that declares and crashes at once calls this in between.
+    /// with the loss of messages that were confirmed, or never has a leader again: a test that declares and crashes at once
+    /// calls this in between, once all queues are there. An ingress with a spool is ready before they are.
     pub async fn write_queue_names_down(&self) {
         let order = "dets:sync(maps:get(directory_rev, maps:get(names, ra_system:fetch(quorum_queues)))).";
         self.broker().rabbitmqctl(&["eval", order]).await;

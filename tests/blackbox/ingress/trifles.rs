@@ -65,6 +65,20 @@ fn text(format: Format, content: &[u8]) -> (String, Vec<u8>) {
 
 /// Takes so many messages off the queue.
 pub(super) async fn envelopes(ingress: &Ingress, count: usize) -> Vec<Value> {
+    let mut left = count;
+    envelopes_until(ingress, Duration::from_secs(20), |_| {
+        left -= 1;
+        left == 0
+    })
+    .await
+}
+
+/// Takes messages off the queue until one is the last.
+pub(super) async fn envelopes_until(
+    ingress: &Ingress,
+    within: Duration,
+    mut is_last: impl FnMut(&Value) -> bool,
+) -> Vec<Value> {
     let connection = Connection::connect(&ingress.vhost.url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let mut consumers = Vec::new();
@@ -73,9 +87,23 @@ pub(super) async fn envelopes(ingress: &Ingress, count: usize) -> Vec<Value> {
         let queue = format!("kefu.in.p0{partition}");
         consumers.push(channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await.unwrap());
     }
-    let bodies = select_all(consumers).take(count).map(|delivery| delivery.unwrap().data).collect::<Vec<_>>();
-    let bodies = timeout(Duration::from_secs(20), bodies).await.expect("all are on the queue");
-    bodies.iter().map(|body| serde_json::from_slice(body).unwrap()).collect()
+    let mut deliveries = select_all(consumers);
+    let mut taken: Vec<Value> = Vec::new();
+    let all = async {
+        loop {
+            let delivery = deliveries.next().await.expect("the consumers are open").unwrap();
+            let envelope: Value = serde_json::from_slice(&delivery.data).unwrap();
+            let ends = is_last(&envelope);
+            taken.push(envelope);
+            if ends {
+                return;
+            }
+        }
+    };
+    if timeout(within, all).await.is_err() {
+        panic!("not all are on the queue within {within:?}: {} are", taken.len());
+    }
+    taken
 }
 
 #[tokio::test]
