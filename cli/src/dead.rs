@@ -42,7 +42,7 @@ enum Command {
         /// From the list. Copies of one message share it.
         #[arg(required = true)]
         id: Vec<String>,
-        /// Show the push and the user's openid, too.
+        /// Show the push and the user's openid, too; of a push that could not be read its bytes, also as Base64.
         #[arg(long)]
         with_content: bool,
         /// One JSON object a line, for other programs.

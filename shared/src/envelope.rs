@@ -6,7 +6,8 @@ use crate::message_key::MessageKey;
 use crate::openid::OpenId;
 use crate::outbound::{self, Outbound};
 use crate::partition::Partition;
-use crate::wechat::push::Push;
+use crate::unreadable::{self, Unreadable};
+use crate::wechat::push::{Content, Fields, Format, Push};
 
 /// The version of a push's envelope. Readers take any envelope whose `v` they know; fields are only ever added.
 pub const VERSION: u32 = 1;
@@ -14,13 +15,16 @@ pub const VERSION: u32 = 1;
 /// The version of an envelope with [`Envelope::send`]: who does not know of that must not take it for a push.
 pub const SEND_VERSION: u32 = 2;
 
+/// The version of an envelope with [`Envelope::unreadable`], for the same reason.
+pub const UNREADABLE_VERSION: u32 = 3;
+
 /// One push, or one message of a team's own backend, on its way to a worker, as JSON on the queue (`application/json`,
 /// UTF-8).
 ///
 /// It is public: another program may consume the queue. Unknown fields must be ignored by readers.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
-    /// [`VERSION`], or [`SEND_VERSION`] with [`Envelope::send`].
+    /// [`VERSION`]; [`SEND_VERSION`] with [`Envelope::send`]; [`UNREADABLE_VERSION`] with [`Envelope::unreadable`].
     pub v: u32,
     /// What makes two pushes the same one.
     pub key: MessageKey,
@@ -28,7 +32,8 @@ pub struct Envelope {
     pub account: String,
     /// When ingress received it: milliseconds since the Unix epoch.
     pub received_at_ms: u64,
-    /// What the push says; with [`Envelope::send`] it names the user, and says nothing.
+    /// What the push says; with [`Envelope::send`] it names the user, and says nothing; with [`Envelope::unreadable`] it
+    /// names nobody either.
     pub push: Push,
     /// The decrypted text as it came, XML or JSON: what [`Push`] does not name is here. What was not UTF-8 is U+FFFD;
     /// what was ill-formed otherwise and mended for [`Push`] is ill-formed here.
@@ -42,6 +47,9 @@ pub struct Envelope {
     /// What a team's own backend sends to the user: there was no push.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send: Option<Outbound>,
+    /// An authentic push that could not be read. The user is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Unreadable>,
 }
 
 /// How ingress answered a push that needs no more.
@@ -64,7 +72,9 @@ pub enum EnvelopeError {
     #[error("the body is not an envelope: {0}")]
     Malformed(String),
     /// Written by a newer kefu.
-    #[error("the envelope has version {found}, this worker reads versions up to {SEND_VERSION}: update the workers")]
+    #[error(
+        "the envelope has version {found}, this worker reads versions up to {UNREADABLE_VERSION}: update the workers"
+    )]
     Version {
         /// The version found.
         found: u32,
@@ -92,6 +102,7 @@ impl Envelope {
             answered: None,
             traceparent: None,
             send: None,
+            unreadable: None,
         }
     }
 
@@ -109,17 +120,59 @@ impl Envelope {
             key: MessageKey::of_send(account, idempotency_key),
             account: account.to_owned(),
             received_at_ms,
-            push: outbound::push_of(user, outbound.business_id, received_at_ms),
+            push: stand_in(outbound::MSG_TYPE, user, outbound.business_id, received_at_ms),
             raw: String::new(),
             answered: None,
             traceparent: None,
             send: Some(outbound),
+            unreadable: None,
         }
     }
 
-    /// The partition of the user who sent the push, or to whom is sent.
+    /// The envelope of an authentic push to the account `account` that could not be read, without trace context.
+    pub fn of_unreadable(account: &str, unreadable: Unreadable, received_at_ms: u64) -> Self {
+        Self {
+            v: UNREADABLE_VERSION,
+            key: MessageKey::of_unreadable(account, &unreadable.bytes.0),
+            account: account.to_owned(),
+            received_at_ms,
+            push: stand_in(unreadable::MSG_TYPE, OpenId::new(""), None, received_at_ms),
+            raw: String::new(),
+            answered: None,
+            traceparent: None,
+            send: None,
+            unreadable: Some(unreadable),
+        }
+    }
+
+    /// Turns an envelope whose push could not be read into the envelope of the push, under the same key, if this version
+    /// can read the bytes; else the reason is this version's. Other envelopes stay as they are.
+    pub fn read_anew(&mut self) {
+        let Some(unreadable) = self.unreadable.take() else { return };
+        match unreadable::read(unreadable.bytes.0) {
+            Ok((push, raw)) => (self.v, self.push, self.raw) = (VERSION, push, raw),
+            Err((bytes, error)) => self.unreadable = Some(Unreadable::new(bytes, &error)),
+        }
+    }
+
+    /// The partition of the user who sent the push, or to whom is sent. Unreadable pushes, whose user is not known,
+    /// spread over all partitions by their key.
     pub fn partition(&self, count: u16) -> Partition {
-        Partition::of(&self.account, &self.push.from_user, count)
+        match self.unreadable {
+            None => Partition::of(&self.account, &self.push.from_user, count),
+            Some(_) => Partition::of(&self.account, &OpenId::new(self.key.as_str()), count),
+        }
+    }
+
+    /// The partition that a dead letter is replayed to: as [`Envelope::partition`], and for an unreadable push that this
+    /// version can read the partition of its user, where it is in turn with the user's other messages.
+    pub fn partition_for_replay(&self, count: u16) -> Partition {
+        if self.unreadable.is_none() {
+            return self.partition(count);
+        }
+        let mut anew = self.clone();
+        anew.read_anew();
+        anew.partition(count)
     }
 
     /// The JSON text.
@@ -139,74 +192,38 @@ impl Envelope {
             EnvelopeError::Malformed(format!("line {} column {}", error.line(), error.column()))
         };
         let Versioned { v } = serde_json::from_slice(body).map_err(malformed)?;
-        if ![VERSION, SEND_VERSION].contains(&v) {
+        if ![VERSION, SEND_VERSION, UNREADABLE_VERSION].contains(&v) {
             return Err(EnvelopeError::Version { found: v });
         }
         let envelope: Self = serde_json::from_slice(body).map_err(malformed)?;
-        if envelope.send.is_some() != (v == SEND_VERSION) {
-            let has = if v == SEND_VERSION { "no send" } else { "a send" };
-            return Err(EnvelopeError::Malformed(format!("version {v} with {has}")));
+        let fields = [
+            (SEND_VERSION, "send", envelope.send.is_some()),
+            (UNREADABLE_VERSION, "unreadable", envelope.unreadable.is_some()),
+        ];
+        for (version, field, there) in fields {
+            if there != (v == version) {
+                let has = if there { "with" } else { "without" };
+                return Err(EnvelopeError::Malformed(format!("version {v} {has} the field {field}")));
+            }
         }
         Ok(envelope)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-    use crate::reply::Content;
-
-    fn read(change: impl Fn(&str) -> String) -> Envelope {
-        let envelope = Envelope { answered: Some(Answered::Transfer), ..crate::testing::envelope("o", 1) };
-        let json = String::from_utf8(envelope.to_json()).unwrap();
-        Envelope::from_json(change(&json).as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn what_was_answered_is_kept_and_an_answer_of_a_newer_version_is_one() {
-        let answered = r#""answered":"transfer""#;
-        assert_eq!(read(str::to_owned).answered, Some(Answered::Transfer));
-        assert_eq!(read(|json| json.replace(answered, r#""answered":"telepathy""#)).answered, Some(Answered::Other));
-        assert_eq!(read(|json| json.replace(answered, r#""unknown":1"#)).answered, None);
-    }
-
-    #[test]
-    fn an_envelope_that_is_not_answered_does_not_speak_of_it() {
-        let json = crate::testing::envelope("o", 1).to_json();
-        assert!(!String::from_utf8(json).unwrap().contains("answered"));
-    }
-
-    fn sent() -> Envelope {
-        let outbound = Outbound { replies: vec![Content::Text("on its way".into()).into()], business_id: Some(1) };
-        Envelope::of_send("wx1", "order|1", OpenId::new("oUSER"), outbound, 1_700_000_000_123)
-    }
-
-    #[test]
-    fn what_a_backend_sends_is_of_a_version_of_its_own_and_comes_back_as_it_was() {
-        let envelope = sent();
-        assert_eq!((envelope.v, envelope.key.as_str()), (2, "wx1|kefu_send|order%7C1"));
-        assert_eq!((envelope.push.from_user.as_str(), envelope.push.msg_type.as_str()), ("oUSER", "kefu_send"));
-        assert_eq!(Envelope::from_json(&envelope.to_json()).unwrap(), envelope);
-        assert_eq!((envelope.push.business_id, envelope.push.opens()), (Some(1), None));
-        assert!(!format!("{envelope:?}").contains("on its way"));
-    }
-
-    #[test]
-    fn a_version_that_does_not_fit_what_is_there_is_refused() {
-        let mut envelope = sent();
-        envelope.v = 1;
-        assert!(matches!(Envelope::from_json(&envelope.to_json()), Err(EnvelopeError::Malformed(_))));
-        let push = Envelope { send: None, v: 2, ..sent() };
-        assert!(matches!(Envelope::from_json(&push.to_json()), Err(EnvelopeError::Malformed(_))));
-        let newer = Envelope { v: 3, ..sent() };
-        assert!(matches!(Envelope::from_json(&newer.to_json()), Err(EnvelopeError::Version { found: 3 })));
-    }
-
-    #[test]
-    fn it_is_on_the_partition_of_the_users_pushes() {
-        let user = OpenId::new("oUSER");
-        assert_eq!(sent().partition(64), Partition::of("wx1", &user, 64));
+/// What stands in the envelope where a push is, when there is none: the user, and whose session it is.
+fn stand_in(msg_type: &str, user: OpenId, business_id: Option<u64>, at_ms: u64) -> Push {
+    Push {
+        format: Format::Json,
+        to_user: String::new(),
+        from_user: user,
+        create_time: i64::try_from(at_ms / 1_000).unwrap_or_default(),
+        msg_id: None,
+        business_id,
+        msg_type: msg_type.to_owned(),
+        content: Content::Other,
+        fields: Fields::default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

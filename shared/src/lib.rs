@@ -3,7 +3,7 @@
 //! * [`wechat`]: WeChat's push protocol as pure functions.
 //! * [`envelope`]: the contract between ingress and worker; [`message_key`], [`openid`], [`partition`] and [`session`]:
 //!   whose message it is, and where it goes.
-//! * [`outbound`]: what a team's own backend sends through kefu.
+//! * [`outbound`]: what a team's own backend sends through kefu; [`unreadable`]: pushes that cannot be read.
 //! * [`store`] and [`queue`]: the seams to state and to the queue, each with a production and an embedded
 //!   implementation; [`backend`] opens the pair that a configuration names, [`embedded`] is the file under both embedded
 //!   ones, [`spool`] what ingress has beside a broker.
@@ -40,6 +40,7 @@ pub mod store;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod unreadable;
 pub mod webhook;
 pub mod wechat;
 pub mod window;

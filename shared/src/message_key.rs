@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::outbound;
 use crate::wechat::push::Push;
+use crate::{outbound, unreadable};
 
 /// The identity of a push: equal for a push and its re-sends, different for everything else.
 ///
@@ -42,6 +42,12 @@ impl MessageKey {
     /// `Idempotency-Key`: `appid|kefu_send|Idempotency-Key`, which no push has.
     pub fn of_send(appid: &str, idempotency_key: &str) -> Self {
         Self::joined(&[appid, outbound::MSG_TYPE, idempotency_key])
+    }
+
+    /// The key of a push to the account `appid` that could not be read: `appid|kefu_unreadable|sha256 of its decrypted
+    /// bytes`. No readable push has such a key, and WeChat's re-sends of the same bytes share it.
+    pub fn of_unreadable(appid: &str, bytes: &[u8]) -> Self {
+        Self::joined(&[appid, unreadable::MSG_TYPE, &hex::encode(Sha256::digest(bytes))])
     }
 
     fn joined(parts: &[&str]) -> Self {

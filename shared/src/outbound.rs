@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::openid::OpenId;
 use crate::reply::Reply;
 use crate::reply::foreign;
 use crate::reply::picture::PictureFolder;
-use crate::wechat::push::{Content as Pushed, Fields, Format, Push};
 
 /// `msg_type` in an envelope where a push has its `MsgType`.
 pub const MSG_TYPE: &str = "kefu_send";
@@ -43,21 +41,6 @@ impl Outbound {
 impl std::fmt::Debug for Outbound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outbound").field("replies", &self.replies).finish_non_exhaustive()
-    }
-}
-
-/// What stands in the envelope where a push is: it names the user, and whose session it is.
-pub(crate) fn push_of(user: OpenId, business_id: Option<u64>, at_ms: u64) -> Push {
-    Push {
-        format: Format::Json,
-        to_user: String::new(),
-        from_user: user,
-        create_time: i64::try_from(at_ms / 1_000).unwrap_or_default(),
-        msg_id: None,
-        business_id,
-        msg_type: MSG_TYPE.to_owned(),
-        content: Pushed::Other,
-        fields: Fields::default(),
     }
 }
 

@@ -132,6 +132,8 @@ pub enum Settlement {
 pub enum DeadReason {
     /// The body is no envelope that this version reads.
     Undecodable,
+    /// The push is WeChat's and cannot be read: its bytes are in the envelope.
+    Unreadable,
     /// WeChat will never take a reply of it.
     Refused,
     /// A webhook refused the message, or answered with what cannot be sent.
@@ -150,8 +152,9 @@ pub enum DeadReason {
 
 impl DeadReason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Undecodable,
+        Self::Unreadable,
         Self::Refused,
         Self::WebhookRefused,
         Self::WindowClosed,
@@ -165,6 +168,7 @@ impl DeadReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Undecodable => "undecodable",
+            Self::Unreadable => "unreadable",
             Self::Refused => "refused",
             Self::WebhookRefused => "webhook_refused",
             Self::WindowClosed => "window_closed",

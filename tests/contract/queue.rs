@@ -79,6 +79,7 @@ macro_rules! contract {
             a_walk_that_is_dropped_half_way_changes_nothing_but_what_it_did,
             what_dies_during_a_walk_is_not_part_of_it,
             a_body_that_is_no_envelope_is_shown_and_replayed_unchanged,
+            an_unreadable_push_keeps_its_bytes_in_the_dead_letter_and_in_its_replay,
             an_order_that_does_not_say_which_changes_nothing,
             a_selection_takes_what_all_of_it_says,
         );

@@ -81,7 +81,11 @@ struct Work {
 }
 
 impl Work {
-    fn take(&mut self, delivery: Delivery) {
+    fn take(&mut self, mut delivery: Delivery) {
+        if let Ok(envelope) = &mut delivery.envelope {
+            // Before the lane is chosen: if ingress could not read the push and this version can, it has its user's.
+            envelope.read_anew();
+        }
         let (lane, opens) = (LaneKey::of(&delivery), Behind::opens(&delivery));
         match self.lanes.push(&lane, delivery) {
             Some(delivery) => self.start(lane, delivery),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use kefu_shared::envelope::Envelope;
+use kefu_shared::message_key::MessageKey;
 use kefu_shared::openid::OpenId;
 use kefu_shared::queue::Delivery;
 
@@ -19,6 +20,8 @@ pub(crate) enum LaneKey {
     },
     /// Bodies that are no envelopes have a lane of their own.
     Undecodable,
+    /// Each push that could not be read has a lane of its own: its user is not known, and it holds nobody up.
+    Unreadable(MessageKey),
 }
 
 impl LaneKey {
@@ -30,6 +33,9 @@ impl LaneKey {
     }
 
     pub(crate) fn of_envelope(envelope: &Envelope) -> Self {
+        if envelope.unreadable.is_some() {
+            return Self::Unreadable(envelope.key.clone());
+        }
         Self::User { account: envelope.account.clone(), user: envelope.push.from_user.clone() }
     }
 }

@@ -157,6 +157,9 @@ impl Handler {
             }
             Err(error) => return Err(Halt::dead(DeadReason::Undecodable, error.to_string())),
         };
+        if let Some(unreadable) = &envelope.unreadable {
+            return Err(Halt::dead(DeadReason::Unreadable, unreadable.reason.clone()));
+        }
         // Without a word to the ledger: a copy that was not answered so, because rules changed meanwhile, still gets its
         // replies.
         if let Some(answered) = envelope.answered

@@ -50,9 +50,28 @@ pub(super) fn write(out: &mut impl Write, letter: &Summary, now_ms: u64) -> io::
         if let Some(user) = &content.user {
             line(out, "openid", user)?;
         }
-        line(out, "content", &content.raw)?;
+        match &content.bytes {
+            None => line(out, "content", &content.raw)?,
+            Some(bytes) => {
+                line(out, "content", &legible(&bytes.0))?;
+                line(out, "base64", &bytes.to_string())?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Bytes as text, with `\xff` and the like where they are not UTF-8.
+fn legible(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "(no bytes)".to_owned();
+    }
+    let mut legible = String::new();
+    for chunk in bytes.utf8_chunks() {
+        legible.push_str(chunk.valid());
+        legible.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    legible
 }
 
 fn line(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
@@ -63,4 +82,17 @@ fn line(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
         name = "";
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_as_text_where_they_are_and_by_number_where_they_are_not() {
+        assert_eq!(legible("<xml>您好".as_bytes()), "<xml>您好");
+        assert_eq!(legible(b"a\xff\xe5\xaeb\x80"), r"a\xff\xe5\xaeb\x80");
+        assert_eq!(legible(b""), "(no bytes)");
+        assert_eq!(printable(&legible(b"\x1b[2J\0\xff")), r"\u{1b}[2J\u{0}\xff");
+    }
 }

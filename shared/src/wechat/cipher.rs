@@ -74,8 +74,13 @@ impl EncodingAesKey {
         &self.0[..16]
     }
 
-    /// Opens the text of `Encrypt`; `appid` must be the one inside. What is not UTF-8 becomes U+FFFD.
+    /// As [`EncodingAesKey::decrypt_bytes`], as text: a sequence that is not UTF-8 becomes U+FFFD.
     pub fn decrypt(&self, encrypt: &str, appid: &str) -> Result<String, CipherError> {
+        Ok(String::from_utf8_lossy(&self.decrypt_bytes(encrypt, appid)?).into_owned())
+    }
+
+    /// Opens the text of `Encrypt`; `appid` must be the one inside.
+    pub fn decrypt_bytes(&self, encrypt: &str, appid: &str) -> Result<Vec<u8>, CipherError> {
         let ciphertext = LENIENT.decode(encrypt).map_err(|_| CipherError::NotBase64)?;
         if ciphertext.is_empty() || ciphertext.len() % 16 != 0 {
             return Err(CipherError::Length);
@@ -94,7 +99,7 @@ impl EncodingAesKey {
         if suffix != appid.as_bytes() {
             return Err(CipherError::AppId);
         }
-        Ok(String::from_utf8_lossy(message).into_owned())
+        Ok(message.to_vec())
     }
 
     /// Makes the text of an `Encrypt`; `random` must be fresh for each message.

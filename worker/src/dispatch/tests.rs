@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
-use kefu_shared::queue::Settlement;
+use kefu_shared::envelope::Envelope;
+use kefu_shared::queue::{DeadReason, Settlement};
+use kefu_shared::unreadable::Unreadable;
+use kefu_shared::wechat::push::PushError;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -159,4 +162,47 @@ async fn the_queues_health_is_known_while_the_consumer_waits() {
     bench.shutdown.cancel();
     running.await.unwrap().unwrap();
     assert!(matches!(health.get(), Health::Down(_)));
+}
+
+/// As an ingress published it that could not read these bytes.
+fn unreadable(bytes: &[u8]) -> Envelope {
+    Envelope::of_unreadable("wx1", Unreadable::new(bytes.to_vec(), &PushError::UnknownFormat), 1_700_000_000_000)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreadable_push_is_a_dead_letter_at_once_and_touches_nothing() {
+    let bench = Bench::new();
+    bench.store.set_down(true);
+    let (queue, _running, _) = start(&bench);
+    for (bytes, error) in [
+        (b"".as_slice(), "the body is empty"),
+        (b"{\"Content\":\"secret\"}", "the push has no FromUserName"),
+        (b"[1]\xff", "the body is neither XML nor JSON"),
+    ] {
+        let watch = queue.send(unreadable(bytes));
+        settle_down().await;
+        let error = error.to_owned();
+        assert_eq!(watch.get(), Settled::As(Settlement::Dead { reason: DeadReason::Unreadable, error }));
+    }
+    assert_eq!(bench.store.refused(), 0, "the store was asked");
+    assert!(bench.wechat.calls(SEND).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_can_be_read_by_now_is_handled_in_its_users_lane_under_its_own_key() {
+    let bench = Bench::new();
+    bench.wechat.set_latency(seconds(1));
+    let (queue, _running, _) = start(&bench);
+    queue.push("wx1", "oA", "three 1");
+    let late = unreadable(queue::envelope("wx1", "oA", "hi 2").raw.as_bytes());
+    let key = late.key.clone();
+    queue.send(late.clone());
+    queue.push("wx1", "oA", "three 3");
+    until_all_are_done(&queue).await;
+    assert_eq!(bench.wechat.texts_to("oA"), ["one", "two", "three", "您好", "one", "two", "three"]);
+    assert!(bench.store.entry(&key).done);
+    // A copy of it is one.
+    queue.send(late);
+    until_all_are_done(&queue).await;
+    assert_eq!(bench.wechat.texts_to("oA").len(), 7);
 }

@@ -125,7 +125,7 @@ async fn what_a_newer_worker_could_handle_is_given_time_to_meet_one() {
     let bench = Bench::new();
     let unknown = Ok(queue::envelope("wx9", "oA", "hi"));
     assert_eq!(goes_through_the_retry_delays(&bench, &unknown).await, DeadReason::UnknownAccount);
-    let newer = Err(EnvelopeError::Version { found: 2 });
+    let newer = Err(EnvelopeError::Version { found: 4 });
     assert_eq!(goes_through_the_retry_delays(&bench, &newer).await, DeadReason::Undecodable);
 }
 

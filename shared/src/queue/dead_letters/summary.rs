@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DeadLetter;
 use crate::envelope::Envelope;
+use crate::unreadable::Bytes;
 
 /// What is told of a dead letter; its JSON form is public, and only grows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +15,7 @@ pub struct Summary {
     pub account: Option<String>,
     /// `text`, `event user_enter_tempsession`, …
     pub kind: Option<String>,
-    /// The user's openid, masked.
+    /// The user's openid, masked; `None` if it is not known.
     pub user: Option<String>,
     /// When ingress received it: milliseconds since the Unix epoch.
     pub received_at_ms: Option<u64>,
@@ -48,10 +49,13 @@ pub struct Summary {
 /// What the user wrote, and who that is.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
-    /// The whole openid.
+    /// The whole openid, if it is known.
     pub user: Option<String>,
-    /// The decrypted text of the push; what was to be sent, if that came from a team's own backend; the body, if that is no envelope, with `�` for what is no UTF-8.
+    /// The decrypted text of the push; what was to be sent, if that came from a team's own backend; the bytes of a push that could not be read, or a body that is no envelope, with `�` for what is no UTF-8.
     pub raw: String,
+    /// The bytes of a push that could not be read, of which [`Content::raw`] is the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Bytes>,
 }
 
 /// Masked: this is for the operator's eyes alone.
@@ -68,9 +72,15 @@ impl Summary {
             Some(event) => format!("{} {event}", push.msg_type),
             None => push.msg_type.clone(),
         };
+        let unreadable = envelope.and_then(|envelope| envelope.unreadable.as_ref());
+        let from = envelope.filter(|_| unreadable.is_none()).map(|envelope| &envelope.push.from_user);
         let content = || Content {
-            user: envelope.map(|envelope| envelope.push.from_user.as_str().to_owned()),
+            user: from.map(|user| user.as_str().to_owned()),
+            bytes: unreadable.map(|unreadable| unreadable.bytes.clone()),
             raw: match envelope {
+                Some(Envelope { unreadable: Some(unreadable), .. }) => {
+                    String::from_utf8_lossy(&unreadable.bytes.0).into_owned()
+                }
                 Some(Envelope { send: Some(outbound), .. }) => serde_json::to_string(outbound).unwrap_or_default(),
                 Some(envelope) => envelope.raw.clone(),
                 None => String::from_utf8_lossy(&letter.body).into_owned(),
@@ -80,7 +90,7 @@ impl Summary {
             id: letter.id.clone(),
             account: envelope.map(|envelope| envelope.account.clone()),
             kind: envelope.map(|envelope| kind(&envelope.push)),
-            user: envelope.map(|envelope| envelope.push.from_user.to_string()),
+            user: from.map(ToString::to_string),
             received_at_ms: envelope.map(|envelope| envelope.received_at_ms),
             undecodable: letter.envelope.as_ref().err().map(ToString::to_string),
             body_bytes: letter.body.len(),

@@ -194,7 +194,7 @@ impl Walk for OnTheWay {
         let letter = headers::letter(&delivery);
         // The number of partitions may have changed since: nobody would look into the old one.
         let target = match &letter.envelope {
-            Ok(envelope) => Some(envelope.partition(self.partitions)),
+            Ok(envelope) => Some(envelope.partition_for_replay(self.partitions)),
             Err(_) => letter.partition.filter(|partition| partition.index() < self.partitions),
         };
         let acker = delivery.acker.clone();
