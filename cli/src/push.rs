@@ -137,7 +137,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match status.as_u16() {
         401 => {
             eprintln!(
-                "kefu: refused: Token, EncodingAESKey, mode or appid differ from those of kefu; its log says which"
+                "kefu: refused: Token, EncodingAESKey, mode or appid differ from those of kefu, or its clock from this one \
+                 by more than 24 h; its log says which"
             )
         }
         404 => eprintln!("kefu: refused: nobody serves this appid there, or the path is another"),

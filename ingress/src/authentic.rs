@@ -1,4 +1,4 @@
-//! From a request to a push that is WeChat's: signature, cipher, parser. Pure.
+//! From a request to a push that is WeChat's: signature, timestamp, cipher, parser. Pure.
 
 use kefu_shared::config::{Account, Mode};
 use kefu_shared::wechat::passive_reply::Seal;
@@ -6,24 +6,30 @@ use kefu_shared::wechat::push::{self, Push};
 use kefu_shared::wechat::signature;
 use secrecy::ExposeSecret;
 
+use crate::freshness;
 use crate::query::SignedQuery;
 use crate::refusal::Refusal;
 
-/// Checks the `signature` of a check of the URL. It is plain in every mode: for mini programs `echostr` is never
-/// encrypted (<https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>).
-pub(crate) fn verify_url(account: &Account, query: &SignedQuery) -> Result<(), Refusal> {
+/// Checks the `signature` of a check of the URL, and its timestamp. The signature is plain in every mode: for mini programs
+/// `echostr` is never encrypted
+/// (<https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>).
+pub(crate) fn verify_url(account: &Account, query: &SignedQuery, now_ms: u64) -> Result<(), Refusal> {
     let signed = account.tokens.iter().any(|token| {
         let expected = signature::sign(token.expose_secret(), &query.timestamp, &query.nonce);
         signature::matches(&expected, &query.signature)
     });
-    signed.then_some(()).ok_or(Refusal::Unauthenticated("signature is wrong"))
+    if signed {
+        freshness::check(&query.timestamp, now_ms)
+    } else {
+        Err(Refusal::Unauthenticated("signature is wrong"))
+    }
 }
 
 /// Refuses, before its body is read, a request that cannot become a push of the account: what `signature` can tell in
 /// plain mode, and the presence of `msg_signature` in the others.
-pub(crate) fn admit(account: &Account, query: &SignedQuery) -> Result<(), Refusal> {
+pub(crate) fn admit(account: &Account, query: &SignedQuery, now_ms: u64) -> Result<(), Refusal> {
     match (account.mode, &query.msg_signature) {
-        (Mode::Plain, _) => verify_url(account, query),
+        (Mode::Plain, _) => verify_url(account, query, now_ms),
         (_, Some(_)) => Ok(()),
         (_, None) => Err(Refusal::Unauthenticated("msg_signature is missing")),
     }
@@ -57,25 +63,32 @@ impl Pair {
 /// Opens an admitted request.
 ///
 /// The account's mode alone decides how: in safe and compat mode only what `Encrypt` holds is believed, and
-/// `msg_signature`, which covers it, is checked before anything is decrypted. `signature` says nothing of the body.
+/// `msg_signature`, which covers it, is checked before anything is decrypted, and after it the timestamp. `signature` says
+/// nothing of the body.
 ///
 /// What is not UTF-8 becomes U+FFFD: a character too few is better than a message too few.
-pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>) -> Result<AuthenticPush, Refusal> {
+pub(crate) fn open(
+    account: &Account,
+    query: &SignedQuery,
+    body: Vec<u8>,
+    now_ms: u64,
+) -> Result<AuthenticPush, Refusal> {
     match account.mode {
         Mode::Plain => {
             let text = String::from_utf8(body);
             parse(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()), None)
         }
         Mode::Compat | Mode::Safe => {
-            let (text, pair) = decrypt(account, query, &String::from_utf8_lossy(&body))?;
+            let (text, pair) = decrypt(account, query, &String::from_utf8_lossy(&body), now_ms)?;
             drop(body);
             parse(text, Some(pair))
         }
     }
 }
 
-/// The text of the `Encrypt` that is rightly signed. Nothing else of the body is signed, so nothing else of it is read.
-fn decrypt(account: &Account, query: &SignedQuery, body: &str) -> Result<(String, Pair), Refusal> {
+/// The text of the `Encrypt` that is rightly signed, of now. Nothing else of the body is signed, so nothing else of it is
+/// read.
+fn decrypt(account: &Account, query: &SignedQuery, body: &str, now_ms: u64) -> Result<(String, Pair), Refusal> {
     let candidates = push::ciphertexts(body);
     if candidates.is_empty() {
         return Err(Refusal::Unauthenticated("the body is not encrypted"));
@@ -89,6 +102,7 @@ fn decrypt(account: &Account, query: &SignedQuery, body: &str) -> Result<(String
     };
     let signed = candidates.iter().find_map(|encrypt| Some((encrypt, signer_of(encrypt)?)));
     let Some((encrypt, token)) = signed else { return Err(Refusal::Unauthenticated("msg_signature is wrong")) };
+    freshness::check(&query.timestamp, now_ms)?;
     let mut last = None;
     for (index, key) in account.keys.iter().enumerate() {
         match key.decrypt(encrypt, &account.appid) {

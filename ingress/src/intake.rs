@@ -19,8 +19,9 @@ use crate::refusal::Refusal;
 /// can take over from an ingress that died.
 const PENDING_FOR: Duration = Duration::from_secs(4);
 
-/// How long a push is remembered. Some are re-sent for hours.
-const DONE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a push is remembered. Some are re-sent for hours. A push that was signed longer ago, or is to be signed longer
+/// from now, is refused: nobody could tell a copy of it any more.
+pub const DONE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often a push that somebody else is publishing is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(75);

@@ -20,6 +20,7 @@ mod asking;
 mod authentic;
 mod body;
 mod connection;
+mod freshness;
 mod intake;
 mod metric;
 mod query;
@@ -29,6 +30,7 @@ mod server;
 
 pub use answer::Decided;
 pub use api::Api;
+pub use intake::DONE_FOR;
 pub use server::{Ingress, IngressError};
 
 /// WeChat waits 5 s, then sends the push again; the rest is for the way back.

@@ -6,6 +6,8 @@ use kefu_shared::wechat::cipher::CipherError;
 use kefu_shared::wechat::push::PushError;
 use tracing::Level;
 
+use crate::freshness::Stale;
+
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -27,6 +29,9 @@ pub(crate) enum Refusal {
     /// The signature is not WeChat's, or what it is made of is missing.
     #[error("not authenticated: {0}")]
     Unauthenticated(&'static str),
+    /// The signature is right, and was made long ago, or of a time to come.
+    #[error("the signature is right, and its timestamp {0}")]
+    Stale(Stale),
     /// `Encrypt` cannot be opened.
     #[error(
         "the signature is right, and the ciphertext cannot be opened ({0}): the EncodingAESKey is not the console's"
@@ -53,6 +58,8 @@ impl Refusal {
             Self::CutBody => (400, "cut_body", Level::INFO),
             Self::NoRoom => (503, "no_room", Level::ERROR),
             Self::Unauthenticated(_) => (401, "unauthenticated", Level::WARN),
+            // Warned of by `ClockWarning`, which says more and less often.
+            Self::Stale(_) => (401, "stale", Level::DEBUG),
             Self::Cipher(_) => (401, "undecryptable", Level::ERROR),
             Self::Malformed(_) => (400, "malformed", Level::WARN),
             Self::Undecided(_) => (503, "undecided", Level::ERROR),
@@ -98,6 +105,7 @@ impl Refusal {
         match level {
             Level::ERROR => tracing::error!(kind, account, status, label, took_ms, reason, "refused"),
             Level::WARN => tracing::warn!(kind, account, status, label, took_ms, reason, "refused"),
+            Level::DEBUG => tracing::debug!(kind, account, status, label, took_ms, reason, "refused"),
             _ => tracing::info!(kind, account, status, label, took_ms, reason, "refused"),
         }
     }

@@ -19,6 +19,7 @@ use crate::asking::Asking;
 use crate::authentic::AuthenticPush;
 use crate::body::{Bodies, Body};
 use crate::connection::Reading;
+use crate::freshness::ClockWarning;
 use crate::intake::{Intake, Taken};
 use crate::query::SignedQuery;
 use crate::refusal::Refusal;
@@ -34,6 +35,7 @@ pub(crate) struct Callback {
     pub(crate) bodies: Bodies,
     pub(crate) undecided: Undecided,
     pub(crate) asking: Asking,
+    pub(crate) clock_warning: ClockWarning,
 }
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
@@ -51,9 +53,10 @@ async fn verify_url(request: HttpRequest, appid: web::Path<String>, callback: we
     let started = Instant::now();
     let echo = callback.account(&appid).and_then(|account| {
         let query = SignedQuery::parse(request.query_string())?;
-        authentic::verify_url(account, &query)?;
+        authentic::verify_url(account, &query, clock::now_ms())?;
         query.echostr.clone().ok_or(Refusal::Unauthenticated("echostr is missing"))
     });
+    let echo = echo.inspect_err(|refusal| callback.clock_warning.note(refusal, &appid));
     answer("verify", &appid, started, echo.map(|echostr| (answer::Body::plain(echostr), "verified")))
 }
 
@@ -66,6 +69,7 @@ async fn receive_push(
     let started = Instant::now();
     let _under_way = metric::UnderWay::start();
     let result = callback.receive(&request, &appid, &mut body, started).await;
+    let result = result.inspect_err(|refusal| callback.clock_warning.note(refusal, &appid));
     let answer = answer("push", &appid, started, result);
     answer.map_body(|_, text| AnswerBody { text, _unread: body })
 }
@@ -107,12 +111,13 @@ impl Callback {
         let deadline = started + ANSWER_WITHIN;
         let account = self.account(appid)?;
         let query = SignedQuery::parse(request.query_string())?;
-        authentic::admit(account, &query)?;
+        let now_ms = clock::now_ms();
+        authentic::admit(account, &query, now_ms)?;
         let reading = request.conn_data::<Reading>();
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
         let _held = reading.map(Reading::hold);
-        let (AuthenticPush { push, raw, pair }, decided) = self.open(account, &query, bytes).await?;
+        let (AuthenticPush { push, raw, pair }, decided) = self.open(account, &query, bytes, now_ms).await?;
         let envelope = Envelope {
             answered: decided.answered,
             traceparent: traceparent(request),
@@ -149,14 +154,15 @@ impl Callback {
         account: &Account,
         query: &SignedQuery,
         body: Vec<u8>,
+        now_ms: u64,
     ) -> Result<(AuthenticPush, Decided), Refusal> {
         if body.len() <= QUICK {
-            return open_and_decide(&self.config, account, query, body);
+            return open_and_decide(&self.config, account, query, body, now_ms);
         }
         let (config, appid, query) = (self.config.clone(), account.appid.clone(), query.clone());
         let opened = web::block(move || {
             let account = config.accounts.get(&appid).ok_or(Refusal::UnknownAccount)?;
-            open_and_decide(&config, account, &query, body)
+            open_and_decide(&config, account, &query, body, now_ms)
         });
         opened.await.map_err(|_| Refusal::NotStored("opening it panicked".into()))?
     }
@@ -168,8 +174,9 @@ fn open_and_decide(
     account: &Account,
     query: &SignedQuery,
     body: Vec<u8>,
+    now_ms: u64,
 ) -> Result<(AuthenticPush, Decided), Refusal> {
-    let opened = authentic::open(account, query, body)?;
+    let opened = authentic::open(account, query, body, now_ms)?;
     let decided = Decided::of(&config.rules.current(), &account.appid, &opened.push);
     Ok((opened, decided))
 }

@@ -18,6 +18,7 @@ use crate::answer::Undecided;
 use crate::asking::Asking;
 use crate::body::Bodies;
 use crate::connection::Connection;
+use crate::freshness::ClockWarning;
 use crate::intake::Intake;
 use crate::routes::{self, Callback};
 use crate::{Api, Parts, metric};
@@ -116,6 +117,7 @@ impl Ingress {
             asking: Asking::new(&config.webhook).map_err(IngressError::Client)?,
             config,
             undecided: Undecided::default(),
+            clock_warning: ClockWarning::default(),
         });
         warn_of_few_files(settings.max_connections as u64);
         let cannot_bind = |source| IngressError::Bind { address: settings.listen, source };

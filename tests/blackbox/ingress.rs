@@ -28,6 +28,7 @@ mod slashes;
 mod slow_readers;
 mod slow_requests;
 mod spool;
+mod stale;
 mod trifles;
 mod verification;
 

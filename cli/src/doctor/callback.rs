@@ -59,7 +59,10 @@ async fn echo(account: &Account, url: &Url) -> Result<(), (String, &'static str)
             return Err(("it answers 200 with something else than the echostr alone".to_owned(), mend));
         }
         300..=399 => "WeChat does not follow redirects: enter the URL that it leads to",
-        401 => "the kefu that answers there has another token for this account, or a proxy drops the query",
+        401 => {
+            "the kefu that answers there has another token for this account, or its clock is more than 24 h off, or a proxy \
+             drops the query"
+        }
         404 => "no kefu with this account answers there, or the path is not /push/APPID",
         _ => network,
     };

@@ -1,5 +1,6 @@
 //! This machine's clock beside others'.
 
+use kefu_ingress::DONE_FOR;
 use kefu_shared::clock::now_ms;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -8,7 +9,7 @@ use super::Finding;
 
 /// More than networks and whole seconds explain.
 const ODD_MS: u64 = 5_000;
-/// So far off, messages seem too old or too young.
+/// So far off, messages seem too old or too young: to the reply window, to a webhook that checks timestamps.
 const WRONG_MS: u64 = 5 * 60_000;
 const MEND: &str = "have this machine's clock set by NTP (timedatectl set-ntp true, or chrony)";
 
@@ -25,7 +26,17 @@ pub(super) fn compare(check: &str, whose: &str, theirs_ms: u64, took_ms: u64) ->
     } else if off_ms <= WRONG_MS {
         Finding::warning(check, text, MEND)
     } else {
-        Finding::failed(check, text, MEND)
+        Finding::failed(check, format!("{text}; {}", what_ingress_does(off_ms)), MEND)
+    }
+}
+
+/// What it means where ingress has this clock.
+fn what_ingress_does(off_ms: u64) -> String {
+    let stale = "refuses every push, and every check of the URL, as stale";
+    if u128::from(off_ms) > DONE_FOR.as_millis() {
+        format!("ingress on this machine {stale}")
+    } else {
+        format!("more than {} h off, ingress on this machine {stale}", DONE_FOR.as_secs() / 3_600)
     }
 }
 

@@ -64,8 +64,12 @@ async fn a_clock_that_is_off_is_told_by_how_much() {
     doctor(&config, &[]).await.says("wechat clock", "warning", &["s behind that of http://", "NTP"]);
     clinic.simulator.clock().advance(Duration::from_secs(3_540));
     let report = doctor(&config, &[]).await;
-    report.says("wechat clock", "failed", &["s behind that of http://", "NTP"]);
+    report.says("wechat clock", "failed", &["s behind that of http://", "more than 24 h off", "stale", "NTP"]);
     assert_eq!(report.failed(), ["wechat clock"]);
+    clinic.simulator.clock().advance(Duration::from_secs(24 * 3_600));
+    let report = doctor(&config, &[]).await;
+    report.says("wechat clock", "failed", &["ingress on this machine refuses every push", "stale"]);
+    assert!(!report.of("wechat clock").concat().contains("more than 24 h off"));
 }
 
 #[tokio::test]

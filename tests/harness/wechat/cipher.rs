@@ -17,9 +17,10 @@ pub fn encrypt_raw(encoding_aes_key: &str, plaintext: &[u8]) -> String {
 }
 
 /// `random` (16 bytes), the length of the message as a big-endian number of 4 bytes, the message, the appid.
-pub fn frame(random: &[u8; 16], message: &str, appid: &str) -> Vec<u8> {
+pub fn frame(random: &[u8; 16], message: impl AsRef<[u8]>, appid: &str) -> Vec<u8> {
+    let message = message.as_ref();
     let length = u32::try_from(message.len()).expect("messages are short").to_be_bytes();
-    [&random[..], &length[..], message.as_bytes(), appid.as_bytes()].concat()
+    [&random[..], &length[..], message, appid.as_bytes()].concat()
 }
 
 /// Fills up to a multiple of 32 bytes with bytes that say how many they are: 1 to 32.
@@ -30,7 +31,7 @@ pub fn pad(mut framed: Vec<u8>) -> Vec<u8> {
 }
 
 /// The `Encrypt` field for a message.
-pub fn encrypt(encoding_aes_key: &str, random: &[u8; 16], message: &str, appid: &str) -> String {
+pub fn encrypt(encoding_aes_key: &str, random: &[u8; 16], message: impl AsRef<[u8]>, appid: &str) -> String {
     encrypt_raw(encoding_aes_key, &pad(frame(random, message, appid)))
 }
 

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::account::random_text;
-use super::{Account, Format, Message, Mode, Value, cipher, signature};
+use super::{Account, Format, Message, Mode, Value, cipher, field, signature};
 
 /// A signed request. All of it may be altered before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,20 +47,20 @@ impl PushRequest {
 impl Account {
     /// What WeChat sends for a message in the account's mode, now and with a new nonce, as in every first push.
     pub fn push(&self, format: Format, message: &Message) -> PushRequest {
-        self.push_text(format, &message.to_text(format), Some(message))
+        self.push_bytes(format, message.to_text(format).as_bytes(), Some(message))
     }
 
-    /// The same for a text that need not be a message. In compat mode it is nothing but the encrypted half.
-    pub fn push_raw(&self, format: Format, text: &str) -> PushRequest {
-        self.push_text(format, text, None)
+    /// The same for bytes that need not be a message, nor a text. In compat mode it is nothing but the encrypted half.
+    pub fn push_raw(&self, format: Format, bytes: &(impl AsRef<[u8]> + ?Sized)) -> PushRequest {
+        self.push_bytes(format, bytes.as_ref(), None)
     }
 
-    fn push_text(&self, format: Format, text: &str, message: Option<&Message>) -> PushRequest {
+    fn push_bytes(&self, format: Format, bytes: &[u8], message: Option<&Message>) -> PushRequest {
         if self.mode == Mode::Plain {
-            return PushRequest { query: self.query(), content_type: Some(content_type(format)), body: text.into() };
+            return PushRequest { query: self.query(), content_type: Some(content_type(format)), body: bytes.into() };
         }
         let random = random_text(16).into_bytes().try_into().expect("16 letters");
-        let encrypt = cipher::encrypt(&self.encoding_aes_key, &random, text, &self.appid);
+        let encrypt = cipher::encrypt(&self.encoding_aes_key, &random, bytes, &self.appid);
         self.push_encrypted(format, &encrypt, message.filter(|_| self.mode == Mode::Compat), message)
     }
 
@@ -96,6 +96,22 @@ impl Account {
     pub fn verification(&self, echostr: &str) -> PushRequest {
         let request = PushRequest { query: self.query(), content_type: None, body: Vec::new() };
         request.with_parameter("echostr", echostr)
+    }
+
+    /// The same request, rightly signed at another time: a number of seconds, or whatever it is to be.
+    pub fn signed_at(&self, request: PushRequest, timestamp: &str) -> PushRequest {
+        let nonce = request.parameter("nonce").expect("requests have a nonce").to_owned();
+        let signed = request
+            .with_parameter("timestamp", timestamp)
+            .with_parameter("signature", &signature(&[&self.token, timestamp, &nonce]));
+        let encrypt = field(&String::from_utf8_lossy(&signed.body), "Encrypt");
+        match encrypt.filter(|_| self.mode != Mode::Plain) {
+            Some(encrypt) => {
+                let msg_signature = signature(&[&self.token, timestamp, &nonce, &encrypt]);
+                signed.with_parameter("msg_signature", &msg_signature)
+            }
+            None => signed,
+        }
     }
 
     fn query(&self) -> Vec<(String, String)> {

@@ -1,0 +1,143 @@
+//! Whether a rightly signed request is of now: whoever has seen one could send it again later.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::intake::DONE_FOR;
+use crate::refusal::Refusal;
+
+/// How often a wrong timestamp is warned of at most.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// Why a timestamp is not of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// It is no decimal number.
+    NotANumber,
+    /// It lies so many seconds before this machine's time.
+    Behind(u64),
+    /// It lies so many seconds after this machine's time.
+    Ahead(u64),
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotANumber => f.write_str("is not a number"),
+            Self::Behind(seconds) => write!(f, "is {} h behind this machine's clock", seconds / 3_600),
+            Self::Ahead(seconds) => write!(f, "is {} h ahead of this machine's clock", seconds / 3_600),
+        }
+    }
+}
+
+/// Refuses a `timestamp` (seconds since the Unix epoch) that differs from `now_ms` by more than [`DONE_FOR`]: after that a
+/// push is no longer known to be a copy. Whether WeChat's re-sends have the first timestamp is not documented; none comes
+/// that late.
+///
+/// To be called once the signature is known to be right: a stranger's timestamp says nothing of the clock.
+pub(crate) fn check(timestamp: &str, now_ms: u64) -> Result<(), Refusal> {
+    // `parse` takes a sign, too.
+    let digits = timestamp.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(signed_at) = timestamp.parse::<u64>().ok().filter(|_| digits) else {
+        return Err(Refusal::Stale(Stale::NotANumber));
+    };
+    let now = now_ms / 1_000;
+    if now.abs_diff(signed_at) <= DONE_FOR.as_secs() {
+        return Ok(());
+    }
+    Err(Refusal::Stale(match now.checked_sub(signed_at) {
+        Some(behind) => Stale::Behind(behind),
+        None => Stale::Ahead(signed_at - now),
+    }))
+}
+
+/// Warns of stale requests, once a minute at most: when this machine's clock is wrong, all of them are.
+#[derive(Default)]
+pub(crate) struct ClockWarning(Mutex<Noted>);
+
+#[derive(Default)]
+struct Noted {
+    /// When it was last warned.
+    warned: Option<Instant>,
+    /// How many were refused since then.
+    refused: u64,
+}
+
+impl ClockWarning {
+    /// Notes a refusal, if it is one of these.
+    pub(crate) fn note(&self, refusal: &Refusal, account: &str) {
+        let Refusal::Stale(stale) = refusal else { return };
+        let Some(refused) = self.turn(Instant::now()) else { return };
+        tracing::warn!(
+            account,
+            refused,
+            "the timestamp of a rightly signed push {stale}: if pushes keep being refused, check the clock of this \
+             machine; else somebody sends old pushes again"
+        );
+    }
+
+    /// How many were refused since the last warning, this one included, if it is time for another.
+    fn turn(&self, now: Instant) -> Option<u64> {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.refused += 1;
+        if noted.warned.is_some_and(|warned| now.duration_since(warned) < WARN_EVERY) {
+            return None;
+        }
+        noted.warned = Some(now);
+        Some(std::mem::take(&mut noted.refused))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000;
+    const DAY: u64 = 24 * 60 * 60;
+
+    fn checked(timestamp: impl ToString) -> Result<(), Refusal> {
+        check(&timestamp.to_string(), NOW * 1_000 + 999)
+    }
+
+    #[test]
+    fn a_timestamp_may_be_as_far_from_the_clock_as_claims_remember_and_no_further() {
+        for timestamp in [NOW, NOW - 1, NOW + 1, NOW - DAY, NOW + DAY] {
+            assert_eq!(checked(timestamp), Ok(()), "{timestamp}");
+        }
+        assert_eq!(checked(NOW - DAY - 1), Err(Refusal::Stale(Stale::Behind(DAY + 1))));
+        assert_eq!(checked(NOW + DAY + 1), Err(Refusal::Stale(Stale::Ahead(DAY + 1))));
+        assert_eq!(checked(0), Err(Refusal::Stale(Stale::Behind(NOW))));
+        assert_eq!(checked(u64::MAX), Err(Refusal::Stale(Stale::Ahead(u64::MAX - NOW))));
+        assert_eq!(checked(format!("000{NOW}")), Ok(()));
+    }
+
+    #[test]
+    fn only_decimal_digits_are_a_timestamp() {
+        let numbers =
+            ["", " ", "soon", "1e9", "1700000000.0", "+1700000000", "-1700000000", "1700000000 ", "0x6553F100"];
+        for timestamp in numbers.into_iter().chain(["１７０００００００００", "99999999999999999999"]) {
+            assert_eq!(checked(timestamp), Err(Refusal::Stale(Stale::NotANumber)), "{timestamp}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_warned_of_once_a_minute_with_how_many_there_were() {
+        let (warning, begun) = (ClockWarning::default(), Instant::now());
+        assert_eq!(warning.turn(begun), Some(1));
+        for second in [0, 1, 30, 59] {
+            assert_eq!(warning.turn(begun + Duration::from_secs(second)), None);
+        }
+        assert_eq!(warning.turn(begun + WARN_EVERY), Some(5));
+        assert_eq!(warning.turn(begun + WARN_EVERY), None);
+        assert_eq!(warning.turn(begun + 3 * WARN_EVERY), Some(2));
+    }
+
+    #[test]
+    fn the_warning_says_how_far_and_which_way() {
+        assert_eq!(Stale::Behind(7 * DAY + 59).to_string(), "is 168 h behind this machine's clock");
+        assert_eq!(Stale::Ahead(DAY + 1).to_string(), "is 24 h ahead of this machine's clock");
+    }
+}
