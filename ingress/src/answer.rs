@@ -29,9 +29,14 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// That it is acknowledged, and no more.
+    pub(crate) fn success() -> Self {
+        Self { answer: String::new(), answered: None, undecided: None, ask: None }
+    }
+
     /// Decides; the time of a transfer is now.
     pub fn of(rules: &Rules, appid: &str, push: &Push) -> Self {
-        let success = Self { answer: String::new(), answered: None, undecided: None, ask: None };
+        let success = Self::success();
         if let Some(endpoint) = rules.synchronous(appid, push) {
             return Self { ask: Some(endpoint.clone()), answered: Some(Answered::Webhook), ..success };
         }

@@ -1,8 +1,9 @@
 //! From a request to a push that is WeChat's: signature, timestamp, cipher, parser. Pure.
 
 use kefu_shared::config::{Account, Mode};
+use kefu_shared::unreadable;
 use kefu_shared::wechat::passive_reply::Seal;
-use kefu_shared::wechat::push::{self, Push};
+use kefu_shared::wechat::push::{self, Push, PushError};
 use kefu_shared::wechat::signature;
 use secrecy::ExposeSecret;
 
@@ -36,10 +37,9 @@ pub(crate) fn admit(account: &Account, query: &SignedQuery, now_ms: u64) -> Resu
 }
 
 /// What an admitted request held.
-pub(crate) struct AuthenticPush {
-    pub(crate) push: Push,
-    /// The decrypted text.
-    pub(crate) raw: String,
+pub(crate) struct Authentic {
+    /// The push and its decrypted text; else the decrypted bytes, and why this version cannot read them.
+    pub(crate) content: Result<(Push, String), (Vec<u8>, PushError)>,
     /// Set in safe and compat mode.
     pub(crate) pair: Option<Pair>,
 }
@@ -65,30 +65,20 @@ impl Pair {
 /// The account's mode alone decides how: in safe and compat mode only what `Encrypt` holds is believed, and
 /// `msg_signature`, which covers it, is checked before anything is decrypted, and after it the timestamp. `signature` says
 /// nothing of the body.
-///
-/// What is not UTF-8 becomes U+FFFD: a character too few is better than a message too few.
-pub(crate) fn open(
-    account: &Account,
-    query: &SignedQuery,
-    body: Vec<u8>,
-    now_ms: u64,
-) -> Result<AuthenticPush, Refusal> {
+pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>, now_ms: u64) -> Result<Authentic, Refusal> {
     match account.mode {
-        Mode::Plain => {
-            let text = String::from_utf8(body);
-            parse(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()), None)
-        }
+        Mode::Plain => Ok(read(body, None)),
         Mode::Compat | Mode::Safe => {
-            let (text, pair) = decrypt(account, query, &String::from_utf8_lossy(&body), now_ms)?;
+            let (bytes, pair) = decrypt(account, query, &String::from_utf8_lossy(&body), now_ms)?;
             drop(body);
-            parse(text, Some(pair))
+            Ok(read(bytes, Some(pair)))
         }
     }
 }
 
-/// The text of the `Encrypt` that is rightly signed, of now. Nothing else of the body is signed, so nothing else of it is
+/// The bytes of the `Encrypt` that is rightly signed, of now. Nothing else of the body is signed, so nothing else of it is
 /// read.
-fn decrypt(account: &Account, query: &SignedQuery, body: &str, now_ms: u64) -> Result<(String, Pair), Refusal> {
+fn decrypt(account: &Account, query: &SignedQuery, body: &str, now_ms: u64) -> Result<(Vec<u8>, Pair), Refusal> {
     let candidates = push::ciphertexts(body);
     if candidates.is_empty() {
         return Err(Refusal::Unauthenticated("the body is not encrypted"));
@@ -105,18 +95,14 @@ fn decrypt(account: &Account, query: &SignedQuery, body: &str, now_ms: u64) -> R
     freshness::check(&query.timestamp, now_ms)?;
     let mut last = None;
     for (index, key) in account.keys.iter().enumerate() {
-        match key.decrypt(encrypt, &account.appid) {
-            Ok(text) => return Ok((text, Pair { token, key: index })),
+        match key.decrypt_bytes(encrypt, &account.appid) {
+            Ok(bytes) => return Ok((bytes, Pair { token, key: index })),
             Err(error) => last = last.or(Some(error)),
         }
     }
     Err(last.map_or(Refusal::Unauthenticated("there is no key"), Refusal::Cipher))
 }
 
-fn parse(text: String, pair: Option<Pair>) -> Result<AuthenticPush, Refusal> {
-    let push = Push::parse(&text).map_err(Refusal::Malformed)?;
-    // Readers of the envelope need not know of byte order marks.
-    let raw = text.trim_start_matches('\u{feff}');
-    let raw = if raw.len() == text.len() { text } else { raw.to_owned() };
-    Ok(AuthenticPush { push, raw, pair })
+fn read(bytes: Vec<u8>, pair: Option<Pair>) -> Authentic {
+    Authentic { content: unreadable::read(bytes), pair }
 }

@@ -1,5 +1,5 @@
 //! ingress: HTTP request -> verified -> decrypted -> parsed -> claimed -> published -> `success`, or what a rule or the
-//! event wants in its place.
+//! event wants in its place. A push that is WeChat's and cannot be read is published as it is.
 //!
 //! Beside the pushes it takes messages of a team's own backend, on the internal server: [`Api`].
 //!
@@ -27,6 +27,7 @@ mod query;
 mod refusal;
 mod routes;
 mod server;
+mod unreadable;
 
 pub use answer::Decided;
 pub use api::Api;

@@ -37,9 +37,17 @@ pub(crate) enum Refusal {
         "the signature is right, and the ciphertext cannot be opened ({0}): the EncodingAESKey is not the console's"
     )]
     Cipher(CipherError),
-    /// What was decrypted, or came plain, is no push.
+    /// What came is no push, and not known to be WeChat's.
     #[error("not a push: {0}")]
     Malformed(PushError),
+    /// It may be WeChat's, cannot be read, and is not kept.
+    #[error("not a push: {error}; {why}")]
+    UnreadableRefused {
+        /// Why it cannot be read.
+        error: PushError,
+        /// Why it is not kept.
+        why: &'static str,
+    },
     /// WeChat wants a decision, and the webhook that makes it gave none.
     #[error("not decided: {0}")]
     Undecided(String),
@@ -62,6 +70,7 @@ impl Refusal {
             Self::Stale(_) => (401, "stale", Level::DEBUG),
             Self::Cipher(_) => (401, "undecryptable", Level::ERROR),
             Self::Malformed(_) => (400, "malformed", Level::WARN),
+            Self::UnreadableRefused { .. } => (400, "unreadable_refused", Level::WARN),
             Self::Undecided(_) => (503, "undecided", Level::ERROR),
             Self::NotStored(_) => (503, "not_stored", Level::ERROR),
         }
@@ -116,7 +125,7 @@ fn looks_like_an_appid(text: &str) -> bool {
 }
 
 /// A reason as it may be logged, whoever worded it: short, on one line, without what a terminal would obey.
-fn shown(reason: &str) -> String {
+pub(crate) fn shown(reason: &str) -> String {
     const LONGEST: usize = 200;
     let mut shown = String::new();
     for (index, character) in reason.chars().enumerate() {

@@ -12,17 +12,19 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use kefu_shared::clock;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::envelope::{Answered, Envelope};
+use kefu_shared::unreadable::Unreadable;
 use tokio::time::Instant;
 
 use crate::answer::{self, Decided, Undecided};
 use crate::asking::Asking;
-use crate::authentic::AuthenticPush;
+use crate::authentic::Authentic;
 use crate::body::{Bodies, Body};
 use crate::connection::Reading;
 use crate::freshness::ClockWarning;
 use crate::intake::{Intake, Taken};
 use crate::query::SignedQuery;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shown};
+use crate::unreadable::UnreadablePushes;
 use crate::{ANSWER_WITHIN, authentic, metric};
 
 /// The largest body, in bytes, that is decrypted, parsed and matched with rules on the thread that serves connections.
@@ -35,6 +37,7 @@ pub(crate) struct Callback {
     pub(crate) bodies: Bodies,
     pub(crate) undecided: Undecided,
     pub(crate) asking: Asking,
+    pub(crate) unreadable: UnreadablePushes,
     pub(crate) clock_warning: ClockWarning,
 }
 
@@ -117,12 +120,15 @@ impl Callback {
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
         let _held = reading.map(Reading::hold);
-        let (AuthenticPush { push, raw, pair }, decided) = self.open(account, &query, bytes, now_ms).await?;
-        let envelope = Envelope {
-            answered: decided.answered,
-            traceparent: traceparent(request),
-            ..Envelope::of_push(appid, push, raw, clock::now_ms())
+        let (Authentic { content, pair }, decided) = self.open(account, &query, bytes, now_ms).await?;
+        let envelope = match content {
+            Ok((push, raw)) => Envelope::of_push(appid, push, raw, clock::now_ms()),
+            Err((bytes, error)) => {
+                self.unreadable.admit(account, bytes.len(), &error)?;
+                Envelope::of_unreadable(appid, Unreadable::new(bytes, &error), clock::now_ms())
+            }
         };
+        let envelope = Envelope { answered: decided.answered, traceparent: traceparent(request), ..envelope };
         let answer = async {
             match &decided.ask {
                 Some(endpoint) => self.asking.decide(endpoint, &envelope, started).await,
@@ -135,10 +141,14 @@ impl Callback {
                 if let Some(event) = decided.undecided {
                     self.undecided.note(event);
                 }
-                let outcome = match decided.answered {
-                    Some(Answered::Transfer) => "transferred",
-                    Some(Answered::Webhook) => "decided",
-                    Some(Answered::Other) | None => "published",
+                let outcome = match (decided.answered, &envelope.unreadable) {
+                    (_, Some(unreadable)) => {
+                        tell_unreadable(&envelope, unreadable);
+                        "unreadable"
+                    }
+                    (Some(Answered::Transfer), None) => "transferred",
+                    (Some(Answered::Webhook), None) => "decided",
+                    (Some(Answered::Other) | None, None) => "published",
                 };
                 (answer, outcome)
             }
@@ -155,7 +165,7 @@ impl Callback {
         query: &SignedQuery,
         body: Vec<u8>,
         now_ms: u64,
-    ) -> Result<(AuthenticPush, Decided), Refusal> {
+    ) -> Result<(Authentic, Decided), Refusal> {
         if body.len() <= QUICK {
             return open_and_decide(&self.config, account, query, body, now_ms);
         }
@@ -175,10 +185,23 @@ fn open_and_decide(
     query: &SignedQuery,
     body: Vec<u8>,
     now_ms: u64,
-) -> Result<(AuthenticPush, Decided), Refusal> {
+) -> Result<(Authentic, Decided), Refusal> {
     let opened = authentic::open(account, query, body, now_ms)?;
-    let decided = Decided::of(&config.rules.current(), &account.appid, &opened.push);
+    let decided = match &opened.content {
+        Ok((push, _)) => Decided::of(&config.rules.current(), &account.appid, push),
+        Err(_) => Decided::success(),
+    };
     Ok((opened, decided))
+}
+
+fn tell_unreadable(envelope: &Envelope, unreadable: &Unreadable) {
+    tracing::warn!(
+        key = %envelope.key,
+        account = envelope.account,
+        bytes = unreadable.bytes.0.len(),
+        reason = shown(&unreadable.reason),
+        "a push is WeChat's and cannot be read: it is kept as a dead letter"
+    );
 }
 
 fn answer(

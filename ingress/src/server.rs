@@ -21,6 +21,7 @@ use crate::connection::Connection;
 use crate::freshness::ClockWarning;
 use crate::intake::Intake;
 use crate::routes::{self, Callback};
+use crate::unreadable::UnreadablePushes;
 use crate::{Api, Parts, metric};
 
 /// How long a connection may stay open between two requests. Proxies keep theirs for up to a minute, and do not send a
@@ -117,6 +118,7 @@ impl Ingress {
             asking: Asking::new(&config.webhook).map_err(IngressError::Client)?,
             config,
             undecided: Undecided::default(),
+            unreadable: UnreadablePushes::default(),
             clock_warning: ClockWarning::default(),
         });
         warn_of_few_files(settings.max_connections as u64);

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 mod asking;
 mod many;
 mod replaying;
+mod unreadable;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const SEND: &str = "custom/send";

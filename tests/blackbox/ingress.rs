@@ -30,6 +30,7 @@ mod slow_requests;
 mod spool;
 mod stale;
 mod trifles;
+mod unreadable;
 mod verification;
 
 /// How long until messages are seen on their queues: RabbitMQ's own command says so, and takes its time to start.

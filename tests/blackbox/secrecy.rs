@@ -35,7 +35,7 @@ fn private() -> Secrets {
         .with("welcome", WELCOME)
 }
 
-/// Requests that are refused, each for another reason.
+/// Requests that are refused or cannot be read, each for another reason.
 async fn refused(shop: &Shop) {
     let pushes: &Client = &shop.stack.pushes;
     for account in &shop.accounts {
@@ -45,8 +45,18 @@ async fn refused(shop: &Shop) {
             pushes.send(&account.appid, &sender.push(Format::Json, &Message::text(OTHER_USER, SAID))).await;
         }
         let without_user = Message::text(OTHER_USER, SAID).without("FromUserName");
-        pushes.send(&account.appid, &account.push(Format::Xml, &without_user)).await;
+        let cut = format!("<xml><FromUserName>{OTHER_USER}</FromUserName><Content>{SAID}");
+        let not_utf8 = [b"<xml>\xff".as_slice(), SAID.as_bytes(), OTHER_USER.as_bytes()].concat();
+        for unreadable in [account.push(Format::Xml, &without_user), account.push_raw(Format::Xml, &cut)]
+            .into_iter()
+            .chain([account.push_raw(Format::Json, &not_utf8)])
+        {
+            assert!(pushes.send(&account.appid, &unreadable).await.is_success());
+        }
     }
+    // What cannot be read has come to its end, too.
+    let worker = shop.stack.programs.last().expect("there is a program");
+    worker.counts(r#"kefu_worker_dead_letters_total{reason="unreadable"}"#, 3 * shop.accounts.len() as u32).await;
 }
 
 /// Messages that are replied to, for the first account by way of failures and of an access_token that has to be renewed.
