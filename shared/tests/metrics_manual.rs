@@ -7,12 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What begins like a metric in the sources, and is none.
-const OTHER_NAMES: [&str; 3] = [
+const OTHER_NAMES: [&str; 4] = [
     // The prefix of all crates, and one of them.
     "kefu_",
     "kefu_worker",
     // The MsgType of a backend's messages.
     "kefu_send",
+    // That of pushes that could not be read.
+    "kefu_unreadable",
 ];
 
 fn project() -> PathBuf {
