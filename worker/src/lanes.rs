@@ -5,19 +5,14 @@ use std::hash::Hash;
 
 use kefu_shared::envelope::Envelope;
 use kefu_shared::message_key::MessageKey;
-use kefu_shared::openid::OpenId;
 use kefu_shared::queue::Delivery;
+use kefu_shared::session::UserKey;
 
 /// Whose lane it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum LaneKey {
     /// A user of an account.
-    User {
-        /// The appid.
-        account: String,
-        /// The user.
-        user: OpenId,
-    },
+    User(UserKey),
     /// Bodies that are no envelopes have a lane of their own.
     Undecodable,
     /// Each push that could not be read has a lane of its own: its user is not known, and it holds nobody up.
@@ -36,7 +31,7 @@ impl LaneKey {
         if envelope.unreadable.is_some() {
             return Self::Unreadable(envelope.key.clone());
         }
-        Self::User { account: envelope.account.clone(), user: envelope.push.from_user.clone() }
+        Self::User(UserKey::of(envelope))
     }
 }
 

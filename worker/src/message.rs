@@ -134,19 +134,23 @@ impl Handler {
         let handling = async {
             // Else the delivery would be dropped with the panic: it would come again at once and for ever, and take all
             // others of its partition along each time.
-            let worked = AssertUnwindSafe(self.work_on(&delivery)).catch_unwind().await;
-            let result = worked.unwrap_or_else(|_| {
-                tracing::error!("the handling of the message panicked: a fault of kefu, report it");
-                Err(Halt::later_or_dead(DeadReason::Crashed, "the handling of the message panicked"))
-            });
+            let begun = Instant::now();
+            let worked = AssertUnwindSafe(self.work_on(&delivery, begun)).catch_unwind().await;
+            let result = match worked {
+                Ok(result) => result,
+                Err(_) => {
+                    tracing::error!("the handling of the message panicked: a fault of kefu, report it");
+                    let halt = Halt::later_or_dead(DeadReason::Crashed, "the handling of the message panicked");
+                    Err(self.leave_lane_as(&delivery, begun, halt).await)
+                }
+            };
             self.conclude(delivery, result).await
         };
         handling.instrument(span).await
     }
 
-    async fn work_on(&self, delivery: &Delivery) -> Result<End, Halt> {
+    async fn work_on(&self, delivery: &Delivery, begun: Instant) -> Result<End, Halt> {
         // Before anything is begun: a delivery whose session is over comes again, and is not for here any more.
-        let begun = Instant::now();
         let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
         let slot = interrupt.or(self.slots.take()).await?;
         let envelope = match &delivery.envelope {
@@ -170,7 +174,8 @@ impl Handler {
         }
         let Some(account) = self.config.accounts.get(&envelope.account) else {
             let error = "the account is not in this worker's configuration";
-            return Err(Halt::later_or_dead(DeadReason::UnknownAccount, error));
+            let halt = Halt::later_or_dead(DeadReason::UnknownAccount, error);
+            return Err(self.leave_lane_as(delivery, begun, halt).await);
         };
         let backoff = Backoff::new(&self.timings);
         let first_send = delivery.attempt == 0;

@@ -6,10 +6,12 @@
 
 use std::time::Duration;
 
+use kefu_shared::envelope::Envelope;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::queue::Delivery;
 use kefu_shared::session::UserKey;
 use kefu_shared::window::Opening;
+use tokio::time::Instant;
 
 use crate::halt::{Halt, Interrupt};
 use crate::message::{Handler, Message};
@@ -28,14 +30,6 @@ impl Message<'_> {
         Err(Halt::Postponed { at_least: Duration::ZERO, error })
     }
 
-    /// Notes that the message goes back to the queue before all of its replies are sent. To be called before the settlement:
-    /// from then on the next message may come, here or at another worker.
-    pub(crate) async fn leave_lane(&self) -> Result<(), Halt> {
-        let (handler, user, key) = (self.handler, UserKey::of(self.envelope), &self.envelope.key);
-        let call = || handler.order.leave(&user, key, self.begun.elapsed(), handler.timings.keep_for);
-        handler.outage.outlast(&self.interrupt, call).await
-    }
-
     /// Notes that the message has ended, if others may wait for it.
     pub(crate) async fn end_absence(&self) {
         if self.place.has_left {
@@ -46,9 +40,29 @@ impl Message<'_> {
 }
 
 impl Handler {
+    /// Notes that the message, on which work began at `begun`, goes back to the queue before all of its replies are sent. To
+    /// be called before the settlement: from then on the next message may come, here or at another worker.
+    pub(crate) async fn leave_lane(
+        &self,
+        envelope: &Envelope,
+        begun: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<(), Halt> {
+        let user = UserKey::of(envelope);
+        let call = || self.order.leave(&user, &envelope.key, begun.elapsed(), self.timings.keep_for);
+        self.outage.outlast(interrupt, call).await
+    }
+
+    /// As [`Handler::leave_lane`], for a delivery whose work ends with `halt`; gives the halt that counts then.
+    pub(crate) async fn leave_lane_as(&self, delivery: &Delivery, begun: Instant, halt: Halt) -> Halt {
+        let Ok(envelope) = &delivery.envelope else { return halt };
+        let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
+        self.leave_lane(envelope, begun, &interrupt).await.err().unwrap_or(halt)
+    }
+
     /// Notes that a message is a dead letter, and no other waits for it.
     pub(crate) async fn end_absence_of_dead(&self, delivery: &Delivery) {
-        if let Ok(envelope) = &delivery.envelope {
+        if let Ok(envelope @ Envelope { unreadable: None, .. }) = &delivery.envelope {
             let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
             self.end_absence(&UserKey::of(envelope), &envelope.key, &interrupt).await;
         }

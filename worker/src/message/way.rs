@@ -52,7 +52,7 @@ impl Message<'_> {
         };
         let sent = match sent {
             Err(halt @ (Halt::Later { .. } | Halt::Postponed { .. })) => {
-                Err(self.leave_lane().await.err().unwrap_or(halt))
+                Err(handler.leave_lane(envelope, self.begun, &interrupt).await.err().unwrap_or(halt))
             }
             sent => sent,
         };

@@ -84,6 +84,22 @@ async fn the_next_owner_of_the_lane_knows_which_messages_are_in_the_queue_again(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_whose_handling_panics_or_whose_account_is_unknown_goes_first_when_it_comes_back() {
+    let bench = Bench::new();
+    bench.wechat.panic_at("oA");
+    let panics = bench.handle("oA", "hi 1").await;
+    assert!(matches!(panics, Settled::As(Settlement::Retry { .. })), "{panics:?}");
+    assert!(is_postponed(&bench.handle("oA", "hi 2").await));
+
+    let (delivery, settled) = delivery(Ok(queue::envelope("wx3", "oA", "hi 1")), 0);
+    bench.run(delivery).await;
+    assert!(matches!(settled.get(), Settled::As(Settlement::Retry { .. })));
+    let next = queue::envelope("wx3", "oA", "hi 2");
+    let place = bench.handler.order.place(&UserKey::of(&next), &next.key).await.unwrap();
+    assert!(place.earlier_begun_ago.is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_dead_letter_or_for_a_message_that_was_sent_before_a_crash() {
     let bench = Bench::new();
     leave(&bench, &queue::envelope("wx1", "oA", "hi 1")).await;
