@@ -62,21 +62,24 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
 
 /// The text in lines of so many columns at most, broken at spaces where there are some.
 pub(crate) fn wrap(text: &str, most: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
+    let mut lines = Vec::new();
+    let (mut line, mut used) = (String::new(), 0);
     for word in text.split_inclusive(' ') {
-        let mut line = lines.pop().unwrap_or_default();
-        if !line.is_empty() && columns(&line) + columns(word.trim_end()) > most {
-            lines.push(line);
-            line = String::new();
+        if !line.is_empty() && used + columns(word.trim_end()) > most {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
         }
         for cluster in word.graphemes(true) {
-            if cluster != " " && columns(&line) + columns_of(cluster) > most.max(2) {
+            let columns = columns_of(cluster);
+            if cluster != " " && used + columns > most.max(2) {
                 lines.push(std::mem::take(&mut line));
+                used = 0;
             }
             line.push_str(cluster);
+            used += columns;
         }
-        lines.push(line);
     }
+    lines.push(line);
     lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
@@ -110,5 +113,13 @@ mod tests {
         assert_eq!(wrap("abcdefgh ij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("您好您好", 5), ["您好", "您好"]);
         assert_eq!(wrap("", 5), [""]);
+    }
+
+    /// In time that grows with the square it would take hours.
+    #[test]
+    fn a_text_of_a_million_characters_is_wrapped_at_once() {
+        let text = "[".repeat(1_000_000);
+        assert_eq!(wrap(&text, usize::MAX), [text.as_str()]);
+        assert_eq!(wrap(&text, 100).len(), 10_000);
     }
 }
