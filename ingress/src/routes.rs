@@ -124,7 +124,7 @@ impl Callback {
         let envelope = match content {
             Ok((push, raw)) => Envelope::of_push(appid, push, raw, clock::now_ms()),
             Err((bytes, error)) => {
-                self.unreadable.admit(account, bytes.len(), &error)?;
+                self.unreadable.admit(account, &bytes, &error)?;
                 Envelope::of_unreadable(appid, Unreadable::new(bytes, &error), clock::now_ms())
             }
         };

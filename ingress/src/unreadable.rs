@@ -1,6 +1,7 @@
 //! Pushes that are WeChat's and cannot be read: which of them are kept.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,14 +23,15 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// signed URL could fill the dead letters.
 #[derive(Default)]
 pub(crate) struct UnreadablePushes {
-    /// When the last ones came, by appid.
-    plain: Mutex<HashMap<String, VecDeque<Instant>>>,
+    /// When the last ones came, and a hash of each, by appid.
+    plain: Mutex<HashMap<String, VecDeque<(Instant, u64)>>>,
+    hashes: RandomState,
 }
 
 impl UnreadablePushes {
-    /// Whether the push is kept: `bytes` long, unreadable because of `error`, and authentic as far as the account's mode
-    /// tells.
-    pub(crate) fn admit(&self, account: &Account, bytes: usize, error: &PushError) -> Result<(), Refusal> {
+    /// Whether the push of these bytes is kept: unreadable because of `error`, and authentic as far as the account's mode
+    /// tells. A re-send is counted with the first.
+    pub(crate) fn admit(&self, account: &Account, bytes: &[u8], error: &PushError) -> Result<(), Refusal> {
         if account.mode == Mode::Plain {
             self.admit_plain(&account.appid, bytes, error, Instant::now())
         } else {
@@ -37,25 +39,30 @@ impl UnreadablePushes {
         }
     }
 
-    fn admit_plain(&self, appid: &str, bytes: usize, error: &PushError, now: Instant) -> Result<(), Refusal> {
-        // Neither XML nor JSON by its first character: nothing that WeChat sends.
-        if matches!(error, PushError::Empty | PushError::UnknownFormat) {
+    fn admit_plain(&self, appid: &str, bytes: &[u8], error: &PushError, now: Instant) -> Result<(), Refusal> {
+        // What is neither XML nor JSON by its first character is nothing that WeChat sends. An encrypted push is for another
+        // mode than the account's: the fault notice and the log say so sooner than dead letters would.
+        if matches!(error, PushError::Empty | PushError::UnknownFormat | PushError::Encrypted) {
             return Err(Refusal::Malformed(error.clone()));
         }
         let refused = |why| Err(Refusal::UnreadableRefused { error: error.clone(), why });
-        if bytes >= TOO_LARGE {
+        if bytes.len() >= TOO_LARGE {
             return refused("in plain mode it is kept below 64 KiB only");
         }
         let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
         // The accounts are those of the configuration, so there are few.
         let kept = plain.entry(appid.to_owned()).or_default();
-        while kept.front().is_some_and(|at| now.duration_since(*at) >= WITHIN) {
+        while kept.front().is_some_and(|(at, _)| now.duration_since(*at) >= WITHIN) {
             kept.pop_front();
+        }
+        let hash = self.hashes.hash_one(bytes);
+        if kept.iter().any(|(_, known)| *known == hash) {
+            return Ok(());
         }
         if kept.len() >= MOST {
             return refused("in plain mode 60 a minute are kept for an account");
         }
-        kept.push_back(now);
+        kept.push_back((now, hash));
         Ok(())
     }
 }
@@ -69,8 +76,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_account_has_sixty_in_any_minute() {
         let (pushes, begun) = (UnreadablePushes::default(), Instant::now());
-        let admitted = |appid, ms| {
-            let result = pushes.admit_plain(appid, 10, &CUT, begun + Duration::from_millis(ms));
+        let mut number = 0;
+        let mut admitted = |appid, ms| {
+            number += 1;
+            let body = format!("<xml>{number}");
+            let result = pushes.admit_plain(appid, body.as_bytes(), &CUT, begun + Duration::from_millis(ms));
             assert!(result.is_ok() || matches!(result, Err(Refusal::UnreadableRefused { .. })));
             result.is_ok()
         };
@@ -82,12 +92,24 @@ mod tests {
         assert!((0..58).all(|_| admitted("wx1", 70_000)) && !admitted("wx1", 70_000));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn re_sends_of_what_is_kept_are_admitted_and_use_nothing_up() {
+        let (pushes, now) = (UnreadablePushes::default(), Instant::now());
+        let admitted = |body: u32| pushes.admit_plain("wx1", &body.to_be_bytes(), &CUT, now).is_ok();
+        for body in 0..60 {
+            assert!((0..3).all(|_| admitted(body)), "{body}");
+        }
+        assert!(!admitted(60) && (0..60).all(admitted));
+    }
+
     #[test]
     fn in_plain_mode_only_what_could_be_wechats_is_kept() {
         let pushes = UnreadablePushes::default();
-        let admitted = |bytes, error| pushes.admit_plain("wx1", bytes, &error, Instant::now());
+        let admitted = |bytes, error| pushes.admit_plain("wx1", "<".repeat(bytes).as_bytes(), &error, Instant::now());
         assert_eq!(admitted(10, PushError::Empty), Err(Refusal::Malformed(PushError::Empty)));
         assert_eq!(admitted(10, PushError::UnknownFormat), Err(Refusal::Malformed(PushError::UnknownFormat)));
+        assert_eq!(admitted(10, PushError::Encrypted), Err(Refusal::Malformed(PushError::Encrypted)));
+        assert_eq!(admitted(10, PushError::Array), Ok(()));
         assert_eq!(admitted(64 * 1024 - 1, CUT), Ok(()));
         assert!(matches!(admitted(64 * 1024, CUT), Err(Refusal::UnreadableRefused { .. })));
     }

@@ -99,9 +99,15 @@ pub enum PushError {
     /// Nothing but white space.
     #[error("the body is empty")]
     Empty,
-    /// Neither `<` nor `{` at the start.
+    /// None of `<`, `{` and `[` at the start.
     #[error("the body is neither XML nor JSON")]
     UnknownFormat,
+    /// `[` at the start.
+    #[error("the body is not a JSON object, but begins as a JSON array")]
+    Array,
+    /// It has `Encrypt` in the place of the fields that a push needs.
+    #[error("the push is encrypted: set the account's mode to that of WeChat's console")]
+    Encrypted,
     /// Not well-formed.
     #[error("the body is not well-formed {format}: {reason}")]
     Malformed {
@@ -172,6 +178,7 @@ impl Body {
             None => return Err(PushError::Empty),
             Some(b'<') => (Format::Xml, xml(text)?),
             Some(b'{') => (Format::Json, json(text)?),
+            Some(b'[') => return Err(PushError::Array),
             Some(_) => return Err(PushError::UnknownFormat),
         };
         Ok(Self { format, fields })
@@ -194,6 +201,7 @@ impl Push {
         let text = |name: &str| fields.text(name).unwrap_or_default().to_owned();
         let required = |name: &'static str| match fields.text(name) {
             Some(value) if !value.trim().is_empty() => Ok(value.to_owned()),
+            _ if fields.text("Encrypt").is_some() => Err(PushError::Encrypted),
             _ => Err(PushError::Missing(name)),
         };
         // Notices to third-party platforms have an InfoType in the place of a type, and no sender.

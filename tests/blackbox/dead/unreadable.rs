@@ -28,7 +28,7 @@ fn unreadable() -> Vec<(Vec<u8>, &'static str, String)> {
     let deep = format!("{{\"FromUserName\":\"o\",\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     vec![
         (cut.clone().into_bytes(), "not well-formed XML", cut),
-        (array.clone().into_bytes(), "neither XML nor JSON", array),
+        (array.clone().into_bytes(), "begins as a JSON array", array),
         (doctype.clone().into_bytes(), "DOCTYPE", doctype),
         (deep.clone().into_bytes(), "deeper than 64 levels", deep),
         (Vec::new(), "the body is empty", "(no bytes)".to_owned()),

@@ -41,7 +41,7 @@ fn texts_that_are_no_push() -> Vec<(&'static str, String)> {
 
 /// What cannot be WeChat's by its first character.
 fn is_neither_xml_nor_json(text: &str) -> bool {
-    !text.trim_start().starts_with(['<', '{'])
+    !text.trim_start().starts_with(['<', '{', '['])
 }
 
 #[tokio::test]

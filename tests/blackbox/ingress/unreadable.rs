@@ -68,6 +68,21 @@ async fn in_plain_mode_sixty_a_minute_are_kept_for_an_account_and_nothing_large(
 }
 
 #[tokio::test]
+async fn an_encrypted_push_for_an_account_in_plain_mode_is_refused_and_the_log_says_what_to_do() {
+    let plain = Account::random(Mode::Plain);
+    let ingress = Ingress::start(&[&plain]).await;
+    let console = Account { mode: Mode::Safe, ..plain.clone() };
+    for format in Format::ALL {
+        let answer = ingress.pushes.push(&console, format, &Message::text(USER, "hi")).await;
+        assert_refused(&answer, 400, "encrypted");
+    }
+    ingress.stores(0).await;
+    assert_eq!(ingress.program.metric(&answers("malformed")).await, 2.0);
+    let output = ingress.program.output();
+    assert!(output.contains("the push is encrypted: set the account's mode to that of WeChat's console"), "{output}");
+}
+
+#[tokio::test]
 async fn what_is_not_authentic_is_refused_and_kept_nowhere() {
     let accounts = Mode::ALL.map(Account::random);
     let ingress = Ingress::start(&accounts.each_ref()).await;

@@ -176,7 +176,7 @@ async fn an_unreadable_push_is_a_dead_letter_at_once_and_touches_nothing() {
     for (bytes, error) in [
         (b"".as_slice(), "the body is empty"),
         (b"{\"Content\":\"secret\"}", "the push has no FromUserName"),
-        (b"[1]\xff", "the body is neither XML nor JSON"),
+        (b"[1]\xff", "the body is not a JSON object, but begins as a JSON array"),
     ] {
         let watch = queue.send(unreadable(bytes));
         settle_down().await;

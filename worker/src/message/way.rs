@@ -26,7 +26,13 @@ impl Message<'_> {
         let find_place = || handler.order.place(&user, &envelope.key);
         // Side by side, so that it takes no longer; again only once the store is known to be there.
         let (claimed, opened, placed) = tokio::join!(self.claim(), open_window(), find_place());
-        let Some((hold, job)) = claimed? else {
+        let claimed = match claimed {
+            Err(halt @ Halt::Later { .. }) => {
+                return Err(handler.leave_lane(envelope, self.begun, &interrupt).await.err().unwrap_or(halt));
+            }
+            claimed => claimed?,
+        };
+        let Some((hold, job)) = claimed else {
             // The worker that sent it may have died before it said so.
             self.place = placed.unwrap_or_default();
             self.end_absence().await;

@@ -26,8 +26,9 @@ pub(super) fn priorities(options: &ConsumerOptions, count: u16) -> Vec<i32> {
     let partitions = Partition::all(count);
     match options.seat {
         None => partitions.map(|partition| own(&partition, STEP * (i32::from(seats) + 1))).collect(),
+        // Beyond the last seat they begin anew, and two workers share a seat.
         Some(seat) => {
-            let places = Rankings::new(count, seats).places_of(seat);
+            let places = Rankings::new(count, seats).places_of(seat % seats.max(1));
             let rank = |place: Option<usize>| place.map_or(0, |place| i32::from(seats) - place as i32);
             partitions.zip(places).map(|(partition, place)| rank(place) * STEP + own(&partition, STEP)).collect()
         }
@@ -139,6 +140,12 @@ mod tests {
     fn with_more_workers_than_partitions_each_partition_has_one_and_the_rest_wait() {
         let many: Vec<_> = (0..100).map(|seat| worker(&format!("id-{seat}"), Some(seat))).collect();
         assert_eq!(shares(&many).iter().filter(|share| **share == 1).count(), 64);
+    }
+
+    #[test]
+    fn a_worker_beyond_the_last_seat_has_partitions_when_seats_before_it_are_empty() {
+        let few: Vec<_> = [0, 65, 66, 67].map(|seat| worker(&format!("id-{seat}"), Some(seat))).into_iter().collect();
+        assert!(shares(&few).iter().all(|share| *share >= 8), "{:?}", shares(&few));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tree::{Doubt, Faults, Reading};
 pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
     match tree::read(text, Faults::Mended) {
         Ok(Reading { fields, doubt: None }) => Ok(fields),
+        Err(PushError::TooManyFields) => Err(PushError::TooManyFields),
         in_doubt => flat::read(text).map_or_else(|| settle(in_doubt), Ok),
     }
 }

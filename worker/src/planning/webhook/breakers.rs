@@ -58,9 +58,10 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Breakers {
-    /// `prefetch`: how many messages of a partition are handed out at once. With few of them the breaker opens sooner.
+    /// `prefetch`: how many messages of a partition are handed out at once. When all of them have failed, the breaker opens:
+    /// else they would keep the partition for as long as they try in their lanes.
     pub(crate) fn new(prefetch: u16) -> Self {
-        let opens_after = usize::from(prefetch / 4).clamp(1, MOST_FAILED);
+        let opens_after = usize::from(prefetch).clamp(1, MOST_FAILED);
         Self { opens_after, failing: Mutex::default() }
     }
 

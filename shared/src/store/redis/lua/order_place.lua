@@ -7,5 +7,9 @@ if score then
 else
   before = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
 end
-local ago = before[2] and math.max(0, now - tonumber(before[2])) or false
-return {score and 1 or 0, ago}
+local ago = before[2] and now - tonumber(before[2]) or false
+-- A time that lies ahead is of before the clock was set back: how long ago that is nobody knows.
+if ago and ago < -60000 then
+  ago = 86400000
+end
+return {score and 1 or 0, ago and math.max(0, ago)}

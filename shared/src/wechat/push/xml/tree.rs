@@ -200,7 +200,8 @@ impl Child {
     }
 
     fn push_cdata(&mut self, piece: &str) {
-        if self.text.trim().is_empty() && !self.has_cdata {
+        // Asked before the first section only: asked at each, a text of many sections would take the square of its length.
+        if !self.has_cdata && self.text.trim().is_empty() {
             self.text.clear();
         }
         self.has_cdata = true;
