@@ -7,8 +7,8 @@ use crate::trial::{Trial, TrialOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_sends_of_four_workers_that_meet_40001_at_once_fetch_one_token() {
-    // The hundred users write within half a second.
-    let options = TrialOptions { users: 100, rate: 200.0, ..TrialOptions::new(Backend::Production) };
+    // The users write within two thirds of a second. Some of their sends come in between the two faults below.
+    let options = TrialOptions { users: 130, rate: 200.0, ..TrialOptions::new(Backend::Production) };
     let mut trial = Trial::start(options).await;
     for _ in 0..3 {
         trial.add_worker().await;
@@ -16,9 +16,9 @@ async fn a_hundred_sends_of_four_workers_that_meet_40001_at_once_fetch_one_token
     trial.delivers(100).await;
     let since = trial.simulator.journal_last();
     let fetches = Filter { since, path: Some("stable_token".to_owned()), ..Filter::default() };
-    // All sends under way, a hundred of them, wait for WeChat's answer.
+    // All sends under way, one of each user, wait for WeChat's answer.
     let slow =
-        FaultRequest { times: 100, latency_ms: Some(1_000), ..FaultRequest::new(FaultKind::Latency, "custom/send") };
+        FaultRequest { times: 130, latency_ms: Some(1_000), ..FaultRequest::new(FaultKind::Latency, "custom/send") };
     trial.simulator.fault(slow).expect("it is a fault");
     let invalid =
         FaultRequest { account: Some(trial.appid.clone()), ..FaultRequest::new(FaultKind::InvalidateToken, "*") };

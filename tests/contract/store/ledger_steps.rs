@@ -56,7 +56,7 @@ pub(super) async fn a_plan_in_the_place_of_another_leaves_the_next_step_and_need
 pub(super) async fn a_plan_comes_back_as_it_was_stored(stores: &Stores) {
     let every_kind = Plan {
         steps: vec![
-            Content::Text("您好 \"客服\" 👋\n\\ \u{0}".into()).into(),
+            Content::Text("您好 \"客服\" 👋\n\t\\ \u{85}".into()).into(),
             Reply {
                 content: Content::Image("images/服务.png".into()),
                 kf_account: Some("agent@shop".into()),
