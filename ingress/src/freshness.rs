@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::intake::DONE_FOR;
+use crate::intake::PUSH_REMEMBERED_FOR;
 use crate::refusal::Refusal;
 
 /// How often a wrong timestamp is warned of at most.
@@ -33,9 +33,9 @@ impl fmt::Display for Stale {
     }
 }
 
-/// Refuses a `timestamp` (seconds since the Unix epoch) that differs from `now_ms` by more than [`DONE_FOR`]: after that a
-/// push is no longer known to be a copy. Whether WeChat's re-sends have the first timestamp is not documented; none comes
-/// that late.
+/// Refuses a `timestamp` (seconds since the Unix epoch) that differs from `now_ms` by more than [`PUSH_REMEMBERED_FOR`]:
+/// after that a push is no longer known to be a copy. Whether WeChat's re-sends have the first timestamp is not documented;
+/// none comes that late.
 ///
 /// To be called once the signature is known to be right: a stranger's timestamp says nothing of the clock.
 pub(crate) fn check(timestamp: &str, now_ms: u64) -> Result<(), Refusal> {
@@ -45,7 +45,7 @@ pub(crate) fn check(timestamp: &str, now_ms: u64) -> Result<(), Refusal> {
         return Err(Refusal::Stale(Stale::NotANumber));
     };
     let now = now_ms / 1_000;
-    if now.abs_diff(signed_at) <= DONE_FOR.as_secs() {
+    if now.abs_diff(signed_at) <= PUSH_REMEMBERED_FOR.as_secs() {
         return Ok(());
     }
     Err(Refusal::Stale(match now.checked_sub(signed_at) {
@@ -70,7 +70,7 @@ impl ClockWarning {
     /// Notes a refusal, if it is one of these.
     pub(crate) fn note(&self, refusal: &Refusal, account: &str) {
         let Refusal::Stale(stale) = refusal else { return };
-        let Some(refused) = self.turn(Instant::now()) else { return };
+        let Some(refused) = self.due(Instant::now()) else { return };
         tracing::warn!(
             account,
             refused,
@@ -80,7 +80,7 @@ impl ClockWarning {
     }
 
     /// How many were refused since the last warning, this one included, if it is time for another.
-    fn turn(&self, now: Instant) -> Option<u64> {
+    fn due(&self, now: Instant) -> Option<u64> {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         noted.refused += 1;
         if noted.warned.is_some_and(|warned| now.duration_since(warned) < WARN_EVERY) {
@@ -126,13 +126,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_warned_of_once_a_minute_with_how_many_there_were() {
         let (warning, begun) = (ClockWarning::default(), Instant::now());
-        assert_eq!(warning.turn(begun), Some(1));
+        assert_eq!(warning.due(begun), Some(1));
         for second in [0, 1, 30, 59] {
-            assert_eq!(warning.turn(begun + Duration::from_secs(second)), None);
+            assert_eq!(warning.due(begun + Duration::from_secs(second)), None);
         }
-        assert_eq!(warning.turn(begun + WARN_EVERY), Some(5));
-        assert_eq!(warning.turn(begun + WARN_EVERY), None);
-        assert_eq!(warning.turn(begun + 3 * WARN_EVERY), Some(2));
+        assert_eq!(warning.due(begun + WARN_EVERY), Some(5));
+        assert_eq!(warning.due(begun + WARN_EVERY), None);
+        assert_eq!(warning.due(begun + 3 * WARN_EVERY), Some(2));
     }
 
     #[test]

@@ -19,9 +19,9 @@ use crate::refusal::Refusal;
 /// can take over from an ingress that died.
 const PENDING_FOR: Duration = Duration::from_secs(4);
 
-/// How long a push is remembered. Some are re-sent for hours. A push that was signed longer ago, or is to be signed longer
-/// from now, is refused: nobody could tell a copy of it any more.
-pub const DONE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a push is remembered. Some are re-sent for hours. A push that has a timestamp further from the clock, in either
+/// direction, is refused: nobody could tell a copy of it any more.
+pub const PUSH_REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often a push that somebody else is publishing is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(75);
@@ -107,7 +107,7 @@ impl Intake {
         };
         let settled = timeout_at(deadline, async {
             match &published {
-                Ok(answer) => self.claims.complete(&envelope.key, answer, DONE_FOR).await,
+                Ok(answer) => self.claims.complete(&envelope.key, answer, PUSH_REMEMBERED_FOR).await,
                 Err(_) if claimed => self.claims.release(&envelope.key, &owner).await,
                 Err(_) => Ok(()),
             }

@@ -31,7 +31,7 @@ mod unreadable;
 
 pub use answer::Decided;
 pub use api::Api;
-pub use intake::DONE_FOR;
+pub use intake::PUSH_REMEMBERED_FOR;
 pub use server::{Ingress, IngressError};
 
 /// WeChat waits 5 s, then sends the push again; the rest is for the way back.

@@ -29,7 +29,7 @@ pub(crate) enum Refusal {
     /// The signature is not WeChat's, or what it is made of is missing.
     #[error("not authenticated: {0}")]
     Unauthenticated(&'static str),
-    /// The signature is right, and was made long ago, or of a time to come.
+    /// The signature is right, and its timestamp is too far from the clock.
     #[error("the signature is right, and its timestamp {0}")]
     Stale(Stale),
     /// `Encrypt` cannot be opened.

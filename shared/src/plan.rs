@@ -13,7 +13,8 @@ use crate::wechat::push::Push;
 pub struct Plan {
     /// One step a send. Empty when the rule's webhook has nothing to say; where no rule matched there is no plan.
     pub steps: Vec<Reply>,
-    /// What the texts lack that were cut to what was left of the user's window: for a replay. Plans of before have none.
+    /// The rests of texts that were cut to fit the user's window, for a replay. An older worker ignores the field; an older
+    /// plan lacks it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rests: Vec<Rest>,
 }
@@ -45,6 +46,6 @@ impl Plan {
     /// lack comes behind them.
     pub fn whole(self, sent: u32) -> Self {
         let Self { steps, rests } = self;
-        Self { steps: split::mend(steps, &rests, sent as usize), rests: Vec::new() }
+        Self { steps: split::restored(steps, &rests, sent as usize), rests: Vec::new() }
     }
 }

@@ -64,7 +64,7 @@ struct ReplySection {
 /// A reply as a rule has it, and what of its texts is left out of it.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "ReplySection")]
-pub(crate) struct Written {
+pub(crate) struct WrittenReply {
     pub(crate) reply: Reply,
     /// In words.
     pub(crate) notices: Vec<String>,
@@ -89,7 +89,7 @@ impl ReplySection {
     }
 }
 
-impl TryFrom<ReplySection> for Written {
+impl TryFrom<ReplySection> for WrittenReply {
     type Error = &'static str;
 
     fn try_from(mut section: ReplySection) -> Result<Self, Self::Error> {

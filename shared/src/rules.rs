@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::config::{self, Problems, Window};
-use crate::reply::{Reply, Written};
+use crate::reply::{Reply, WrittenReply};
 use crate::webhook::{Endpoint, EndpointSection};
 use crate::wechat::push::{Content, Push};
 
@@ -55,7 +55,7 @@ pub enum Action {
 pub(crate) struct RuleSection {
     when: Option<ConditionSection>,
     #[serde(default)]
-    reply: Vec<Written>,
+    reply: Vec<WrittenReply>,
     webhook: Option<EndpointSection>,
     assistant: Option<AssistantSection>,
     #[serde(default)]

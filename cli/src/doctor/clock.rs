@@ -1,6 +1,6 @@
 //! This machine's clock beside others'.
 
-use kefu_ingress::DONE_FOR;
+use kefu_ingress::PUSH_REMEMBERED_FOR;
 use kefu_shared::clock::now_ms;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -30,14 +30,14 @@ pub(super) fn compare(check: &str, whose: &str, theirs_ms: u64, took_ms: u64) ->
     }
 }
 
-/// What it means where ingress has this clock.
+/// What ingress does with this clock, or would do with one that is further off.
 fn what_ingress_does(off_ms: u64) -> String {
-    let stale = "refuses every push, and every check of the URL, as stale";
-    if u128::from(off_ms) > DONE_FOR.as_millis() {
-        format!("ingress on this machine {stale}")
-    } else {
-        format!("more than {} h off, ingress on this machine {stale}", DONE_FOR.as_secs() / 3_600)
+    const STALE: &str = "every push, and every check of the URL, as stale";
+    if u128::from(off_ms) > PUSH_REMEMBERED_FOR.as_millis() {
+        return format!("ingress on this machine refuses {STALE}");
     }
+    let hours = PUSH_REMEMBERED_FOR.as_secs() / 3_600;
+    format!("were it more than {hours} h off, ingress on this machine would refuse {STALE}")
 }
 
 /// Milliseconds since the Unix epoch, of an HTTP header `Date`.
@@ -49,6 +49,15 @@ pub(super) fn ms_of(date: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ingress_does_is_a_finding_only_beyond_a_day() {
+        let day_ms = PUSH_REMEMBERED_FOR.as_millis() as u64;
+        let stale = "every push, and every check of the URL, as stale";
+        assert_eq!(what_ingress_does(day_ms + 1), format!("ingress on this machine refuses {stale}"));
+        let if_worse = format!("were it more than 24 h off, ingress on this machine would refuse {stale}");
+        assert_eq!(what_ingress_does(day_ms), if_worse);
+    }
 
     #[test]
     fn the_date_of_an_http_answer_is_read() {
