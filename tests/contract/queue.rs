@@ -17,6 +17,7 @@ mod dead_letters;
 mod delivering;
 mod publishing;
 mod settling;
+mod unreadable;
 
 mod embedded;
 mod rabbitmq;
@@ -79,7 +80,6 @@ macro_rules! contract {
             a_walk_that_is_dropped_half_way_changes_nothing_but_what_it_did,
             what_dies_during_a_walk_is_not_part_of_it,
             a_body_that_is_no_envelope_is_shown_and_replayed_unchanged,
-            an_unreadable_push_keeps_its_bytes_in_the_dead_letter_and_in_its_replay,
             an_order_that_does_not_say_which_changes_nothing,
             a_selection_takes_what_all_of_it_says,
         );
@@ -92,6 +92,9 @@ macro_rules! contract {
             closing_gives_the_unsettled_back_in_order,
             after_closing_there_is_no_next_and_settling_is_stale,
             a_waiting_next_sees_what_is_published_later,
+        );
+        contract!(@tests $make, unreadable:
+            an_unreadable_push_keeps_its_bytes_in_the_dead_letter_and_in_its_replay,
         );
         contract!(@tests $make, settling:
             done_is_for_good,

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::dead_letters::{Action, DeadLetter, DeadLetters, Order, Report, Selection};
 use kefu_shared::queue::{Consumer, DeadReason, Settlement};
-use kefu_shared::unreadable::Unreadable;
-use kefu_shared::wechat::push::PushError;
 
 use super::{
-    ACCOUNT, PARTITIONS, PATIENCE, Queue, SHORTEST_RETRY, done, envelope, next, next_many, nothing_comes, number,
-    numbers, publish, user,
+    PATIENCE, Queue, SHORTEST_RETRY, done, envelope, next, next_many, nothing_comes, number, numbers, publish, user,
 };
 use kefu_harness::eventually;
 
@@ -170,30 +166,6 @@ pub(super) async fn a_body_that_is_no_envelope_is_shown_and_replayed_unchanged(q
     assert_eq!(all(&queue, 1).await[0].body, newer.to_json());
 }
 
-pub(super) async fn an_unreadable_push_keeps_its_bytes_in_the_dead_letter_and_in_its_replay(queue: impl Queue) {
-    let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 1).await);
-    let bytes = b"<xml>\xff\0\r\n".to_vec();
-    let error = PushError::Missing("FromUserName");
-    let unreadable = Envelope::of_unreadable(ACCOUNT, Unreadable::new(bytes.clone(), &error), 1_482_048_670_000);
-    let partition = unreadable.partition(PARTITIONS);
-    for round in 0..2 {
-        if round == 0 {
-            publisher.publish(&unreadable).await.unwrap();
-        }
-        let delivery = next(&mut consumer).await;
-        assert_eq!((delivery.envelope.as_ref().unwrap(), delivery.partition), (&unreadable, partition));
-        die(delivery, DeadReason::Unreadable, &error.to_string()).await;
-        let letter = &all(&queue, 1).await[0];
-        let kept = &letter.envelope.as_ref().unwrap().unreadable.as_ref().unwrap().bytes.0;
-        assert_eq!((kept, &*letter.reason, letter.replays), (&bytes, "unreadable", round));
-        let report = replay(&queue, Selection { reason: Some("unreadable".into()), ..Selection::default() }).await;
-        assert_eq!(ids(&report), [unreadable.key.to_string()]);
-        assert_eq!((&report.letters[0].user, &report.letters[0].content), (&None, &None));
-    }
-    done(next(&mut consumer).await).await;
-    all(&queue, 0).await;
-}
-
 pub(super) async fn an_order_that_does_not_say_which_changes_nothing(queue: impl Queue) {
     let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 1).await);
     publish(&publisher, &user(0, 0), [1]).await;
@@ -246,7 +218,7 @@ pub(super) async fn replays_outlive_a_crash_and_so_do_those_that_were_left(mut q
 }
 
 /// All dead letters, once there are `count`.
-async fn all(queue: &impl Queue, count: usize) -> Vec<DeadLetter> {
+pub(super) async fn all(queue: &impl Queue, count: usize) -> Vec<DeadLetter> {
     let letters = queue.letters();
     eventually(PATIENCE, "the dead letters are there", async || {
         let found = read(&letters).await;
@@ -265,7 +237,7 @@ async fn read(letters: &Arc<dyn DeadLetters>) -> Vec<DeadLetter> {
     found
 }
 
-async fn replay(queue: &impl Queue, selection: Selection) -> Report {
+pub(super) async fn replay(queue: &impl Queue, selection: Selection) -> Report {
     let order = Order { action: Action::Replay, ..Order::list(selection) };
     order.carry_out(&*queue.letters()).await
 }
@@ -282,7 +254,7 @@ async fn kill(consumer: &mut Box<dyn Consumer>, count: usize) {
     }
 }
 
-async fn die(delivery: kefu_shared::queue::Delivery, reason: DeadReason, error: &str) {
+pub(super) async fn die(delivery: kefu_shared::queue::Delivery, reason: DeadReason, error: &str) {
     delivery.settle(Settlement::Dead { reason, error: error.into() }).await.expect("the delivery can be settled");
 }
 
@@ -291,7 +263,7 @@ fn id(number: u32) -> String {
     envelope(&user(0, 0), number).key.to_string()
 }
 
-fn ids(report: &Report) -> Vec<String> {
+pub(super) fn ids(report: &Report) -> Vec<String> {
     report.letters.iter().map(|letter| letter.id.clone()).collect()
 }
 
