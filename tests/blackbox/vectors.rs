@@ -2,41 +2,7 @@
 
 use kefu_harness::wechat::cipher::{decrypt, encrypt};
 use kefu_harness::wechat::signature;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Vectors {
-    vectors: Vec<Vector>,
-    url_verification: Signed,
-    plaintext_mode_push: Signed,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    id: String,
-    token: String,
-    encoding_aes_key: Option<String>,
-    appid: Option<String>,
-    timestamp: String,
-    nonce: String,
-    signature: Option<String>,
-    msg_signature: Option<String>,
-    random16: Option<String>,
-    encrypt: String,
-    plaintext: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Signed {
-    token: String,
-    timestamp: String,
-    nonce: String,
-    signature: String,
-}
-
-fn vectors() -> Vectors {
-    serde_json::from_str(include_str!("../vectors.json")).unwrap()
-}
+use kefu_harness::wechat::vectors::{Vector, Vectors, vectors};
 
 #[test]
 fn every_known_signature_comes_out() {

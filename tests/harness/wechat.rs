@@ -12,6 +12,7 @@ mod kinds;
 mod message;
 mod push;
 mod signature;
+pub mod vectors;
 
 pub use account::{Account, Mode};
 pub use answer::{Answer, OpenError, field};

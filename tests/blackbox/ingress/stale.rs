@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use kefu_harness::wechat::vectors::vectors;
 use kefu_harness::wechat::{Account, Format, Message, Mode, PushRequest, field};
-use serde::Deserialize;
 
 use super::{Ingress, USER, assert_refused, assert_success};
 
@@ -78,27 +78,9 @@ async fn a_strangers_timestamp_says_nothing_of_the_clock() {
     assert!(!ingress.program.output().contains("check the clock"));
 }
 
-#[derive(Deserialize)]
-struct Vectors {
-    vectors: Vec<Vector>,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    id: String,
-    token: String,
-    encoding_aes_key: Option<String>,
-    appid: Option<String>,
-    timestamp: String,
-    nonce: String,
-    msg_signature: Option<String>,
-    encrypt: String,
-}
-
 #[tokio::test]
 async fn wechats_own_example_is_of_another_day_and_taken_when_it_is_signed_today() {
-    let Vectors { vectors } = serde_json::from_str(include_str!("../../vectors.json")).unwrap();
-    let example = vectors.into_iter().find(|vector| vector.id == "official-doc-json-push").unwrap();
+    let example = vectors().vectors.into_iter().find(|vector| vector.id == "official-doc-json-push").unwrap();
     let account = Account {
         appid: example.appid.unwrap(),
         token: example.token,
