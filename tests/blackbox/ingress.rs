@@ -1,5 +1,7 @@
 //! The real `kefu-ingress` with a real Redis and RabbitMQ, and no worker: what is answered, and what is stored.
 
+use std::cell::Cell;
+use std::thread;
 use std::time::Duration;
 
 use kefu_harness::eventually;
@@ -12,6 +14,7 @@ use kefu_harness::wechat::{Account, Answer, Client, PushRequest};
 use redis::aio::MultiplexedConnection;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::runtime;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -38,13 +41,16 @@ const STORED: Duration = Duration::from_secs(120);
 
 const USER: &str = "oUSER0123456789abcdefghijkl";
 
-/// An ingress and its servers.
+/// An ingress and its servers. When it is dropped, all pushes that it took must have been read: `success` alone does not say
+/// that.
 struct Ingress {
     program: Program,
     pushes: Client,
     vhost: Vhost,
     redis: RedisServer,
     folder: Folder,
+    /// How many pushes it is to have taken that it could not read.
+    unreadable: Cell<u32>,
 }
 
 impl Ingress {
@@ -65,7 +71,7 @@ impl Ingress {
         let config = folder.write("kefu.toml", options.config(&vhost.url(), &redis.url()));
         let program = Program::start(change(Launch::ingress(&config))).await;
         let pushes = Client::new(program.url(Role::Public));
-        Self { program, pushes, vhost, redis, folder }
+        Self { program, pushes, vhost, redis, folder, unreadable: Cell::default() }
     }
 
     /// Waits until exactly this many messages are on the partitions.
@@ -103,8 +109,31 @@ impl Ingress {
     }
 }
 
+impl Drop for Ingress {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        // The test's own runtime cannot wait here.
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let metric = self.program.metric(r#"kefu_ingress_answers_total{kind="push",outcome="unreadable"}"#);
+        let unreadable = thread::scope(|scope| scope.spawn(|| runtime.block_on(metric)).join()).expect("it answers");
+        assert_eq!(unreadable, f64::from(self.unreadable.get()), "pushes that could not be read");
+    }
+}
+
 /// Within this an answer is there.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4_500);
+
+/// Sees that an answer came before WeChat gives up after 5 s, where [`ANSWER_WITHIN`] took `answer_time`.
+async fn assert_in_time(answer: &Answer, answer_time: JoinHandle<Duration>) {
+    if answer.duration < ANSWER_WITHIN {
+        return answer_time.abort();
+    }
+    let answer_time = answer_time.await.unwrap();
+    let most = answer_time * 5_000 / 4_500;
+    assert!(answer.duration < most, "after {:?}, where 4.5 s took {answer_time:?}", answer.duration);
+}
 
 /// How long [`ANSWER_WITHIN`] takes: on a busy machine every timer is late, and this one tells how late.
 fn answer_time() -> JoinHandle<Duration> {

@@ -183,4 +183,5 @@ async fn a_fault_of_the_structure_costs_the_message_only_where_nobody_can_tell_w
         }
     }
     ingress.stores(7).await;
+    ingress.unreadable.set(7);
 }
