@@ -7,10 +7,13 @@ use kefu_shared::store::{Seat, Seats};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+#[cfg(test)]
+mod tests;
+
 /// How long a worker that died keeps its seat: until then its successor gets another one.
 const KEPT_FOR: Duration = Duration::from_secs(15);
 
-/// How often a worker says that it is still there.
+/// How often a worker says that it is still there, and how long it waits for the store to hear it.
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a worker waits for a store that does not answer before it begins without a seat.
@@ -30,22 +33,27 @@ pub(crate) struct Seated {
 }
 
 impl Seated {
-    /// Takes a seat for the worker. `None` when the store does not answer in time, or the shutdown comes before.
+    /// Takes a seat for the worker. `None` when the store does not give one in time, or the shutdown comes before. A seat that
+    /// the store gives too late runs out.
     pub(crate) async fn take(seats: &Arc<dyn Seats>, worker: &str, shutdown: &CancellationToken) -> Option<Self> {
-        let give_up_at = Instant::now() + TAKEN_WITHIN;
-        let seat = loop {
-            let error = match seats.take(worker, KEPT_FOR).await {
-                Ok(seat) => break seat,
-                Err(error) => error,
-            };
-            if Instant::now() >= give_up_at {
-                tracing::warn!(%error, "this worker has no seat: its share of the partitions is left to chance");
-                return None;
+        let mut error = None;
+        let tried = async {
+            loop {
+                match seats.take(worker, KEPT_FOR).await {
+                    Ok(seat) => return seat,
+                    Err(failed) => error = Some(failed.to_string()),
+                }
+                sleep(TRIED_EVERY).await;
             }
-            tokio::select! {
-                () = sleep(TRIED_EVERY) => {}
-                () = shutdown.cancelled() => return None,
-            }
+        };
+        let taken = tokio::select! {
+            taken = timeout(TAKEN_WITHIN, tried) => taken.ok(),
+            () = shutdown.cancelled() => return None,
+        };
+        let Some(seat) = taken else {
+            let error = error.as_deref().unwrap_or("the store does not answer");
+            tracing::warn!(error, "this worker has no seat: its share of the partitions is left to chance");
+            return None;
         };
         let seated =
             Self { seats: Arc::clone(seats), worker: worker.to_owned(), seat, ended: CancellationToken::new() };
@@ -73,18 +81,23 @@ async fn renew(seats: Arc<dyn Seats>, worker: String, seat: Seat, ended: Cancell
     renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_lost = false;
     loop {
-        tokio::select! {
+        let renewed = async {
+            renewals.tick().await;
+            timeout(RENEWED_EVERY, seats.take(&worker, KEPT_FOR)).await
+        };
+        let renewed = tokio::select! {
             biased;
             () = ended.cancelled() => return,
-            _ = renewals.tick() => {}
-        }
-        match seats.take(&worker, KEPT_FOR).await {
-            Ok(now) if now != seat && !is_lost => {
+            renewed = renewed => renewed,
+        };
+        match renewed {
+            Ok(Ok(now)) if now != seat && !is_lost => {
                 is_lost = true;
                 tracing::warn!(seat, "another worker has this worker's seat: their shares of the partitions are small");
             }
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "the seat was not renewed"),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the seat was not renewed"),
+            Err(_) => tracing::debug!("the seat was not renewed: the store does not answer"),
         }
     }
 }
