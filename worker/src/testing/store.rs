@@ -27,12 +27,20 @@ pub(crate) struct MemoryStore {
     tokens: Mutex<HashMap<String, TokenEntry>>,
     media: Mutex<HashMap<(String, String), (String, Instant)>>,
     windows: Mutex<HashMap<SessionKey, Window>>,
-    messages: Mutex<HashMap<String, Vec<Progress>>>,
+    messages: Mutex<HashMap<String, Noted>>,
     pub(super) conversations: Mutex<HashMap<SessionKey, Vec<(MessageKey, Exchange)>>>,
     /// The messages of each user that left their lane, and when work on each began.
     order: Mutex<HashMap<UserKey, Vec<(MessageKey, Instant)>>>,
     down: AtomicBool,
     refused: AtomicU64,
+}
+
+/// What is noted of a message that a backend sends.
+#[derive(Default)]
+struct Noted {
+    fingerprint: Option<String>,
+    /// All that was said of it, in order.
+    progress: Vec<Progress>,
 }
 
 impl MemoryStore {
@@ -84,7 +92,7 @@ impl MemoryStore {
 
     /// All that was said of a message that a backend sends, in order.
     pub(crate) fn progress_of(&self, key: &MessageKey) -> Vec<Progress> {
-        self.messages.lock().unwrap().get(&key.id()).cloned().unwrap_or_default()
+        self.messages.lock().unwrap().get(&key.id()).map(|noted| noted.progress.clone()).unwrap_or_default()
     }
 
     pub(crate) fn is_leased(&self, key: &MessageKey) -> bool {
@@ -251,22 +259,30 @@ impl Claims for MemoryStore {
 
 #[async_trait]
 impl Messages for MemoryStore {
-    async fn open(&self, _id: &str, _fingerprint: &str, _keep_for: Duration) -> Result<Opened, StoreError> {
-        Ok(Opened::New)
+    async fn open(&self, id: &str, fingerprint: &str, _keep_for: Duration) -> Result<Opened, StoreError> {
+        let found = self.find(id, fingerprint).await?;
+        if found == Opened::New {
+            self.messages.lock().unwrap().entry(id.to_owned()).or_default().fingerprint = Some(fingerprint.to_owned());
+        }
+        Ok(found)
     }
 
-    async fn find(&self, _id: &str, _fingerprint: &str) -> Result<Opened, StoreError> {
-        Ok(Opened::New)
+    async fn find(&self, id: &str, fingerprint: &str) -> Result<Opened, StoreError> {
+        self.up()?;
+        let messages = self.messages.lock().unwrap();
+        let noted = messages.get(id);
+        let known = noted.and_then(|noted| noted.fingerprint.as_deref());
+        Ok(Opened::of(fingerprint, known, noted.and_then(|noted| noted.progress.last().cloned())))
     }
 
     async fn set(&self, id: &str, progress: &Progress, _keep_for: Duration) -> Result<(), StoreError> {
         self.up()?;
-        self.messages.lock().unwrap().entry(id.to_owned()).or_default().push(progress.clone());
+        self.messages.lock().unwrap().entry(id.to_owned()).or_default().progress.push(progress.clone());
         Ok(())
     }
 
     async fn get(&self, id: &str) -> Result<Option<Progress>, StoreError> {
         self.up()?;
-        Ok(self.messages.lock().unwrap().get(id).and_then(|all| all.last().cloned()))
+        Ok(self.messages.lock().unwrap().get(id).and_then(|noted| noted.progress.last().cloned()))
     }
 }
