@@ -95,7 +95,7 @@ pub struct Config {
     pub digest: [u8; 32],
     /// Everything but the rules, for reading them again.
     pub kept: KeptSections,
-    /// What is taken otherwise than it is written, in words: a text of a rule without its control characters.
+    /// Values that are accepted but sent with changes, in words: a text of a rule without its control characters.
     pub notices: Vec<String>,
     /// `[[rule]]` as it is written.
     rule_tables: RuleTables,

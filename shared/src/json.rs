@@ -6,7 +6,7 @@ mod repair;
 
 pub(crate) use repair::repaired;
 
-/// Reads JSON that a webhook, a model or a backend wrote; where it is ill-formed, as [`mended`].
+/// Reads JSON that WeChat, a webhook, a model or a backend wrote; where it is ill-formed, as [`mended`].
 ///
 /// # Errors
 /// That of the JSON as it came, when it is none after mending either.

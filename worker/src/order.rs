@@ -1,5 +1,5 @@
-//! A user's order while an earlier message is in the queue again: the user's next ones, which have the lane now, wait for it
-//! all the same.
+//! A user's order while an earlier message is in the queue again. The user's later messages wait until the earlier one has
+//! ended, though the lane is free.
 //!
 //! The store knows which messages left their lane, so that the order outlives the worker. A message that is still in the
 //! lane, and has not had its turn, is in [`crate::behind`].

@@ -36,7 +36,7 @@ impl std::error::Error for ConfigErrors {}
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<String>,
-    /// What is taken all the same, and otherwise than it is written.
+    /// Values that are accepted but sent with changes.
     notices: Vec<String>,
     /// The variables that places have their values from.
     variables: BTreeMap<String, String>,

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// How many are named of one text.
 const NAMED: usize = 3;
 
-/// Whether WeChat takes no text with it: what is below U+0020 but line breaks and tabs, and U+007F.
+/// Whether WeChat refuses a text that contains this character: one below U+0020 but line breaks and tabs, or U+007F.
 pub const fn is_refused(c: char) -> bool {
     matches!(c, '\0'..'\x20' | '\x7f') && !matches!(c, '\n' | '\r' | '\t')
 }

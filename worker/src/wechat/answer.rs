@@ -20,8 +20,8 @@ impl Answer {
     /// Reads the answer to a call.
     ///
     /// Lenient, as answers come with bytes that are not UTF-8, with bare control characters, half surrogate pairs and a byte
-    /// order mark, with `errcode` as a string or not at all, and cut off. What is from a gateway and not from the API layer is a failure that passes; what
-    /// leaves open whether the API layer did the work is [`Failure::Unanswered`].
+    /// order mark, with `errcode` as a string or not at all, and cut off. What is from a gateway and not from the API layer
+    /// is a failure that passes; what leaves open whether the API layer did the work is [`Failure::Unanswered`].
     pub(crate) fn read(raw: &Raw) -> Result<Self, Failure> {
         if raw.extent == Extent::TooLarge {
             return Err(Failure::Unanswered("the answer is larger than 1 MiB".into()));

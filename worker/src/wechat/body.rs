@@ -9,8 +9,7 @@ use serde_json::json;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
 /// The JSON of a reply to `user`, in the session with the sub-merchant `business_id` if it is with one, in raw UTF-8: WeChat
-/// refuses or shows literally what is escaped as `\uXXXX`. Replies have no control characters that need it; whatever else
-/// has one loses it.
+/// refuses or shows literally what is escaped as `\uXXXX`. A control character in any field is left out.
 /// `media_id` is the picture's, where the reply has one; a card without an appid opens the sending mini program, `appid`.
 pub(crate) fn of(
     user: &OpenId,
@@ -64,6 +63,8 @@ impl Formatter for WithoutEscapes {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use kefu_shared::reply::{Card, Link};
     use serde_json::Value;
 
@@ -132,13 +133,10 @@ mod tests {
             let reply = Reply { content, kf_account: Some(all.clone()), is_ai_msg: true };
             let body = of(&OpenId::new(&*all), Some(7), &all, &reply, Some(&all));
             let body = String::from_utf8(body).unwrap();
-            let escapes = body.match_indices('\\').map(|(at, _)| &body[at..at + 2]);
-            // Pairs, so that the second of `\\\\` begins none.
-            let escaped: std::collections::BTreeSet<&str> = escapes.collect();
-            assert!(
-                escaped.iter().all(|escape| ["\\\"", "\\\\", "\\n", "\\r", "\\t", "\\]"].contains(escape)),
-                "{escaped:?}"
-            );
+            // Without the pairs that are a backslash, each backslash begins another escape.
+            let rest = body.replace("\\\\", "");
+            let escaped: BTreeSet<&str> = rest.match_indices('\\').map(|(at, _)| &rest[at..at + 2]).collect();
+            assert_eq!(escaped, BTreeSet::from(["\\\"", "\\n", "\\r", "\\t"]));
             assert!(serde_json::from_str::<Value>(&body).is_ok());
         }
     }
