@@ -16,8 +16,9 @@ const KEPT_FOR: Duration = Duration::from_secs(15);
 /// How often a worker says that it is still there, and how long it waits for the store to hear it.
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a worker waits for a store that does not answer before it begins without a seat.
-const TAKEN_WITHIN: Duration = Duration::from_secs(3);
+/// How long a worker waits for a store that does not answer before it begins without a seat. Without the store it could send
+/// nothing anyway.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
 const TRIED_EVERY: Duration = Duration::from_millis(200);
 
@@ -39,7 +40,7 @@ impl Seated {
         let mut error = None;
         let tried = async {
             loop {
-                match seats.take(worker, KEPT_FOR).await {
+                match seats.take(worker, 0, KEPT_FOR).await {
                     Ok(seat) => return seat,
                     Err(failed) => error = Some(failed.to_string()),
                 }
@@ -83,7 +84,7 @@ async fn renew(seats: Arc<dyn Seats>, worker: String, seat: Seat, ended: Cancell
     loop {
         let renewed = async {
             renewals.tick().await;
-            timeout(RENEWED_EVERY, seats.take(&worker, KEPT_FOR)).await
+            timeout(RENEWED_EVERY, seats.take(&worker, seat, KEPT_FOR)).await
         };
         let renewed = tokio::select! {
             biased;

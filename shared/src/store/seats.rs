@@ -15,8 +15,9 @@ pub type Seat = u16;
 /// other. Nothing but that depends on it: a seat that two workers have for a while only makes their shares unequal.
 #[async_trait]
 pub trait Seats: Send + Sync {
-    /// The seat of `worker` until `keep_for` from now: the one that it has, else the lowest that no other worker has.
-    async fn take(&self, worker: &str, keep_for: Duration) -> Result<Seat, StoreError>;
+    /// The seat of `worker` until `keep_for` from now: the one that it has, else the lowest from `wish` on that no other worker
+    /// has. A worker wishes for the seat that it had, in case the store has forgotten that, or 0.
+    async fn take(&self, worker: &str, wish: Seat, keep_for: Duration) -> Result<Seat, StoreError>;
     /// Gives the seat of `worker` back, if it has one.
     async fn leave(&self, worker: &str) -> Result<(), StoreError>;
 }

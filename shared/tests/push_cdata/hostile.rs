@@ -41,6 +41,11 @@ fn a_hostile_body_takes_no_more_than_its_length() {
             assert!(started.elapsed() < Duration::from_secs(20), "{piece} took {:?}", started.elapsed());
         }
     }
+    // Blanks, and then sections: whether the text is blank so far is not asked at each.
+    let blanks = format!("{}]]>{}<![CDATA[", " ".repeat(500_000), "<![CDATA[]]>".repeat(40_000));
+    let started = Instant::now();
+    Push::parse(&text_push(&blanks)).ok();
+    assert!(started.elapsed() < Duration::from_secs(20), "many sections took {:?}", started.elapsed());
     let names: String = (0..60_000).map(|number| format!("]]></a{number}><b>")).collect();
     let started = Instant::now();
     assert_eq!(text_of(&text_push(&names)), names);

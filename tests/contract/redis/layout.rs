@@ -123,7 +123,7 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
 
     let envelope = Envelope::of_push("wx1", push_of_user(), String::new(), 0);
     stores.order.leave(&UserKey::of(&envelope), &key(), Duration::ZERO, LONG).await.unwrap();
-    stores.seats.unwrap().take("worker-1", LONG).await.unwrap();
+    stores.seats.unwrap().take("worker-1", 0, LONG).await.unwrap();
 
     let keys: BTreeSet<String> = connection.keys("*").await.unwrap();
     let expected = [

@@ -66,7 +66,7 @@ impl Scripted {
 
 #[async_trait]
 impl Seats for Scripted {
-    async fn take(&self, worker: &str, keep_for: Duration) -> Result<Seat, StoreError> {
+    async fn take(&self, worker: &str, _wish: Seat, keep_for: Duration) -> Result<Seat, StoreError> {
         assert_eq!((worker, keep_for), (WORKER, KEPT_FOR));
         self.taken.lock().unwrap().push(self.begun.elapsed());
         self.next().await
@@ -114,7 +114,7 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_three_seconds_a_worker_begins_without_a_seat_whether_the_store_fails_or_hangs() {
+async fn after_ten_seconds_a_worker_begins_without_a_seat_whether_the_store_fails_or_hangs() {
     for (does, why) in [(Does::Fails, "down"), (Does::Hangs, "the store does not answer")] {
         let ((log, _guard), seats) = (Log::of_this_test(), Scripted::new([does]));
         assert!(seats.take(&CancellationToken::new()).await.is_none());
@@ -136,7 +136,7 @@ async fn a_call_that_hangs_behind_others_that_failed_is_given_up_at_the_same_tim
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_seat_that_the_store_gives_within_three_seconds_is_taken() {
+async fn a_seat_that_the_store_gives_within_ten_seconds_is_taken() {
     let (log, _guard) = Log::of_this_test();
     let seats = Scripted::new([Does::Fails, Does::Fails, Does::Gives(4)]);
     assert_eq!(seats.take(&CancellationToken::new()).await.unwrap().seat, 4);

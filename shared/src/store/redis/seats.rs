@@ -15,8 +15,8 @@ const NAME: &str = "kefu:seats";
 
 #[async_trait]
 impl Seats for Redis {
-    async fn take(&self, worker: &str, keep_for: Duration) -> Result<Seat, StoreError> {
-        self.connection.invoke(TAKE.key(NAME).arg(worker).arg(millis(keep_for))).await
+    async fn take(&self, worker: &str, wish: Seat, keep_for: Duration) -> Result<Seat, StoreError> {
+        self.connection.invoke(TAKE.key(NAME).arg(worker).arg(millis(keep_for)).arg(wish)).await
     }
 
     async fn leave(&self, worker: &str) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
--- KEYS[1] seats  ARGV worker, keep ms  ->  its seat
+-- KEYS[1] seats  ARGV worker, keep ms, the seat it wishes for  ->  its seat
 local entries = redis.call('HGETALL', KEYS[1])
 local own
 local taken = {}
@@ -12,7 +12,7 @@ for index = 1, #entries, 2 do
     taken[tonumber(seat)] = true
   end
 end
-local seat = tonumber(own or 0)
+local seat = tonumber(own or ARGV[3])
 while taken[seat] do
   seat = seat + 1
 end
