@@ -27,15 +27,16 @@ pub fn mended(body: &[u8]) -> Option<String> {
     Some(repaired(text, "").unwrap_or_else(|| text.to_owned()))
 }
 
-/// The text without what is not UTF-8: the rest of a character that was cut. A body with more such places than whole
-/// characters beyond ASCII is no UTF-8 at all, but GBK for example: nobody wants to read what would be left of it.
+/// The text without what is not UTF-8: the rest of a character that was cut. Two bytes or more that begin a character of
+/// UTF-8 are such a rest. A single byte could be a character of another encoding: a body with more of these than whole
+/// characters beyond ASCII is no UTF-8 at all, but GBK for example, and nobody wants to read what would be left of it.
 fn decoded(body: &[u8]) -> Option<String> {
-    let (mut text, mut broken) = (String::with_capacity(body.len()), 0);
+    let (mut text, mut strays) = (String::with_capacity(body.len()), 0);
     for chunk in body.utf8_chunks() {
         text.push_str(chunk.valid());
-        broken += usize::from(!chunk.invalid().is_empty());
+        strays += usize::from(chunk.invalid().len() == 1);
     }
-    let is_utf8 = broken == 0 || broken <= text.chars().filter(|c| !c.is_ascii()).count();
+    let is_utf8 = strays == 0 || strays <= text.chars().filter(|c| !c.is_ascii()).count();
     is_utf8.then_some(text)
 }
 
@@ -69,9 +70,17 @@ mod tests {
     #[test]
     fn half_a_character_in_bytes_is_taken_out_and_another_encoding_is_none() {
         assert_eq!(read(b"{\"a\":\"\xe6\x82\xa8\xe5\xa5\"}"), Some(json!({ "a": "您" })));
-        // GBK for the same two characters, and Latin-1.
-        assert_eq!(read(b"{\"a\":\"\xc4\xfa\xba\xc3\"}"), None);
-        assert_eq!(read(b"{\"a\":\"caf\xe9\"}"), None);
+        for cut in [&b"\xe6\x82"[..], b"\xf0\x9f", b"\xf0\x9f\x98", b"\xe6\x82\xe6\x82"] {
+            assert_eq!(
+                read([b"{\"a\":\"Hi, cut ", cut, b"\"}"].concat()),
+                Some(json!({ "a": "Hi, cut " })),
+                "{cut:x?}"
+            );
+        }
+        // GBK for the same two characters, also beside a cut one, Latin-1, and what no character begins with.
+        for other in [&b"\xc4\xfa\xba\xc3"[..], b"\xc4\xfa\xba\xc3 \xe6\x82", b"caf\xe9", b"\xff\xfe", b"\xc0\x80"] {
+            assert_eq!(read([b"{\"a\":\"", other, b"\"}"].concat()), None, "{other:x?}");
+        }
     }
 
     #[test]

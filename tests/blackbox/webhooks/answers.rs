@@ -163,7 +163,10 @@ async fn a_fault_in_a_character_of_an_answer_costs_that_character() {
         shop.push(&user, Message::text("hi")).await;
         assert_eq!(texts(&shop.replies_within(&user, 1).await), ["您好"], "answer {index}");
     }
-    assert_eq!(service.asked().len(), bodies.len(), "each is asked once");
+    service.then([Does::answer(200, b"{\"replies\":[{\"text\":\"Hi there, cut \xe6\x82\"}]}".as_slice())]);
+    shop.push("oCUT", Message::text("hi")).await;
+    assert_eq!(texts(&shop.replies_within("oCUT", 1).await), ["Hi there, cut "]);
+    assert_eq!(service.asked().len(), bodies.len() + 1, "each is asked once");
 
     // Blank after cleaning is blank: refused as ever, and the next message is not held up.
     service.then([Does::answer(200, br#"{"replies":[{"text":"\u0002\ud83d "}]}"#.as_slice())]);
