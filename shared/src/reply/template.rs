@@ -3,9 +3,14 @@
 //! Only a name in braces is one: JSON, prices and everything else that has braces stays as it is. `{{name}}` stands for
 //! `{name}` itself.
 
+use std::borrow::Cow;
+
 use super::control::cleaned;
 use super::{Content, Reply};
 use crate::wechat::push::{self, Push};
+
+/// What stands in a push for half a character and for what is none.
+const MENDED: char = char::REPLACEMENT_CHARACTER;
 
 /// What a placeholder is filled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +68,7 @@ enum Piece<'a> {
 /// What comes from the push never becomes markup, nor ends any: WeChat shows `<a …>` in texts as links, and the push may
 /// say what somebody else wrote, such as the title of a card. In a tag of the text's own, quotes, angle brackets and
 /// white space are percent-encoded; elsewhere a `<` that could begin a tag becomes `＜`. Control characters of it are left
-/// out, as they were of the text itself when it was read.
+/// out, as they were of the text itself when it was read, and so is U+FFFD, which stands for what was mended in the push.
 pub fn fill(text: &str, push: &Push) -> String {
     let (mut filled, mut in_tag) = (String::with_capacity(text.len()), false);
     for piece in pieces(text) {
@@ -73,8 +78,12 @@ pub fn fill(text: &str, push: &Push) -> String {
                 in_tag = ends_in_tag(literal, in_tag);
             }
             Piece::Name(name) => {
-                // Cleaned first: a control character between `<` and `a` must not be taken out of what is disarmed.
+                // First of all: a character between `<` and `a` must not be taken out of what is disarmed.
                 let value = cleaned(Field::of_name(name).map_or("", |field| field.of(push)));
+                let value = match value.contains(MENDED) {
+                    true => Cow::Owned(value.replace(MENDED, "")),
+                    false => value,
+                };
                 if in_tag { encode(&value, &mut filled) } else { disarm(&value, &mut filled) }
             }
         }

@@ -170,6 +170,31 @@ async fn control_characters_leave_no_reply() {
 }
 
 #[tokio::test]
+async fn half_a_character_of_a_push_leaves_in_no_reply() {
+    use kefu_harness::wechat::Format;
+    let shop = shop().await;
+    let account = &shop.accounts[0];
+    for (user, format, content, said) in [
+        ("oA", Format::Json, &br"\ud83d\u534a\ude00\u4e2a"[..], "半个"),
+        ("oB", Format::Xml, "&#xD83D;半&#xDE00;个".as_bytes(), "半个"),
+        ("oC", Format::Json, b"Hi\xe6\x82", "Hi"),
+        ("oD", Format::Json, br"link\ud83d", "link"),
+    ] {
+        let push = kefu_harness::wechat::Message::text(user, "@").to_text(format);
+        let mark = if format == Format::Xml { "<![CDATA[@]]>" } else { "@" };
+        let (before, after) = push.split_once(mark).unwrap();
+        let bytes = [before.as_bytes(), content, after.as_bytes()].concat();
+        let answer = shop.stack.pushes.send(&account.appid, &account.push_raw(format, &bytes)).await;
+        assert_eq!(answer.status, 200, "{user}: {answer:?}");
+        let expected = match said {
+            "link" => "<a href=\"https://shop.example/?q=link\">link</a>".to_owned(),
+            said => format!("您说：{said} {{\"json\":{{}}}} {{content}}"),
+        };
+        assert_eq!(texts(&shop.replies_within(user, 1).await), [expected], "{user}");
+    }
+}
+
+#[tokio::test]
 async fn flags_and_families_are_whole_in_every_part() {
     let shop = shop().await;
     let (flags, families) = ("a".to_owned() + &"🇨🇳".repeat(260), "👨‍👩‍👧‍👦".repeat(130));

@@ -67,6 +67,15 @@ fn control_characters_are_left_out_before_anything_else() {
 }
 
 #[test]
+fn what_was_mended_in_the_push_is_left_out_before_anything_else() {
+    let half = text("<\u{fffd}a>半\u{fffd}个\u{fffd}");
+    assert_eq!(fill("“{content}”", &half), "“＜a>半个”");
+    assert_eq!(fill("<a href=\"/{content}\">\u{fffd}", &text("1\u{fffd}2")), "<a href=\"/12\">\u{fffd}");
+    let reply = || vec![Content::Text("{content}".into()).into()];
+    assert!(fill_all(&reply(), &text("\u{fffd} ")).is_empty());
+}
+
+#[test]
 fn a_users_text_does_not_break_out_of_a_link() {
     let said = text(r#"x" onclick='y'><b>"#);
     let template = r#"<a href="https://shop.example/?q={content}">{content}</a>"#;
