@@ -26,7 +26,7 @@ pub(crate) enum Stale {
 impl fmt::Display for Stale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotANumber => f.write_str("is not a number"),
+            Self::NotANumber => f.write_str("is not a number of seconds"),
             Self::Behind(seconds) => write!(f, "is {} h behind this machine's clock", seconds / 3_600),
             Self::Ahead(seconds) => write!(f, "is {} h ahead of this machine's clock", seconds / 3_600),
         }
@@ -54,9 +54,17 @@ pub(crate) fn check(timestamp: &str, now_ms: u64) -> Result<(), Refusal> {
     }))
 }
 
-/// Warns of stale requests, once a minute at most: when this machine's clock is wrong, all of them are.
+/// Warns of stale requests, of each kind once a minute at most: when this machine's clock is wrong, all of them are.
 #[derive(Default)]
-pub(crate) struct ClockWarning(Mutex<Noted>);
+pub(crate) struct ClockWarning {
+    /// Of those whose timestamp is a time.
+    clock: Warnings,
+    /// Of the others, which say nothing of the clock.
+    not_a_number: Warnings,
+}
+
+#[derive(Default)]
+struct Warnings(Mutex<Noted>);
 
 #[derive(Default)]
 struct Noted {
@@ -70,15 +78,27 @@ impl ClockWarning {
     /// Notes a refusal, if it is one of these.
     pub(crate) fn note(&self, refusal: &Refusal, account: &str) {
         let Refusal::Stale(stale) = refusal else { return };
-        let Some(refused) = self.due(Instant::now()) else { return };
-        tracing::warn!(
-            account,
-            refused,
-            "the timestamp of a rightly signed push {stale}: if pushes keep being refused, check the clock of this \
-             machine; else somebody sends old pushes again"
-        );
+        let warnings = if *stale == Stale::NotANumber { &self.not_a_number } else { &self.clock };
+        let Some(refused) = warnings.due(Instant::now()) else { return };
+        if *stale == Stale::NotANumber {
+            tracing::warn!(
+                account,
+                refused,
+                "the timestamp of a rightly signed push or check of the URL {stale}: WeChat sends no such request, so look \
+                 which other program has the Token"
+            );
+        } else {
+            tracing::warn!(
+                account,
+                refused,
+                "the timestamp of a rightly signed push or check of the URL {stale}: if pushes keep being refused, check \
+                 the clock of this machine; else somebody sends old requests again"
+            );
+        }
     }
+}
 
+impl Warnings {
     /// How many were refused since the last warning, this one included, if it is time for another.
     fn due(&self, now: Instant) -> Option<u64> {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +145,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_warned_of_once_a_minute_with_how_many_there_were() {
-        let (warning, begun) = (ClockWarning::default(), Instant::now());
+        let (warning, begun) = (Warnings::default(), Instant::now());
         assert_eq!(warning.due(begun), Some(1));
         for second in [0, 1, 30, 59] {
             assert_eq!(warning.due(begun + Duration::from_secs(second)), None);

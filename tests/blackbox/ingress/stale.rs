@@ -55,6 +55,10 @@ async fn a_push_or_a_check_of_the_url_from_another_day_is_refused_before_it_is_s
     let log = ingress.program.output();
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("check the clock")).collect();
     assert!(warnings.len() == 1 && warnings[0].contains("is 168 h behind this machine's clock"), "{warnings:?}");
+    assert!(warnings[0].contains("push or check of the URL"), "{warnings:?}");
+    let others: Vec<&str> = log.lines().filter(|line| line.contains("is not a number of seconds")).collect();
+    assert!(others.len() == 1 && others[0].contains("which other program has the Token"), "{others:?}");
+    assert!(!others[0].contains("clock"), "{others:?}");
 }
 
 #[tokio::test]
