@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use kefu_shared::clock;
+use kefu_shared::config::Account;
 use kefu_shared::envelope::Answered;
 use kefu_shared::rules::Rules;
 use kefu_shared::webhook::Endpoint;
 use kefu_shared::wechat::event_answer::{self, EventAnswer};
 use kefu_shared::wechat::passive_reply::{self, Seal};
-use kefu_shared::wechat::push::{Format, Push};
+use kefu_shared::wechat::push::{Format, Push, PushError};
 use rand::Rng;
 use rand::distr::Alphanumeric;
 
 use crate::metric;
+use crate::unreadable::UnreadablePushes;
 
 /// The answer to a push, as it is decided by its first copy.
 pub struct Decided {
@@ -26,6 +28,14 @@ pub struct Decided {
     pub undecided: Option<&'static str>,
     /// Who is to be asked for the answer, in place of all that.
     pub ask: Option<Endpoint>,
+}
+
+/// Whether ingress keeps a push of `bytes` bytes that it cannot read because of `error`, as a dead letter.
+///
+/// # Errors
+/// Why it refuses the push instead, in words.
+pub fn keeps_unreadable(account: &Account, bytes: usize, error: &PushError) -> Result<(), String> {
+    UnreadablePushes::default().admit(account, bytes, error).map_err(|refusal| refusal.to_string())
 }
 
 impl Decided {

@@ -29,7 +29,7 @@ mod routes;
 mod server;
 mod unreadable;
 
-pub use answer::Decided;
+pub use answer::{Decided, keeps_unreadable};
 pub use api::Api;
 pub use intake::PUSH_REMEMBERED_FOR;
 pub use server::{Ingress, IngressError};

@@ -3,12 +3,13 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use kefu_ingress::Decided;
-use kefu_shared::config::Config;
+use kefu_shared::config::{Config, Mode};
 use kefu_shared::plan::{Plan, Planned};
 use kefu_shared::reply::{Content, Reply, template};
 use kefu_shared::rules::{Action, Rule, Rules};
+use kefu_shared::unreadable;
 use kefu_shared::wechat::push::{self, Push, PushError};
 
 use crate::terminal::{count, printable, width, wrap};
@@ -21,7 +22,8 @@ const INDENT: &str = "  ";
 pub(super) struct Trial<'a> {
     config: &'a Config,
     appid: String,
-    push: Push,
+    /// Or why it cannot be read, and is kept all the same.
+    push: Result<Push, PushError>,
 }
 
 impl<'a> Trial<'a> {
@@ -35,13 +37,44 @@ impl<'a> Trial<'a> {
             (None, _) => bail!("to which account? give --account, one of {}", appids.join(", ")),
         };
         let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
-        let text = text_of(file).with_context(|| format!("{name} cannot be read"))?;
-        let push = Push::parse(&text).map_err(|error| no_push(&name, &text, &error))?;
+        let bytes = bytes_of(file).with_context(|| format!("{name} cannot be read"))?;
+        let push = match unreadable::read(bytes) {
+            Ok((push, _)) => Ok(push),
+            Err((bytes, _)) if !push::ciphertexts(&String::from_utf8_lossy(&bytes)).is_empty() => {
+                bail!("{name} is an encrypted push: give what is in it, as `raw` in the envelope has it")
+            }
+            Err((bytes, error)) => {
+                let account = config.accounts.get(appid).context("there is no such account")?;
+                if let Err(why) = kefu_ingress::keeps_unreadable(account, bytes.len(), &error) {
+                    bail!("{name} is refused by ingress (400): {why}");
+                }
+                Err(error)
+            }
+        };
         Ok(Self { config, appid: appid.to_owned(), push })
     }
 
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { config, appid, push } = self;
+        match &self.push {
+            Ok(push) => self.write_push(out, push),
+            Err(error) => self.write_unreadable(out, error),
+        }
+    }
+
+    fn write_unreadable(&self, out: &mut impl Write, error: &PushError) -> io::Result<()> {
+        let Self { config, appid, .. } = self;
+        writeln!(out, "not readable, to {appid}")?;
+        let within = match config.accounts.get(appid).map(|account| account.mode) {
+            Some(Mode::Plain) => " (in plain mode 60 a minute of an account)",
+            _ => "",
+        };
+        let reason = printable(&error.to_string());
+        writeln!(out, "it is acknowledged, and ingress keeps it as a dead letter{within}, unreadable: {reason}")?;
+        writeln!(out, "no rule is asked, and nothing is sent")
+    }
+
+    fn write_push(&self, out: &mut impl Write, push: &Push) -> io::Result<()> {
+        let Self { config, appid, .. } = self;
         let kind = match &push.content {
             push::Content::Event { event, .. } => format!("event {}", printable(event)),
             _ => printable(&push.msg_type),
@@ -69,7 +102,7 @@ impl<'a> Trial<'a> {
             "" => "it is acknowledged".to_owned(),
             text => format!("ingress answers {}", printable(text)),
         };
-        self.write_what_is_sent(out, &rules, &answered)?;
+        self.write_what_is_sent(out, push, &rules, &answered)?;
         match answer.undecided {
             Some(event) => writeln!(
                 out,
@@ -80,8 +113,8 @@ impl<'a> Trial<'a> {
     }
 
     /// What the worker does after the answer.
-    fn write_what_is_sent(&self, out: &mut impl Write, rules: &Rules, answered: &str) -> io::Result<()> {
-        let Self { config, appid, push } = self;
+    fn write_what_is_sent(&self, out: &mut impl Write, push: &Push, rules: &Rules, answered: &str) -> io::Result<()> {
+        let Self { config, appid, .. } = self;
         match rules.decide_unanswered(appid, push).map(Rule::action) {
             None => writeln!(out, "no rule matches: {answered}, and nothing is sent"),
             Some(Action::Ignore | Action::Transfer) => writeln!(out, "{answered}, and nothing is sent"),
@@ -106,20 +139,13 @@ impl<'a> Trial<'a> {
     }
 }
 
-fn text_of(file: &Path) -> io::Result<String> {
+fn bytes_of(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match file == Path::new("-") {
         true => io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes)?,
         false => std::fs::File::open(file)?.take(MAX_BYTES).read_to_end(&mut bytes)?,
     };
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn no_push(name: &str, text: &str, error: &PushError) -> anyhow::Error {
-    match push::ciphertexts(text).is_empty() {
-        false => anyhow!("{name} is an encrypted push: give what is in it, as `raw` in the envelope has it"),
-        true => anyhow!("{name} is no push: {error}"),
-    }
+    Ok(bytes)
 }
 
 fn show(out: &mut impl Write, number: usize, reply: &Reply) -> io::Result<()> {
