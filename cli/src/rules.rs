@@ -9,6 +9,8 @@ use clap::Subcommand;
 use kefu_shared::program::ConfigFile;
 use kefu_shared::{config, program};
 
+use crate::terminal::printable;
+
 mod listing;
 mod trial;
 
@@ -36,11 +38,18 @@ enum Command {
     },
 }
 
-/// Exit status: 0, and 2 when the configuration, the push or the command says nothing sensible.
+/// Exit status: 0, also for a push that cannot be read and is kept; 2 when the configuration or the command says nothing
+/// sensible, or ingress refuses the push.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = match config::load(&arguments.config.path) {
         Ok(config) => config,
-        Err(errors) => return Ok(program::not_understood(&errors)),
+        Err(errors) => {
+            let status = program::not_understood(&errors);
+            if matches!(arguments.command, Command::Check) {
+                errors.notices().iter().for_each(|notice| eprintln!("note: {}", printable(notice)));
+            }
+            return Ok(status);
+        }
     };
     let mut out = io::stdout().lock();
     let told = match &arguments.command {

@@ -3,7 +3,6 @@
 //! A mini program can send four types through `custom/send`; the fields are those of
 //! <https://developers.weixin.qq.com/miniprogram/dev/api-backend/open-api/customer-message/customerServiceMessage.send.html>.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -98,16 +97,13 @@ impl TryFrom<ReplySection> for WrittenReply {
     }
 }
 
-/// Without the characters that WeChat refuses, wherever the reply comes from: see [`control`].
+/// Without the characters that WeChat refuses, wherever the reply comes from: see [`control`]. A text of these alone stays, and
+/// is one of [`Reply::problems`].
 impl TryFrom<ReplySection> for Reply {
     type Error = &'static str;
 
     fn try_from(mut section: ReplySection) -> Result<Self, Self::Error> {
-        for (_, text) in section.texts() {
-            if let Cow::Owned(clean) = control::cleaned(text) {
-                *text = clean;
-            }
-        }
+        section.texts().into_iter().for_each(|(_, text)| control::clean(text));
         let ReplySection { text, image, link, miniprogrampage, kf_account, is_ai_msg } = section;
         let given = [
             text.map(Content::Text),
@@ -202,11 +198,7 @@ impl Reply {
     /// What WeChat would refuse, in words; `folder` is where relative paths start. Not how long a text is: see [`split`].
     pub(crate) fn problems(&self, folder: &Path, max_image_bytes: u64) -> Vec<String> {
         let mut problems = Vec::new();
-        let mut required = |name: &str, value: &str| {
-            if value.trim().is_empty() {
-                problems.push(format!("{name} is empty"));
-            }
-        };
+        let mut required = |name: &str, value: &str| problems.extend(control::blank(name, value));
         match &self.content {
             Content::Text(text) => required("text", text),
             Content::Image(_) => {}
@@ -224,7 +216,9 @@ impl Reply {
             }
         }
         let picture = self.picture();
-        problems.extend(picture.and_then(|(name, file)| picture::problem(name, &folder.join(file), max_image_bytes)));
+        problems.extend(picture.and_then(|(name, file)| {
+            control::in_file_name(name, file).or_else(|| picture::problem(name, &folder.join(file), max_image_bytes))
+        }));
         problems.extend(self.kf_account.as_deref().and_then(fields::kf_account));
         problems
     }

@@ -140,7 +140,8 @@ pub(crate) fn given(text: String) -> Option<String> {
 
 /// The fallback as it is sent, with a notice of what is left out of it.
 pub(crate) fn cleaned_fallback(text: &str, place: &str, problems: &mut Problems) -> String {
-    if let Some(notice) = control::notice("the text", text) {
+    let nothing = || control::blank("the text", text).filter(|_| text.contains(control::is_refused));
+    if let Some(notice) = control::notice("the text", text).or_else(nothing) {
         problems.notice(place, notice);
     }
     control::cleaned(text).into_owned()

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -9,12 +10,18 @@ use std::path::PathBuf;
 pub struct ConfigErrors {
     pub(super) file: PathBuf,
     pub(super) problems: Vec<String>,
+    pub(super) notices: Vec<String>,
 }
 
 impl ConfigErrors {
     /// One line a problem.
     pub fn problems(&self) -> &[String] {
         &self.problems
+    }
+
+    /// What of the configuration would be taken otherwise than it is written, beside the problems.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 }
 
@@ -23,13 +30,24 @@ impl fmt::Display for ConfigErrors {
         let plural = if self.problems.len() == 1 { "" } else { "s" };
         write!(f, "{} has {} problem{plural}:", self.file.display(), self.problems.len())?;
         for (number, problem) in self.problems.iter().enumerate() {
-            write!(f, "\n  {}. {problem}", number + 1)?;
+            write!(f, "\n  {}. {}", number + 1, visible(problem))?;
         }
         Ok(())
     }
 }
 
 impl std::error::Error for ConfigErrors {}
+
+/// The text with `\u{1}` and the like for control characters, which a terminal does not show: names of files may have them.
+/// Lines stay lines.
+fn visible(text: &str) -> Cow<'_, str> {
+    let is_hidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
 
 /// Problems found so far. A place is a table in words, `[queue]` or `[[account]] 1 (wx…)`, or that and a key:
 /// `[queue] url`.
@@ -107,6 +125,6 @@ impl Problems {
     }
 
     pub(super) fn into_errors(self, file: PathBuf) -> ConfigErrors {
-        ConfigErrors { file, problems: self.found }
+        ConfigErrors { file, problems: self.found, notices: self.notices }
     }
 }

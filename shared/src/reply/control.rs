@@ -5,6 +5,7 @@
 //! writes them as they are, and WeChat takes them.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 /// How many are named of one text.
 const NAMED: usize = 3;
@@ -30,17 +31,49 @@ pub fn cleaned(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Which of those characters the text of a field has, and where, in words.
+/// Whether no more than blanks is left of the text.
+fn leaves_nothing(text: &str) -> bool {
+    cleaned(text).trim().is_empty()
+}
+
+/// Why the text of a field says nothing, if it does, in words.
+pub(crate) fn blank(field: &str, text: &str) -> Option<String> {
+    leaves_nothing(text).then(|| match text.contains(is_refused) {
+        true => format!("nothing is left of {field} without control characters"),
+        false => format!("{field} is empty"),
+    })
+}
+
+/// The text as it may go out; one of which nothing would be left stays as it is, for [`blank`] to say so.
+pub(crate) fn clean(text: &mut String) {
+    if let Cow::Owned(clean) = cleaned(text)
+        && !clean.trim().is_empty()
+    {
+        *text = clean;
+    }
+}
+
+/// Which control characters the name of a file has, and where, in words.
+pub(crate) fn in_file_name(field: &str, file: &Path) -> Option<String> {
+    let named = named(&file.to_string_lossy(), char::is_control)?;
+    Some(format!("{field} names a file with control characters in its name, which is refused: {named}"))
+}
+
+/// Which of those characters the text of a field has, and where, in words; not of one of which nothing is left.
 pub(crate) fn notice(field: &str, text: &str) -> Option<String> {
-    let mut refused = text.chars().enumerate().filter(|(_, c)| is_refused(*c));
+    let named = named(text, is_refused).filter(|_| !leaves_nothing(text))?;
+    Some(format!("{field} has control characters that WeChat refuses, and is sent without them: {named}"))
+}
+
+fn named(text: &str, is_one: impl Fn(char) -> bool) -> Option<String> {
+    let mut refused = text.chars().enumerate().filter(|(_, c)| is_one(*c));
     let named = refused.by_ref().take(NAMED).map(|(at, c)| format!("U+{:04X} (character {})", u32::from(c), at + 1));
     let named: Vec<String> = named.collect();
     let more = match refused.count() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let named = Some(named.join(", ")).filter(|named| !named.is_empty())?;
-    Some(format!("{field} has control characters that WeChat refuses, and is sent without them: {named}{more}"))
+    (!named.is_empty()).then(|| format!("{}{more}", named.join(", ")))
 }
 
 #[cfg(test)]
@@ -69,8 +102,22 @@ mod tests {
         assert_eq!(notice("text", "您好\r\n\t"), None);
         let said = notice("text", "您\u{2}好\u{7f}").unwrap_or_default();
         assert!(said.ends_with("without them: U+0002 (character 2), U+007F (character 4)"), "{said}");
-        let said = notice("text", &"\u{1}".repeat(5)).unwrap_or_default();
+        let said = notice("text", &format!("{}a", "\u{1}".repeat(5))).unwrap_or_default();
         assert!(said.ends_with("U+0001 (character 3) and 2 more"), "{said}");
+    }
+
+    #[test]
+    fn a_text_of_control_characters_alone_is_not_said_to_be_empty() {
+        for (text, said) in [
+            ("", Some("text is empty")),
+            (" \r\n\t", Some("text is empty")),
+            ("\u{1}", Some("nothing is left of text without control characters")),
+            (" \u{1}\n\u{7f}", Some("nothing is left of text without control characters")),
+            ("\u{1}a", None),
+        ] {
+            assert_eq!(blank("text", text).as_deref(), said, "{text:?}");
+        }
+        assert_eq!(notice("text", "\u{1} "), None, "nothing of it is sent");
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! What WeChat's documentation says of the fields of replies.
 
+use super::control;
+
 /// Where a link of a reply leads: http or https.
 pub(super) fn url(name: &str, url: &str) -> Option<String> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -22,8 +24,8 @@ pub(super) fn thumb_url(name: &str, address: &str) -> Option<String> {
 
 /// A page as in `app.json`, with a query if need be.
 pub(super) fn pagepath(name: &str, path: &str) -> Option<String> {
-    if path.trim().is_empty() {
-        return Some(format!("{name} is empty"));
+    if let Some(blank) = control::blank(name, path) {
+        return Some(blank);
     }
     let page = path.split('?').next().unwrap_or_default();
     let fine = !page.starts_with('/') && !page.contains("://") && !path.contains(|c: char| c.is_whitespace());

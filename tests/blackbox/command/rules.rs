@@ -179,8 +179,13 @@ async fn try_refuses_what_it_cannot_try_with_what_to_do() {
     let (_second, two) = folder(&format!("{MINIMAL}[[account]]{other}{RULES}"));
     let push = r#"{"FromUserName":"oU","MsgType":"image"}"#;
     for (config, push, more, said) in [
-        (&config, "", &[][..], "standard input is no push: the body is empty"),
-        (&config, "hello", &[], "standard input is no push: the body is neither XML nor JSON"),
+        (&config, "", &[][..], "standard input is refused by ingress (400): not a push: the body is empty"),
+        (
+            &config,
+            "hello",
+            &[],
+            "standard input is refused by ingress (400): not a push: the body is neither XML nor JSON",
+        ),
         (&config, r#"{"ToUserName":"gh_1","Encrypt":"AAAA"}"#, &[], "is an encrypted push: give what is in it"),
         (&config, push, &["--account", "wx9"], "there is no [[account]] wx9; there are wx1"),
         (&two, push, &[], "to which account? give --account, one of wx1, wx2"),
@@ -192,6 +197,62 @@ async fn try_refuses_what_it_cannot_try_with_what_to_do() {
     }
     let output = kefu(&["rules", "try", "--config", &config, "--push", "/nowhere/push.json"]).await;
     assert!(text(&output.stderr).contains("/nowhere/push.json cannot be read"), "{output:?}");
+}
+
+#[tokio::test]
+async fn try_says_of_what_cannot_be_read_what_ingress_does() {
+    let safe = MINIMAL.replace("\"plain\"", &format!("\"safe\"\nencoding_aes_key = \"{}\"", "A".repeat(43)));
+    let large = format!("<xml>{}", "a".repeat(64 * 1024));
+    let bound = "in plain mode 60 a minute of an account";
+    for (case, push, reason, is_kept_in_plain) in [
+        ("cut XML", "<xml><FromUserName>oU</FromUserName><Content><![CDATA[hi", "not well-formed XML", true),
+        ("no user", "<xml><MsgType>text</MsgType><Content>hi</Content></xml>", "the push has no FromUserName", true),
+        ("a DOCTYPE", "<!DOCTYPE x><xml/>", "the body has a DOCTYPE", true),
+        ("a large one", &large, "not well-formed XML", false),
+        ("nothing", "", "the body is empty", false),
+        ("an array", "[]", "the body is neither XML nor JSON", false),
+    ] {
+        for (config, is_kept, shows_bound) in [(MINIMAL, is_kept_in_plain, true), (&*safe, true, false)] {
+            let (_folder, config) = folder(&format!("{config}{RULES}"));
+            let output = try_push(&config, push, &[]).await;
+            let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+            if is_kept {
+                assert_eq!(output.status.code(), Some(0), "{case}: {stderr}");
+                assert!(
+                    stdout.starts_with("not readable, to wx1\nit is acknowledged, and ingress keeps it"),
+                    "{stdout}"
+                );
+                assert!(stdout.contains(", unreadable: ") && stdout.contains(reason), "{case}: {stdout}");
+                assert!(stdout.ends_with("no rule is asked, and nothing is sent\n"), "{stdout}");
+                assert_eq!(stdout.contains(bound), shows_bound, "{stdout}");
+            } else {
+                assert_eq!((output.status.code(), &*stdout), (Some(2), ""), "{case}");
+                assert!(
+                    stderr.contains("is refused by ingress (400): not a push: ") && stderr.contains(reason),
+                    "{stderr}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn check_tells_what_is_left_of_nothing_from_what_is_empty_and_has_its_notes_beside() {
+    let rules = "[[rule]]\nwhen = {}\nreply = [{ text = \"\\u0001\\u0002\" }, { text = \" \" }, { text = \"a\\u0003\" }, \
+                 { image = \"../pic\\u0001.png\" }]\n";
+    let (_folder, config) = folder(&format!("{MINIMAL}{rules}"));
+    let output = kefu(&["rules", "check", "--config", &config]).await;
+    let stderr = text(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{stderr}");
+    for said in [
+        "reply 1: nothing is left of text without control characters\n",
+        "reply 2: text is empty\n",
+        "reply 4: image names a file with control characters in its name, which is refused: U+0001 (character 7)\n",
+        "\nnote: [[rule]] 1 reply 3: text has control characters that WeChat refuses, and is sent without them: U+0003",
+    ] {
+        assert!(stderr.contains(said), "{said:?} is not in:\n{stderr}");
+    }
+    assert!(!stderr.contains("cannot be read") && !stderr.contains('\u{1}'), "{stderr}");
 }
 
 #[tokio::test]

@@ -189,6 +189,8 @@ async fn a_fault_in_a_character_is_mended_and_control_characters_are_left_out() 
         assert_eq!(post(&format!("key-{index}"), body).await.id(), answer.id());
     }
     assert_eq!(texts(&shop.replies_within("oUSER", 4).await), ["您好"; 4]);
-    problem(&post("blank", body(r"\u0002\u007f ")).await, 422, "unsendable-message");
+    let blank = post("blank", body(r"\u0002\u007f ")).await;
+    problem(&blank, 422, "unsendable-message");
+    assert!(blank.body.to_string().contains("nothing is left of text without control characters"), "{blank:?}");
     problem(&post("cut", body("hi").split_at(20).0.to_owned()).await, 400, "malformed-request");
 }

@@ -73,10 +73,11 @@ async fn a_fault_in_a_text_costs_no_reply() {
     let clean =
         json!({ "title": "a", "description": "b", "url": "https://x.example/", "thumb_url": "https://x.example/" });
     assert_eq!(said(format!(r#"{{"replies":[{{"link":{link}}}]}}"#).as_bytes()).await, [json!({ "link": clean })]);
-    for blank in [r"\ud83d", r"\u0002 \n", r"\u007f"] {
+    let controls = "nothing is left of text without control characters";
+    for (blank, said) in [(r"\ud83d", "text is empty"), (r"\u0002 \n", controls), (r"\u007f", controls)] {
         let body = format!(r#"{{"replies":[{{"text":"{blank}"}}]}}"#);
         let Err(Failure::Refused(error)) = read_answer(200, body).await else { panic!("{blank} is a text") };
-        assert!(error.contains("replies[0]: text is empty"), "{error}");
+        assert!(error.contains(&format!("replies[0]: {said}")), "{error}");
     }
 }
 
