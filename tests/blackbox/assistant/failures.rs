@@ -167,6 +167,10 @@ async fn a_fault_in_a_character_costs_no_answer_and_the_address_is_not_suspected
         say(&shop, &user, question).await;
         assert_eq!(heard(&shop, &user, 1).await, [expected], "{question}");
     }
+    stand_in.script("thoughts", [Answer::Says("<think>hm</think> \n".to_owned())]);
+    say(&shop, "thinker", "thoughts").await;
+    assert_eq!(heard(&shop, "thinker", 1).await, [by_fallback()]);
+    assert!(shop.stack.programs[0].output().contains("the model's answer is nothing but thoughts"));
     let output = shop.stack.programs[0].output();
     assert!(output.contains("the server's answer is no JSON, or is cut") && !output.contains("base_url"), "{output}");
 }

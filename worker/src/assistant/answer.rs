@@ -48,6 +48,9 @@ pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
         (true, "tool_calls" | "function_call") => {
             Err(Failure::new(Kind::Empty, "the model calls a tool instead of answering"))
         }
+        (true, _) if !text.trim().is_empty() => {
+            Err(Failure::new(Kind::Empty, "the model's answer is nothing but thoughts"))
+        }
         (true, _) => Err(Failure::new(Kind::Empty, "the model's answer is empty")),
     }
 }

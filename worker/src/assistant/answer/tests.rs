@@ -31,6 +31,13 @@ fn the_text_of_the_first_choice_is_the_answer_without_blanks_around_it() {
 }
 
 #[test]
+fn a_character_that_was_cut_costs_no_answer() {
+    let body = |said: &[u8]| [br#"{"choices":[{"message":{"content":""#, said, br#""}}]}"#].concat();
+    assert_eq!(read(&raw(200, body(b"Hi, cut \xe6\x82"))).unwrap(), "Hi, cut");
+    assert_eq!(read(&raw(200, body(b"caf\xe9"))).unwrap_err().kind, Kind::Unusable, "Latin-1");
+}
+
+#[test]
 fn what_the_model_thought_is_not_said() {
     for content in ["<think>he is angry\n</think>\n\nhello", "he is angry</think>hello", "hello"] {
         assert_eq!(outcome(json!({ "content": content }), "stop").unwrap(), "hello");
@@ -52,6 +59,11 @@ fn an_answer_that_is_none_is_not_sent() {
     assert_eq!(outcome(json!({ "content": " \n" }), "stop"), Err("empty"));
     assert_eq!(outcome(json!({ "content": 5 }), "stop"), Err("empty"));
     assert_eq!(outcome(json!({}), "stop"), Err("empty"));
+    for (content, said) in [("<think>hm</think>\n", "nothing but thoughts"), (" \n", "is empty"), ("\u{2}", "is empty")]
+    {
+        let body = json!({ "choices": [{ "message": { "content": content } }] }).to_string();
+        assert!(read(&raw(200, body)).unwrap_err().to_string().contains(said), "{content:?}");
+    }
     for body in ["", "<html>login</html>", "[]", "{}", "null", r#"{"choices":[]}"#, r#"{"choices":[{}]}"#, "{\"choi"] {
         assert_eq!(read(&raw(200, body)).unwrap_err().kind, Kind::Unusable, "{body}");
     }
