@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use kefu_shared::queue::dead_letters::Summary;
+use kefu_shared::unreadable;
 
 use super::moment::{ago, rfc3339};
 use crate::terminal::{printable, width, wrap};
@@ -27,7 +28,7 @@ pub(super) fn write(out: &mut impl Write, letter: &Summary, now_ms: u64) -> io::
     let lines = [
         ("account", letter.account.clone()),
         ("user", letter.user.clone()),
-        ("message", letter.kind.clone()),
+        ("message", letter.kind.as_deref().map(kind_in_words)),
         ("received", time(letter.received_at_ms)),
         ("first seen", time(letter.first_seen_ms)),
         ("died", time(letter.died_at_ms).or_else(|| Some(unknown()))),
@@ -54,11 +55,17 @@ pub(super) fn write(out: &mut impl Write, letter: &Summary, now_ms: u64) -> io::
             None => line(out, "content", &content.raw)?,
             Some(bytes) => {
                 line(out, "content", &legible(&bytes.0))?;
-                line(out, "base64", &bytes.to_string())?;
+                if !bytes.0.is_empty() {
+                    line(out, "base64", &bytes.to_string())?;
+                }
             }
         }
     }
     Ok(())
+}
+
+fn kind_in_words(kind: &str) -> String {
+    if kind == unreadable::MSG_TYPE { "not readable".to_owned() } else { kind.to_owned() }
 }
 
 /// Bytes as text, with `\xff` and the like where they are not UTF-8.

@@ -70,10 +70,17 @@ async fn the_very_bytes_are_shown_and_replayed(backend: Backend) {
         assert_eq!((&letter["user"], &letter["content"]["user"]), (&Value::Null, &Value::Null));
         assert!(string(letter, "last_error").contains(reason), "{letter:.1000}");
         assert!(brief.contains(reason), "{reason} is not in:\n{brief}");
-        for line in [format!("  content      {shown}"), format!("  base64       {base64}")] {
-            assert!(lines.contains(&line.trim_end()), "{line:.100} is not in:\n{whole:.3000}");
-        }
+        assert!(lines.contains(&&*format!("  content      {shown}")), "{shown:.100} is not in:\n{whole:.3000}");
+        let base64 = Some(format!("  base64       {base64}")).filter(|_| !bytes.is_empty());
+        assert!(base64.iter().all(|line| lines.contains(&line.as_str())), "{whole:.3000}");
     }
+    assert!(lines.iter().all(|line| line.trim() != "base64"), "no line for the Base64 of no bytes");
+    assert_eq!(
+        lines.iter().filter(|line| **line == "  message      not readable").count(),
+        cases.len(),
+        "{whole:.3000}"
+    );
+    assert!(!whole.contains("kefu_unreadable"), "{whole:.3000}");
     assert!(!brief.contains(SAID) && !brief.contains(USER), "{brief}");
     listed(config, cases.len()).await;
     let table = printed(config, &["list"]).await;
