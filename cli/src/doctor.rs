@@ -76,29 +76,38 @@ async fn examine(arguments: &Arguments) -> Vec<Finding> {
     };
     let mut findings = accounts::look(&arguments.config.path, &config);
     let management = arguments.management_url.as_ref();
-    let (servers, folders, wechat, callbacks) = tokio::join!(
-        servers(&config, management),
-        folder::look(&config),
-        wechat::look(&config),
-        callback::look(&config, &arguments.callback_url),
-    );
+    let (servers, folders, outside) =
+        tokio::join!(servers(&config, management), folder::look(&config), outside(&config, &arguments.callback_url),);
     findings.extend(servers);
     findings.extend(folders);
-    findings.extend(wechat);
-    findings.extend(callbacks);
+    findings.extend(outside);
     findings
+}
+
+/// WeChat's API, and the callback URLs, which are asked as of WeChat's time.
+async fn outside(config: &Config, callback_urls: &[Url]) -> Vec<Finding> {
+    let api = wechat::reach(config).await;
+    let lead_ms = api.as_ref().ok().and_then(|api| api.lead_ms);
+    let (mut found, callbacks) =
+        tokio::join!(wechat::look(config, api), callback::look(config, callback_urls, lead_ms));
+    found.extend(callbacks);
+    found
 }
 
 async fn servers(config: &Config, management: Option<&Url>) -> Vec<Finding> {
     let BackendUrls::Servers { queue, store } = &config.backend else { return Vec::new() };
-    let (mut found, rabbitmq) =
-        tokio::join!(redis::look(store), rabbitmq::look(queue, config.queue.partitions, management));
-    found.extend(rabbitmq);
+    let partitions = config.queue.partitions;
+    let (redis, rabbitmq, plugins) =
+        tokio::join!(redis::ask(store), rabbitmq::ask(queue, partitions), rabbitmq::plugins(queue, management));
+    let workers = redis.as_ref().ok().and_then(|found| found.workers);
+    let mut found = redis.map_or_else(|finding| vec![finding], |found| redis::judge(&found));
+    found.extend(rabbitmq.map_or_else(|finding| vec![finding], |found| rabbitmq::judge(&found, partitions, workers)));
+    found.push(plugins);
     found
 }
 
-/// The findings, or one that says that there was no answer in time.
-async fn in_time(check: &str, mend: &str, look: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
-    let late = || vec![Finding::failed(check, format!("no answer within {} s", PATIENCE.as_secs()), mend)];
-    timeout(PATIENCE, look).await.unwrap_or_else(|_| late())
+/// What is found, or a finding that says that there was no answer in time.
+async fn in_time<T>(check: &str, mend: &str, look: impl Future<Output = T>) -> Result<T, Finding> {
+    let late = |_| Finding::failed(check, format!("no answer within {} s", PATIENCE.as_secs()), mend);
+    timeout(PATIENCE, look).await.map_err(late)
 }

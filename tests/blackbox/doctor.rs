@@ -132,7 +132,7 @@ async fn with_all_in_order_nothing_failed_and_nothing_was_changed() {
         ("rabbitmq", "reached"),
         ("rabbitmq version", "ok: 4."),
         ("rabbitmq queues", "all 15 are there as they must be"),
-        ("rabbitmq workers", "1 worker, 0 messages wait"),
+        ("rabbitmq workers", "1 worker, every partition is taken from, 0 messages wait"),
         ("rabbitmq plugins", "rabbitmq_management"),
         ("wechat clock", "as that of http://127.0.0.1:"),
         (&*format!("wechat {account}"), "gives an access_token"),

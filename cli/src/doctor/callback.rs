@@ -1,8 +1,7 @@
 //! The callback URL, asked as WeChat asks it when it is saved in the console.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use futures_util::future::join_all;
+use kefu_shared::clock::now_ms;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::http_client;
 use kefu_shared::program::in_words;
@@ -10,13 +9,15 @@ use kefu_shared::wechat::signature;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
-use super::{Finding, PATIENCE};
+use super::{Finding, PATIENCE, clock};
 
-pub(super) async fn look(config: &Config, urls: &[Url]) -> Vec<Finding> {
-    join_all(urls.iter().map(|url| ask(config, url))).await.into_iter().flatten().collect()
+/// `lead_ms`: how far WeChat's clock is ahead of this machine's, where it is known. The check is signed with WeChat's time, as
+/// WeChat would sign it.
+pub(super) async fn look(config: &Config, urls: &[Url], lead_ms: Option<i64>) -> Vec<Finding> {
+    join_all(urls.iter().map(|url| ask(config, url, lead_ms))).await.into_iter().flatten().collect()
 }
 
-async fn ask(config: &Config, url: &Url) -> Vec<Finding> {
+async fn ask(config: &Config, url: &Url, lead_ms: Option<i64>) -> Vec<Finding> {
     const CHECK: &str = "callback";
     let last = url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
     let Some(account) = last.and_then(|appid| config.accounts.get(appid)) else {
@@ -28,19 +29,24 @@ async fn ask(config: &Config, url: &Url) -> Vec<Finding> {
         let text = format!("{url}: WeChat takes port 80 for http and 443 for https only");
         findings.push(Finding::warning(CHECK, text, "put a proxy with your certificate in front of [ingress] listen"));
     }
-    findings.push(match echo(account, url).await {
-        Ok(()) => Finding::ok(CHECK, format!("{url} answers WeChat's check as it must")),
-        Err((text, mend)) => Finding::failed(CHECK, format!("{url}: {text}"), mend),
+    let signed = match lead_ms {
+        None => " (signed with this machine's clock, as WeChat does not tell the time)",
+        Some(lead_ms) if clock::is_odd(lead_ms) => " (signed with WeChat's time)",
+        Some(_) => "",
+    };
+    findings.push(match echo(account, url, lead_ms.unwrap_or(0)).await {
+        Ok(()) => Finding::ok(CHECK, format!("{url} answers WeChat's check as it must{signed}")),
+        Err((text, mend)) => Finding::failed(CHECK, format!("{url}: {text}{signed}"), mend),
     });
     findings
 }
 
 /// What is wrong with the answer, and how to mend it.
-async fn echo(account: &Account, url: &Url) -> Result<(), (String, &'static str)> {
+async fn echo(account: &Account, url: &Url, lead_ms: i64) -> Result<(), (String, &'static str)> {
     let network = "is ingress running, and does the proxy in front hand /push/ on, with its query?";
     let client = http_client::builder(url).timeout(PATIENCE).build();
     let client = client.map_err(|error| (in_words(&error), network))?;
-    let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
+    let timestamp = (now_ms().saturating_add_signed(lead_ms) / 1_000).to_string();
     let (nonce, echostr) = (rand::random::<u32>().to_string(), rand::random::<u64>().to_string());
     let token = account.tokens.first().map(|token| token.expose_secret()).unwrap_or_default();
     let signature = signature::sign(token, &timestamp, &nonce);

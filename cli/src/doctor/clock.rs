@@ -20,7 +20,7 @@ pub(super) fn compare(check: &str, whose: &str, theirs_ms: u64, took_ms: u64) ->
         Some(ahead) => (ahead.saturating_sub(took_ms), "ahead of"),
         None => (theirs_ms - ours_ms, "behind"),
     };
-    let text = format!("this machine's clock is {} s {which} that of {whose}", off_ms / 1_000);
+    let text = format!("this machine's clock is {} {which} that of {whose}", span(off_ms / 1_000));
     if off_ms <= ODD_MS {
         Finding::ok(check, format!("as that of {whose}"))
     } else if off_ms <= WRONG_MS {
@@ -28,6 +28,14 @@ pub(super) fn compare(check: &str, whose: &str, theirs_ms: u64, took_ms: u64) ->
     } else {
         Finding::failed(check, format!("{text}; {}", what_ingress_does(off_ms)), MEND)
     }
+}
+
+/// So many seconds in the two largest units that they fill: `59 s`, `1 min 30 s`, `25 h` as `1 d 1 h`.
+fn span(seconds: u64) -> String {
+    let units = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let first = units.iter().position(|(number, _)| *number > 0).unwrap_or(units.len() - 1);
+    let said = units[first..].iter().take(2).enumerate().filter(|(index, (number, _))| *index == 0 || *number > 0);
+    said.map(|(_, (number, unit))| format!("{number} {unit}")).collect::<Vec<_>>().join(" ")
 }
 
 /// What ingress does with this clock, or would do with one that is further off.
@@ -38,6 +46,16 @@ fn what_ingress_does(off_ms: u64) -> String {
     }
     let hours = PUSH_REMEMBERED_FOR.as_secs() / 3_600;
     format!("were it more than {hours} h off, ingress on this machine would refuse {STALE}")
+}
+
+/// How far another clock is from this machine's, in milliseconds: `theirs_ms` was its time just now.
+pub(super) fn lead_ms(theirs_ms: u64) -> i64 {
+    i64::try_from(theirs_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(now_ms())
+}
+
+/// Whether clocks so far apart are different ones.
+pub(super) fn is_odd(lead_ms: i64) -> bool {
+    lead_ms.unsigned_abs() > ODD_MS
 }
 
 /// Milliseconds since the Unix epoch, of an HTTP header `Date`.
@@ -57,6 +75,22 @@ mod tests {
         assert_eq!(what_ingress_does(day_ms + 1), format!("ingress on this machine refuses {stale}"));
         let if_worse = format!("were it more than 24 h off, ingress on this machine would refuse {stale}");
         assert_eq!(what_ingress_does(day_ms), if_worse);
+    }
+
+    #[test]
+    fn how_far_off_a_clock_is_is_said_in_the_two_largest_units() {
+        for (seconds, said) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (90, "1 min 30 s"),
+            (3_600, "1 h"),
+            (3_605, "1 h"),
+            (25 * 3_600, "1 d 1 h"),
+            (400 * 86_400 + 59, "400 d"),
+        ] {
+            assert_eq!(span(seconds), said);
+        }
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
         });
         spool.into_iter().chain(data).flatten().collect()
     });
-    in_time("folders", "look at the disk", async { look.await.unwrap_or_default() }).await
+    let found = in_time("folders", "look at the disk", async { look.await.unwrap_or_default() }).await;
+    found.unwrap_or_else(|late| vec![late])
 }
 
 fn judge(check: &str, folder: PathBuf, setting: &str, needed: u64) -> Vec<Finding> {

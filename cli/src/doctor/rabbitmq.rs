@@ -15,22 +15,15 @@ const REACH: &str = "start it, or correct [queue] url";
 /// How many names are shown at most.
 const MAX_NAMED: usize = 5;
 
-pub(super) async fn look(url: &SecretString, partitions: u16, management: Option<&Url>) -> Vec<Finding> {
+/// What the broker tells, or the finding that it does not.
+pub(super) async fn ask(url: &SecretString, partitions: u16) -> Result<Inspection, Finding> {
     let settings = Settings::new(url.clone(), partitions);
-    let (mut findings, plugins) = tokio::join!(
-        in_time(CHECK, REACH, async {
-            match rabbitmq::inspect(&settings).await {
-                Err(error) => vec![Finding::failed(CHECK, error.to_string(), "correct [queue] url")],
-                Ok(found) => judge(&found, partitions),
-            }
-        }),
-        plugins(url, management)
-    );
-    findings.push(plugins);
-    findings
+    let asked = in_time(CHECK, REACH, rabbitmq::inspect(&settings)).await?;
+    asked.map_err(|error| Finding::failed(CHECK, error.to_string(), "correct [queue] url"))
 }
 
-fn judge(found: &Inspection, partitions: u16) -> Vec<Finding> {
+/// `workers`: how many there are, as far as the store tells.
+pub(super) fn judge(found: &Inspection, partitions: u16, workers: Option<usize>) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(found.version.as_ref().map(|version| match found.is_too_old() {
         true => Finding::failed(
@@ -45,7 +38,7 @@ fn judge(found: &Inspection, partitions: u16) -> Vec<Finding> {
         Ok(queues) => {
             findings.insert(0, Finding::ok(CHECK, "reached, and it takes user and vhost"));
             findings.extend(topology(queues, partitions));
-            findings.extend(contents(queues, partitions));
+            findings.extend(contents(queues, partitions, workers));
         }
     }
     findings
@@ -76,7 +69,7 @@ fn topology(queues: &Queues, partitions: u16) -> Vec<Finding> {
     findings
 }
 
-fn contents(queues: &Queues, partitions: u16) -> Vec<Finding> {
+fn contents(queues: &Queues, partitions: u16, workers: Option<usize>) -> Vec<Finding> {
     if queues.present == 0 {
         return Vec::new();
     }
@@ -84,14 +77,18 @@ fn contents(queues: &Queues, partitions: u16) -> Vec<Finding> {
         1 => "1 message waits".to_owned(),
         waiting => format!("{waiting} messages wait"),
     };
-    let taking = count(queues.consumers as usize, "worker", "workers");
-    let workers = match (queues.without_consumer, queues.consumers) {
-        (0, _) => Finding::ok("rabbitmq workers", format!("{taking}, {waiting}")),
+    // Someone takes messages, so none is no count.
+    let taking = match workers.filter(|workers| *workers > 0) {
+        Some(workers) => format!("{}, ", count(workers, "worker", "workers")),
+        None => String::new(),
+    };
+    let workers = match (queues.without_consumer, queues.with_consumer) {
+        (0, _) => Finding::ok("rabbitmq workers", format!("{taking}every partition is taken from, {waiting}")),
         (without, 0) if without >= usize::from(partitions) => {
             Finding::warning("rabbitmq workers", format!("none takes messages, {waiting}"), "start kefu-worker")
         }
         (without, _) => {
-            let text = format!("{taking}, but {without} of {partitions} partitions have none, {waiting}");
+            let text = format!("{taking}{without} of {partitions} partitions have no worker, {waiting}");
             Finding::warning("rabbitmq workers", text, "a worker that just started takes a moment; else see its log")
         }
     };
@@ -109,7 +106,7 @@ fn contents(queues: &Queues, partitions: u16) -> Vec<Finding> {
 }
 
 /// The plugins, as the management page tells them. kefu needs none, so nothing here is wrong.
-async fn plugins(url: &SecretString, management: Option<&Url>) -> Finding {
+pub(super) async fn plugins(url: &SecretString, management: Option<&Url>) -> Finding {
     const CHECK: &str = "rabbitmq plugins";
     let none_needed = "kefu itself needs none";
     let Some(page) = Url::parse(url.expose_secret()).ok().and_then(|amqp| page(&amqp, management)) else {

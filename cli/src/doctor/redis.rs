@@ -8,17 +8,13 @@ use super::{Finding, clock, in_time};
 const CHECK: &str = "redis";
 const REACH: &str = "start it, or correct [store] url";
 
-pub(super) async fn look(url: &SecretString) -> Vec<Finding> {
-    in_time(CHECK, REACH, async {
-        match redis::inspect(url.expose_secret()).await {
-            Err(error) => vec![Finding::failed(CHECK, error.to_string(), REACH)],
-            Ok(found) => judge(&found),
-        }
-    })
-    .await
+/// What the server tells, or the finding that it does not.
+pub(super) async fn ask(url: &SecretString) -> Result<Inspection, Finding> {
+    let asked = in_time(CHECK, REACH, redis::inspect(url.expose_secret())).await?;
+    asked.map_err(|error| Finding::failed(CHECK, error.to_string(), REACH))
 }
 
-fn judge(found: &Inspection) -> Vec<Finding> {
+pub(super) fn judge(found: &Inspection) -> Vec<Finding> {
     let mut findings = vec![version(found)];
     findings.push(match found.role.as_deref() {
         Some("master") => Finding::ok("redis role", "it takes writes"),

@@ -12,27 +12,39 @@ use super::{Finding, PATIENCE, clock};
 const NETWORK: &str = "look at the network and at [wechat] api_base";
 const CONSOLE: &str = "in WeChat's console, 开发管理 > 开发设置";
 
-pub(super) async fn look(config: &Config) -> Vec<Finding> {
-    let probe = match Probe::new(&config.wechat) {
-        Ok(probe) => probe,
-        Err(error) => return vec![Finding::failed("wechat", error, NETWORK)],
-    };
+/// WeChat's API, which answers.
+pub(super) struct Api {
+    probe: Probe,
+    clock: Finding,
+    /// How far its clock is ahead of this machine's, in milliseconds, if it tells the time.
+    pub(super) lead_ms: Option<i64>,
+}
+
+/// Asks for the time, or says why there is no answer: each account would only say the same.
+pub(super) async fn reach(config: &Config) -> Result<Api, Finding> {
     let api = &config.wechat.api_base;
-    let time = match timeout(PATIENCE, probe.time()).await {
-        Ok(Ok(time)) => time,
-        // Each account would only say the same.
-        Ok(Err(refused)) => return vec![Finding::failed("wechat", format!("{api}: {}", refused.text), NETWORK)],
-        Err(_) => return vec![Finding::failed("wechat", late_text(api), NETWORK)],
-    };
+    let probe = Probe::new(&config.wechat).map_err(|error| Finding::failed("wechat", error, NETWORK))?;
+    let asked = timeout(PATIENCE, probe.time()).await;
+    let asked = asked.map_err(|_| Finding::failed("wechat", late_text(api), NETWORK))?;
+    let refused = |refused: Refused| Finding::failed("wechat", format!("{api}: {}", refused.text), NETWORK);
+    let time = asked.map_err(refused)?;
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let mut findings = vec![match time.and_then(|time| Some((clock::ms_of(&time.date)?, millis(time.took)))) {
+    let told = time.and_then(|time| Some((clock::ms_of(&time.date)?, millis(time.took))));
+    let clock = match told {
         // The header has whole seconds.
         Some((ms, took_ms)) => clock::compare("wechat clock", api, ms, took_ms + 1_000),
         None => Finding::warning("wechat clock", format!("{api} does not tell the time"), NETWORK),
-    }];
+    };
+    Ok(Api { probe, clock, lead_ms: told.map(|(ms, _)| clock::lead_ms(ms)) })
+}
+
+pub(super) async fn look(config: &Config, api: Result<Api, Finding>) -> Vec<Finding> {
+    let Api { probe, clock, .. } = match api {
+        Ok(api) => api,
+        Err(finding) => return vec![finding],
+    };
     let accounts = join_all(config.accounts.iter().map(|account| of_account(&probe, account))).await;
-    findings.extend(accounts.into_iter().flatten());
-    findings
+    std::iter::once(clock).chain(accounts.into_iter().flatten()).collect()
 }
 
 async fn of_account(probe: &Probe, account: &Account) -> Vec<Finding> {

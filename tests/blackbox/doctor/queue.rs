@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kefu_harness::port::PortLease;
+use kefu_harness::process::Program;
 use kefu_harness::rabbitmq::RabbitMq;
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::{Backend, Servers};
@@ -157,4 +158,29 @@ async fn a_missing_worker_and_dead_letters_are_told() {
     report.says("rabbitmq workers", "warning", &["none takes messages", "start kefu-worker"]);
     report.says("rabbitmq dead letters", "warning", &["there are 1", "kefu dead list"]);
     assert_eq!(vhost.ready("kefu.dead").await, Some(1));
+}
+
+#[tokio::test]
+async fn workers_are_counted_by_their_seats_and_not_by_what_rabbitmq_counts() {
+    let shop = Shop::start(ShopOptions::new(Backend::Production)).await;
+    let second = Program::start(shop.stack.launch(1)).await;
+    let config = shop.stack.config().clone();
+    doctor(&config, &[]).await.says("rabbitmq workers", "ok", &["2 workers, every partition is taken from"]);
+    second.terminate();
+    second.end_within(Duration::from_secs(60)).await;
+    doctor(&config, &[]).await.says("rabbitmq workers", "ok", &["1 worker, every partition is taken from"]);
+
+    // A seat whose time is over is nobody's.
+    let Servers::Production { redis, .. } = &shop.stack.servers else { unreachable!() };
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut over = redis::cmd("HSET");
+    let () = over.arg("kefu:seats").arg("gone").arg("7 1000").query_async(&mut connection).await.unwrap();
+    doctor(&config, &[]).await.says("rabbitmq workers", "ok", &["1 worker, every"]);
+
+    // Without a store that tells, no number is made up.
+    let text = std::fs::read_to_string(&config).unwrap().replace(&redis.url(), &no_store());
+    let other = config.with_file_name("no-store.toml");
+    std::fs::write(&other, text).unwrap();
+    doctor(&other, &[]).await.says("rabbitmq workers", "ok: every partition is taken from, 0 messages wait", &[]);
 }

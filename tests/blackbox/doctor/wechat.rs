@@ -61,15 +61,40 @@ async fn a_clock_that_is_off_is_told_by_how_much() {
     let clinic = Clinic::open().await;
     let config = clinic.embedded(|text| text);
     clinic.simulator.clock().advance(Duration::from_secs(60));
-    doctor(&config, &[]).await.says("wechat clock", "warning", &["s behind that of http://", "NTP"]);
+    doctor(&config, &[]).await.says("wechat clock", "warning", &["behind that of http://", "NTP"]);
     clinic.simulator.clock().advance(Duration::from_secs(3_540));
     let report = doctor(&config, &[]).await;
-    report.says("wechat clock", "failed", &["s behind that of http://", "more than 24 h off", "stale", "NTP"]);
+    report.says("wechat clock", "failed", &[" behind that of http://", "more than 24 h off", "stale", "NTP"]);
+    assert!(
+        report.of("wechat clock").concat().contains("clock is 59 min")
+            || report.of("wechat clock").concat().contains("clock is 1 h")
+    );
     assert_eq!(report.failed(), ["wechat clock"]);
     clinic.simulator.clock().advance(Duration::from_secs(24 * 3_600));
     let report = doctor(&config, &[]).await;
-    report.says("wechat clock", "failed", &["ingress on this machine refuses every push", "stale"]);
+    report.says("wechat clock", "failed", &["clock is 1 d", "ingress on this machine refuses every push", "stale"]);
     assert!(!report.of("wechat clock").concat().contains("more than 24 h off"));
+}
+
+#[tokio::test]
+async fn the_callback_url_is_asked_as_of_wechats_time() {
+    let shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
+    let (config, url) = (shop.stack.config(), shop.stack.callback(&shop.accounts[0]));
+    let asked = async || doctor(config, &["--callback-url", &url]).await;
+    shop.simulator.clock().advance(Duration::from_secs(2 * 3_600));
+    asked().await.says("callback", "ok", &["answers WeChat's check as it must (signed with WeChat's time)"]);
+    // Ingress refuses what WeChat would send, so this is no time to say that all is well.
+    shop.simulator.clock().advance(Duration::from_secs(24 * 3_600));
+    let report = asked().await;
+    report.says("wechat clock", "failed", &["ingress on this machine refuses every push"]);
+    report.says("callback", "failed", &["401", "(signed with WeChat's time)", "its clock"]);
+
+    let nobody = format!("http://127.0.0.1:{}", PortLease::take().port());
+    let text = std::fs::read_to_string(config).unwrap().replace(&shop.simulator.url(), &nobody);
+    let other = config.with_file_name("no-wechat.toml");
+    std::fs::write(&other, text).unwrap();
+    let report = doctor(&other, &["--callback-url", &url]).await;
+    report.says("callback", "ok", &["(signed with this machine's clock, as WeChat does not tell the time)"]);
 }
 
 #[tokio::test]

@@ -30,8 +30,9 @@ pub struct Queues {
     pub present: usize,
     /// How many of the partitions have no consumer.
     pub without_consumer: usize,
-    /// The largest number of consumers that a partition has: that of the workers, as each consumes all.
-    pub consumers: u32,
+    /// How many of the partitions have one. How many workers consume a partition is not told: RabbitMQ 4 counts the single
+    /// active consumer alone.
+    pub with_consumer: usize,
     /// How many messages wait in the partitions.
     pub waiting: u64,
     /// How many dead letters there are.
@@ -89,7 +90,7 @@ async fn queues(connection: &Connection, settings: &Settings) -> Result<Queues, 
                     topology::UNROUTED => queues.unrouted = messages,
                     name if topology::is_partition(name) => {
                         queues.waiting += u64::from(messages);
-                        queues.consumers = queues.consumers.max(consumers);
+                        queues.with_consumer += usize::from(consumers > 0);
                         queues.without_consumer += usize::from(consumers == 0);
                     }
                     _ => {}

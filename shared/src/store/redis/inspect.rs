@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::connection::Connection;
+use super::seats;
 use crate::store::StoreError;
 
 /// What a server tells. What it does not tell (managed ones often forbid `CONFIG`) is `None`.
@@ -21,6 +22,8 @@ pub struct Inspection {
     pub maxmemory_policy: Option<String>,
     /// Its time, in milliseconds since the Unix epoch.
     pub time_ms: Option<u64>,
+    /// How many workers have a seat. One that died counts until its seat is given up, 15 s at most.
+    pub workers: Option<usize>,
 }
 
 /// How often the first connection is tried: one over TLS to far away may take longer than a call may.
@@ -42,12 +45,18 @@ pub async fn inspect(url: &str) -> Result<Inspection, StoreError> {
         sleep(PAUSE).await;
     }
     let time = connection.query::<(u64, u64)>(&redis::cmd("TIME")).await.ok();
+    let time_ms = time.map(|(seconds, micros)| seconds * 1_000 + micros / 1_000);
+    let workers = match time_ms {
+        Some(now_ms) => seats::taken(&connection, now_ms).await,
+        None => None,
+    };
     Ok(Inspection {
         version: info(&connection, "server", "redis_version").await,
         role: info(&connection, "replication", "role").await,
         appendonly: setting(&connection, "appendonly").await,
         maxmemory_policy: setting(&connection, "maxmemory-policy").await,
-        time_ms: time.map(|(seconds, micros)| seconds * 1_000 + micros / 1_000),
+        time_ms,
+        workers,
     })
 }
 
