@@ -131,6 +131,8 @@ async fn thoughts_are_neither_said_nor_remembered() {
     let cases = [
         ("twice", says("<think>想</think><think>再想</think>北京"), by_assistant("北京")),
         ("later", says("<think>想</think>北京<Thinking>再想</Thinking>，中国"), by_assistant("北京，中国")),
+        ("within a sentence", says("Sure, <think> 想 </think>no."), by_assistant("Sure, no.")),
+        ("opened within a thought", says("<think>一 <think> 二</think> 三"), by_fallback()),
         ("nested", says("<think>一<think>二</think>三</think>北京"), by_assistant("北京")),
         ("by the prompt", says("想\n</think>\n\n北京"), by_assistant("北京")),
         ("about tags", says(about_tags), by_assistant(about_tags)),

@@ -1,155 +1,165 @@
 //! The tags around thoughts, and how each stands in the text.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use codes::Codes;
+use fences::{Fence, fences};
+
+mod codes;
+mod fences;
 
 /// Longer ones first.
 const NAMES: [&str; 2] = ["thinking", "think"];
 
 /// Pairs that quote what is directly between them.
-const QUOTES: [(char, char); 10] = [
+const QUOTES: [(char, char); 12] = [
     ('“', '”'),
     ('‘', '’'),
     ('「', '」'),
     ('『', '』'),
+    ('«', '»'),
     ('《', '》'),
     ('【', '】'),
     ('（', '）'),
     ('(', ')'),
     ('[', ']'),
     ('"', '"'),
+    ('\'', '\''),
 ];
-
-/// What follows a word of a sentence, and begins no answer.
-const AFTER_A_WORD: &str = "，。、；：？！,;?)）」』”’》】";
 
 /// `<think>`, `</think>`, `<thinking>` or `</thinking>`, in whatever case.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tag {
     pub(super) range: Range<usize>,
     pub(super) opens: bool,
-    /// It is at the edge of code in backticks, or between quotation marks or brackets.
+    /// It is in code that is about tags, between quotation marks or brackets, or belongs to a block of code.
     pub(super) is_quoted: bool,
-    /// It is in a block of code, one that ends.
-    pub(super) is_in_fence: bool,
-    /// It is a word of a line: a blank before it, a blank or punctuation behind it, and on both sides more of the line.
+    /// It is a word of a line: with a blank on both sides, and on both sides more of the line.
     pub(super) is_mention: bool,
 }
 
-/// The tags of a text, in order. Takes time in proportion to the text.
-pub(super) fn tags(text: &str) -> Vec<Tag> {
-    let (mut tags, mut start) = (Vec::new(), 0);
-    let mut fences = Fences::of(text);
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let is_in_fence = fences.next_is_in_one(number);
-        tags_of_line(line, start, is_in_fence, &mut tags);
-        start += line.len();
-    }
-    tags
+/// Reads the tags of a text from left to right, in time in proportion to the text.
+pub(super) struct Tags<'a> {
+    text: &'a str,
+    /// From where tags are looked for.
+    at: usize,
+    line: Line<'a>,
+    /// The fences that are not yet read.
+    fences: std::iter::Peekable<std::vec::IntoIter<Fence>>,
+    block: Option<Block>,
 }
 
-fn tags_of_line(line: &str, start: usize, is_in_fence: bool, tags: &mut Vec<Tag>) {
-    let mut found =
-        line.match_indices('<').filter_map(|(at, _)| tag_at(&line[at..]).map(|(opens, len)| (at, opens, len)));
-    let Some(first) = found.next() else { return };
-    let codes = if line.contains('`') { code_spans(line) } else { Vec::new() };
-    let (begin, end) = (line.len() - line.trim_start().len(), line.trim_end().len());
-    let (mut quotes, mut counted_to) = (0, 0);
-    for (at, opens, len) in std::iter::once(first).chain(found) {
-        let (before, after) = (&line[..at], &line[at + len..]);
-        quotes += line[counted_to..at].matches('"').count();
-        counted_to = at;
-        let neighbours = before.chars().next_back().zip(after.chars().next());
-        // The first, third, … quotation mark of a line opens.
-        let is_between = neighbours.is_some_and(|pair| QUOTES.contains(&pair) && (pair.0 != '"' || quotes % 2 == 1));
-        let code = codes.get(codes.partition_point(|code| code.end <= at));
-        let is_code = code.is_some_and(|code| at == code.start || at + len == code.end);
-        let is_word = neighbours.is_some_and(|(left, right)| {
-            left.is_whitespace() && (right.is_whitespace() || AFTER_A_WORD.contains(right))
+/// A line with a tag.
+#[derive(Default)]
+struct Line<'a> {
+    text: &'a str,
+    start: usize,
+    /// The line without blanks around it.
+    inner: Range<usize>,
+    codes: Codes,
+    /// How many `"` there are up to `counted_to`. The first, third, … of them opens.
+    quotes: usize,
+    counted_to: usize,
+}
+
+/// A block of code.
+struct Block {
+    end: usize,
+    /// How many opening tags in it have no closing one so far.
+    depth: usize,
+}
+
+impl<'a> Tags<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        let fences = if text.contains('<') { fences(text) } else { Vec::new() };
+        Self { text, at: 0, line: Line::default(), fences: fences.into_iter().peekable(), block: None }
+    }
+
+    /// The next tag. In a thought there are no blocks of code: a thought often ends within one that is cut.
+    pub(super) fn next(&mut self, is_in_thought: bool) -> Option<Tag> {
+        let (start, opens, len) = self.text[self.at..].match_indices('<').find_map(|(found, _)| {
+            tag_at(&self.text[self.at + found..]).map(|(opens, len)| (self.at + found, opens, len))
+        })?;
+        let end = start + len;
+        if self.line.start + self.line.text.len() <= start {
+            self.line = Line::around(self.text, self.at, start);
+        }
+        self.at = end;
+        let line = &mut self.line;
+        let is_quoted = line.quotes(start - line.start, end - line.start);
+        let inner = &line.inner;
+        let is_alone = inner.start == start && inner.end == end;
+        let is_mention =
+            inner.start < start && end < inner.end && line.has_blanks_around(start - line.start, end - line.start);
+        let is_quoted = is_quoted || (!is_in_thought && self.is_of_block(start, opens, is_alone));
+        Some(Tag { range: start..end, opens, is_quoted, is_mention })
+    }
+
+    /// After a tag that begins or ends a thought: quotation marks, code and blocks on its other side do not reach to this one.
+    pub(super) fn restart(&mut self) {
+        self.block = None;
+        while self.fences.next_if(|fence| fence.start < self.at).is_some() {}
+        let at = self.at - self.line.start;
+        self.line.codes.restart(at);
+        (self.line.quotes, self.line.counted_to) = (0, at);
+    }
+
+    /// Whether a tag belongs to a block of code. A closing tag alone on its line with no partner in the block does not:
+    /// it ends a thought that has the beginning of the block in it.
+    fn is_of_block(&mut self, start: usize, opens: bool, is_alone: bool) -> bool {
+        while let Some(fence) = self.fences.next_if(|fence| fence.end <= start) {
+            if self.block.as_ref().is_none_or(|block| block.end < fence.start) {
+                self.block = fence.closer.map(|end| Block { end, depth: 0 });
+            }
+        }
+        let Some(block) = self.block.as_mut().filter(|block| start < block.end) else { return false };
+        match (opens, block.depth.checked_sub(1)) {
+            (true, _) => block.depth += 1,
+            (false, Some(depth)) => block.depth = depth,
+            (false, None) => return !is_alone,
+        }
+        true
+    }
+}
+
+impl<'a> Line<'a> {
+    /// The line of a place. There is no need to look for its start before `from`, which is on this line or an earlier one.
+    fn around(text: &'a str, from: usize, at: usize) -> Self {
+        let start = text[from..at].rfind('\n').map_or(from, |found| from + found + 1);
+        let end = text[at..].find('\n').map_or(text.len(), |found| at + found);
+        let line = &text[start..end];
+        let inner = start + line.len() - line.trim_start().len()..start + line.trim_end().len();
+        let codes = if line.contains('`') { Codes::of(line) } else { Codes::default() };
+        Self { text: line, start, inner, codes, quotes: 0, counted_to: 0 }
+    }
+
+    /// Whether it quotes its tag from `start` to `end`.
+    fn quotes(&mut self, start: usize, end: usize) -> bool {
+        self.quotes += self.text[self.counted_to..start].matches('"').count();
+        self.counted_to = start;
+        let mut before = self.text[..start].chars().rev();
+        let is_between = before.next().zip(self.text[end..].chars().next()).is_some_and(|pair| {
+            QUOTES.contains(&pair)
+                && match pair.0 {
+                    '"' => self.quotes % 2 == 1,
+                    '\'' => !before.next().is_some_and(char::is_alphanumeric),
+                    _ => true,
+                }
         });
-        tags.push(Tag {
-            range: start + at..start + at + len,
-            opens,
-            is_quoted: is_between || is_code,
-            is_in_fence,
-            is_mention: is_word && begin < at && at + len < end,
-        });
+        self.codes.quote(self.text, start) || is_between
+    }
+
+    fn has_blanks_around(&self, start: usize, end: usize) -> bool {
+        self.text[..start].ends_with(char::is_whitespace) && self.text[end..].starts_with(char::is_whitespace)
     }
 }
 
 /// Whether a tag stands at the beginning: whether it opens, and its length.
 fn tag_at(text: &str) -> Option<(bool, usize)> {
-    let (opens, name_at) = if text[1..].starts_with('/') { (false, 2) } else { (true, 1) };
-    let name = NAMES
-        .iter()
-        .find(|name| text.get(name_at..name_at + name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)))?;
-    let rest = &text[name_at + name.len()..];
-    let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-    rest[blanks..].starts_with('>').then_some((opens, name_at + name.len() + blanks + 1))
-}
-
-/// The pieces of a line between runs of backticks of the same length, without blanks around them.
-fn code_spans(line: &str) -> Vec<Range<usize>> {
-    let (mut runs, mut at): (Vec<Range<usize>>, usize) = (Vec::new(), 0);
-    while let Some(found) = line[at..].find('`') {
-        let start = at + found;
-        at = start + line[start..].bytes().take_while(|byte| *byte == b'`').count();
-        runs.push(start..at);
-    }
-    let (mut later, mut partners) = (HashMap::new(), vec![None; runs.len()]);
-    for (index, run) in runs.iter().enumerate().rev() {
-        partners[index] = later.insert(run.len(), index);
-    }
-    let (mut spans, mut index) = (Vec::new(), 0);
-    while index < runs.len() {
-        match partners[index] {
-            Some(end) => {
-                let (begin, until) = (runs[index].end, runs[end].start);
-                let code = &line[begin..until];
-                spans.push(begin + code.len() - code.trim_start().len()..begin + code.trim_end().len());
-                index = end + 1;
-            }
-            None => index += 1,
-        }
-    }
-    spans
-}
-
-/// The blocks of code of a text, by their first and last lines.
-struct Fences {
-    blocks: std::iter::Peekable<std::vec::IntoIter<(usize, usize)>>,
-}
-
-impl Fences {
-    /// One that does not end is none.
-    fn of(text: &str) -> Self {
-        let mut blocks = Vec::new();
-        let mut open: Option<(usize, &str)> = None;
-        for (number, line) in text.lines().enumerate() {
-            let Some((run, info)) = fence(line) else { continue };
-            match open {
-                None => open = Some((number, run)),
-                Some((begun, opener)) if run.starts_with(opener) && info.is_empty() => {
-                    blocks.push((begun, number));
-                    open = None;
-                }
-                Some(_) => {}
-            }
-        }
-        Self { blocks: blocks.into_iter().peekable() }
-    }
-
-    fn next_is_in_one(&mut self, number: usize) -> bool {
-        while self.blocks.next_if(|(_, last)| *last < number).is_some() {}
-        self.blocks.peek().is_some_and(|(first, _)| *first <= number)
-    }
-}
-
-/// The run of backticks or tildes that begins or ends a block, and what follows it.
-fn fence(line: &str) -> Option<(&str, &str)> {
-    let line = line.trim();
-    let sign = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
-    let rest = line.trim_start_matches(sign);
-    let run = &line[..line.len() - rest.len()];
-    (run.len() >= 3 && !rest.contains('`')).then_some((run, rest.trim()))
+    let rest = text.strip_prefix('<')?;
+    let (opens, rest) = rest.strip_prefix('/').map_or((true, rest), |rest| (false, rest));
+    let name =
+        NAMES.iter().find(|name| rest.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)))?;
+    let rest = rest[name.len()..].trim_start_matches([' ', '\t']).strip_prefix('>')?;
+    Some((opens, text.len() - rest.len()))
 }

@@ -1,17 +1,18 @@
 //! What a model wrote for itself, where its server passes that on in the text of the answer. docs/assistant.md has the rule.
 
-use super::tags::{Tag, tags};
+use super::tags::{Tag, Tags};
 
 /// The answer without its thoughts, and without blanks around it.
 ///
-/// In an answer that began inside a thought a tag in the middle of a sentence is one like any other: to show a thought is worse
-/// than to lose a sentence.
+/// A tag that may be a word of the answer or the edge of a thought is read as the edge of a thought: to lose half a sentence is
+/// better than to show a thought. The one exception is a closing tag that looks like a word, in an answer without thoughts so far.
 pub(super) fn without_thoughts(text: &str) -> String {
-    let begin = text.len() - text.trim_start().len();
-    let mut reader =
-        Reader { text, begin, answer: String::new(), from: 0, depth: 0, opened_at: 0, began_inside: false };
-    for tag in tags(text) {
-        reader.take(&tag);
+    let mut reader = Reader { text, answer: String::new(), from: 0, depth: 0, opened_at: 0, has_thoughts: false };
+    let mut tags = Tags::of(text);
+    while let Some(tag) = tags.next(reader.depth > 0) {
+        if reader.takes(&tag) {
+            tags.restart();
+        }
     }
     if reader.depth == 0 {
         reader.answer.push_str(&text[reader.from..]);
@@ -29,8 +30,6 @@ pub(super) fn without_half_tag(text: &str) -> &str {
 
 struct Reader<'a> {
     text: &'a str,
-    /// Where its first character is that is no blank.
-    begin: usize,
     /// What is not thought.
     answer: String,
     /// Where the text begins that is not yet in it.
@@ -39,44 +38,38 @@ struct Reader<'a> {
     depth: usize,
     /// Where the last opening tag ended.
     opened_at: usize,
-    /// Whether the answer began inside a thought, also one that the prompt opened.
-    began_inside: bool,
+    /// Whether a thought has begun or ended so far.
+    has_thoughts: bool,
 }
 
 impl Reader<'_> {
-    fn take(&mut self, tag: &Tag) {
+    /// Whether the tag begins or ends a thought, and is no text.
+    fn takes(&mut self, tag: &Tag) -> bool {
         let is_inside = self.depth > 0;
-        let is_text = match (is_inside, tag.opens) {
-            _ if tag.is_quoted => true,
-            (false, _) => tag.is_in_fence || (tag.is_mention && !self.began_inside),
-            // Whoever thinks about tags does not open another thought.
-            (true, true) => tag.is_mention,
-            (true, false) => false,
-        };
-        if is_text {
-            return;
+        let is_word = tag.is_mention && !tag.opens && !self.has_thoughts;
+        if tag.is_quoted || is_word {
+            return false;
         }
         let (start, end) = (tag.range.start, tag.range.end);
         match (is_inside, tag.opens) {
             (false, true) => {
-                self.began_inside |= start == self.begin;
                 self.answer.push_str(&self.text[self.from..start]);
                 (self.depth, self.opened_at) = (1, end);
             }
             // Its thought was opened before all that stands here.
             (false, false) => {
                 self.answer.clear();
-                (self.from, self.began_inside) = (end, true);
+                self.from = end;
             }
             (true, true) => {
                 // Two tags with nothing between them open one thought.
                 self.depth += usize::from(!self.text[self.opened_at..start].trim().is_empty());
                 self.opened_at = end;
             }
-            (true, false) => {
-                (self.depth, self.from) = (self.depth - 1, end);
-            }
+            (true, false) => (self.depth, self.from) = (self.depth - 1, end),
         }
+        self.has_thoughts = true;
+        true
     }
 }
 

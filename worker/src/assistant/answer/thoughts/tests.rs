@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
+use proptest::string::string_regex;
 
 use super::*;
 
@@ -26,7 +29,7 @@ fn each_example_of_the_manual_is_as_it_says() {
     let (_, section) = page.split_once("\n### Thoughts\n").unwrap();
     let rows: Vec<&str> = section.lines().skip_while(|line| *line != "|---|---|").skip(1).collect();
     let rows: Vec<&str> = rows.into_iter().take_while(|line| line.starts_with('|')).collect();
-    assert!(rows.len() >= 20, "{rows:?}");
+    assert!(rows.len() >= 35, "{rows:?}");
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
         let [text, answer] = cells[..] else { panic!("{row}") };
@@ -54,9 +57,19 @@ fn half_a_tag_at_the_end_goes() {
 #[test]
 fn a_text_of_nothing_but_tags_is_read_at_once() {
     const MUCH: usize = 1 << 20;
-    for piece in
-        ["<think>", "</think>", "`<think>", " <think> ", "<think>a</think>", "<", "\"<think>", "```\n", "``` `<think>"]
-    {
+    for piece in [
+        "<think>",
+        "</think>",
+        "`<think>",
+        " <think> ",
+        "<think>a</think>",
+        "<",
+        "\"<think>",
+        "```\n",
+        "```\n</think>\n",
+        "``` `<think>",
+        "` </think> a ",
+    ] {
         without_thoughts(&piece.repeat(MUCH / piece.len()));
     }
     let blanks = " ".repeat(MUCH / 2);
@@ -66,6 +79,60 @@ fn a_text_of_nothing_but_tags_is_read_at_once() {
     without_thoughts(&ticks);
 }
 
+/// Stands in each thought, and nowhere else.
+const THOUGHT: char = '想';
+
+/// An opening and a closing tag.
+fn tags() -> impl Strategy<Value = (String, String)> {
+    "(think|thinking|THINK) ?".prop_map(|name| (format!("<{name}>"), format!("</{name}>")))
+}
+
+/// Begins and ends with a word of a thought, and has no other thought in it. There are stray backticks and quotation marks, quoted
+/// tags, and, where `fences` says so, blocks of code that may have no end.
+fn flat_thought(fences: bool) -> impl Strategy<Value = String> {
+    let fence = if fences { "|\n```(py)?\n" } else { "" };
+    let words = string_regex(&format!("(想| |\n|想`想\n|想\"想\n|想`</?think>`|“</?think>”{fence}){{0,6}}")).unwrap();
+    words.prop_map(|words| format!("想{words}想"))
+}
+
+/// As [`flat_thought`], with other thoughts in it.
+fn thought() -> impl Strategy<Value = String> {
+    flat_thought(true).prop_recursive(3, 12, 3, |inner| {
+        (inner.clone(), vec((closed(inner.clone()), inner), 0..3))
+            .prop_map(|(first, more)| more.into_iter().fold(first, |text, (closed, rest)| text + &closed + &rest))
+    })
+}
+
+/// A thought in its tags, of which the opening one may stand twice.
+fn closed(thought: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    (tags(), "[ \n]{0,2}", thought, "[ \n]{0,2}", any::<bool>()).prop_map(
+        |((open, close), before, text, after, is_doubled)| {
+            let again = if is_doubled { format!("{before}{open}") } else { String::new() };
+            format!("{open}{again}{before}{text}{after}{close}")
+        },
+    )
+}
+
+/// What is open at the end: one or more thoughts, one inside the other.
+fn unclosed() -> impl Strategy<Value = String> {
+    vec((tags(), "[ \n]{0,2}", thought()), 1..3)
+        .prop_map(|open| open.into_iter().map(|((open, _), blanks, text)| format!("{open}{blanks}{text}")).collect())
+}
+
+/// A thought that the prompt began. Its end does not look like a word of a sentence, and is alone on its line in a block of code.
+fn prompted() -> impl Strategy<Value = String> {
+    let directly =
+        (flat_thought(false), tags(), " ?").prop_map(|(text, (_, close), blank)| format!("{text}{close}{blank}"));
+    let on_its_line = (flat_thought(true), tags()).prop_map(|(text, (_, close))| format!("{text}\n{close}\n"));
+    prop_oneof![directly, on_its_line]
+}
+
+/// A piece of an answer, and whether it is said; else it is a thought.
+fn part() -> impl Strategy<Value = (String, bool)> {
+    let said = "北京(北京| |\n|。|京`</?think>`|京`<think>a</think>`|“</?think>”|\n```(xml)?\n<think>\n京\n</think>\n```\n){0,4}北京[ \n]{0,2}";
+    prop_oneof![said.prop_map(|text| (text, true)), closed(thought()).prop_map(|text| (text, false))]
+}
+
 proptest! {
     #[test]
     fn nothing_but_blanks_around_it_is_taken_from_a_text_without_tags(text in "[^<]{0,60}(<[a-s/ ]?[^t<]{0,5}){0,5}") {
@@ -73,16 +140,17 @@ proptest! {
     }
 
     #[test]
-    fn no_thought_is_shown(
-        thoughts in proptest::collection::vec("(想{1,3}|\n| |`x|\"|x)*", 1..4),
-        name in "think|thinking|THINK",
-        opened in any::<bool>(),
-    ) {
-        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-        let mut text: String = thoughts.iter().map(|thought| format!("{open}{thought}\n{close}\n")).collect();
-        text = if opened { text } else { text[open.len()..].to_owned() };
-        prop_assert_eq!(without_thoughts(&(text.clone() + "北京")), "北京");
-        prop_assert_eq!(without_thoughts(&(text + &open + "想")), "");
+    fn no_thought_is_shown(prompted in option::of(prompted()), parts in vec(part(), 0..6), last in option::of(unclosed())) {
+        let text: String = prompted.into_iter().chain(parts.into_iter().map(|(text, _)| text)).chain(last).collect();
+        let answer = without_thoughts(&text);
+        prop_assert!(!answer.contains(THOUGHT), "{text:?} became {answer:?}");
+    }
+
+    #[test]
+    fn nothing_but_thoughts_is_taken(prompted in option::of(prompted()), parts in vec(part(), 0..6), last in option::of(unclosed())) {
+        let said: String = parts.iter().filter(|(_, is_said)| *is_said).map(|(text, _)| text.as_str()).collect();
+        let text: String = prompted.into_iter().chain(parts.into_iter().map(|(text, _)| text)).chain(last).collect();
+        prop_assert_eq!(without_thoughts(&text), said.trim(), "{:?}", text);
     }
 
     #[test]
