@@ -45,7 +45,7 @@ impl<'a> Trial<'a> {
             }
             Err((bytes, error)) => {
                 let account = config.accounts.get(appid).context("there is no such account")?;
-                if let Err(why) = kefu_ingress::keeps_unreadable(account, bytes.len(), &error) {
+                if let Err(why) = kefu_ingress::keeps_unreadable(account, &bytes, &error) {
                     bail!("{name} is refused by ingress (400): {why}");
                 }
                 Err(error)
