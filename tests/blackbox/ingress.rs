@@ -114,10 +114,10 @@ impl Drop for Ingress {
         if thread::panicking() {
             return;
         }
-        // The test's own runtime cannot wait here.
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let metric = self.program.metric(r#"kefu_ingress_answers_total{kind="push",outcome="unreadable"}"#);
-        let unreadable = thread::scope(|scope| scope.spawn(|| runtime.block_on(metric)).join()).expect("it answers");
+        // The test's own runtime cannot wait here, and its thread can have no other.
+        let wait = || runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(metric);
+        let unreadable = thread::scope(|scope| scope.spawn(wait).join()).expect("it answers");
         assert_eq!(unreadable, f64::from(self.unreadable.get()), "pushes that could not be read");
     }
 }
