@@ -60,7 +60,7 @@ fn a_text_of_control_characters_alone_is_blank() {
     let (config, _folder) = config();
     let request = parse(br#"{"to":"oU","replies":[{"text":"\u0002\u0003 "}]}"#).unwrap();
     let Err(Problem::Unsendable(problems)) = check(request, &config) else { panic!("taken") };
-    assert_eq!(problems, ["replies[0]: text is empty"]);
+    assert_eq!(problems, ["replies[0]: nothing is left of text without control characters"]);
 }
 
 #[test]
