@@ -97,8 +97,8 @@ impl TryFrom<ReplySection> for WrittenReply {
     }
 }
 
-/// Without the characters that WeChat refuses, wherever the reply comes from: see [`control`]. A text of these alone stays, and
-/// is one of [`Reply::problems`].
+/// Without the characters that WeChat refuses, wherever the reply comes from. A text of these alone stays, and is a problem of
+/// the reply.
 impl TryFrom<ReplySection> for Reply {
     type Error = &'static str;
 
