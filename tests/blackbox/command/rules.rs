@@ -210,7 +210,8 @@ async fn try_says_of_what_cannot_be_read_what_ingress_does() {
         ("a DOCTYPE", "<!DOCTYPE x><xml/>", "the body has a DOCTYPE", true),
         ("a large one", &large, "not well-formed XML", false),
         ("nothing", "", "the body is empty", false),
-        ("an array", "[]", "the body is neither XML nor JSON", false),
+        ("an array", "[]", "begins as a JSON array", true),
+        ("a form", "a=b", "the body is neither XML nor JSON", false),
     ] {
         for (config, is_kept, shows_bound) in [(MINIMAL, is_kept_in_plain, true), (&*safe, true, false)] {
             let (_folder, config) = folder(&format!("{config}{RULES}"));
