@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use kefu_harness::eventually;
 use kefu_harness::process::Program;
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::Backend;
-use kefu_simulator::{FaultKind, FaultRequest, Filter, Limits, LoadRequest};
+use kefu_shared::openid::OpenId;
+use kefu_shared::partition::Partition;
+use kefu_simulator::{FaultKind, FaultRequest, Filter, Limits, Message};
 
 use crate::trial::{Trial, TrialOptions};
 
@@ -58,7 +61,10 @@ const CONCURRENCY: usize = 40;
 const LATENCY: Duration = Duration::from_secs(1);
 
 /// The messages of a backlog: a worker is at it for 50 s.
-const BACKLOG: u32 = 2_000;
+const BACKLOG: usize = 2_048;
+
+/// The default of `[queue] partitions`.
+const PARTITIONS: u16 = 64;
 
 /// How long a worker that joins may take from its start to its full concurrency.
 const JOINS: Duration = Duration::from_secs(5);
@@ -105,21 +111,19 @@ async fn stop_workers(shop: &mut Shop) {
     }
 }
 
-/// A message of each of many users, whose openids begin so.
+/// A message of each of many users, whose openids begin so: as many in each partition, as in a backlog of many more.
 async fn fill(shop: &Shop, users: &str) {
-    let load = LoadRequest {
-        account: shop.appid().to_owned(),
-        users: BACKLOG,
-        pushes: BACKLOG,
-        per_second: 1_000.0,
-        text: "hello".to_owned(),
-        user_prefix: users.to_owned(),
-        format: None,
-        mode: None,
-        journal: false,
-    };
-    let report = shop.simulator.load(load).await.expect("the simulator takes the load");
-    assert_eq!(report.answered, BACKLOG, "the backlog is whole");
+    let mut left = [BACKLOG / usize::from(PARTITIONS); PARTITIONS as usize];
+    let users = (0..).map(|number| format!("{users}{number}")).filter(|user| {
+        let partition = Partition::of(shop.appid(), &OpenId::new(user.clone()), PARTITIONS);
+        let left = &mut left[usize::from(partition.index())];
+        let is_wanted = *left > 0;
+        *left -= usize::from(is_wanted);
+        is_wanted
+    });
+    let pushes = users.take(BACKLOG).map(async |user| shop.push(&user, Message::text("hello")).await.answered);
+    let answered: Vec<bool> = stream::iter(pushes).buffer_unordered(64).collect().await;
+    assert!(answered.iter().all(|answered| *answered), "the backlog is whole");
 }
 
 /// How long so many workers take from their start until all of the backlog is replied to. None of them is left.
@@ -128,9 +132,9 @@ async fn ends_the_backlog(shop: &mut Shop, workers: usize) -> Duration {
     let starts = Instant::now();
     let programs = (0..workers).map(|_| Program::start(shop.stack.launch(WORKER)));
     shop.stack.programs.extend(join_all(programs).await);
-    let replies = shop.simulator.journal_wait(&filter, BACKLOG as usize, Duration::from_secs(150)).await.len();
+    let replies = shop.simulator.journal_wait(&filter, BACKLOG, Duration::from_secs(150)).await.len();
     let took = starts.elapsed();
-    assert_eq!(replies, BACKLOG as usize);
+    assert_eq!(replies, BACKLOG);
     stop_workers(shop).await;
     took
 }
