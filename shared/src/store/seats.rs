@@ -12,7 +12,7 @@ pub type Seat = u16;
 /// The seats of the workers that share one queue.
 ///
 /// A worker's seat says which partitions it wants first, so that workers have equally many without talking to each
-/// other. Nothing but that depends on it: a seat that two workers have for a while only makes their shares unequal.
+/// other. Nothing but that depends on it: a seat that two workers have only makes their shares unequal.
 #[async_trait]
 pub trait Seats: Send + Sync {
     /// The seat of `worker` until `keep_for` from now: the one that it has, else the lowest from `wish` on that no other worker

@@ -8,8 +8,8 @@ use crate::store::Seat;
 /// The most seats that have partitions of their own.
 const MOST_SEATS: u16 = 256;
 
-/// Priorities of neighbours in a ranking differ by this much. Workers that have the same seat, as they may for a while
-/// after an outage of the store, share what that seat has by a hash that stays below it.
+/// Priorities of neighbours in a ranking differ by this much. Workers that have the same seat, as they may after an outage of
+/// the store or beyond the last seat, share what that seat has by a hash that stays below it.
 const STEP: i32 = 256;
 
 /// The priority of the worker for each of `count` partitions, in their order.
@@ -28,9 +28,8 @@ pub(super) fn priorities(options: &ConsumerOptions, count: u16) -> Vec<i32> {
         None => partitions.map(|partition| own(&partition, STEP * (i32::from(seats) + 1))).collect(),
         // Beyond the last seat they begin anew, and two workers share a seat.
         Some(seat) => {
-            let places = Rankings::new(count, seats).places_of(seat % seats.max(1));
-            let rank = |place: Option<usize>| place.map_or(0, |place| i32::from(seats) - place as i32);
-            partitions.zip(places).map(|(partition, place)| rank(place) * STEP + own(&partition, STEP)).collect()
+            let ranks = Rankings::new(count, seats).ranks_of(seat % seats.max(1));
+            partitions.zip(ranks).map(|(partition, rank)| rank * STEP + own(&partition, STEP)).collect()
         }
     }
 }
@@ -52,8 +51,11 @@ impl Rankings {
         Self(rankings)
     }
 
-    fn places_of(self, seat: Seat) -> impl Iterator<Item = Option<usize>> {
-        self.0.into_iter().map(move |ranking| ranking.iter().position(|ranked| *ranked == seat))
+    /// One more than the seats that come after this one, in each ranking.
+    fn ranks_of(self, seat: Seat) -> impl Iterator<Item = i32> {
+        self.0
+            .into_iter()
+            .map(move |ranking| 1 + ranking.iter().rev().take_while(|ranked| **ranked != seat).count() as i32)
     }
 }
 
