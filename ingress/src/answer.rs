@@ -8,9 +8,9 @@ use kefu_shared::config::Account;
 use kefu_shared::envelope::Answered;
 use kefu_shared::rules::Rules;
 use kefu_shared::webhook::Endpoint;
-use kefu_shared::wechat::event_answer::{self, EventAnswer};
-use kefu_shared::wechat::passive_reply::{self, Seal};
-use kefu_shared::wechat::push::{Format, Push, PushError};
+use kefu_wechat::event_answer::{self, EventAnswer};
+use kefu_wechat::passive_reply::{self, Seal};
+use kefu_wechat::push::{Format, Push, PushError};
 use rand::Rng;
 use rand::distr::Alphanumeric;
 

@@ -2,9 +2,9 @@
 
 use kefu_shared::config::{Account, Mode};
 use kefu_shared::unreadable;
-use kefu_shared::wechat::passive_reply::Seal;
-use kefu_shared::wechat::push::{self, Push, PushError};
-use kefu_shared::wechat::signature;
+use kefu_wechat::passive_reply::Seal;
+use kefu_wechat::push::{self, Push, PushError};
+use kefu_wechat::signature;
 use secrecy::ExposeSecret;
 
 use crate::freshness;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kefu_shared::wechat::cipher::CipherError;
-use kefu_shared::wechat::push::PushError;
+use kefu_wechat::cipher::CipherError;
+use kefu_wechat::push::PushError;
 use tracing::Level;
 
 use crate::freshness::Stale;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kefu_shared::config::{Account, Mode};
-use kefu_shared::wechat::push::PushError;
+use kefu_wechat::push::PushError;
 use tokio::time::Instant;
 
 use crate::refusal::Refusal;

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use kefu_shared::embedded::Database;
 use kefu_shared::envelope::Envelope;
-use kefu_shared::openid::OpenId;
 use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::queue::{ConsumerOptions, Publisher, Settlement};
-use kefu_shared::wechat::push::{Content, Fields, Format, Push};
+use kefu_wechat::openid::OpenId;
+use kefu_wechat::push::{Content, Fields, Format, Push};
 
 const FOR: Duration = Duration::from_secs(3);
 const PARTITIONS: u16 = 64;

@@ -13,7 +13,7 @@ use kefu_shared::envelope::Envelope;
 use kefu_shared::health::Health;
 use kefu_shared::queue::{Publisher, QueueError};
 use kefu_shared::spool::{self, PATIENCE, Settings};
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 
 const PUSHES: u32 = 50_000;
 const USERS: u32 = 1_000;

@@ -1,13 +1,13 @@
 //! The contract between the two services: what ingress puts on the queue.
 
+use kefu_wechat::openid::OpenId;
+use kefu_wechat::push::{Content, Fields, Format, Push};
 use serde::{Deserialize, Serialize};
 
 use crate::message_key::MessageKey;
-use crate::openid::OpenId;
 use crate::outbound::{self, Outbound};
 use crate::partition::Partition;
 use crate::unreadable::{self, Unreadable};
-use crate::wechat::push::{Content, Fields, Format, Push};
 
 /// The version of a push's envelope. Readers take any envelope whose `v` they know; fields are only ever added.
 pub const VERSION: u32 = 1;

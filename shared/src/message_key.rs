@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use kefu_wechat::push::Push;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::wechat::push::Push;
 use crate::{outbound, unreadable};
 
 /// The identity of a push: equal for a push and its re-sends, different for everything else.

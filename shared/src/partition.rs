@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::openid::OpenId;
+use kefu_wechat::openid::OpenId;
 
 /// One of the N partitions. `Display` gives its routing key: `p00`, `p01`, …
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]

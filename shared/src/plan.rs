@@ -1,11 +1,11 @@
 //! The plan of one message: the replies decided for it.
 
+use kefu_wechat::push::Push;
 use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::reply::Reply;
 use crate::reply::split::{self, Fitted, Rest};
-use crate::wechat::push::Push;
 
 /// The replies decided for one message, in the order in which they are sent. It is stored in the ledger before the
 /// first is sent, so that whoever goes on after a crash sends the same ones.
@@ -33,7 +33,7 @@ impl Plan {
     /// `left`. What a text has beyond that is cut; no reply is left out but a blank one. `left` = 0 changes nothing: what is
     /// sent only when the user has written again is not cut for that.
     pub fn of(replies: Vec<Reply>, push: &Push, limits: &config::Window, left: Option<u32>) -> Planned {
-        let whole = push.most_replies(limits);
+        let whole = limits.replies_after(push);
         let most = match left {
             None | Some(0) => whole,
             Some(left) => whole.min(left as usize),

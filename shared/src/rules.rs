@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use kefu_wechat::push::{Content, Push};
 use serde::Deserialize;
 
 use crate::config::{self, Problems, Window};
 use crate::reply::{Reply, WrittenReply};
 use crate::webhook::{Endpoint, EndpointSection};
-use crate::wechat::push::{Content, Push};
 
 mod assistant;
 mod condition;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use kefu_wechat::push::Push;
+
 use crate::envelope::Envelope;
-use crate::wechat::push::Push;
 
 /// A user of an account, whatever the session: the one whose messages share a lane.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -3,12 +3,12 @@
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use kefu_wechat::openid::OpenId;
+use kefu_wechat::push::{Content, Fields, Format, Push};
 use tokio::time::Instant;
 
 use crate::disk::Disk;
 use crate::envelope::Envelope;
-use crate::openid::OpenId;
-use crate::wechat::push::{Content, Fields, Format, Push};
 
 /// The text `hello` of a user, with this MsgId.
 pub(crate) fn envelope(user: &str, id: u32) -> Envelope {

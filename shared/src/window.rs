@@ -10,11 +10,11 @@
 
 use std::fmt;
 
+use kefu_wechat::push::{Content, Push};
 use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::message_key::MessageKey;
-use crate::wechat::push::{Content, Push};
 
 mod closed;
 
@@ -34,25 +34,25 @@ pub enum Opening {
 /// The event that is pushed when a user enters the session.
 pub(crate) const ENTER_SESSION: &str = "user_enter_tempsession";
 
-impl Push {
-    /// Whether it tells of something that allows replies to its sender.
-    pub fn opens(&self) -> Option<Opening> {
-        match &self.content {
-            Content::Text { .. } | Content::Image { .. } | Content::Miniprogrampage { .. } => Some(Opening::Message),
-            Content::Event { event, .. } if event.eq_ignore_ascii_case(ENTER_SESSION) => Some(Opening::Enter),
+impl Opening {
+    /// What the sender of a push did that allows replies; `None` if the push tells of nothing like that.
+    pub fn of(push: &Push) -> Option<Self> {
+        match &push.content {
+            Content::Text { .. } | Content::Image { .. } | Content::Miniprogrampage { .. } => Some(Self::Message),
+            Content::Event { event, .. } if event.eq_ignore_ascii_case(ENTER_SESSION) => Some(Self::Enter),
             // Only what users send has a MsgId.
-            Content::Other if self.msg_id.is_some() => Some(Opening::Message),
+            Content::Other if push.msg_id.is_some() => Some(Self::Message),
             Content::Event { .. } | Content::Other => None,
         }
-    }
-
-    /// How many replies WeChat takes after it.
-    pub fn most_replies(&self, limits: &config::Window) -> usize {
-        limits.replies(self.opens().unwrap_or(Opening::Message)) as usize
     }
 }
 
 impl config::Window {
+    /// How many replies WeChat takes after a push.
+    pub fn replies_after(&self, push: &Push) -> usize {
+        self.replies(Opening::of(push).unwrap_or(Opening::Message)) as usize
+    }
+
     /// How many replies WeChat takes after this.
     pub fn replies(&self, opening: Opening) -> u32 {
         match opening {

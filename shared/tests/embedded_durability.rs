@@ -12,10 +12,10 @@ use std::process::{Command, Stdio};
 
 use kefu_shared::embedded::Database;
 use kefu_shared::envelope::Envelope;
-use kefu_shared::openid::OpenId;
 use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::queue::{ConsumerOptions, Settlement};
-use kefu_shared::wechat::push::{Content, Fields, Format, Push};
+use kefu_wechat::openid::OpenId;
+use kefu_wechat::push::{Content, Fields, Format, Push};
 
 const FOLDER: &str = "KEFU_TEST_FOLDER";
 const ROUND: &str = "KEFU_TEST_ROUND";

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use kefu_shared::message_key::MessageKey;
-use kefu_shared::wechat::push::{Content, Format, Push, PushError};
+use kefu_wechat::push::{Content, Format, Push, PushError};
 use proptest::prelude::*;
 
 const XML: &str = "<xml>\n<ToUserName><![CDATA[gh_1]]></ToUserName>\n<FromUserName><![CDATA[oUSER]]></FromUserName>\n\

@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use kefu_shared::message_key::MessageKey;
-use kefu_shared::wechat::push::{Body, Content, MAX_FIELDS, Push, PushError};
+use kefu_wechat::push::{Body, Content, MAX_FIELDS, Push, PushError};
 use proptest::prelude::*;
 
 fn content(body: &str) -> String {

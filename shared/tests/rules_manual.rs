@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use kefu_shared::config;
 use kefu_shared::rules::{self, Rules};
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 use serde_json::json;
 
 /// In place of the page's first account: its appid is that of kefu.example.toml, which is refused.

@@ -1,7 +1,7 @@
 //! What WeChat makes of the answer to a push.
 
-use kefu_shared::wechat::push::{Body, Format};
-use kefu_shared::wechat::signature;
+use kefu_wechat::push::{Body, Format};
+use kefu_wechat::signature;
 
 use crate::config::{Mode, SimulatedAccount};
 use crate::message::Message;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use kefu_shared::wechat::cipher::EncodingAesKey;
-use kefu_shared::wechat::push::Format;
+use kefu_wechat::cipher::EncodingAesKey;
+use kefu_wechat::push::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
@@ -151,7 +151,7 @@ impl SimulatedAccount {
     ///
     /// # Errors
     /// If the EncodingAESKey is none.
-    pub fn key(&self) -> Result<Option<EncodingAesKey>, kefu_shared::wechat::cipher::KeyError> {
+    pub fn key(&self) -> Result<Option<EncodingAesKey>, kefu_wechat::cipher::KeyError> {
         self.encoding_aes_key.as_deref().map(EncodingAesKey::parse).transpose()
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use kefu_shared::wechat::push::Format;
+use kefu_wechat::push::Format;
 
 use crate::config::Mode;
 use crate::faults::path_matches;

@@ -2,9 +2,9 @@
 //!
 //! Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>.
 
-use kefu_shared::wechat::cipher::EncodingAesKey;
-use kefu_shared::wechat::push::Format;
-use kefu_shared::wechat::signature;
+use kefu_wechat::cipher::EncodingAesKey;
+use kefu_wechat::push::Format;
+use kefu_wechat::signature;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Mode, SimulatedAccount};
@@ -61,7 +61,7 @@ pub enum BuildError {
     NoKey,
     /// The EncodingAESKey is none.
     #[error(transparent)]
-    Key(#[from] kefu_shared::wechat::cipher::KeyError),
+    Key(#[from] kefu_wechat::cipher::KeyError),
 }
 
 /// Signs and, where `mode` asks for it, encrypts a push. `random` must be fresh for each.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kefu_shared::wechat::push::Format;
+use kefu_wechat::push::Format;
 use rand::Rng;
 
 use crate::answer::{Verdict, judge};

@@ -1,6 +1,6 @@
 //! What is asked of the pushing side, and what it reports.
 
-use kefu_shared::wechat::push::Format;
+use kefu_wechat::push::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Mode;

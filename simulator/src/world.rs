@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
-use kefu_shared::wechat::push::{Content, Format, Push as ParsedPush};
-use kefu_shared::wechat::signature;
+use kefu_wechat::push::{Content, Format, Push as ParsedPush};
+use kefu_wechat::signature;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;

@@ -67,7 +67,7 @@ async fn replied_to(shop: &Shop) {
             assert!(shop.send(request).await.answered);
         };
         let before = shop.replies(USER).len();
-        send(USER, kefu_shared::wechat::push::Format::Json, kefu_simulator::Message::text(SAID)).await;
+        send(USER, kefu_wechat::push::Format::Json, kefu_simulator::Message::text(SAID)).await;
         shop.replies_within(USER, before + 2).await;
         let faults = [FaultKind::InvalidateToken, FaultKind::Html, FaultKind::Drop];
         for kind in faults.into_iter().filter(|_| account.appid == shop.appid()) {
@@ -76,7 +76,7 @@ async fn replied_to(shop: &Shop) {
             shop.simulator.fault(fault).unwrap();
         }
         let before = shop.replies(OTHER_USER).len();
-        send(OTHER_USER, kefu_shared::wechat::push::Format::Xml, kefu_simulator::Message::enter(SESSION)).await;
+        send(OTHER_USER, kefu_wechat::push::Format::Xml, kefu_simulator::Message::enter(SESSION)).await;
         shop.replies_within(OTHER_USER, before + 1).await;
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_shared::envelope::Envelope;
-use kefu_shared::openid::OpenId;
 use kefu_shared::partition::Partition;
 use kefu_shared::queue::dead_letters::DeadLetters;
 use kefu_shared::queue::{Consumer, Delivery, Publisher, Settlement};
-use kefu_shared::wechat::push::{Content, Fields, Format, Push};
+use kefu_wechat::openid::OpenId;
+use kefu_wechat::push::{Content, Fields, Format, Push};
 use tokio::time::timeout;
 
 mod crashing;

@@ -197,7 +197,7 @@ pub fn simulated(account: &Account) -> SimulatedAccount {
             Mode::Compat => kefu_simulator::Mode::Compat,
             Mode::Safe => kefu_simulator::Mode::Safe,
         },
-        format: kefu_shared::wechat::push::Format::Xml,
+        format: kefu_wechat::push::Format::Xml,
         raw_id: RAW_ID.to_owned(),
         callback_url: None,
     }

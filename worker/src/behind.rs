@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kefu_shared::queue::Delivery;
+use kefu_shared::window::Opening;
 
 use crate::lanes::LaneKey;
 
@@ -17,7 +18,7 @@ pub(crate) struct Behind(Mutex<HashMap<LaneKey, usize>>);
 impl Behind {
     /// Whether a message of the user opens a window.
     pub(crate) fn opens(delivery: &Delivery) -> bool {
-        delivery.envelope.as_ref().is_ok_and(|envelope| envelope.push.opens().is_some())
+        delivery.envelope.as_ref().is_ok_and(|envelope| Opening::of(&envelope.push).is_some())
     }
 
     /// One that does so waits now.

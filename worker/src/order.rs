@@ -21,7 +21,7 @@ impl Message<'_> {
     /// for in the lane. A welcome does not stay behind: it is worth something for a minute only.
     pub(crate) fn stay_behind(&self) -> Result<(), Halt> {
         let patience = self.handler.timings.retry_total;
-        let is_welcome = self.envelope.push.opens() == Some(Opening::Enter);
+        let is_welcome = Opening::of(&self.envelope.push) == Some(Opening::Enter);
         let waits = self.place.earlier_begun_ago.is_some_and(|ago| ago < patience);
         if is_welcome || !waits {
             return Ok(());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kefu_shared::config::Config;
-use kefu_shared::wechat::push::Content;
+use kefu_wechat::push::Content;
 
 use crate::halt::Halt;
 use crate::hold::Hold;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kefu_shared::clock;
 use kefu_shared::config::TypingApi;
+use kefu_shared::window::Opening;
 
 use crate::halt::Halt;
 use crate::hold::Hold;
@@ -56,7 +57,7 @@ impl Message<'_> {
     fn may_type(&self) -> bool {
         let age_ms = clock::now_ms().saturating_sub(self.envelope.received_at_ms);
         self.handler.config.wechat.typing_api != TypingApi::Off
-            && self.envelope.push.opens().is_some()
+            && Opening::of(&self.envelope.push).is_some()
             && Duration::from_millis(age_ms) < AFTER_THE_USER
             && self.handler.pauses.of(&self.account.appid).is_none()
     }

@@ -35,7 +35,7 @@ impl Handler {
 
     async fn open_known_window(&self, envelope: &Envelope) -> Result<Window, StoreError> {
         let (user, keep_for) = (key_of(envelope), self.keep_window_for());
-        match envelope.push.opens() {
+        match Opening::of(&envelope.push) {
             Some(opening) => {
                 let (by, at_ms) = (&envelope.key, envelope.received_at_ms);
                 self.windows.open(&user, opening, by, at_ms, keep_for).await
@@ -51,7 +51,7 @@ impl Handler {
         answered: Answered,
         interrupt: &Interrupt,
     ) -> Result<(), Halt> {
-        if envelope.push.opens().is_none() {
+        if Opening::of(&envelope.push).is_none() {
             return Ok(());
         }
         if answered == Answered::Webhook {
@@ -110,7 +110,7 @@ impl Message<'_> {
         let (limits, received_at_ms) = (&self.handler.config.window, self.envelope.received_at_ms);
         let now_ms = clock::now_ms();
         let age_ms = now_ms.saturating_sub(received_at_ms);
-        let opening = self.envelope.push.opens().unwrap_or(Opening::Message);
+        let opening = Opening::of(&self.envelope.push).unwrap_or(Opening::Message);
         let is_late = age_ms > limits.tried_for_ms(opening);
         // A welcome that comes late is none, whatever the human agents are told meanwhile.
         let wrote_unseen = opening == Opening::Message && self.window.is_unknown_at(received_at_ms);

@@ -1,7 +1,7 @@
 //! The demo's mini programs, one a mode, and the configuration that serves them.
 
-use kefu_shared::wechat::push::Format;
 use kefu_simulator::{Mode, SimulatedAccount};
+use kefu_wechat::push::Format;
 
 /// The account in plain mode.
 pub(super) const PLAIN: &str = "wxde30000000000001";

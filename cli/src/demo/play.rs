@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kefu_shared::wechat::push::Format;
 use kefu_simulator::{Entry, Event, Filter, Message, PushReport, PushRequest, Simulator};
+use kefu_wechat::push::Format;
 
 use super::REPLY_WITHIN;
 use super::script::{Scene, scenes};

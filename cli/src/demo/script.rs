@@ -1,7 +1,7 @@
 //! What the demo's users do: the messages of WeChat's documentation, in both formats and all modes.
 
-use kefu_shared::wechat::push::Format::{self, Json, Xml};
 use kefu_simulator::Message;
+use kefu_wechat::push::Format::{self, Json, Xml};
 
 use super::accounts::{COMPAT, PLAIN, SAFE};
 

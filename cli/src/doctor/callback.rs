@@ -5,7 +5,7 @@ use kefu_shared::clock::now_ms;
 use kefu_shared::config::{Account, Config};
 use kefu_shared::http_client;
 use kefu_shared::program::in_words;
-use kefu_shared::wechat::signature;
+use kefu_wechat::signature;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 

@@ -10,7 +10,7 @@ use kefu_shared::plan::{Plan, Planned};
 use kefu_shared::reply::{Content, Reply, template};
 use kefu_shared::rules::{Action, Rule, Rules};
 use kefu_shared::unreadable;
-use kefu_shared::wechat::push::{self, Push, PushError};
+use kefu_wechat::push::{self, Push, PushError};
 
 use crate::terminal::{count, printable, width, wrap};
 

@@ -3,11 +3,11 @@
 use actix_web::web::{Bytes, Payload};
 use futures_util::StreamExt;
 use kefu_shared::config::Config;
-use kefu_shared::json;
-use kefu_shared::openid::OpenId;
 use kefu_shared::outbound::Outbound;
 use kefu_shared::reply::foreign::{self, Misshapen};
 use kefu_shared::reply::picture::PictureFolder;
+use kefu_wechat::json;
+use kefu_wechat::openid::OpenId;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};

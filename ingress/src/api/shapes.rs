@@ -1,8 +1,8 @@
 //! The shapes of `/v1`, as they are read and written and as the OpenAPI document has them.
 
-use kefu_shared::openid::OpenId;
 use kefu_shared::reply::Reply;
 use kefu_shared::store::Progress;
+use kefu_wechat::openid::OpenId;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;

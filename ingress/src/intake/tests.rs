@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kefu_shared::health::Health;
 use kefu_shared::queue::QueueError;
 use kefu_shared::store::StoreError;
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 
 use super::*;
 use crate::ANSWER_WITHIN;

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use kefu_wechat::cipher::EncodingAesKey;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use super::value::choice;
 use super::{Problems, example, secret};
-use crate::wechat::cipher::EncodingAesKey;
 
 /// One mini program.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::reply::Content;
+use crate::window::Opening;
 
 fn read(change: impl Fn(&str) -> String) -> Envelope {
     let envelope = Envelope { answered: Some(Answered::Transfer), ..crate::testing::envelope("o", 1) };
@@ -34,7 +35,7 @@ fn what_a_backend_sends_is_of_a_version_of_its_own_and_comes_back_as_it_was() {
     assert_eq!((envelope.v, envelope.key.as_str()), (2, "wx1|kefu_send|order%7C1"));
     assert_eq!((envelope.push.from_user.as_str(), envelope.push.msg_type.as_str()), ("oUSER", "kefu_send"));
     assert_eq!(Envelope::from_json(&envelope.to_json()).unwrap(), envelope);
-    assert_eq!((envelope.push.business_id, envelope.push.opens()), (Some(1), None));
+    assert_eq!((envelope.push.business_id, Opening::of(&envelope.push)), (Some(1), None));
     assert!(!format!("{envelope:?}").contains("on its way"));
 }
 
@@ -64,7 +65,7 @@ fn it_is_on_the_partition_of_the_users_pushes() {
 }
 
 fn unreadable(bytes: &[u8]) -> Envelope {
-    let unreadable = Unreadable::new(bytes.to_vec(), &crate::wechat::push::PushError::UnknownFormat);
+    let unreadable = Unreadable::new(bytes.to_vec(), &kefu_wechat::push::PushError::UnknownFormat);
     Envelope::of_unreadable("wx1", unreadable, 1_700_000_000_123)
 }
 
@@ -77,7 +78,7 @@ fn an_unreadable_push_is_of_a_version_of_its_own_and_comes_back_byte_by_byte() {
         assert_eq!((envelope.push.from_user.as_str(), envelope.push.msg_type.as_str()), ("", "kefu_unreadable"));
         let back = Envelope::from_json(&envelope.to_json()).unwrap();
         assert_eq!((&back, back.unreadable.as_ref().unwrap().bytes.0.as_slice()), (&envelope, bytes));
-        assert_eq!((back.push.opens(), back.raw.as_str()), (None, ""));
+        assert_eq!((Opening::of(&back.push), back.raw.as_str()), (None, ""));
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
+use kefu_wechat::push::{self, Push};
+
 use super::control::cleaned;
 use super::{Content, Reply};
-use crate::wechat::push::{self, Push};
 
 /// What stands in a push for half a character and for what is none.
 const MENDED: char = char::REPLACEMENT_CHARACTER;

@@ -1,10 +1,10 @@
 //! The `when` of a rule: all of its conditions must hold.
 
+use kefu_wechat::push::{Content, Push};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use crate::config::Problems;
-use crate::wechat::push::{Content, Push};
 use crate::window::ENTER_SESSION;
 
 /// `when` as it is written.

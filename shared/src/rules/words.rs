@@ -1,9 +1,10 @@
 //! Rules, and why they do not match, in words for people.
 
+use kefu_wechat::push::Push;
+
 use super::condition::{Condition, Part, Subject};
 use super::{Action, Rule};
 use crate::reply::Reply;
-use crate::wechat::push::Push;
 use crate::window::ENTER_SESSION;
 
 impl Rule {

@@ -2,10 +2,11 @@
 
 use std::str;
 
+use kefu_wechat::json;
+use kefu_wechat::passive_reply;
+use kefu_wechat::push::{Body, Format};
+
 use super::{Answer, Failure};
-use crate::json;
-use crate::wechat::passive_reply;
-use crate::wechat::push::{Body, Format};
 
 /// The largest, in bytes: documented ones have some hundred.
 const MAX_DECISION_BYTES: usize = 64 * 1024;

@@ -1,7 +1,7 @@
 //! `[assistant]`, and the rules that ask it.
 
 use kefu_shared::rules::{Action, Rule};
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 
 use super::{Duration, ExposeSecret, Folder, GOOD, problems_of};
 

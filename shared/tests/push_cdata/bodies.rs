@@ -1,6 +1,6 @@
 //! Pushes with texts in CDATA as they are, and what they are read as.
 
-use kefu_shared::wechat::push::{Content, Push, PushError};
+use kefu_wechat::push::{Content, Push, PushError};
 
 /// What WeChat writes before a text, and behind it.
 pub(crate) const HEAD: &str = "<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[oU]]></FromUserName>\

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kefu_shared::wechat::push::{Content, Push};
+use kefu_wechat::push::{Content, Push};
 use proptest::prelude::*;
 use proptest::sample::select;
 

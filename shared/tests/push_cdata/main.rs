@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use kefu_shared::message_key::MessageKey;
-use kefu_shared::wechat::push::{Body, Content, Push, PushError};
+use kefu_wechat::push::{Body, Content, Push, PushError};
 
 mod bodies;
 mod hostile;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kefu_shared::config;
 use kefu_shared::reply::Content;
 use kefu_shared::rules::{Action, Rule, Rules};
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 
 mod answered;
 mod explained;

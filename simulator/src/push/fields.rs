@@ -1,6 +1,6 @@
 //! The fields of a push in their order, written as XML or JSON.
 
-use kefu_shared::wechat::push::Format;
+use kefu_wechat::push::Format;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Number, Value};
 

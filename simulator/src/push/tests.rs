@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use kefu_shared::wechat::push::{Body, Content, Push as ParsedPush, ciphertexts};
+use kefu_wechat::push::{Body, Content, Push as ParsedPush, ciphertexts};
 use serde_json::json;
 
 use super::*;

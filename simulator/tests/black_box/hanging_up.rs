@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::wechat::push::Format;
 use kefu_simulator::{Cdata, Clock, Message, Mode, MsgId, Outcome, Push, PushOrder, Pusher};
+use kefu_wechat::push::Format;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;

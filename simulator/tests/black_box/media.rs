@@ -72,8 +72,8 @@ async fn a_picture_that_a_user_sends_can_be_fetched() {
     let callback = Callback::start([success()]);
     let bench = Bench::start(Some(&callback.url)).await;
     bench.simulator.push(PushRequest::new(APPID, USER, Message::image())).await.unwrap();
-    let push = kefu_shared::wechat::push::Push::parse(&callback.seen()[0].body).unwrap();
-    let kefu_shared::wechat::push::Content::Image { pic_url, media_id } = push.content else { panic!() };
+    let push = kefu_wechat::push::Push::parse(&callback.seen()[0].body).unwrap();
+    let kefu_wechat::push::Content::Image { pic_url, media_id } = push.content else { panic!() };
     let token = bench.stable_token().await;
     let by_id = bench.url(&format!("/cgi-bin/media/get?access_token={token}&media_id={media_id}"));
     for url in [pic_url, by_id] {

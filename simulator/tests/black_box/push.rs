@@ -1,11 +1,11 @@
 use std::collections::{HashMap, HashSet};
 
-use kefu_shared::wechat::cipher::EncodingAesKey;
-use kefu_shared::wechat::push::{Body, Content, Format, Push};
-use kefu_shared::wechat::signature;
 use kefu_simulator::{
     Event, Filter, Limits, LoadRequest, Message, Mode, MsgId, Outcome, PushRequest, RequestError, SimulatorConfig,
 };
+use kefu_wechat::cipher::EncodingAesKey;
+use kefu_wechat::push::{Body, Content, Format, Push};
+use kefu_wechat::signature;
 use serde_json::json;
 
 use crate::bench::{APPID, Bench, USER, account};

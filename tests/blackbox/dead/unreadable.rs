@@ -10,7 +10,7 @@ use kefu_shared::embedded::Database;
 use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::unreadable::Unreadable;
-use kefu_shared::wechat::push::PushError;
+use kefu_wechat::push::PushError;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 

@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::Backend;
 use kefu_harness::wechat::{Account, Mode};
-use kefu_shared::wechat::push::Format;
 use kefu_simulator::{Limits, Message, PushRequest};
+use kefu_wechat::push::Format;
 use serde_json::json;
 
 /// What a user does, and the replies to it without the parts that are made up at run time.

@@ -2,8 +2,8 @@
 
 use kefu_harness::shop::{Shop, ShopOptions, texts};
 use kefu_harness::stack::Backend;
-use kefu_shared::wechat::push::Format;
 use kefu_simulator::{Cdata, Message, PushRequest};
+use kefu_wechat::push::Format;
 use serde_json::json;
 
 const RULES: &str = r#"

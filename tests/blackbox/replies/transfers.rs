@@ -3,8 +3,8 @@
 use kefu_harness::shop::{RAW_ID, Shop, ShopOptions};
 use kefu_harness::stack::Backend;
 use kefu_harness::wechat::{Account, Answer, Format, Message, Mode, field};
-use kefu_shared::wechat::push;
 use kefu_simulator::{Outcome, PushRequest};
+use kefu_wechat::push;
 
 const RULES: &str = r#"
 [[rule]]

@@ -4,7 +4,7 @@ use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::DeadReason;
 use kefu_shared::queue::dead_letters::Selection;
 use kefu_shared::unreadable::Unreadable;
-use kefu_shared::wechat::push::PushError;
+use kefu_wechat::push::PushError;
 
 use super::dead_letters::{all, die, ids, replay};
 use super::{ACCOUNT, PARTITIONS, Queue, done, next};

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use kefu_shared::session::SessionKey;
 use kefu_shared::store::{Exchange, Stores};
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 
 use super::{CROWD, LONG, SHORT, key};
 use crate::clock::Lasting;

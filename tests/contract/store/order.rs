@@ -3,7 +3,7 @@ use std::time::Duration;
 use kefu_shared::envelope::Envelope;
 use kefu_shared::session::UserKey;
 use kefu_shared::store::{MOST_ABSENT, Place, Stores};
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 
 use super::{LONG, SHORT, key};
 use crate::clock::Lasting;

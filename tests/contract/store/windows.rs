@@ -1,7 +1,7 @@
 use kefu_shared::session::SessionKey;
 use kefu_shared::store::Stores;
-use kefu_shared::wechat::push::Push;
 use kefu_shared::window::{Opening, Refused, Window};
+use kefu_wechat::push::Push;
 
 use super::{LONG, SHORT, key};
 use crate::clock::Lasting;

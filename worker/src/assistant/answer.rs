@@ -1,7 +1,7 @@
 //! What came back from the assistant's server, and what of it a user may see.
 
-use kefu_shared::json;
 use kefu_shared::reply::{cluster, control};
+use kefu_wechat::json;
 use serde_json::Value;
 
 use super::client::Raw;

@@ -8,7 +8,7 @@ use kefu_shared::reply::{Content, MAX_TEXT_BYTES, Reply};
 use kefu_shared::rules::{Action, Briefing, Rule};
 use kefu_shared::session::SessionKey;
 use kefu_shared::store::{Exchange, StoreError};
-use kefu_shared::wechat::push;
+use kefu_wechat::push;
 
 use super::answer;
 use crate::halt::Halt;

@@ -3,7 +3,7 @@
 use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::{DeadReason, Settlement};
 use kefu_shared::unreadable::Unreadable;
-use kefu_shared::wechat::push::PushError;
+use kefu_wechat::push::PushError;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

@@ -4,7 +4,7 @@ use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::Settlement;
 use kefu_shared::session::UserKey;
 use kefu_shared::store::Place;
-use kefu_shared::wechat::push::Content;
+use kefu_wechat::push::Content;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use kefu_shared::clock;
 use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::{DeadReason, Settlement};
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 use tokio::time::Instant;
 
 use crate::testing::disk::hang;

@@ -84,7 +84,7 @@ impl<'a> Message<'a> {
             }),
         };
         let question = Question::new(self.envelope, media);
-        let most = self.envelope.push.most_replies(&handler.config.window);
+        let most = handler.config.window.replies_after(&self.envelope.push);
         loop {
             let permit = self.permit_to_ask(endpoint)?;
             match self.wait_for_answer(hold, handler.webhooks.ask(endpoint, &question, most)).await? {

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use kefu_shared::openid::OpenId;
 use kefu_shared::reply::Content;
+use kefu_wechat::openid::OpenId;
 use tokio_util::sync::CancellationToken;
 
 use super::*;

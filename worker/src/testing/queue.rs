@@ -8,7 +8,7 @@ use kefu_shared::envelope::{Envelope, EnvelopeError};
 use kefu_shared::health::Health;
 use kefu_shared::partition::Partition;
 use kefu_shared::queue::{Consumer, Delivery, QueueError, Settle, Settlement};
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

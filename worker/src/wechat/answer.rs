@@ -1,6 +1,6 @@
 //! Reads WeChat's answers, which are JSON only more or less.
 
-use kefu_shared::json;
+use kefu_wechat::json;
 use serde_json::{Map, Value};
 
 use super::client::{Extent, Raw};

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use kefu_shared::openid::OpenId;
 use kefu_shared::reply::{Content, Reply};
+use kefu_wechat::openid::OpenId;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kefu_shared::envelope::{Answered, Envelope};
 use kefu_shared::queue::Settlement;
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 
 use crate::dispatch::{QueueHealth, dispatch};
 use crate::testing::queue::{self, Settled, delivery, envelope};

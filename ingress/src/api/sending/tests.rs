@@ -6,11 +6,11 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use kefu_shared::health::Health;
-use kefu_shared::openid::OpenId;
 use kefu_shared::outbound::Outbound;
 use kefu_shared::queue::{Publisher, QueueError};
 use kefu_shared::reply::{Content, Reply};
 use kefu_shared::store::{Claim, Claims};
+use kefu_wechat::openid::OpenId;
 
 use super::*;
 use crate::ANSWER_WITHIN;

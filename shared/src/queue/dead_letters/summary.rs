@@ -68,7 +68,7 @@ impl std::fmt::Debug for Content {
 impl Summary {
     pub(super) fn of(letter: &DeadLetter, with_content: bool) -> Self {
         let envelope = letter.envelope.as_ref().ok();
-        let kind = |push: &crate::wechat::push::Push| match push.event() {
+        let kind = |push: &kefu_wechat::push::Push| match push.event() {
             Some(event) => format!("{} {event}", push.msg_type),
             None => push.msg_type.clone(),
         };

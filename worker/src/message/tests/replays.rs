@@ -5,7 +5,7 @@ use kefu_shared::config::Ambiguous;
 use kefu_shared::plan::Plan;
 use kefu_shared::reply::split::Rest;
 use kefu_shared::reply::{self, Reply};
-use kefu_shared::wechat::push::Push;
+use kefu_wechat::push::Push;
 
 use super::*;
 use crate::testing::store::Entry;

@@ -109,7 +109,7 @@ fn cdata(text: &str) -> String {
 /// The text without the characters that no XML document may have, not even as references.
 ///
 /// Source: <https://www.w3.org/TR/xml/#charsets>.
-pub(crate) fn fit_for_xml(text: &str) -> Cow<'_, str> {
+pub fn fit_for_xml(text: &str) -> Cow<'_, str> {
     let is_unfit =
         |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
     if text.contains(is_unfit) { text.replace(is_unfit, "").into() } else { text.into() }

@@ -1,10 +1,10 @@
 //! Known answers from WeChat's documentation and from test suites of SDKs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use kefu_shared::wechat::cipher::EncodingAesKey;
-use kefu_shared::wechat::passive_reply::Seal;
-use kefu_shared::wechat::push::{Body, Push};
-use kefu_shared::wechat::signature;
+use kefu_wechat::cipher::EncodingAesKey;
+use kefu_wechat::passive_reply::Seal;
+use kefu_wechat::push::{Body, Push};
+use kefu_wechat::signature;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ struct Vector {
 }
 
 fn file() -> File {
-    serde_json::from_str(include_str!("../../tests/vectors.json")).unwrap()
+    serde_json::from_str(include_str!("../../../tests/vectors.json")).unwrap()
 }
 
 fn vectors() -> Vec<Vector> {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use kefu_shared::wechat::push::ciphertexts;
+use kefu_wechat::push::ciphertexts;
 use proptest::prelude::*;
 
 const TRUE: &str = "mVbq+/Zx0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX==";

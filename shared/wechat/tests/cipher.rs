@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kefu_shared::wechat::cipher::{CipherError, EncodingAesKey, KeyError};
+use kefu_wechat::cipher::{CipherError, EncodingAesKey, KeyError};
 use proptest::prelude::*;
 
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";

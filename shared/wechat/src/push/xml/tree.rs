@@ -4,8 +4,8 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::{character, malformed, push_undefined, resolve};
-use crate::wechat::push::fields::{Collected, TEXTS, Unfit, is_decisive};
-use crate::wechat::push::{Fields, MAX_DEPTH, PushError};
+use crate::push::fields::{Collected, TEXTS, Unfit, is_decisive};
+use crate::push::{Fields, MAX_DEPTH, PushError};
 
 /// What becomes of references that stand for nothing, and of ampersands that begin none.
 #[derive(Clone, Copy, PartialEq, Eq)]

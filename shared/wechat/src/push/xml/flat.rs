@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::plain;
-use crate::wechat::push::Fields;
-use crate::wechat::push::fields::{Collected, WRITTEN_BY_WECHAT};
+use crate::push::Fields;
+use crate::push::fields::{Collected, WRITTEN_BY_WECHAT};
 
 const CDATA: &str = "<![CDATA[";
 const CDATA_END: &str = "]]>";
