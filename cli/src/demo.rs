@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kefu_ingress::Api;
+use kefu_runtime::lifecycle;
 use kefu_shared::backend::Backend;
 use kefu_shared::internal::{Internal, Readiness};
 use kefu_shared::program::Frame;
-use kefu_shared::{config, lifecycle, telemetry};
+use kefu_shared::{config, telemetry};
 use kefu_simulator::{Simulator, SimulatorConfig};
 use tokio::sync::oneshot;
 

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kefu_shared::{lifecycle, program};
+use kefu_runtime::in_words;
+use kefu_runtime::lifecycle;
 
 mod dead;
 mod demo;
@@ -57,7 +58,7 @@ async fn run() -> ExitCode {
         Command::Simulator(arguments) => simulator::run(arguments).await,
     };
     result.unwrap_or_else(|error| {
-        eprintln!("kefu: {}", program::in_words(error.as_ref()));
+        eprintln!("kefu: {}", in_words(error.as_ref()));
         ExitCode::FAILURE
     })
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
-use kefu_shared::http_client;
+use kefu_runtime::http_client;
 use kefu_simulator::answer::judge;
 use kefu_simulator::{Cdata, Message, Mode, MsgId, Push, SimulatedAccount, build_request};
 use kefu_wechat::push::Format;

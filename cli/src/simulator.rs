@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use kefu_shared::lifecycle;
+use kefu_runtime::lifecycle;
 use kefu_simulator::{Simulator, SimulatorConfig};
 
 /// What `kefu simulator` is told.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
 use kefu_shared::config::Account;
 use kefu_shared::envelope::Answered;
 use kefu_shared::rules::Rules;

@@ -10,8 +10,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use kefu_runtime::disk::Disk;
 use kefu_shared::config::{self, Config};
-use kefu_shared::disk::Disk;
 use kefu_shared::internal::Routes;
 use kefu_shared::store::Messages;
 use tokio_util::sync::CancellationToken;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kefu_ingress::{Api, Ingress, Parts};
+use kefu_runtime::lifecycle;
 use kefu_shared::config::Config;
-use kefu_shared::lifecycle;
 use kefu_shared::program::{self, ConfigFile, Frame};
 
 /// Takes WeChat's pushes in: verified, decrypted, claimed, published, answered.

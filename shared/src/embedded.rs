@@ -11,7 +11,7 @@ use std::sync::Arc;
 use redb::{ReadTransaction, WriteTransaction};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::health::Health;
+use kefu_runtime::health::Health;
 
 mod clock;
 mod error;

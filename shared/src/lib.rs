@@ -14,15 +14,10 @@
 //!   [`http_client`]: what makes a program of it. [`json`]: reads what others wrote.
 
 pub mod backend;
-pub mod clock;
 pub mod config;
-pub mod disk;
 pub mod embedded;
 pub mod envelope;
-pub mod health;
-pub mod http_client;
 pub mod internal;
-pub mod lifecycle;
 pub mod message_key;
 pub mod outbound;
 pub mod partition;

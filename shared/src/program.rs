@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use kefu_runtime::in_words;
+use kefu_runtime::lifecycle;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Backend;
 use crate::config::{self, Config};
 use crate::internal::{self, Internal, Readiness, Routes};
-use crate::{lifecycle, reload, telemetry};
+use crate::{reload, telemetry};
 
 /// `--config FILE`, for programs and commands that have one; to be flattened into their arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -79,20 +81,6 @@ pub async fn run<E: Into<Box<dyn Error>>>(
 pub fn not_understood(why: &impl Display) -> ExitCode {
     eprintln!("{why}");
     ExitCode::from(2)
-}
-
-/// An error and its causes, each said once: some texts have that of their cause in them, others do not.
-pub fn in_words(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut error = error;
-    while let Some(cause) = error.source() {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        error = cause;
-    }
-    text
 }
 
 async fn start(

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_runtime::health::Health;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, EnvelopeError};
-use crate::health::Health;
 use crate::partition::Partition;
 use crate::store::Seat;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
 
 /// Where the simulator reads the time: for windows, tokens, media and `CreateTime`. The 5 seconds of a push and the
 /// latencies it reports are real time whatever this says. Clones share the same time.

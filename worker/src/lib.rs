@@ -11,9 +11,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_runtime::health::Health;
 use kefu_shared::backend::{Backend, BackendError};
 use kefu_shared::config::Config;
-use kefu_shared::health::Health;
 use kefu_shared::internal::Readiness;
 use kefu_shared::queue::ConsumerOptions;
 use kefu_shared::store::Probe;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use kefu_runtime::lifecycle;
 use kefu_shared::internal::Routes;
-use kefu_shared::lifecycle;
 use kefu_shared::program::{self, ConfigFile, Frame};
 use kefu_worker::{Worker, WorkerError};
 

@@ -1,6 +1,6 @@
 //! Messages that a team's own backend sends: their plan, and what is told of them.
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
 use kefu_shared::envelope::Envelope;
 use kefu_shared::outbound::Outbound;
 use kefu_shared::plan::Plan;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
 use kefu_shared::config::TypingApi;
 use kefu_shared::window::Opening;
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
 use kefu_shared::envelope::{Answered, Envelope};
 use kefu_shared::queue::DeadReason;
 use kefu_shared::session::SessionKey;

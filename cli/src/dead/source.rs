@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use kefu_runtime::http_client;
 use kefu_shared::config::{BackendUrls, Config};
 use kefu_shared::embedded::{Database, DatabaseError, FILE_NAME};
-use kefu_shared::http_client;
 use kefu_shared::internal::dead_letters::{Access, PATH};
 use kefu_shared::queue::dead_letters::{Order, Report};
 use kefu_shared::queue::embedded::EmbeddedQueue;

@@ -1,7 +1,7 @@
 //! This machine's clock beside others'.
 
 use kefu_ingress::PUSH_REMEMBERED_FOR;
-use kefu_shared::clock::now_ms;
+use kefu_runtime::clock::now_ms;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 

@@ -1,7 +1,7 @@
 //! The queue.
 
-use kefu_shared::http_client;
-use kefu_shared::program::in_words;
+use kefu_runtime::http_client;
+use kefu_runtime::in_words;
 use kefu_shared::queue::rabbitmq::{self, Inspection, Queues, Settings};
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_LENGTH, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
+use kefu_runtime::disk::Disk;
 use kefu_shared::config::Config;
-use kefu_shared::disk::Disk;
 use tokio::time::Instant;
 
 use super::problem::{Problem, ProblemDocument};

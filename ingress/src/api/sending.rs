@@ -4,7 +4,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
 use kefu_shared::envelope::Envelope;
 use kefu_shared::message_key::MessageKey;
 use kefu_shared::store::{LEDGER_KEEPS_FOR, Messages, Opened, Progress, StoreError};

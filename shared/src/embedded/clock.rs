@@ -16,7 +16,7 @@ impl Clock {
     pub(super) fn start() -> Self {
         Self {
             started: Instant::now(),
-            started_ms: crate::clock::now_ms(),
+            started_ms: kefu_runtime::clock::now_ms(),
             #[cfg(test)]
             ahead_ms: std::sync::Arc::default(),
         }

@@ -9,6 +9,7 @@ use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kefu_runtime::health::Health;
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use tracing::{debug, warn};
 
@@ -17,7 +18,6 @@ use super::error::{DatabaseError, needs_reopening};
 use super::identity::{self, Identity};
 use super::outage::Outage;
 use super::reserved::ReservedFile;
-use crate::health::Health;
 
 /// `format` -> [`FORMAT`]; `openings` -> how often the file was opened by a process.
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");

@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use kefu_runtime::health::Health;
 use tracing::{error, info};
 
 use super::error::DatabaseError;
-use crate::health::Health;
 
 /// How long a failure counts when no write came after it: nobody may write while it counts, so it has to lapse.
 const COUNTS_FOR: Duration = Duration::from_secs(5);

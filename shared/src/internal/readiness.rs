@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
+use kefu_runtime::health::Health;
 use serde_json::{Map, Value};
 
-use crate::health::Health;
 use crate::store::Probe;
 
 /// How long a look at the store may take.

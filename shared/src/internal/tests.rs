@@ -5,12 +5,12 @@ use std::sync::Arc;
 use actix_web::{App, test, web};
 use async_trait::async_trait;
 use futures_util::FutureExt;
+use kefu_runtime::health::Health;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Readiness, State, configure};
-use crate::health::Health;
 use crate::store::{Probe, StoreError};
 
 async fn readyz(readiness: &Readiness, draining: &CancellationToken) -> (u16, Value) {

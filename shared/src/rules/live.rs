@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use kefu_runtime::health::Health;
+
 use super::Rules;
-use crate::health::Health;
 
 /// The rules in force. Clones share them.
 #[derive(Debug, Clone, Default)]

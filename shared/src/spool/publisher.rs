@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_runtime::clock::now_ms;
+use kefu_runtime::health::Health;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -13,10 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use super::state::{Figures, State, Way};
 use super::{Settings, metric};
-use crate::clock::now_ms;
 use crate::embedded::DatabaseError;
 use crate::envelope::Envelope;
-use crate::health::Health;
 use crate::partition::Partition;
 use crate::queue::{Publisher, QueueError};
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use kefu_runtime::health::Health;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::envelope::Envelope;
-use crate::health::Health;
 use crate::testing::envelope;
 
 mod broker;

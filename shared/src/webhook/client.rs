@@ -4,6 +4,9 @@ use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use kefu_runtime::clock;
+use kefu_runtime::http_client::{self, Unread};
+use kefu_runtime::in_words;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Response, StatusCode, Url};
 use secrecy::SecretString;
@@ -13,8 +16,7 @@ use super::address::{self, FORBIDDEN, Forbidden, Lookup, Resolver};
 use super::signature::sign;
 use super::turns::Turns;
 use super::{Endpoint, Failure, Question};
-use crate::http_client::{self, Unread};
-use crate::{clock, config, program};
+use crate::config;
 
 /// More than the longest list of replies has.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -175,7 +177,7 @@ fn client(scheme: &str, lookup: &Lookup, allow_link_local: bool) -> Result<reqwe
         // A proxy would look names up itself, and connect to what kefu must not.
         .no_proxy()
         .pool_idle_timeout(IDLE_CONNECTION);
-    builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", program::in_words(&error)))
+    builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", in_words(&error)))
 }
 
 /// Why a call had no answer.
@@ -188,7 +190,7 @@ fn failed(error: reqwest::Error) -> Failure {
         cause = error.source();
     }
     let what = if error.is_connect() { "it cannot be reached" } else { "no answer came" };
-    Failure::passing(format!("{what}: {}", program::in_words(&error)))
+    Failure::passing(format!("{what}: {}", in_words(&error)))
 }
 
 /// Reads an answer to its end and looks at its status.

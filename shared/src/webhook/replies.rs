@@ -1,10 +1,10 @@
 //! The replies of an answer: `{"replies": […]}`, in the shape that they have in rules.
 
+use kefu_runtime::disk::Disk;
 use kefu_wechat::json;
 use serde_json::Value;
 
 use super::{Answer, Failure};
-use crate::disk::Disk;
 use crate::reply::Reply;
 use crate::reply::foreign::{self, Misshapen};
 use crate::reply::picture::PictureFolder;

@@ -128,7 +128,7 @@ async fn the_very_bytes_are_shown_and_replayed_embedded() {
 fn of_an_earlier_kefu(appid: &str) -> Envelope {
     let text = kefu_harness::wechat::Message::text(USER, "the text").to_text(Format::Xml);
     let error = PushError::UnknownFormat;
-    Envelope::of_unreadable(appid, Unreadable::new(text.into_bytes(), &error), kefu_shared::clock::now_ms())
+    Envelope::of_unreadable(appid, Unreadable::new(text.into_bytes(), &error), kefu_runtime::clock::now_ms())
 }
 
 const ECHO: &str = "[[rule]]\nwhen = { type = \"text\" }\nreply = [{ text = \"you wrote: {content}\" }]\n";

@@ -77,6 +77,6 @@ pub(super) async fn a_closed_publisher_publishes_no_more(queue: impl Queue) {
     publisher.close(Duration::from_secs(5)).await;
     let refused = publisher.publish(&envelope(&user, 2)).await;
     assert!(matches!(refused, Err(QueueError::Unavailable(_))), "{refused:?}");
-    assert_ne!(publisher.health(), kefu_shared::health::Health::Up);
+    assert_ne!(publisher.health(), kefu_runtime::health::Health::Up);
     drop::<Arc<_>>(publisher);
 }

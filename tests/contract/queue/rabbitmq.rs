@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kefu_harness::eventually;
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
-use kefu_shared::health::Health;
+use kefu_runtime::health::Health;
 use kefu_shared::queue::dead_letters::DeadLetters;
 use kefu_shared::queue::rabbitmq::{Settings, consumer, dead_letters, publisher};
 use kefu_shared::queue::{Consumer, ConsumerOptions, Publisher};

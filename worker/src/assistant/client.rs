@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_shared::http_client::{self, Unread};
-use kefu_shared::{config, program};
+use kefu_runtime::http_client::{self, Unread};
+use kefu_runtime::in_words;
+use kefu_shared::config;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
 
@@ -59,7 +60,7 @@ impl HttpCompletions {
             .pool_idle_timeout(IDLE_CONNECTION)
             .connect_timeout(CONNECT.min(config.timeout / 2))
             .build()
-            .map_err(|error| format!("the assistant's HTTP client cannot be set up: {}", program::in_words(&error)))?;
+            .map_err(|error| format!("the assistant's HTTP client cannot be set up: {}", in_words(&error)))?;
         let authorization = match &config.key {
             Some(key) => {
                 let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
@@ -97,7 +98,7 @@ impl Completions for HttpCompletions {
 }
 
 fn broken(kind: Kind, what: &str, error: reqwest::Error) -> Failure {
-    Failure::new(kind, format!("{what}: {}", program::in_words(&error.without_url())))
+    Failure::new(kind, format!("{what}: {}", in_words(&error.without_url())))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
 
 use super::why;
 use crate::halt::Halt;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use kefu_shared::disk::Disk;
+use kefu_runtime::disk::Disk;
 use kefu_shared::envelope::Envelope;
 use time::OffsetDateTime;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
 use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::{DeadReason, Settlement};
 use kefu_wechat::push::Push;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
+use kefu_runtime::disk::Disk;
 use kefu_shared::config::Config;
-use kefu_shared::disk::Disk;
 use kefu_shared::queue::DeadReason;
 use kefu_shared::reply::Reply;
 use kefu_shared::reply::picture::PictureFolder;

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use kefu_shared::disk::Disk;
+use kefu_runtime::disk::Disk;
 use tokio::time::Instant;
 
 /// Has as many calls of the disk hang as it takes, until the returned end is dropped.

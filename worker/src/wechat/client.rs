@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_shared::http_client::{self, Unread};
+use kefu_runtime::http_client::{self, Unread};
+use kefu_runtime::in_words;
+use kefu_shared::config;
 use kefu_shared::reply::picture::PictureFormat;
-use kefu_shared::{config, program};
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -94,7 +95,7 @@ impl HttpTransport {
             .connect_timeout(config.timeout / 2)
             .timeout(config.timeout)
             .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {}", program::in_words(&error)))?;
+            .map_err(|error| format!("the HTTP client cannot be set up: {}", in_words(&error)))?;
         Ok(Self { http, base: config.api_base.clone() })
     }
 }
@@ -130,7 +131,7 @@ impl Transport for HttpTransport {
         let response =
             request.query(&query).send().await.map_err(|error| match error.is_connect() || error.is_builder() {
                 true => not_written(error),
-                false => Failure::Unanswered(format!("no answer came: {}", program::in_words(&error.without_url()))),
+                false => Failure::Unanswered(format!("no answer came: {}", in_words(&error.without_url()))),
             })?;
         let status = response.status().as_u16();
         match http_client::read_within(response, max_bytes).await {
@@ -146,7 +147,7 @@ impl Transport for HttpTransport {
 }
 
 fn not_written(error: reqwest::Error) -> Failure {
-    Failure::Passing(format!("WeChat cannot be reached: {}", program::in_words(&error.without_url())))
+    Failure::Passing(format!("WeChat cannot be reached: {}", in_words(&error.without_url())))
 }
 
 #[cfg(test)]

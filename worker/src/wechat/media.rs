@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use kefu_shared::disk::Disk;
+use kefu_runtime::disk::Disk;
 use kefu_shared::reply::picture::{self, PictureError};
 use kefu_shared::store::Media;
 use secrecy::SecretString;

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use kefu_shared::health::Health;
+use kefu_runtime::health::Health;
 use kefu_shared::outbound::Outbound;
 use kefu_shared::queue::{Publisher, QueueError};
 use kefu_shared::reply::{Content, Reply};

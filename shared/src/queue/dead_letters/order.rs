@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use kefu_runtime::clock::now_ms;
 use serde::{Deserialize, Serialize};
 
 use super::{DeadLetter, DeadLetters, Summary, Walk};
-use crate::clock::now_ms;
 use crate::queue::QueueError;
 
 /// Which dead letters. What is not given excludes none.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_runtime::health::Health;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,7 +16,6 @@ use super::shares;
 use super::subscription::Subscription;
 use super::topology::Topology;
 use super::version;
-use crate::health::Health;
 use crate::partition::Partition;
 use crate::queue::{Consumer, ConsumerOptions, Delivery};
 

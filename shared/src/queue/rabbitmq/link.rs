@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
+use kefu_runtime::health::Health;
 use lapin::{Connection, ConnectionProperties, Event};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -16,7 +17,6 @@ use super::fault::Fault;
 use super::pulse::Pulse;
 use super::settings::Address;
 use super::topology::Topology;
-use crate::health::Health;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const CLOSE: Duration = Duration::from_secs(2);

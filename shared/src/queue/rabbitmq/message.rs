@@ -1,10 +1,10 @@
 //! What goes over the wire: properties, headers, and the copies that retries and dead letters are.
 
+use kefu_runtime::clock;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::topology::{DEAD, IN};
-use crate::clock;
 use crate::envelope::Envelope;
 use crate::partition::Partition;
 use crate::queue::DeadReason;

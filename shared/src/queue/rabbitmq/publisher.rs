@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_runtime::health::Health;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation};
 use tokio::runtime::Handle;
@@ -15,7 +16,6 @@ use super::fault::{Fault, protocol_code};
 use super::link::{Link, Session};
 use super::message::Message;
 use crate::envelope::Envelope;
-use crate::health::Health;
 use crate::partition::Partition;
 use crate::queue::{Publisher, QueueError};
 

@@ -4,7 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::testing::hang;
+use kefu_runtime::testing::hang;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 

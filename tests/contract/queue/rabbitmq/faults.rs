@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kefu_shared::health::Health;
+use kefu_harness::eventually;
+use kefu_runtime::health::Health;
 use kefu_shared::queue::rabbitmq::{consumer, publisher};
 use kefu_shared::queue::{ConsumerOptions, QueueError, Settlement};
 use tokio::time::timeout;
@@ -13,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{PATIENCE, Queue, done, envelope, next, next_many, number, numbers, publish, user};
 use super::{down, on_a_server, on_its_own_server, up};
-use kefu_harness::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn confirmed_messages_outlive_a_kill_of_the_broker_under_load() {

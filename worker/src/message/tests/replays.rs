@@ -1,6 +1,6 @@
 //! Texts that were cut to what was left of the window: whole again in a replay, and in nothing else.
 
-use kefu_shared::clock;
+use kefu_runtime::clock;
 use kefu_shared::config::Ambiguous;
 use kefu_shared::plan::Plan;
 use kefu_shared::reply::split::Rest;

@@ -167,6 +167,6 @@ async fn a_closed_publisher_takes_nothing_more() {
     queue.publish("oAnna", [0]).await;
     queue.publisher.close(MINUTE).await;
     assert!(matches!(queue.publisher.publish(&envelope("oAnna", 1)).await, Err(QueueError::Unavailable(_))));
-    assert!(matches!(queue.publisher.health(), crate::health::Health::Down(_)));
-    assert_eq!(queue.database.health(), crate::health::Health::Up);
+    assert!(matches!(queue.publisher.health(), kefu_runtime::health::Health::Down(_)));
+    assert_eq!(queue.database.health(), kefu_runtime::health::Health::Up);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{ClientBuilder, Response, Url, redirect};
 
-use crate::program;
+use crate::in_words;
 
 /// The longest wait that is believed; nobody waits as long.
 const A_DAY: Duration = Duration::from_secs(86_400);
@@ -59,7 +59,7 @@ pub async fn read_within(mut response: Response, most: usize) -> Result<Vec<u8>,
             Ok(Some(chunk)) if body.len() + chunk.len() <= most => body.extend_from_slice(&chunk),
             Ok(Some(_)) => return Err(Unread::TooLarge),
             Ok(None) => return Ok(body),
-            Err(error) => return Err(Unread::Cut { so_far: body, error: program::in_words(&error.without_url()) }),
+            Err(error) => return Err(Unread::Cut { so_far: body, error: in_words(&error.without_url()) }),
         }
     }
 }
