@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use kefu_messages::envelope::Answered;
+use kefu_messages::rules::Endpoint;
+use kefu_messages::rules::Rules;
 use kefu_runtime::clock;
 use kefu_shared::config::Account;
-use kefu_shared::envelope::Answered;
-use kefu_shared::rules::Rules;
-use kefu_shared::webhook::Endpoint;
 use kefu_wechat::event_answer::{self, EventAnswer};
 use kefu_wechat::passive_reply::{self, Seal};
 use kefu_wechat::push::{Format, Push, PushError};

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use kefu_messages::envelope::Envelope;
+use kefu_messages::rules::DECIDE_WITHIN;
+use kefu_messages::rules::Endpoint;
 use kefu_shared::config;
-use kefu_shared::envelope::Envelope;
-use kefu_shared::webhook::{DECIDE_WITHIN, Endpoint, Failure, Media, Question, Webhooks, decision};
+use kefu_shared::webhook::{Failure, Media, Question, Webhooks, decision};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::metric;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kefu_shared::envelope::Envelope;
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::message_key::MessageKey;
 use kefu_shared::queue::Publisher;
 use kefu_shared::store::{Claim, Claims, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};

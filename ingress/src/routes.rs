@@ -9,10 +9,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_LENGTH};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
+use kefu_messages::envelope::{Answered, Envelope};
+use kefu_messages::unreadable::Unreadable;
 use kefu_runtime::clock;
 use kefu_shared::config::{Account, Config};
-use kefu_shared::envelope::{Answered, Envelope};
-use kefu_shared::unreadable::Unreadable;
 use tokio::time::Instant;
 
 use crate::answer::{self, Decided, Undecided};

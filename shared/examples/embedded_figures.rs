@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kefu_messages::envelope::Envelope;
 use kefu_shared::embedded::Database;
-use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::queue::{ConsumerOptions, Publisher, Settlement};
 use kefu_wechat::openid::OpenId;

@@ -9,18 +9,21 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::rules::{LiveRules, Rules};
+use kefu_messages::keys::keys;
+use kefu_messages::problems::Problems;
+use kefu_messages::rules::{LiveRules, Rules};
+use kefu_messages::window;
 
 pub mod account;
 mod api;
-pub(crate) mod assistant;
+mod assistant;
 mod backend;
 mod environment;
+mod errors;
 mod example;
 mod file;
 mod ingress;
 mod kept;
-mod problems;
 mod queue;
 mod received_pictures;
 mod secret;
@@ -31,7 +34,6 @@ mod typed;
 mod value;
 mod webhook;
 mod wechat;
-mod window;
 mod worker;
 
 pub use account::{Account, Accounts, Mode};
@@ -42,22 +44,19 @@ pub use assistant::Assistant;
 use assistant::AssistantSection;
 pub use backend::BackendUrls;
 use environment::Overrides;
+pub use errors::ConfigErrors;
 pub use ingress::Ingress;
 pub use kept::KeptSections;
 pub(crate) use kept::Reloaded;
 use kept::RuleTables;
-pub use problems::ConfigErrors;
-pub(crate) use problems::Problems;
 pub use queue::Queue;
 pub use received_pictures::ReceivedPictures;
 use source::Source;
 pub(crate) use source::digest;
 use store::Store;
 pub use telemetry::{LogFormat, Telemetry};
-pub(crate) use typed::keys;
 pub use webhook::Webhook;
 pub use wechat::{TokenApi, TypingApi, WeChat};
-pub use window::Window;
 pub use worker::{Ambiguous, Worker};
 
 /// Everything that the programs are told.
@@ -74,7 +73,7 @@ pub struct Config {
     /// `[wechat]`
     pub wechat: WeChat,
     /// `[window]`
-    pub window: Window,
+    pub window: window::Limits,
     /// `[api]`; `None` without a key.
     pub api: Option<Api>,
     /// `[webhook]`
@@ -118,7 +117,7 @@ pub fn keys_of_sections() -> [(&'static str, &'static [&'static str]); 13] {
         ("[ingress]", keys::<Ingress>()),
         ("[worker]", keys::<Worker>()),
         ("[wechat]", keys::<WeChat>()),
-        ("[window]", keys::<Window>()),
+        ("[window]", keys::<window::Limits>()),
         ("[api]", keys::<ApiSection>()),
         ("[webhook]", keys::<Webhook>()),
         ("[received_pictures]", keys::<ReceivedPictures>()),
@@ -150,7 +149,7 @@ pub fn load_with(
     let source = Source::read(file, overrides, &mut problems);
     match problems.take("the file", source) {
         Some(source) => resolve(source, file, problems),
-        None => Err(problems.into_errors(file.to_owned())),
+        None => Err(ConfigErrors::of(file, problems)),
     }
 }
 
@@ -162,7 +161,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let mut ingress: Ingress = source.section("ingress", &mut problems);
     let worker: Worker = source.section("worker", &mut problems);
     let wechat: WeChat = source.section("wechat", &mut problems);
-    let window: Window = source.section("window", &mut problems);
+    let window: window::Limits = source.section("window", &mut problems);
     let api: ApiSection = source.section("api", &mut problems);
     let mut webhook: Webhook = source.section("webhook", &mut problems);
     let mut received_pictures: ReceivedPictures = source.section("received_pictures", &mut problems);
@@ -186,7 +185,8 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let any = problems.count() > before || source.any_account;
     let is_known = |appid: &str| any || accounts.get(appid).is_some();
     let (sections, max_image_bytes) = (source.list("rule", &mut problems), wechat.max_image_bytes);
-    let rules = Rules::resolve(sections, folder, max_image_bytes, &window, assistant.as_ref(), is_known, &mut problems);
+    let briefing = assistant.as_ref().map(|assistant| &assistant.briefing);
+    let rules = Rules::resolve(sections, folder, max_image_bytes, &window, briefing, is_known, &mut problems);
     webhook.check_rules(&rules, webhook_secret_given, &mut problems);
     source.report_unknown(&mut problems);
 
@@ -210,10 +210,10 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 folder,
                 digest,
                 kept,
-                notices: problems.into_notices(),
+                notices: problems.into_lines().1,
                 rule_tables,
             })
         }
-        _ => Err(problems.into_errors(file.to_owned())),
+        _ => Err(ConfigErrors::of(file, problems)),
     }
 }

@@ -16,23 +16,11 @@
 pub mod backend;
 pub mod config;
 pub mod embedded;
-pub mod envelope;
 pub mod internal;
-pub mod message_key;
-pub mod outbound;
-pub mod partition;
-pub mod plan;
 pub mod program;
 pub mod queue;
 pub mod reload;
-pub mod reply;
-pub mod rules;
-pub mod session;
 pub mod spool;
 pub mod store;
 pub mod telemetry;
-#[cfg(test)]
-mod testing;
-pub mod unreadable;
 pub mod webhook;
-pub mod window;

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use kefu_runtime::health::Health;
 use tokio_util::sync::CancellationToken;
 
-use crate::envelope::{Envelope, EnvelopeError};
-use crate::partition::Partition;
-use crate::store::Seat;
+use kefu_messages::envelope::{Envelope, EnvelopeError};
+use kefu_messages::partition::Partition;
+use kefu_messages::seat::Seat;
 
 pub mod dead_letters;
 pub mod embedded;

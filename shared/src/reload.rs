@@ -6,11 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kefu_messages::rules::LiveRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use crate::config::{self, Config, ConfigErrors, KeptSections, Reloaded};
-use crate::rules::LiveRules;
 
 /// How often the file is looked at.
 const EVERY: Duration = Duration::from_secs(2);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::message_key::MessageKey;
-use crate::plan::Plan;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
 
 mod conversations;
 pub mod embedded;
@@ -24,7 +24,7 @@ mod windows;
 pub use conversations::{Conversations, Exchange};
 pub use messages::{Messages, Opened, Progress};
 pub use order::{MOST_ABSENT, Order, Place};
-pub use seats::{Seat, Seats};
+pub use seats::Seats;
 pub use windows::Windows;
 
 /// All state seams, opened together on one store.

@@ -1,6 +1,6 @@
 //! Webhooks: the team's own service is asked what to do with a push. docs/webhook.md is the contract.
 //!
-//! * [`Endpoint`]: what a rule says. * [`Question`]: what is posted. * [`Webhooks`]: the call, signed.
+//! * [`Question`]: what is posted. * [`Webhooks`]: the call, signed.
 //! * [`replies()`] and [`decision()`]: what the answer says.
 
 use std::time::Duration;
@@ -8,7 +8,6 @@ use std::time::Duration;
 pub(crate) mod address;
 mod client;
 mod decision;
-mod endpoint;
 mod question;
 mod replies;
 mod signature;
@@ -16,8 +15,6 @@ mod turns;
 
 pub use client::{Answer, Webhooks};
 pub use decision::decision;
-pub(crate) use endpoint::EndpointSection;
-pub use endpoint::{DECIDE_WITHIN, Endpoint};
 pub use question::{Media, MediaFile, Question};
 pub use replies::replies;
 

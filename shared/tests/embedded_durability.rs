@@ -10,8 +10,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use kefu_messages::envelope::Envelope;
 use kefu_shared::embedded::Database;
-use kefu_shared::envelope::Envelope;
 use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_shared::queue::{ConsumerOptions, Settlement};
 use kefu_wechat::openid::OpenId;

@@ -20,8 +20,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use kefu_messages::rules::{self, Rules};
 use kefu_shared::config;
-use kefu_shared::rules::{self, Rules};
 use kefu_wechat::push::Push;
 use serde_json::json;
 

@@ -165,7 +165,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
         ("KEFU__ASSISTANT__BASE_URL", shown.base_url.as_str()),
         ("KEFU__ASSISTANT__MODEL", &shown.model),
         ("KEFU__ASSISTANT__KEY", "k"),
-        ("KEFU__ASSISTANT__SYSTEM_PROMPT", shown.system_prompt.as_ref().unwrap()),
+        ("KEFU__ASSISTANT__SYSTEM_PROMPT", shown.briefing.system_prompt.as_ref().unwrap()),
         ("KEFU__ASSISTANT__MAX_TOKENS", &max_tokens),
         ("KEFU__ASSISTANT__TEMPERATURE", &temperature),
     ];

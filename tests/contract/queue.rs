@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::envelope::Envelope;
-use kefu_shared::partition::Partition;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::partition::Partition;
 use kefu_shared::queue::dead_letters::DeadLetters;
 use kefu_shared::queue::{Consumer, Delivery, Publisher, Settlement};
 use kefu_wechat::openid::OpenId;

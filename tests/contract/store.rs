@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kefu_harness::redis::RedisServer;
+use kefu_messages::message_key::MessageKey;
 use kefu_shared::embedded::Database;
-use kefu_shared::message_key::MessageKey;
 use kefu_shared::store::Stores;
 use tempfile::TempDir;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kefu_harness::rabbitmq::DeadLetter;
 use kefu_harness::shop::RAW_ID;
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::message_key::MessageKey;
 use kefu_simulator::{Outcome, Try};
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ use kefu_harness::eventually;
 use kefu_harness::process::Program;
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::Backend;
-use kefu_shared::partition::Partition;
+use kefu_messages::partition::Partition;
 use kefu_simulator::{FaultKind, FaultRequest, Filter, Limits, Message};
 use kefu_wechat::openid::OpenId;
 

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
+use kefu_messages::rules::Briefing;
 use kefu_shared::config;
-use kefu_shared::rules::Briefing;
 use kefu_shared::store::Exchange;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use kefu_messages::window::Opening;
 use kefu_shared::queue::Delivery;
-use kefu_shared::window::Opening;
 
 use crate::lanes::LaneKey;
 

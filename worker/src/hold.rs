@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::message_key::MessageKey;
-use kefu_shared::plan::Plan;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
 use kefu_shared::store::{Fence, Ledger, StoreError, Written};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-use kefu_shared::envelope::Envelope;
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::UserKey;
 use kefu_shared::queue::Delivery;
-use kefu_shared::session::UserKey;
 
 /// Whose lane it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

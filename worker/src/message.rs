@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use kefu_messages::envelope::{Envelope, EnvelopeError};
+use kefu_messages::window::Window;
 use kefu_shared::config::{Account, Config};
-use kefu_shared::envelope::{Envelope, EnvelopeError};
 use kefu_shared::queue::{DeadReason, Delivery};
 use kefu_shared::store::{Conversations, Ledger, Messages, Order, Place, Stores, Windows};
-use kefu_shared::window::Window;
 use kefu_wechat::push::Content;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use kefu_shared::envelope::Envelope;
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::UserKey;
+use kefu_messages::window::Opening;
 use kefu_shared::queue::Delivery;
-use kefu_shared::session::UserKey;
-use kefu_shared::window::Opening;
 use tokio::time::Instant;
 
 use crate::halt::{Halt, Interrupt};

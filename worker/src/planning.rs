@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use kefu_shared::plan::{Plan, Planned};
-use kefu_shared::reply::{Reply, template};
-use kefu_shared::rules::{Action, Rule, Rules};
+use kefu_messages::plan::{Plan, Planned};
+use kefu_messages::reply::{Reply, template};
+use kefu_messages::rules::{Action, Rule, Rules};
 
 use crate::assistant::Assistant;
 use crate::halt::Halt;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::store::{Seat, Seats};
+use kefu_messages::seat::Seat;
+use kefu_shared::store::Seats;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 

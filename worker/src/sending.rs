@@ -1,9 +1,9 @@
 //! Messages that a team's own backend sends: their plan, and what is told of them.
 
+use kefu_messages::envelope::Envelope;
+use kefu_messages::outbound::Outbound;
+use kefu_messages::plan::Plan;
 use kefu_runtime::clock;
-use kefu_shared::envelope::Envelope;
-use kefu_shared::outbound::Outbound;
-use kefu_shared::plan::Plan;
 use kefu_shared::queue::{DeadReason, Delivery, Settlement};
 use kefu_shared::store::Progress;
 

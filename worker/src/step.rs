@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use kefu_messages::reply::Reply;
 use kefu_runtime::clock;
 use kefu_shared::config::Ambiguous;
 use kefu_shared::queue::DeadReason;
-use kefu_shared::reply::Reply;
 use tokio::time::Instant;
 
 use crate::halt::Halt;

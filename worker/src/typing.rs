@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use kefu_messages::window::Opening;
 use kefu_runtime::clock;
 use kefu_shared::config::TypingApi;
-use kefu_shared::window::Opening;
 
 use crate::halt::Halt;
 use crate::hold::Hold;

@@ -1,15 +1,15 @@
 //! The user's window: looked at before each send, and brought up to date by each.
 //!
-//! See [`kefu_shared::window`] for what is kept, and why it only ever saves calls that WeChat would refuse.
+//! See [`kefu_messages::window`] for what is kept, and why it only ever saves calls that WeChat would refuse.
 
 use std::time::Duration;
 
+use kefu_messages::envelope::{Answered, Envelope};
+use kefu_messages::session::SessionKey;
+use kefu_messages::window::{Closed, Opening, Refused, Window};
 use kefu_runtime::clock;
-use kefu_shared::envelope::{Answered, Envelope};
 use kefu_shared::queue::DeadReason;
-use kefu_shared::session::SessionKey;
 use kefu_shared::store::StoreError;
-use kefu_shared::window::{Closed, Opening, Refused, Window};
 
 use crate::halt::{Halt, Interrupt};
 use crate::hold::Hold;

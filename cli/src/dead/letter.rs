@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use kefu_messages::unreadable;
 use kefu_shared::queue::dead_letters::Summary;
-use kefu_shared::unreadable;
 
 use super::moment::{ago, rfc3339};
 use crate::terminal::{printable, width, wrap};

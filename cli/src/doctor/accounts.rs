@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use kefu_messages::rules::Action;
 use kefu_shared::config::{Account, Config};
-use kefu_shared::rules::Action;
 use secrecy::ExposeSecret;
 
 use super::Finding;

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use kefu_messages::rules::Rule;
 use kefu_shared::config::Config;
-use kefu_shared::rules::Rule;
 
 use crate::terminal::{columns, count, printable, width, wrap};
 

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use kefu_ingress::Decided;
+use kefu_messages::plan::{Plan, Planned};
+use kefu_messages::reply::{Content, Reply, template};
+use kefu_messages::rules::{Action, Rule, Rules};
+use kefu_messages::unreadable;
 use kefu_shared::config::{Config, Mode};
-use kefu_shared::plan::{Plan, Planned};
-use kefu_shared::reply::{Content, Reply, template};
-use kefu_shared::rules::{Action, Rule, Rules};
-use kefu_shared::unreadable;
 use kefu_wechat::push::{self, Push, PushError};
 
 use crate::terminal::{count, printable, width, wrap};

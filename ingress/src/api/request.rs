@@ -2,10 +2,10 @@
 
 use actix_web::web::{Bytes, Payload};
 use futures_util::StreamExt;
+use kefu_messages::outbound::Outbound;
+use kefu_messages::reply::foreign::{self, Misshapen};
+use kefu_messages::reply::picture::PictureFolder;
 use kefu_shared::config::Config;
-use kefu_shared::outbound::Outbound;
-use kefu_shared::reply::foreign::{self, Misshapen};
-use kefu_shared::reply::picture::PictureFolder;
 use kefu_wechat::json;
 use kefu_wechat::openid::OpenId;
 use serde::de::IgnoredAny;

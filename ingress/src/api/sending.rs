@@ -4,9 +4,9 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_messages::envelope::Envelope;
+use kefu_messages::message_key::MessageKey;
 use kefu_runtime::clock;
-use kefu_shared::envelope::Envelope;
-use kefu_shared::message_key::MessageKey;
 use kefu_shared::store::{LEDGER_KEEPS_FOR, Messages, Opened, Progress, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 

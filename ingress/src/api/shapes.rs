@@ -1,6 +1,6 @@
 //! The shapes of `/v1`, as they are read and written and as the OpenAPI document has them.
 
-use kefu_shared::reply::Reply;
+use kefu_messages::reply::Reply;
 use kefu_shared::store::Progress;
 use kefu_wechat::openid::OpenId;
 use serde::de::Error;
@@ -36,7 +36,7 @@ fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = Reply)]
-#[expect(dead_code, reason = "describes kefu_shared::reply::Reply")]
+#[expect(dead_code, reason = "describes kefu_messages::reply::Reply")]
 pub(crate) enum ReplyShape {
     Text(TextReply),
     Image(ImageReply),
@@ -50,7 +50,7 @@ macro_rules! reply_shape {
         $(#[$about])+
         #[derive(Deserialize, ToSchema)]
         #[serde(deny_unknown_fields)]
-        #[expect(dead_code, reason = "describes kefu_shared::reply::Reply")]
+        #[expect(dead_code, reason = "describes kefu_messages::reply::Reply")]
         pub(crate) struct $name {
             $(#[$field_about])+
             $field: $shape,
@@ -103,7 +103,7 @@ reply_shape! {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Link)]
-#[expect(dead_code, reason = "describes kefu_shared::reply::Link")]
+#[expect(dead_code, reason = "describes kefu_messages::reply::Link")]
 pub(crate) struct LinkShape {
     /// The bold line.
     #[schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]")]
@@ -122,7 +122,7 @@ pub(crate) struct LinkShape {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Card)]
-#[expect(dead_code, reason = "describes kefu_shared::reply::Card")]
+#[expect(dead_code, reason = "describes kefu_messages::reply::Card")]
 pub(crate) struct CardShape {
     /// The title.
     #[schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]")]

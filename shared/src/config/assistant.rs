@@ -6,9 +6,9 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::value::{milliseconds, within};
+use super::value::milliseconds;
 use super::{Problems, secret};
-use crate::reply::{MAX_TEXT_BYTES, control};
+use kefu_messages::rules::{Briefing, cleaned_fallback, fallback_problem, given};
 
 /// `[assistant]`: a server with OpenAI's chat completions API, and how it is asked.
 #[derive(Debug, Clone)]
@@ -19,11 +19,9 @@ pub struct Assistant {
     pub model: String,
     /// The API key, sent as `Authorization: Bearer KEY`. Servers of one's own often need none.
     pub key: Option<SecretString>,
-    /// What the model is told before each conversation, unless the rule says something else. Default none.
-    pub system_prompt: Option<String>,
-    /// The text that is sent when no answer can be had, unless the rule says something else. Default a polite one; none
-    /// when it is given as empty: then the message is tried again later, and is a dead letter in the end.
-    pub fallback: Option<String>,
+    /// What holds unless the rule says something else. Default no system prompt and a polite fallback; no fallback when it is
+    /// given as empty.
+    pub briefing: Briefing,
     /// How many messages of the conversation so far, the user's and the answers, are sent along: 0 to 200, default 20. An
     /// odd one counts as the even one below it; with 0 nothing is stored.
     pub history_messages: usize,
@@ -105,23 +103,22 @@ impl AssistantSection {
         if let Some(problem) = fallback.as_deref().and_then(fallback_problem) {
             problems.add("[assistant] fallback", problem);
         }
-        within("[assistant] history_messages", self.history_messages as u64, 0, 200, problems);
-        within("[assistant] history_seconds", self.history_seconds, 1, 30 * 86_400, problems);
-        within("[assistant] timeout_ms", self.timeout.as_millis() as u64, 100, 120_000, problems);
-        within("[assistant] concurrency", self.concurrency as u64, 1, 10_000, problems);
+        problems.within("[assistant] history_messages", self.history_messages as u64, 0, 200);
+        problems.within("[assistant] history_seconds", self.history_seconds, 1, 30 * 86_400);
+        problems.within("[assistant] timeout_ms", self.timeout.as_millis() as u64, 100, 120_000);
+        problems.within("[assistant] concurrency", self.concurrency as u64, 1, 10_000);
         if let Some(max_tokens) = self.max_tokens {
-            within("[assistant] max_tokens", max_tokens.into(), 1, 10_000_000, problems);
+            problems.within("[assistant] max_tokens", max_tokens.into(), 1, 10_000_000);
         }
         if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
             problems.add("[assistant] temperature", "must be from 0 to 2");
         }
-        within("[assistant] max_reply_bytes", self.max_reply_bytes as u64, 100, 10_000, problems);
+        problems.within("[assistant] max_reply_bytes", self.max_reply_bytes as u64, 100, 10_000);
         Assistant {
             base_url,
             model: self.model,
             key,
-            system_prompt: given(self.system_prompt),
-            fallback,
+            briefing: Briefing { system_prompt: given(self.system_prompt), fallback },
             history_messages: self.history_messages,
             history_seconds: self.history_seconds,
             timeout: self.timeout,
@@ -131,25 +128,6 @@ impl AssistantSection {
             max_reply_bytes: self.max_reply_bytes,
         }
     }
-}
-
-/// An empty text is none: so the environment, or a rule, can take away what the file says.
-pub(crate) fn given(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.trim().is_empty())
-}
-
-/// The fallback as it is sent, with a notice of what is left out of it.
-pub(crate) fn cleaned_fallback(text: &str, place: &str, problems: &mut Problems) -> String {
-    let nothing = || control::blank("the text", text).filter(|_| text.contains(control::is_refused));
-    if let Some(notice) = control::notice("the text", text).or_else(nothing) {
-        problems.notice(place, notice);
-    }
-    control::cleaned(text).into_owned()
-}
-
-/// Why WeChat would not take the fallback as one text.
-pub(crate) fn fallback_problem(text: &str) -> Option<String> {
-    (text.len() > MAX_TEXT_BYTES).then(|| format!("has {} bytes, the most is {MAX_TEXT_BYTES}", text.len()))
 }
 
 fn base_url_problem(url: &str) -> Option<&'static str> {

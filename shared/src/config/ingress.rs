@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::value::{address, folder, milliseconds, within};
+use super::value::{address, folder, milliseconds};
 use super::{BackendUrls, Problems};
 
 /// `[ingress]`
@@ -53,13 +53,13 @@ impl Default for Ingress {
 
 impl Ingress {
     pub(super) fn check(&self, problems: &mut Problems) {
-        within("[ingress] max_body_bytes", self.max_body_bytes as u64, 1_024, 16 * 1024 * 1024, problems);
-        within("[ingress] max_buffered_bytes", self.max_buffered_bytes as u64, 1_024, 1 << 40, problems);
+        problems.within("[ingress] max_body_bytes", self.max_body_bytes as u64, 1_024, 16 * 1024 * 1024);
+        problems.within("[ingress] max_buffered_bytes", self.max_buffered_bytes as u64, 1_024, 1 << 40);
         if self.max_buffered_bytes < self.max_body_bytes {
             problems.add("[ingress] max_buffered_bytes", "must not be less than max_body_bytes");
         }
-        within("[ingress] max_connections", self.max_connections as u64, 1, 1_000_000, problems);
-        within("[ingress] spool_max_bytes", self.spool_max_bytes, 1024 * 1024, 1 << 40, problems);
+        problems.within("[ingress] max_connections", self.max_connections as u64, 1, 1_000_000);
+        problems.within("[ingress] spool_max_bytes", self.spool_max_bytes, 1024 * 1024, 1 << 40);
     }
 
     /// Takes the spool from the configuration's folder on, and only beside a broker.

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use config::{Value, ValueKind};
+use kefu_messages::rules::Rules;
 use sha2::{Digest, Sha256};
 
 use super::environment::Keys;
 use super::secret::MAX_FILE_BYTES;
 use super::{Config, ConfigErrors, Problems, Source, file, resolve};
-use crate::rules::Rules;
 
 /// The sections but `[[rule]]`, with what the environment overrides. It holds secrets: `Debug` does not show it. Clones
 /// share it.

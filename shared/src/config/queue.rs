@@ -6,7 +6,6 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::Problems;
-use super::value::within;
 
 const MOST_PREFETCH: u16 = 2_000;
 
@@ -42,9 +41,9 @@ impl Queue {
     }
 
     pub(super) fn check(&self, problems: &mut Problems) {
-        within("[queue] partitions", self.partitions.into(), 1, 1_024, problems);
+        problems.within("[queue] partitions", self.partitions.into(), 1, 1_024);
         if let Some(prefetch) = self.prefetch {
-            within("[queue] prefetch", prefetch.into(), 1, u64::from(MOST_PREFETCH), problems);
+            problems.within("[queue] prefetch", prefetch.into(), 1, u64::from(MOST_PREFETCH));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Problems;
-use super::value::{folder, within};
+use super::value::folder;
 
 /// `[received_pictures]`: what becomes of the pictures that users send.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +28,6 @@ impl ReceivedPictures {
     /// Takes the folder from the configuration's folder on and checks the values.
     pub(super) fn resolve(&mut self, from: &Path, problems: &mut Problems) {
         self.folder = self.folder.take().map(|folder| from.join(folder));
-        within("[received_pictures] max_bytes", self.max_bytes, 1_024, 256 * 1024 * 1024, problems);
+        problems.within("[received_pictures] max_bytes", self.max_bytes, 1_024, 256 * 1024 * 1024);
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use config::{ConfigError, Value, ValueKind};
-use serde::de::value::Error as Stopped;
-use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
+use serde::de::DeserializeOwned;
 
-use super::Problems;
+use super::{Problems, keys};
 
 /// Reads a table and notes all that is wrong or unknown in it. A key whose value is wrong is left out of what is read;
 /// `None` when that does not help.
@@ -120,37 +119,4 @@ fn difference(key: &str, written: &str) -> Option<usize> {
     let end = key.iter().rev().zip(written.iter().rev()).take_while(|(a, b)| a == b).count().min(shorter - start);
     let difference = longer - start - end;
     (start + end > 0 && difference <= 2.max(longer / 2)).then_some(difference)
-}
-
-/// The keys of a table that is read as a `T`.
-pub(crate) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
-    let mut keys: &'static [&'static str] = &[];
-    // It stops as soon as it knows them.
-    T::deserialize(AsksForKeys(&mut keys)).ok();
-    keys
-}
-
-struct AsksForKeys<'a>(&'a mut &'static [&'static str]);
-
-impl<'de> Deserializer<'de> for AsksForKeys<'_> {
-    type Error = Stopped;
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        fields: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Stopped> {
-        *self.0 = fields;
-        Err(Stopped::custom("the keys are known"))
-    }
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stopped> {
-        Err(Stopped::custom("it is no table with known keys"))
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
 }

@@ -6,15 +6,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::Problems;
-
-/// Notes a number that is not from `least` to `most`.
-pub(super) fn within(place: &str, value: u64, least: u64, most: u64, problems: &mut Problems) {
-    if !(least..=most).contains(&value) {
-        problems.add(place, format!("must be from {least} to {most}"));
-    }
-}
-
 /// An empty text is no folder: so an environment variable can take away what the file says.
 pub(super) fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     let folder = PathBuf::deserialize(deserializer)?;

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kefu_messages::rules::{Action, Rules};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::value::{milliseconds, within};
+use super::value::milliseconds;
 use super::{Problems, secret};
-use crate::rules::{Action, Rules};
 use crate::webhook::address;
 
 /// `[webhook]`: what holds for all rules with a webhook.
@@ -59,8 +59,8 @@ impl Webhook {
             );
             problems.add(format!("[webhook] {name}"), text);
         }
-        within("[webhook] timeout_ms", self.timeout.as_millis() as u64, 100, 60_000, problems);
-        within("[webhook] concurrency", self.concurrency as u64, 1, 10_000, problems);
+        problems.within("[webhook] timeout_ms", self.timeout.as_millis() as u64, 100, 60_000);
+        problems.within("[webhook] concurrency", self.concurrency as u64, 1, 10_000);
         given
     }
 
@@ -76,7 +76,7 @@ impl Webhook {
                 );
                 problems.missing("[webhook]", "secret", text);
             }
-            if endpoint.is_forbidden() && !self.allow_link_local {
+            if address::is_forbidden_literal(&endpoint.url) && !self.allow_link_local {
                 problems.add(format!("{} webhook.url", rule.place()), address::FORBIDDEN);
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::Problems;
-use super::value::{choice, milliseconds, within};
+use super::value::{choice, milliseconds};
 
 /// `[wechat]`
 #[derive(Debug, Clone, Deserialize)]
@@ -76,7 +76,7 @@ impl WeChat {
         if !["http", "https"].contains(&scheme) || rest.contains('/') || !is_url {
             problems.add("[wechat] api_base", "must be http://HOST or https://HOST, without a path");
         }
-        within("[wechat] timeout_ms", self.timeout.as_millis() as u64, 100, 60_000, problems);
-        within("[wechat] max_image_bytes", self.max_image_bytes, 1, 10 * 1024 * 1024, problems);
+        problems.within("[wechat] timeout_ms", self.timeout.as_millis() as u64, 100, 60_000);
+        problems.within("[wechat] max_image_bytes", self.max_image_bytes, 1, 10 * 1024 * 1024);
     }
 }

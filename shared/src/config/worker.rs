@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::Problems;
-use super::value::{address, choice, milliseconds, within};
+use super::value::{address, choice, milliseconds};
 
 /// `[worker]`
 #[derive(Debug, Clone, Deserialize)]
@@ -53,6 +53,6 @@ impl Default for Worker {
 
 impl Worker {
     pub(super) fn check(&self, problems: &mut Problems) {
-        within("[worker] concurrency", self.concurrency as u64, 1, 100_000, problems);
+        problems.within("[worker] concurrency", self.concurrency as u64, 1, 100_000);
     }
 }

@@ -7,11 +7,11 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::envelope::{Envelope, EnvelopeError};
+use kefu_messages::partition::Partition;
 use sha2::{Digest, Sha256};
 
 use super::{DeadReason, QueueError};
-use crate::envelope::{Envelope, EnvelopeError};
-use crate::partition::Partition;
 
 mod order;
 mod summary;

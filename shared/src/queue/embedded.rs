@@ -8,10 +8,11 @@
 
 use std::sync::Arc;
 
+use kefu_messages::partition::Partition;
+
 use super::dead_letters::DeadLetters;
 use super::{Consumer, ConsumerOptions, Publisher, QueueError};
 use crate::embedded::{Database, DatabaseError};
-use crate::partition::Partition;
 
 mod backlog;
 mod consumer;

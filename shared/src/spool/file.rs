@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use kefu_messages::partition::Partition;
 use kefu_runtime::health::Health;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::embedded::{Database, DatabaseError};
-use crate::partition::Partition;
 
 type Rows = TableDefinition<'static, (u16, u64), &'static [u8]>;
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::partition::Partition;
 use kefu_runtime::clock::now_ms;
 use kefu_runtime::health::Health;
 use tokio::runtime::Handle;
@@ -16,8 +18,6 @@ use tokio_util::task::TaskTracker;
 use super::state::{Figures, State, Way};
 use super::{Settings, metric};
 use crate::embedded::DatabaseError;
-use crate::envelope::Envelope;
-use crate::partition::Partition;
 use crate::queue::{Publisher, QueueError};
 
 /// How often a push that is overdue looks whether the spool takes it.

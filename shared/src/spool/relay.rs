@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_messages::envelope::Envelope;
+use kefu_messages::partition::Partition;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -10,8 +12,6 @@ use super::file::Row;
 use super::metric;
 use super::publisher::Spool;
 use super::state::{State, Work};
-use crate::envelope::Envelope;
-use crate::partition::Partition;
 use crate::queue::Publisher;
 
 /// How much of a partition is in memory at a time: so many messages, and no more once they have so many bytes.

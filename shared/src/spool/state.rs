@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kefu_messages::partition::Partition;
 use kefu_runtime::health::Health;
 use tokio::sync::{Notify, watch};
 
 use super::cursor::Cursor;
 use super::file::{Removed, Row, SpoolFile};
 use super::slots::{Contents, Opened};
-use crate::partition::Partition;
 
 mod held;
 

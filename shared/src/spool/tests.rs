@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use kefu_messages::envelope::Envelope;
+use kefu_messages::testing::envelope;
 use kefu_runtime::health::Health;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::envelope::Envelope;
-use crate::testing::envelope;
 
 mod broker;
 mod failures;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use kefu_messages::partition::Partition;
 use kefu_runtime::clock::now_ms;
 use kefu_runtime::health::Health;
 use tokio::sync::Notify;
@@ -13,7 +14,6 @@ use super::publisher::Spool;
 use super::slots::{Contents, Opened, Slots};
 use super::state::Figures;
 use super::{Settings, metric, relay};
-use crate::partition::Partition;
 
 const LOOK: Duration = Duration::from_millis(250);
 

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::SessionKey;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::message_key::MessageKey;
-use crate::session::SessionKey;
 
 /// A user's text and the answer to it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -48,7 +48,7 @@ pub enum Opened {
     Other,
 }
 
-/// The messages that a team's own backend sends, by [`MessageKey::id`](crate::message_key::MessageKey::id).
+/// The messages that a team's own backend sends, by [`MessageKey::id`](kefu_messages::message_key::MessageKey::id).
 #[async_trait]
 pub trait Messages: Send + Sync {
     /// Notes that a message of this `fingerprint` is about to be published as `id`, unless something is noted there

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::UserKey;
 
 use super::StoreError;
-use crate::message_key::MessageKey;
-use crate::session::UserKey;
 
 /// How many messages of one user are noted at most. Later ones are not noted: each of them still waits for those that are.
 pub const MOST_ABSENT: usize = 500;

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use kefu_messages::seat::Seat;
 
-/// The number of a worker among the workers that run, from 0 on.
-pub type Seat = u16;
+use super::StoreError;
 
 /// The seats of the workers that share one queue.
 ///

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::SessionKey;
+use kefu_messages::window::{Opening, Refused, Window};
 
 use super::StoreError;
-use crate::message_key::MessageKey;
-use crate::session::SessionKey;
-use crate::window::{Opening, Refused, Window};
 
-/// What is known of users' windows, by account and user: a guard, shared by all workers, see [`crate::window`].
+/// What is known of users' windows, by account and user: a guard, shared by all workers, see [`kefu_messages::window`].
 ///
 /// Its times are those that it is given, so clocks matter: those of ingresses and workers, as far as windows are hours
 /// long. Each entry is kept for `keep_for` from its last change; what is lost only costs calls.

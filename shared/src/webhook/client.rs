@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use kefu_messages::rules::Endpoint;
 use kefu_runtime::clock;
 use kefu_runtime::http_client::{self, Unread};
 use kefu_runtime::in_words;
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 use super::address::{self, FORBIDDEN, Forbidden, Lookup, Resolver};
 use super::signature::sign;
 use super::turns::Turns;
-use super::{Endpoint, Failure, Question};
+use super::{Failure, Question};
 use crate::config;
 
 /// More than the longest list of replies has.

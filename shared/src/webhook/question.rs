@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use rand::Rng;
 
-use crate::envelope::Envelope;
+use kefu_messages::envelope::Envelope;
 
 /// A signed call's body and what its headers say of it. Cheap to clone.
 #[derive(Clone)]
 pub struct Question {
     pub(super) content_type: String,
     pub(super) body: Bytes,
-    /// `Kefu-Message`: [`MessageKey::digest`](crate::message_key::MessageKey::digest).
+    /// `Kefu-Message`: [`MessageKey::digest`](kefu_messages::message_key::MessageKey::digest).
     pub(super) message: String,
     /// `Kefu-Media`.
     pub(super) media: Option<&'static str>,

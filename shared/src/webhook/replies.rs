@@ -1,13 +1,13 @@
 //! The replies of an answer: `{"replies": […]}`, in the shape that they have in rules.
 
+use kefu_messages::reply::Reply;
+use kefu_messages::reply::foreign::{self, Misshapen};
+use kefu_messages::reply::picture::PictureFolder;
 use kefu_runtime::disk::Disk;
 use kefu_wechat::json;
 use serde_json::Value;
 
 use super::{Answer, Failure};
-use crate::reply::Reply;
-use crate::reply::foreign::{self, Misshapen};
-use crate::reply::picture::PictureFolder;
 
 /// The replies of an answer, checked as those of rules are: no more than `most`, with pictures of this folder only, which is
 /// on `disk`. None for status 204, or 202.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::Endpoint;
+use kefu_messages::rules::Endpoint;
 
 /// Above this many endpoints those that nobody asks are forgotten: rules that are read again may bring ever new ones.
 const MANY: usize = 64;

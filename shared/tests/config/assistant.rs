@@ -1,6 +1,6 @@
 //! `[assistant]`, and the rules that ask it.
 
-use kefu_shared::rules::{Action, Rule};
+use kefu_messages::rules::{Action, Rule};
 use kefu_wechat::push::Push;
 
 use super::{Duration, ExposeSecret, Folder, GOOD, problems_of};
@@ -33,11 +33,11 @@ fn address_and_model_are_enough() {
     let config = Folder::new().with("kefu.toml", format!("{GOOD}{SECTION}")).load(&[]).unwrap();
     let assistant = config.assistant.unwrap();
     assert_eq!((assistant.base_url.as_str(), assistant.model.as_str()), ("https://api.example/v1", "m"));
-    assert!(assistant.key.is_none() && assistant.system_prompt.is_none());
+    assert!(assistant.key.is_none() && assistant.briefing.system_prompt.is_none());
     assert!(assistant.max_tokens.is_none() && assistant.temperature.is_none());
     assert_eq!((assistant.history_messages, assistant.history_seconds), (20, 86_400));
     assert_eq!((assistant.timeout, assistant.max_reply_bytes), (Duration::from_secs(30), 6_000));
-    assert!(assistant.fallback.is_some());
+    assert!(assistant.briefing.fallback.is_some());
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn the_environment_and_files_have_their_say() {
     ];
     let assistant = folder.load(&environment).unwrap().assistant.unwrap();
     assert_eq!(assistant.key.unwrap().expose_secret(), "sk-FILE");
-    assert_eq!((assistant.temperature, assistant.max_tokens, assistant.fallback), (Some(0.5), Some(300), None));
+    assert_eq!((assistant.temperature, assistant.max_tokens, assistant.briefing.fallback), (Some(0.5), Some(300), None));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kefu_shared::rules::Action;
+use kefu_messages::rules::Action;
 
 use super::*;
 

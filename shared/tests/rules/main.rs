@@ -4,9 +4,9 @@
 use std::fs;
 use std::sync::Arc;
 
+use kefu_messages::reply::Content;
+use kefu_messages::rules::{Action, Rule, Rules};
 use kefu_shared::config;
-use kefu_shared::reply::Content;
-use kefu_shared::rules::{Action, Rule, Rules};
 use kefu_wechat::push::Push;
 
 mod answered;

@@ -5,7 +5,7 @@ use kefu_harness::redis::RedisServer;
 use kefu_harness::shop::{PICTURE, simulated};
 use kefu_harness::stack::{Servers, Stack, StackOptions};
 use kefu_harness::wechat::{Account, Mode};
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::message_key::MessageKey;
 use kefu_simulator::{Filter, Simulator, SimulatorConfig};
 
 use super::*;

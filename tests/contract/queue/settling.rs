@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kefu_shared::envelope::EnvelopeError;
+use kefu_messages::envelope::EnvelopeError;
 use kefu_shared::queue::{Consumer, DeadReason, Delivery, Settlement};
 
 use super::{

@@ -1,9 +1,9 @@
 //! What the queue promises of pushes that could not be read.
 
-use kefu_shared::envelope::Envelope;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::unreadable::Unreadable;
 use kefu_shared::queue::DeadReason;
 use kefu_shared::queue::dead_letters::Selection;
-use kefu_shared::unreadable::Unreadable;
 use kefu_wechat::push::PushError;
 
 use super::dead_letters::{all, die, ids, replay};

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kefu_shared::envelope::Envelope;
-use kefu_shared::message_key::MessageKey;
-use kefu_shared::plan::Plan;
-use kefu_shared::session::{SessionKey, UserKey};
+use kefu_messages::envelope::Envelope;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
+use kefu_messages::session::{SessionKey, UserKey};
+use kefu_messages::window::{Opening, Refused};
 use kefu_shared::store::{Exchange, LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
-use kefu_shared::window::{Opening, Refused};
 use kefu_wechat::push::Push;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};

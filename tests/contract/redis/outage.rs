@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use kefu_shared::message_key::MessageKey;
-use kefu_shared::plan::Plan;
+use kefu_harness::redis::RedisServer;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
 use kefu_shared::store::redis::open;
 use kefu_shared::store::{Claim, StoreError, StoredToken, Stores};
 use secrecy::SecretString;
 
 use crate::clock::eventually;
-use kefu_harness::redis::RedisServer;
 
 const LONG: Duration = Duration::from_secs(60);
 

@@ -4,15 +4,15 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kefu_shared::message_key::MessageKey;
-use kefu_shared::plan::Plan;
+use kefu_harness::redis::RedisServer;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
 use kefu_shared::store::redis::open;
 use kefu_shared::store::{StoreError, Stores, Written};
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
 use crate::clock::eventually;
-use kefu_harness::redis::RedisServer;
 
 const LONG: Duration = Duration::from_secs(60);
 

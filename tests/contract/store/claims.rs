@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::message_key::MessageKey;
 use kefu_shared::store::{Claim, Stores};
 
 use super::{CROWD, LONG, SHORT, key};

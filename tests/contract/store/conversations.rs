@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use kefu_shared::session::SessionKey;
+use kefu_messages::session::SessionKey;
 use kefu_shared::store::{Exchange, Stores};
 use kefu_wechat::push::Push;
 

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use kefu_shared::message_key::MessageKey;
-use kefu_shared::plan::Plan;
-use kefu_shared::reply::Content;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
+use kefu_messages::reply::Content;
 use kefu_shared::store::{Fence, Job, LedgerClaim, Stores, Written};
 
 use super::{CROWD, LONG, SHORT, key};

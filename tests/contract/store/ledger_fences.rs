@@ -1,4 +1,4 @@
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::message_key::MessageKey;
 use kefu_shared::store::{Fence, Job, LedgerClaim, Stores, Written};
 
 use super::ledger::{claim, claimed, plan, resumed};

@@ -1,6 +1,6 @@
-use kefu_shared::plan::Plan;
-use kefu_shared::reply::split::Rest;
-use kefu_shared::reply::{Card, Content, Link, Reply};
+use kefu_messages::plan::Plan;
+use kefu_messages::reply::split::Rest;
+use kefu_messages::reply::{Card, Content, Link, Reply};
 use kefu_shared::store::{Fence, LedgerClaim, Stores, Written};
 
 use super::ledger::{claim, claimed, plan, resumed};

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use kefu_shared::envelope::Envelope;
-use kefu_shared::session::UserKey;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::session::UserKey;
 use kefu_shared::store::{MOST_ABSENT, Place, Stores};
 use kefu_wechat::push::Push;
 

@@ -1,6 +1,6 @@
 //! What came back from the assistant's server, and what of it a user may see.
 
-use kefu_shared::reply::{cluster, control};
+use kefu_messages::reply::{cluster, control};
 use kefu_wechat::json;
 use serde_json::Value;
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use kefu_shared::envelope::Envelope;
-use kefu_shared::plan::Plan;
-use kefu_shared::reply::{Content, MAX_TEXT_BYTES, Reply};
-use kefu_shared::rules::{Action, Briefing, Rule};
-use kefu_shared::session::SessionKey;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::plan::Plan;
+use kefu_messages::reply::{Content, MAX_TEXT_BYTES, Reply};
+use kefu_messages::rules::{Action, Briefing, Rule};
+use kefu_messages::session::SessionKey;
 use kefu_shared::store::{Exchange, StoreError};
 use kefu_wechat::push;
 

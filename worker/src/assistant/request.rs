@@ -1,7 +1,7 @@
 //! What the model is asked.
 
+use kefu_messages::rules::Briefing;
 use kefu_shared::config;
-use kefu_shared::rules::Briefing;
 use kefu_shared::store::Exchange;
 use serde_json::{Value, json};
 

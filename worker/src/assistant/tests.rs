@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use kefu_messages::reply::{Content, Reply};
 use kefu_shared::queue::{DeadReason, Settlement};
-use kefu_shared::reply::{Content, Reply};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -162,7 +162,7 @@ async fn a_message_whose_plan_is_stored_is_not_asked_again_and_is_remembered_onc
     let bench = bench("");
     let envelope = queue::envelope("wx1", "oA", "one");
     let reply = Reply { content: Content::Text("said before".into()), kf_account: None, is_ai_msg: true };
-    let plan = kefu_shared::plan::Plan { steps: vec![reply], ..Default::default() };
+    let plan = kefu_messages::plan::Plan { steps: vec![reply], ..Default::default() };
     let entry = Entry { plan: Some(plan), ..Entry::default() };
     bench.store.leave_behind(&envelope.key, entry, seconds(0));
     assert_eq!(bench.handle("oA", "one").await, DONE);

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
-use kefu_shared::envelope::Envelope;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::unreadable::Unreadable;
 use kefu_shared::queue::{DeadReason, Settlement};
-use kefu_shared::unreadable::Unreadable;
 use kefu_wechat::push::PushError;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use kefu_shared::envelope::{Answered, EnvelopeError};
+use kefu_messages::envelope::{Answered, EnvelopeError};
 use kefu_shared::queue::Settlement;
 
 use super::*;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_messages::envelope::Answered;
+use kefu_messages::plan::Plan;
+use kefu_messages::session::UserKey;
 use kefu_shared::config::Ambiguous;
-use kefu_shared::envelope::Answered;
-use kefu_shared::plan::Plan;
-use kefu_shared::session::UserKey;
 use kefu_shared::store::{Job, LedgerClaim};
 use tokio::time::Instant;
 

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use kefu_shared::envelope::Envelope;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::session::UserKey;
 use kefu_shared::queue::Settlement;
-use kefu_shared::session::UserKey;
 use kefu_shared::store::Place;
 use kefu_wechat::push::Content;
 

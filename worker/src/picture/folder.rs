@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use kefu_messages::envelope::Envelope;
 use kefu_runtime::disk::Disk;
-use kefu_shared::envelope::Envelope;
 use time::OffsetDateTime;
 
 use super::room::Room;

@@ -1,6 +1,6 @@
 //! What a picture that a user sent is, told by its first bytes.
 
-use kefu_shared::reply::picture::PictureFormat;
+use kefu_messages::reply::picture::PictureFormat;
 
 /// A format of pictures.
 #[derive(Debug, PartialEq, Eq)]

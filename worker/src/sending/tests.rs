@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use kefu_shared::reply::Content;
+use kefu_messages::reply::Content;
 use kefu_wechat::openid::OpenId;
 use tokio_util::sync::CancellationToken;
 

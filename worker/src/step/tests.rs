@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use kefu_shared::plan::Plan;
+use kefu_messages::plan::Plan;
+use kefu_messages::reply::Content;
 use kefu_shared::queue::Settlement;
-use kefu_shared::reply::Content;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};

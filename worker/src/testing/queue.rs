@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use kefu_messages::envelope::{Envelope, EnvelopeError};
+use kefu_messages::partition::Partition;
 use kefu_runtime::clock;
 use kefu_runtime::health::Health;
-use kefu_shared::envelope::{Envelope, EnvelopeError};
-use kefu_shared::partition::Partition;
 use kefu_shared::queue::{Consumer, Delivery, QueueError, Settle, Settlement};
 use kefu_wechat::push::Push;
 use tokio::sync::mpsc;

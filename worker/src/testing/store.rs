@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_shared::message_key::MessageKey;
-use kefu_shared::session::{SessionKey, UserKey};
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::{SessionKey, UserKey};
+use kefu_messages::window::{Opening, Refused, Window};
 use kefu_shared::store::{
     Claim, Claims, Exchange, Media, Messages, Opened, Order, Place, Probe, Progress, StoreError, Stores, Windows,
 };
-use kefu_shared::window::{Opening, Refused, Window};
 use tokio::time::Instant;
 
 mod conversations;

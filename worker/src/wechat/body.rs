@@ -2,7 +2,7 @@
 
 use std::io;
 
-use kefu_shared::reply::{Content, Reply};
+use kefu_messages::reply::{Content, Reply};
 use kefu_wechat::openid::OpenId;
 use serde::Serialize;
 use serde_json::json;
@@ -65,7 +65,7 @@ impl Formatter for WithoutEscapes {
 mod tests {
     use std::collections::BTreeSet;
 
-    use kefu_shared::reply::{Card, Link};
+    use kefu_messages::reply::{Card, Link};
     use serde_json::Value;
 
     use super::*;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::reply::picture::PictureFormat;
 use kefu_runtime::http_client::{self, Unread};
 use kefu_runtime::in_words;
 use kefu_shared::config;
-use kefu_shared::reply::picture::PictureFormat;
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
 

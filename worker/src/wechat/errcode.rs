@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use kefu_shared::window::Refused;
+use kefu_messages::window::Refused;
 
 use super::Api;
 

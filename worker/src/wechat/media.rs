@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use kefu_messages::reply::picture::{self, PictureError};
 use kefu_runtime::disk::Disk;
-use kefu_shared::reply::picture::{self, PictureError};
 use kefu_shared::store::Media;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kefu_shared::envelope::{Answered, Envelope};
+use kefu_messages::envelope::{Answered, Envelope};
 use kefu_shared::queue::Settlement;
 use kefu_wechat::push::Push;
 

@@ -1,10 +1,10 @@
 //! A dead letter as an operator sees it.
 
+use kefu_messages::envelope::Envelope;
+use kefu_messages::unreadable::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::DeadLetter;
-use crate::envelope::Envelope;
-use crate::unreadable::Bytes;
 
 /// What is told of a dead letter; its JSON form is public, and only grows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

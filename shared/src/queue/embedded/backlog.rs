@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kefu_messages::partition::Partition;
 use redb::WriteTransaction;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::tables::{self, Returned};
-use crate::partition::Partition;
 
 mod lot;
 

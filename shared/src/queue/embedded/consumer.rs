@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::envelope::{Envelope, EnvelopeError};
 use kefu_runtime::health::Health;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -12,7 +13,6 @@ use super::record::{Header, Record};
 use super::settle::Holder;
 use super::{EmbeddedQueue, tables};
 use crate::embedded::DatabaseError;
-use crate::envelope::{Envelope, EnvelopeError};
 use crate::queue::{Consumer, ConsumerOptions, DeadReason, Delivery, Settlement};
 
 /// How many messages are read at once, over all partitions: enough to make the price of a read small.

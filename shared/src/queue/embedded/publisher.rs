@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::envelope::Envelope;
 use kefu_runtime::health::Health;
 use tokio_util::task::TaskTracker;
 
 use super::record::Record;
 use super::{EmbeddedQueue, tables};
-use crate::envelope::Envelope;
 use crate::queue::{Publisher, QueueError};
 
 const CLOSED: &str = "the publisher is closed";

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::partition::Partition;
+use kefu_messages::partition::Partition;
 
 /// The first byte of a row. A header in JSON follows, then a line feed, which no header contains, then the body.
 const VERSION: u8 = 1;

@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use kefu_messages::partition::Partition;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::record::Record;
-use crate::partition::Partition;
 
 type Table<K> = TableDefinition<'static, K, &'static [u8]>;
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use kefu_messages::envelope::Envelope;
+use kefu_messages::testing::envelope;
 use tempfile::TempDir;
 
 use super::*;
-use crate::envelope::Envelope;
 use crate::queue::dead_letters::DeadLetter;
 use crate::queue::{DeadReason, Delivery, QueueError, Settlement};
-use crate::testing::envelope;
 
 mod delivering;
 mod outages;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::partition::Partition;
 use kefu_runtime::health::Health;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,6 @@ use super::shares;
 use super::subscription::Subscription;
 use super::topology::Topology;
 use super::version;
-use crate::partition::Partition;
 use crate::queue::{Consumer, ConsumerOptions, Delivery};
 
 /// Deliveries on their way to [`Consumer::next`], beyond those that wait inside the subscriptions.

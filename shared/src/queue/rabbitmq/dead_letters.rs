@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use kefu_messages::partition::Partition;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
@@ -22,7 +23,6 @@ use super::fault::{Fault, protocol_code};
 use super::message::{Message, Original};
 use super::settings::{Address, Settings, SettingsError};
 use super::topology::DEAD;
-use crate::partition::Partition;
 use crate::queue::QueueError;
 use crate::queue::dead_letters::{DeadLetter, DeadLetters, Walk};
 

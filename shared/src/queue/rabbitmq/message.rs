@@ -1,12 +1,12 @@
 //! What goes over the wire: properties, headers, and the copies that retries and dead letters are.
 
+use kefu_messages::envelope::Envelope;
+use kefu_messages::partition::Partition;
 use kefu_runtime::clock;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::topology::{DEAD, IN};
-use crate::envelope::Envelope;
-use crate::partition::Partition;
 use crate::queue::DeadReason;
 
 /// How often the message was settled as a retry; absent, or 0, for never.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::partition::Partition;
 use kefu_runtime::health::Health;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation};
@@ -15,8 +17,6 @@ use tokio::time::timeout;
 use super::fault::{Fault, protocol_code};
 use super::link::{Link, Session};
 use super::message::Message;
-use crate::envelope::Envelope;
-use crate::partition::Partition;
 use crate::queue::{Publisher, QueueError};
 
 /// A channel with confirms, opened when it is first needed and again when it is dead.

@@ -1,9 +1,10 @@
 //! Which worker wants which partition how much. The broker gives a partition to its consumer of highest priority, so
 //! priorities alone share the partitions out, and nobody has to be asked.
 
-use crate::partition::{Partition, spread};
+use kefu_messages::partition::{Partition, spread};
+use kefu_messages::seat::Seat;
+
 use crate::queue::ConsumerOptions;
-use crate::store::Seat;
 
 /// The most seats that have partitions of their own.
 const MOST_SEATS: u16 = 256;

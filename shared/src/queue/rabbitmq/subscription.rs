@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::partition::Partition;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, message};
@@ -17,8 +19,6 @@ use super::message::Original;
 use super::publisher::Outlet;
 use super::settlement::Unsettled;
 use super::topology::{Topology, partition_queue};
-use crate::envelope::Envelope;
-use crate::partition::Partition;
 use crate::queue::{ConsumerOptions, Delivery};
 
 const CLOSE: Duration = Duration::from_secs(5);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kefu_messages::partition::Partition;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ExchangeKind};
@@ -9,7 +10,6 @@ use tokio::time::timeout;
 
 use super::fault::{Fault, protocol_code};
 use super::settings::Settings;
-use crate::partition::Partition;
 
 mod look;
 

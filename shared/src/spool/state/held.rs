@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::partition::Partition;
+use kefu_messages::partition::Partition;
+
 use crate::spool::cursor::Cursor;
 use crate::spool::file::SpoolFile;
 use crate::spool::slots::Contents;

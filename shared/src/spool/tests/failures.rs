@@ -1,6 +1,7 @@
+use kefu_messages::partition::Partition;
+
 use super::*;
 use crate::embedded::tests::disk::Disk;
-use crate::partition::Partition;
 use crate::queue::QueueError;
 use crate::spool::file::SpoolFile;
 use crate::spool::slots::Opened;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
 use serde::{Deserialize, Serialize};
 
 use super::shelf::{self, Shelf};
 use super::{EmbeddedStore, StoreError};
 use crate::embedded::millis;
-use crate::message_key::MessageKey;
 use crate::store::{Claim, Claims};
 
 const CLAIMS: Shelf<Hold> = Shelf::new(shelf::CLAIMS);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::SessionKey;
 use serde::{Deserialize, Serialize};
 
 use super::shelf::{self, Shelf};
 use super::{EmbeddedStore, StoreError};
 use crate::embedded::millis;
-use crate::message_key::MessageKey;
-use crate::session::SessionKey;
 use crate::store::{Conversations, Exchange};
 
 const TALKS: Shelf<Vec<Entry>> = Shelf::new(shelf::TALKS);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 use super::shelf::{self, Shelf};
 use super::{EmbeddedStore, Failure, StoreError};
 use crate::embedded::millis;
-use crate::message_key::MessageKey;
-use crate::plan::Plan;
 use crate::store::{Fence, Job, Ledger, LedgerClaim, Written};
 
 const JOBS: Shelf<Entry> = Shelf::new(shelf::JOBS);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use kefu_messages::message_key::MessageKey;
 use redb::{ReadableTableMetadata, TableDefinition};
 use tempfile::TempDir;
 
 use super::*;
-use crate::message_key::MessageKey;
 use crate::store::{Claim, LedgerClaim, StoredToken, Written};
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::SessionKey;
+use kefu_messages::window::{Opening, Refused, Window};
 
 use super::shelf::{self, Shelf};
 use super::{EmbeddedStore, StoreError};
 use crate::embedded::millis;
-use crate::message_key::MessageKey;
-use crate::session::SessionKey;
 use crate::store::Windows;
-use crate::window::{Opening, Refused, Window};
 
 const WINDOWS: Shelf<Window> = Shelf::new(shelf::WINDOWS);
 

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
 use redis::Script;
 
 use super::{DELETE_IF_EQUAL, Redis, millis};
-use crate::message_key::MessageKey;
 use crate::store::{Claim, Claims, StoreError};
 
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/claim_take.lua")));

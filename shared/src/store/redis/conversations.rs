@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::SessionKey;
 use redis::Script;
 
 use super::{Redis, millis};
-use crate::message_key::MessageKey;
-use crate::session::SessionKey;
 use crate::store::{Conversations, Exchange, StoreError};
 
 static RECALL: LazyLock<Script> = script!("now.lua", "conversation_recall.lua");

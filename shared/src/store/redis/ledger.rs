@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
 use redis::Script;
 
 use super::{Redis, millis};
-use crate::message_key::MessageKey;
-use crate::plan::Plan;
 use crate::store::{Fence, Job, Ledger, LedgerClaim, StoreError, Written};
 
 static CLAIM: LazyLock<Script> = script!("now.lua", "job_claim.lua");

@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::UserKey;
 use redis::Script;
 
 use super::{Redis, millis};
-use crate::message_key::MessageKey;
-use crate::session::UserKey;
 use crate::store::{MOST_ABSENT, Order, Place, StoreError};
 
 static PLACE: LazyLock<Script> = script!("now.lua", "order_place.lua");

@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::seat::Seat;
 use redis::Script;
 
 use super::connection::Connection;
 use super::{Redis, millis};
-use crate::store::{Seat, Seats, StoreError};
+use crate::store::{Seats, StoreError};
 
 static TAKE: LazyLock<Script> = script!("now.lua", "seat_take.lua");
 

@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::SessionKey;
+use kefu_messages::window::{self, CLOCKS_DIFFER_MS, Opened, Opening, Refused, Window};
 use redis::Script;
 
 use super::{Redis, millis};
-use crate::message_key::MessageKey;
-use crate::session::SessionKey;
 use crate::store::{StoreError, Windows};
-use crate::window::{self, CLOCKS_DIFFER_MS, Opened, Opening, Refused, Window};
 
 static GET: LazyLock<Script> = script!("window_get.lua");
 static OPEN: LazyLock<Script> = script!("window_open.lua", "window_get.lua");

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
+use kefu_messages::testing::envelope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::testing::envelope;
 use crate::webhook::Media;
 
 /// A service that answers each request, head and body in one text, as `answer` says; and the requests it had.

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use kefu_shared::envelope::EnvelopeError;
+use kefu_harness::eventually;
+use kefu_messages::envelope::EnvelopeError;
 use kefu_shared::queue::rabbitmq::{Settings, consumer, publisher};
 use kefu_shared::queue::{ConsumerOptions, DeadReason, QueueError, Settlement};
 use lapin::BasicProperties;
@@ -15,7 +16,6 @@ use super::super::{
     DeadLetter, NEXT_RETRY, PATIENCE, Queue, SHORTEST_RETRY, done, envelope, next, number, publish, user,
 };
 use super::{OnRabbitMq, header, on_a_server, text};
-use kefu_harness::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_envelope_is_published_with_the_documented_properties() {

@@ -1,7 +1,7 @@
 //! Leases and the ledger: what another worker left behind, keeps or takes; and a store that is away.
 
-use kefu_shared::plan::Plan;
-use kefu_shared::reply::Content;
+use kefu_messages::plan::Plan;
+use kefu_messages::reply::Content;
 use tokio::time::Instant;
 
 use super::*;

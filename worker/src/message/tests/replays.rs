@@ -1,10 +1,10 @@
 //! Texts that were cut to what was left of the window: whole again in a replay, and in nothing else.
 
+use kefu_messages::plan::Plan;
+use kefu_messages::reply::split::Rest;
+use kefu_messages::reply::{self, Reply};
 use kefu_runtime::clock;
 use kefu_shared::config::Ambiguous;
-use kefu_shared::plan::Plan;
-use kefu_shared::reply::split::Rest;
-use kefu_shared::reply::{self, Reply};
 use kefu_wechat::push::Push;
 
 use super::*;

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kefu_shared::message_key::MessageKey;
-use kefu_shared::webhook::Endpoint;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::rules::Endpoint;
 use tokio::time::Instant;
 
 /// The most messages that fail one after the other before the breaker opens.

@@ -1,4 +1,4 @@
-use kefu_shared::envelope::Envelope;
+use kefu_messages::envelope::Envelope;
 
 use super::*;
 

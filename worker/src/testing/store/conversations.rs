@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_shared::message_key::MessageKey;
-use kefu_shared::session::SessionKey;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::SessionKey;
 use kefu_shared::store::{Conversations, Exchange, StoreError};
 
 use super::MemoryStore;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_shared::message_key::MessageKey;
-use kefu_shared::plan::Plan;
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
 use kefu_shared::store::{Fence, Job, Ledger, LedgerClaim, StoreError, Written};
 use tokio::time::Instant;
 

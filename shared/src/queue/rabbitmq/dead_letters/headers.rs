@@ -1,5 +1,6 @@
 //! What the headers tell of a dead letter: those of ours, or the broker's own where it gave the message up by itself.
 
+use kefu_messages::partition::Partition;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
@@ -9,7 +10,6 @@ use super::super::message::{
     header, integer,
 };
 use super::super::topology::IN;
-use crate::partition::Partition;
 use crate::queue::dead_letters::DeadLetter;
 
 /// Written by the broker: an entry for each queue that it took the message from.

@@ -1,11 +1,11 @@
 //! A look at what is declared, which makes nothing.
 
+use kefu_messages::partition::Partition;
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
 
 use super::{Fault, Topology, declare_exchange, declare_only, partition_queue, protocol_code, refusal};
-use crate::partition::Partition;
 
 /// What a look at an exchange or a queue found.
 pub(in super::super) enum Found {

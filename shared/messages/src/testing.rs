@@ -1,4 +1,4 @@
-//! What tests of several modules handle.
+//! What tests of several crates handle.
 
 use kefu_wechat::openid::OpenId;
 use kefu_wechat::push::{Content, Fields, Format, Push};
@@ -6,7 +6,7 @@ use kefu_wechat::push::{Content, Fields, Format, Push};
 use crate::envelope::Envelope;
 
 /// The text `hello` of a user, with this MsgId.
-pub(crate) fn envelope(user: &str, id: u32) -> Envelope {
+pub fn envelope(user: &str, id: u32) -> Envelope {
     let push = Push {
         format: Format::Json,
         to_user: "gh_1".to_owned(),

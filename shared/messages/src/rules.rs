@@ -5,21 +5,25 @@ use std::path::Path;
 use kefu_wechat::push::{Content, Push};
 use serde::Deserialize;
 
-use crate::config::{self, Problems, Window};
+use crate::keys::keys as keys_of;
+use crate::problems::Problems;
 use crate::reply::{Reply, WrittenReply};
-use crate::webhook::{Endpoint, EndpointSection};
+use crate::window::Limits;
 
 mod assistant;
 mod condition;
+mod endpoint;
 mod live;
 mod replies;
 mod words;
 
-pub use assistant::Briefing;
+pub use assistant::{Briefing, cleaned_fallback, fallback_problem, given};
+pub use endpoint::{DECIDE_WITHIN, Endpoint};
 pub use live::LiveRules;
 
 use assistant::AssistantSection;
 use condition::{Condition, ConditionSection};
+use endpoint::EndpointSection;
 
 /// All rules, in the order of the file.
 #[derive(Debug, Default)]
@@ -52,7 +56,7 @@ pub enum Action {
 
 /// `[[rule]]` as it is written: `when`, and one of the others.
 #[derive(Debug, Deserialize)]
-pub(crate) struct RuleSection {
+pub struct RuleSection {
     when: Option<ConditionSection>,
     #[serde(default)]
     reply: Vec<WrittenReply>,
@@ -79,16 +83,17 @@ impl Rule {
 /// The keys that `[[rule]]` and its `when` can have, for the documentation's test.
 #[doc(hidden)]
 pub fn keys() -> [&'static [&'static str]; 2] {
-    [config::keys::<RuleSection>(), config::keys::<ConditionSection>()]
+    [keys_of::<RuleSection>(), keys_of::<ConditionSection>()]
 }
 
 impl Rules {
-    pub(crate) fn resolve(
+    /// The rules of the sections, with all that is wrong in them noted. `assistant`: what `[assistant]` says, if there is one.
+    pub fn resolve(
         sections: Vec<(String, RuleSection)>,
         folder: &Path,
         max_image_bytes: u64,
-        window: &Window,
-        assistant: Option<&config::Assistant>,
+        window: &Limits,
+        assistant: Option<&Briefing>,
         is_known: impl Fn(&str) -> bool,
         problems: &mut Problems,
     ) -> Self {
@@ -168,7 +173,7 @@ impl RuleSection {
         place: &str,
         folder: &Path,
         max_image_bytes: u64,
-        assistant: Option<&config::Assistant>,
+        assistant: Option<&Briefing>,
         problems: &mut Problems,
     ) -> Option<Action> {
         let webhook = self.webhook.as_ref().map(|section| section.resolve(place, problems));
@@ -213,7 +218,7 @@ impl Action {
     fn fits(
         &self,
         when: &Condition,
-        window: &Window,
+        window: &Limits,
         is_account: impl Fn(&str) -> bool,
         place: &str,
         problems: &mut Problems,

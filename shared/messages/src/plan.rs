@@ -3,9 +3,9 @@
 use kefu_wechat::push::Push;
 use serde::{Deserialize, Serialize};
 
-use crate::config;
 use crate::reply::Reply;
 use crate::reply::split::{self, Fitted, Rest};
+use crate::window::Limits;
 
 /// The replies decided for one message, in the order in which they are sent. It is stored in the ledger before the
 /// first is sent, so that whoever goes on after a crash sends the same ones.
@@ -32,7 +32,7 @@ impl Plan {
     /// The plan that replies to a push: long texts in parts, in no more sends than WeChat takes after such a push, nor than
     /// `left`. What a text has beyond that is cut; no reply is left out but a blank one. `left` = 0 changes nothing: what is
     /// sent only when the user has written again is not cut for that.
-    pub fn of(replies: Vec<Reply>, push: &Push, limits: &config::Window, left: Option<u32>) -> Planned {
+    pub fn of(replies: Vec<Reply>, push: &Push, limits: &Limits, left: Option<u32>) -> Planned {
         let whole = limits.replies_after(push);
         let most = match left {
             None | Some(0) => whole,

@@ -4,7 +4,7 @@ use kefu_wechat::push::{Content, Push};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-use crate::config::Problems;
+use crate::problems::Problems;
 use crate::window::ENTER_SESSION;
 
 /// `when` as it is written.

@@ -13,13 +13,14 @@ use std::fmt;
 use kefu_wechat::push::{Content, Push};
 use serde::{Deserialize, Serialize};
 
-use crate::config;
 use crate::message_key::MessageKey;
 
 mod closed;
+mod limits;
 
 pub use closed::Closed;
 use closed::Why;
+pub use limits::Limits;
 
 /// What a user did that allows replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub enum Opening {
 }
 
 /// The event that is pushed when a user enters the session.
-pub(crate) const ENTER_SESSION: &str = "user_enter_tempsession";
+pub const ENTER_SESSION: &str = "user_enter_tempsession";
 
 impl Opening {
     /// What the sender of a push did that allows replies; `None` if the push tells of nothing like that.
@@ -44,34 +45,6 @@ impl Opening {
             Content::Other if push.msg_id.is_some() => Some(Self::Message),
             Content::Event { .. } | Content::Other => None,
         }
-    }
-}
-
-impl config::Window {
-    /// How many replies WeChat takes after a push.
-    pub fn replies_after(&self, push: &Push) -> usize {
-        self.replies(Opening::of(push).unwrap_or(Opening::Message)) as usize
-    }
-
-    /// How many replies WeChat takes after this.
-    pub fn replies(&self, opening: Opening) -> u32 {
-        match opening {
-            Opening::Message => self.message_replies,
-            Opening::Enter => self.enter_replies,
-        }
-    }
-
-    /// For how long it takes them, in seconds.
-    pub fn seconds(&self, opening: Opening) -> u64 {
-        match opening {
-            Opening::Message => self.message_seconds,
-            Opening::Enter => self.enter_seconds,
-        }
-    }
-
-    /// For how long replies are tried, in milliseconds: a little longer, as clocks differ.
-    pub fn tried_for_ms(&self, opening: Opening) -> u64 {
-        self.seconds(opening).saturating_add(self.clock_tolerance_seconds).saturating_mul(1_000)
     }
 }
 
@@ -182,7 +155,7 @@ impl Window {
     }
 
     /// How many replies WeChat still takes while it takes any; `None` when that is not known.
-    pub fn left(&self, limits: &config::Window) -> Option<u32> {
+    pub fn left(&self, limits: &Limits) -> Option<u32> {
         // A message that is not known of may have opened it.
         self.message.as_ref()?;
         let left = |(opening, opened): (Opening, &Opened)| match opened.refused {
@@ -199,7 +172,7 @@ impl Window {
     }
 
     /// Why WeChat would refuse a reply at `now_ms`, as far as is known.
-    pub fn closed(&self, limits: &config::Window, now_ms: u64) -> Option<Closed> {
+    pub fn closed(&self, limits: &Limits, now_ms: u64) -> Option<Closed> {
         let left = self.left(limits)?;
         let is_in_time = self.openings().any(|(opening, opened)| {
             let end_ms = opened.at_ms.saturating_add(limits.tried_for_ms(opening));
@@ -229,7 +202,7 @@ impl Window {
 }
 
 /// How [`Window::counted`] names a reply.
-pub(crate) fn counted(by: &MessageKey, step: u32) -> String {
+pub fn counted(by: &MessageKey, step: u32) -> String {
     format!("{} {step}", by.as_str())
 }
 

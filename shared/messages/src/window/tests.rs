@@ -9,8 +9,8 @@ fn key(id: usize) -> MessageKey {
     MessageKey::from_text(format!("wx1|gh_1|oUser|{id}"))
 }
 
-fn limits() -> config::Window {
-    config::Window::default()
+fn limits() -> Limits {
+    Limits::default()
 }
 
 fn is_open(window: &Window, now_ms: u64) -> bool {

@@ -1,17 +1,17 @@
 //! What a rule may reply, given what it matches.
 
 use super::condition::Condition;
-use crate::config::{Problems, Window};
+use crate::problems::Problems;
 use crate::reply::split;
 use crate::reply::template::{self, Field};
 use crate::reply::{Content, Reply, markup};
-use crate::window::Opening;
+use crate::window::{Limits, Opening};
 
 /// Notes what is wrong with the replies of a rule. `is_account`: whether an appid is one of the configuration's.
 pub(super) fn check(
     replies: &[Reply],
     when: &Condition,
-    window: &Window,
+    window: &Limits,
     is_account: impl Fn(&str) -> bool,
     place: &str,
     problems: &mut Problems,
@@ -41,7 +41,7 @@ pub(super) fn check(
 }
 
 /// Replies and the parts of their long texts must not be more than the window allows.
-fn count(replies: &[Reply], when: &Condition, window: &Window, place: &str, problems: &mut Problems) {
+fn count(replies: &[Reply], when: &Condition, window: &Limits, place: &str, problems: &mut Problems) {
     let (opening, after) = match when.is_of_entering() {
         true => (Opening::Enter, "after a user entered the session"),
         false => (Opening::Message, "after a user's message"),

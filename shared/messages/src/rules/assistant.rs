@@ -6,7 +6,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::config::{self, Problems};
+use crate::problems::Problems;
+use crate::reply::{MAX_TEXT_BYTES, control};
 
 /// What the assistant is told, and what the user is told in its place: the rule's, else that of `[assistant]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl AssistantSection {
     pub(super) fn resolve(
         &self,
         place: &str,
-        assistant: Option<&config::Assistant>,
+        assistant: Option<&Briefing>,
         problems: &mut Problems,
     ) -> Option<Briefing> {
         let (system_prompt, fallback) = match self {
@@ -45,19 +46,18 @@ impl AssistantSection {
             Self::Plain(true) => (None, None),
             Self::Other(Differences { system_prompt, fallback }) => {
                 let place = format!("{place} assistant.fallback");
-                let fallback =
-                    fallback.as_deref().map(|text| config::assistant::cleaned_fallback(text, &place, problems));
+                let fallback = fallback.as_deref().map(|text| cleaned_fallback(text, &place, problems));
                 (system_prompt.clone(), fallback)
             }
         };
         if assistant.is_none() {
             problems.add(place, "it asks an assistant, and there is no [assistant]: add one with base_url and model");
         }
-        if let Some(problem) = fallback.as_deref().and_then(config::assistant::fallback_problem) {
+        if let Some(problem) = fallback.as_deref().and_then(fallback_problem) {
             problems.add(format!("{place} assistant.fallback"), problem);
         }
-        let or_else = |own: Option<String>, common: fn(&config::Assistant) -> &Option<String>| match own {
-            Some(own) => config::assistant::given(own),
+        let or_else = |own: Option<String>, common: fn(&Briefing) -> &Option<String>| match own {
+            Some(own) => given(own),
             None => assistant.and_then(|assistant| common(assistant).clone()),
         };
         Some(Briefing {
@@ -65,6 +65,25 @@ impl AssistantSection {
             fallback: or_else(fallback, |assistant| &assistant.fallback),
         })
     }
+}
+
+/// An empty text is none: so the environment, or a rule, can take away what the file says.
+pub fn given(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.trim().is_empty())
+}
+
+/// The fallback as it is sent, with a notice of what is left out of it.
+pub fn cleaned_fallback(text: &str, place: &str, problems: &mut Problems) -> String {
+    let nothing = || control::blank("the text", text).filter(|_| text.contains(control::is_refused));
+    if let Some(notice) = control::notice("the text", text).or_else(nothing) {
+        problems.notice(place, notice);
+    }
+    control::cleaned(text).into_owned()
+}
+
+/// Why WeChat would not take the fallback as one text.
+pub fn fallback_problem(text: &str) -> Option<String> {
+    (text.len() > MAX_TEXT_BYTES).then(|| format!("has {} bytes, the most is {MAX_TEXT_BYTES}", text.len()))
 }
 
 impl<'de> Deserialize<'de> for AssistantSection {

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::Url;
 use serde::Deserialize;
+use url::Url;
 
-use super::address;
-use crate::config::Problems;
+use crate::problems::Problems;
 
 /// Where a rule's webhook is, and how it is asked.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    pub(super) url: Url,
+    /// Where the call goes, by http or https. The path and the query may hold a secret.
+    pub url: Url,
     /// How long one call may take; `[webhook] timeout_ms` when left out.
     pub timeout: Option<Duration>,
     /// Whether its answer is the HTTP answer to WeChat's push, asked for by ingress.
@@ -23,7 +23,7 @@ pub struct Endpoint {
 
 /// `webhook = { … }` as it is written.
 #[derive(Deserialize)]
-pub(crate) struct EndpointSection {
+pub(super) struct EndpointSection {
     url: String,
     timeout_ms: Option<u64>,
     #[serde(default)]
@@ -33,14 +33,14 @@ pub(crate) struct EndpointSection {
 }
 
 /// The longest that a call may take, in milliseconds.
-pub(crate) const MAX_TIMEOUT_MS: u64 = 60_000;
+const MAX_TIMEOUT_MS: u64 = 60_000;
 
 /// How long after the head of WeChat's request a synchronous answer must be decided: WeChat wants it within 3 s
 /// (<https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/virtual-payment.html>).
 pub const DECIDE_WITHIN: Duration = Duration::from_secs(3);
 
 impl EndpointSection {
-    pub(crate) fn resolve(&self, place: &str, problems: &mut Problems) -> Option<Endpoint> {
+    pub(super) fn resolve(&self, place: &str, problems: &mut Problems) -> Option<Endpoint> {
         let before = problems.count();
         let url = Url::parse(&self.url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
         if url.is_none() {
@@ -70,11 +70,6 @@ impl Endpoint {
     pub fn host(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-    }
-
-    /// Whether the URL itself names an address that [`address`] forbids.
-    pub(crate) fn is_forbidden(&self) -> bool {
-        address::is_forbidden_literal(&self.url)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Texts that end their CDATA section: WeChat was seen to write users' texts there as they are.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::message_key::MessageKey;
 use kefu_wechat::push::{Body, Content, Push, PushError};
 
 mod bodies;

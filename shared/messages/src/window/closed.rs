@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::Opening;
-use crate::config;
+use super::{Limits, Opening};
 
 /// Why a window is closed; its text is for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub(super) enum Why {
 
 impl Closed {
     /// A push of this kind is older than replies to it may be.
-    pub fn late(opening: Opening, age_s: u64, limits: &config::Window) -> Self {
+    pub fn late(opening: Opening, age_s: u64, limits: &Limits) -> Self {
         Self { opening, age_s, why: Why::OutOfTime { seconds: limits.seconds(opening) } }
     }
 }

@@ -2,7 +2,7 @@
 //! a fault notice.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::message_key::MessageKey;
 use kefu_wechat::push::{Body, Content, MAX_FIELDS, Push, PushError};
 use proptest::prelude::*;
 

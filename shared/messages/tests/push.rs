@@ -1,7 +1,7 @@
 //! What bodies are taken as pushes, and as which.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use kefu_shared::message_key::MessageKey;
+use kefu_messages::message_key::MessageKey;
 use kefu_wechat::push::{Content, Format, Push, PushError};
 use proptest::prelude::*;
 

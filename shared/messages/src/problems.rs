@@ -1,0 +1,89 @@
+//! What is wrong with a configuration, collected while it is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Problems found so far. A place is a table in words, `[queue]` or `[[account]] 1 (wx…)`, or that and a key:
+/// `[queue] url`.
+#[derive(Debug, Default)]
+pub struct Problems {
+    found: Vec<String>,
+    /// Values that are accepted but sent with changes.
+    notices: Vec<String>,
+    /// The variables that places have their values from.
+    variables: BTreeMap<String, String>,
+    /// Places whose value is known to be wrong, and is left out.
+    left_out: BTreeSet<String>,
+}
+
+impl Problems {
+    /// Notes a problem, with the variable of the environment that the place has its value from.
+    pub fn add(&mut self, place: impl fmt::Display, problem: impl fmt::Display) {
+        let problem = self.placed(place, problem);
+        self.found.push(problem);
+    }
+
+    /// Notes something that is no problem, but not as whoever wrote it may think.
+    pub fn notice(&mut self, place: impl fmt::Display, notice: impl fmt::Display) {
+        let notice = self.placed(place, notice);
+        self.notices.push(notice);
+    }
+
+    fn placed(&self, place: impl fmt::Display, text: impl fmt::Display) -> String {
+        let place = place.to_string();
+        match self.variables.get(&place) {
+            Some(variable) => format!("{place} (from {variable}): {text}"),
+            None => format!("{place}: {text}"),
+        }
+    }
+
+    /// The value, or `None` with the error noted.
+    pub fn take<T, E: fmt::Display>(&mut self, place: impl fmt::Display, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(place, error)).ok()
+    }
+
+    /// Notes that `table` lacks `key`, unless there is one and it is wrong, which has been said.
+    pub fn missing(&mut self, table: &str, key: &str, problem: impl fmt::Display) {
+        self.missing_one_of(table, &[key], problem);
+    }
+
+    /// As [`Problems::missing`], where one of several keys would do.
+    pub fn missing_one_of(&mut self, table: &str, keys: &[&str], problem: impl fmt::Display) {
+        let is_left_out = |key: &str| self.is_left_out(table, key) || self.is_left_out(table, &format!("{key}_file"));
+        if !keys.iter().any(|key| is_left_out(key)) {
+            self.add(table, problem);
+        }
+    }
+
+    /// Whether `key` of `table` is given and wrong, which has been said.
+    pub fn is_left_out(&self, table: &str, key: &str) -> bool {
+        self.left_out.contains(&format!("{table} {key}"))
+    }
+
+    /// Remembers that `key` of `table` is given, wrong, and left out.
+    pub fn leave_out(&mut self, table: &str, key: &str) {
+        self.left_out.insert(format!("{table} {key}"));
+    }
+
+    /// Remembers that a place has its value from a variable of the environment.
+    pub fn comes_from(&mut self, place: String, variable: String) {
+        self.variables.insert(place, variable);
+    }
+
+    /// Notes a number that is not from `least` to `most`.
+    pub fn within(&mut self, place: &str, value: u64, least: u64, most: u64) {
+        if !(least..=most).contains(&value) {
+            self.add(place, format!("must be from {least} to {most}"));
+        }
+    }
+
+    /// How many problems there are so far.
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The problems and the notices, one line each.
+    pub fn into_lines(self) -> (Vec<String>, Vec<String>) {
+        (self.found, self.notices)
+    }
+}

@@ -1,0 +1,4 @@
+//! The worker's seat, which decides its share of the partitions.
+
+/// The number of a worker among the workers that run, from 0 on.
+pub type Seat = u16;

@@ -1,0 +1,78 @@
+//! The limits that WeChat sets, as `[window]` says them.
+
+use kefu_wechat::push::Push;
+use serde::Deserialize;
+
+use super::Opening;
+use crate::problems::Problems;
+
+/// `[window]`: how many replies WeChat takes, and for how long.
+///
+/// Source of the defaults: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>.
+/// They have changed over the years. Too much here costs a call that WeChat refuses; too little, replies that it would
+/// have taken.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Replies after a user's message. Default 5.
+    pub message_replies: u32,
+    /// How long these are taken, in seconds. Default 48 hours.
+    pub message_seconds: u64,
+    /// Replies after a user entered the session. Default 2.
+    pub enter_replies: u32,
+    /// How long these are taken, in seconds. Default 1 minute.
+    pub enter_seconds: u64,
+    /// For how many seconds more than that replies are tried, as the clocks of WeChat, ingress and worker may differ by so
+    /// much. Default 5.
+    pub clock_tolerance_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_replies: 5,
+            message_seconds: 48 * 3_600,
+            enter_replies: 2,
+            enter_seconds: 60,
+            clock_tolerance_seconds: 5,
+        }
+    }
+}
+
+impl Limits {
+    /// How many replies WeChat takes after a push.
+    pub fn replies_after(&self, push: &Push) -> usize {
+        self.replies(Opening::of(push).unwrap_or(Opening::Message)) as usize
+    }
+
+    /// How many replies WeChat takes after this.
+    pub fn replies(&self, opening: Opening) -> u32 {
+        match opening {
+            Opening::Message => self.message_replies,
+            Opening::Enter => self.enter_replies,
+        }
+    }
+
+    /// For how long it takes them, in seconds.
+    pub fn seconds(&self, opening: Opening) -> u64 {
+        match opening {
+            Opening::Message => self.message_seconds,
+            Opening::Enter => self.enter_seconds,
+        }
+    }
+
+    /// For how long replies are tried, in milliseconds: a little longer, as clocks differ.
+    pub fn tried_for_ms(&self, opening: Opening) -> u64 {
+        self.seconds(opening).saturating_add(self.clock_tolerance_seconds).saturating_mul(1_000)
+    }
+
+    /// Notes what is wrong with the values.
+    pub fn check(&self, problems: &mut Problems) {
+        const WEEK: u64 = 7 * 24 * 3_600;
+        problems.within("[window] message_replies", self.message_replies.into(), 1, 1_000);
+        problems.within("[window] message_seconds", self.message_seconds, 1, WEEK);
+        problems.within("[window] enter_replies", self.enter_replies.into(), 1, 1_000);
+        problems.within("[window] enter_seconds", self.enter_seconds, 1, WEEK);
+        problems.within("[window] clock_tolerance_seconds", self.clock_tolerance_seconds, 0, 300);
+    }
+}
