@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
+use kefu_queue::dead_letters::{Action, Order, Report, Selection, reasons};
 use kefu_runtime::clock::now_ms;
 use kefu_shared::program::ConfigFile;
-use kefu_shared::queue::dead_letters::{Action, Order, Report, Selection, reasons};
 use kefu_shared::{config, program};
 
 mod letter;

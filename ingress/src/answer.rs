@@ -20,7 +20,7 @@ use crate::unreadable::UnreadablePushes;
 /// The answer to a push, as it is decided by its first copy.
 pub struct Decided {
     /// Not encrypted; the empty text for `success`, as for
-    /// [`Claims::complete`](kefu_shared::store::Claims::complete).
+    /// [`Claims::complete`](kefu_store::Claims::complete).
     pub answer: String,
     /// For the envelope.
     pub answered: Option<Answered>,

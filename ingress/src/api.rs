@@ -13,7 +13,7 @@ use std::time::Duration;
 use kefu_runtime::disk::Disk;
 use kefu_shared::config::{self, Config};
 use kefu_shared::internal::Routes;
-use kefu_shared::store::Messages;
+use kefu_store::Messages;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::message_key::MessageKey;
-use kefu_shared::queue::Publisher;
-use kefu_shared::store::{Claim, Claims, StoreError};
+use kefu_queue::Publisher;
+use kefu_store::{Claim, Claims, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 

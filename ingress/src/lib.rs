@@ -8,10 +8,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_queue::Publisher;
 use kefu_shared::config::Config;
 use kefu_shared::internal::Readiness;
-use kefu_shared::queue::Publisher;
-use kefu_shared::store::Stores;
+use kefu_store::Stores;
 use tokio_util::sync::CancellationToken;
 
 mod answer;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use kefu_messages::envelope::Envelope;
+use kefu_queue::{Publisher, QueueError};
 use kefu_runtime::health::Health;
-use kefu_shared::queue::{Publisher, QueueError};
 use kefu_shared::spool::{self, PATIENCE, Settings};
 use kefu_wechat::push::Push;
 

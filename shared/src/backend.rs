@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use kefu_embedded::queue::EmbeddedQueue;
+use kefu_embedded::{Database, DatabaseError};
+use kefu_queue::dead_letters::DeadLetters;
+use kefu_queue::{Consumer, ConsumerOptions, Publisher, rabbitmq};
+use kefu_store::{StoreError, Stores};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use crate::config::{BackendUrls, Config};
-use crate::embedded::{Database, DatabaseError};
 use crate::internal::Readiness;
-use crate::queue::dead_letters::DeadLetters;
-use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::{Consumer, ConsumerOptions, Publisher, rabbitmq};
 use crate::spool;
-use crate::store::{self, StoreError, Stores};
 
 /// An opened backend. Clones share it.
 #[derive(Clone)]
@@ -54,14 +54,14 @@ impl Backend {
         let partitions = config.queue.partitions;
         let (stores, queue) = match &config.backend {
             BackendUrls::Servers { queue, store } => {
-                let stores = store::redis::open(store.expose_secret()).await?;
+                let stores = kefu_store::redis::open(store.expose_secret()).await?;
                 (stores, Queue::RabbitMq(rabbitmq::Settings::new(queue.clone(), partitions)))
             }
             BackendUrls::Embedded(folder) => {
                 let folder = folder.clone();
                 let opened = tokio::task::spawn_blocking(move || Database::open(&folder)).await;
                 let database = opened.map_err(DatabaseError::from)??;
-                (store::embedded::open(&database), Queue::Embedded(EmbeddedQueue::open(&database).await?))
+                (kefu_embedded::store::open(&database), Queue::Embedded(EmbeddedQueue::open(&database).await?))
             }
         };
         Ok(Self { stores, queue, partitions })

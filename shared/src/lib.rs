@@ -15,12 +15,9 @@
 
 pub mod backend;
 pub mod config;
-pub mod embedded;
 pub mod internal;
 pub mod program;
-pub mod queue;
 pub mod reload;
 pub mod spool;
-pub mod store;
 pub mod telemetry;
 pub mod webhook;

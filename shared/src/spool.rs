@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::queue::Publisher;
+use kefu_queue::Publisher;
 
 mod cursor;
 mod file;

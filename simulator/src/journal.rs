@@ -1,9 +1,8 @@
 //! What happened, in order.
 
+use kefu_wechat::push::Format;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use kefu_wechat::push::Format;
 
 use crate::config::Mode;
 use crate::faults::path_matches;

@@ -1,4 +1,4 @@
-//! The contract of `kefu_shared::queue`: what every implementation has to keep, sentence by sentence.
+//! The contract of `kefu_queue`: what every implementation has to keep, sentence by sentence.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
-use kefu_shared::queue::dead_letters::DeadLetters;
-use kefu_shared::queue::{Consumer, Delivery, Publisher, Settlement};
+use kefu_queue::dead_letters::DeadLetters;
+use kefu_queue::{Consumer, Delivery, Publisher, Settlement};
 use kefu_wechat::openid::OpenId;
 use kefu_wechat::push::{Content, Fields, Format, Push};
 use tokio::time::timeout;

@@ -1,11 +1,11 @@
-//! The contract of [`kefu_shared::store`]: one test a sentence, over each implementation.
+//! The contract of [`kefu_store`]: one test a sentence, over each implementation.
 
 use std::time::Duration;
 
+use kefu_embedded::Database;
 use kefu_harness::redis::RedisServer;
 use kefu_messages::message_key::MessageKey;
-use kefu_shared::embedded::Database;
-use kefu_shared::store::Stores;
+use kefu_store::Stores;
 use tempfile::TempDir;
 
 mod claims;
@@ -37,13 +37,13 @@ struct Opened<T> {
 
 async fn redis() -> Opened<RedisServer> {
     let server = RedisServer::start().await;
-    Opened { stores: kefu_shared::store::redis::open(&server.url()).await.unwrap(), _alive: server }
+    Opened { stores: kefu_store::redis::open(&server.url()).await.unwrap(), _alive: server }
 }
 
 async fn embedded() -> Opened<TempDir> {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(folder.path()).unwrap();
-    Opened { stores: kefu_shared::store::embedded::open(&database), _alive: folder }
+    Opened { stores: kefu_embedded::store::open(&database), _alive: folder }
 }
 
 /// The key of a message of the account `wx1`.

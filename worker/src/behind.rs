@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kefu_messages::window::Opening;
-use kefu_shared::queue::Delivery;
+use kefu_queue::Delivery;
 
 use crate::lanes::LaneKey;
 

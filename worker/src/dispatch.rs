@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kefu_queue::{Consumer, Delivery};
 use kefu_runtime::health::Health;
-use kefu_shared::queue::{Consumer, Delivery};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 

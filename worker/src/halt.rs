@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kefu_shared::queue::DeadReason;
+use kefu_queue::DeadReason;
 use tokio_util::sync::CancellationToken;
 
 /// Why the work on a message ends early. Texts are for the operator, without secrets, users' texts or openids.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
-use kefu_shared::store::{Fence, Ledger, StoreError, Written};
+use kefu_store::{Fence, Ledger, StoreError, Written};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::halt::{Halt, Interrupt};

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::UserKey;
-use kefu_shared::queue::Delivery;
+use kefu_queue::Delivery;
 
 /// Whose lane it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use kefu_messages::envelope::Envelope;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::UserKey;
 use kefu_messages::window::Opening;
-use kefu_shared::queue::Delivery;
+use kefu_queue::Delivery;
 use tokio::time::Instant;
 
 use crate::halt::{Halt, Interrupt};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kefu_shared::store::StoreError;
+use kefu_store::StoreError;
 
 use crate::halt::{Halt, Interrupt};
 use crate::metric;

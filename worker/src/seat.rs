@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::seat::Seat;
-use kefu_shared::store::Seats;
+use kefu_store::Seats;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 

@@ -3,9 +3,9 @@
 use kefu_messages::envelope::Envelope;
 use kefu_messages::outbound::Outbound;
 use kefu_messages::plan::Plan;
+use kefu_queue::{DeadReason, Delivery, Settlement};
 use kefu_runtime::clock;
-use kefu_shared::queue::{DeadReason, Delivery, Settlement};
-use kefu_shared::store::Progress;
+use kefu_store::Progress;
 
 use crate::halt::{Halt, Interrupt};
 use crate::message::{Handler, Message};

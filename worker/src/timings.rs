@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kefu_shared::queue::RETRY_DELAYS;
-use kefu_shared::store::LEDGER_KEEPS_FOR;
+use kefu_messages::message_key::LEDGER_KEEPS_FOR;
+use kefu_queue::RETRY_DELAYS;
 
 /// How long a worker waits for what. The defaults are meant for everybody; tests shorten them.
 #[derive(Debug, Clone)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use kefu_messages::envelope::{Answered, Envelope};
 use kefu_messages::session::SessionKey;
 use kefu_messages::window::{Closed, Opening, Refused, Window};
+use kefu_queue::DeadReason;
 use kefu_runtime::clock;
-use kefu_shared::queue::DeadReason;
-use kefu_shared::store::StoreError;
+use kefu_store::StoreError;
 
 use crate::halt::{Halt, Interrupt};
 use crate::hold::Hold;

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use kefu_embedded::queue::EmbeddedQueue;
+use kefu_embedded::{Database, DatabaseError, FILE_NAME};
+use kefu_queue::dead_letters::{Order, Report};
+use kefu_queue::rabbitmq;
 use kefu_runtime::http_client;
 use kefu_shared::config::{BackendUrls, Config};
-use kefu_shared::embedded::{Database, DatabaseError, FILE_NAME};
 use kefu_shared::internal::dead_letters::{Access, PATH};
-use kefu_shared::queue::dead_letters::{Order, Report};
-use kefu_shared::queue::embedded::EmbeddedQueue;
-use kefu_shared::queue::rabbitmq;
 
 /// How long a process that runs may take to say that it lives.
 const PATIENCE: Duration = Duration::from_secs(5);

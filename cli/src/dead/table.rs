@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use kefu_shared::queue::dead_letters::Summary;
+use kefu_queue::dead_letters::Summary;
 
 use super::moment::ago;
 use crate::terminal::{columns, cut, printable, width};

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use kefu_embedded::FILE_NAME;
 use kefu_shared::config::{BackendUrls, Config};
-use kefu_shared::embedded::FILE_NAME;
 use rustix::fs::{Access, AtFlags, CWD, accessat, major, minor, statfs, statvfs};
 
 use super::{Finding, in_time};

@@ -1,6 +1,6 @@
 //! The store.
 
-use kefu_shared::store::redis::{self, Inspection};
+use kefu_store::redis::{self, Inspection};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Finding, clock, in_time};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
+use kefu_messages::message_key::LEDGER_KEEPS_FOR;
 use kefu_messages::message_key::MessageKey;
 use kefu_runtime::clock;
-use kefu_shared::store::{LEDGER_KEEPS_FOR, Messages, Opened, Progress, StoreError};
+use kefu_store::{Messages, Opened, Progress, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::problem::Problem;

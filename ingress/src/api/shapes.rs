@@ -1,7 +1,7 @@
 //! The shapes of `/v1`, as they are read and written and as the OpenAPI document has them.
 
 use kefu_messages::reply::Reply;
-use kefu_shared::store::Progress;
+use kefu_store::Progress;
 use kefu_wechat::openid::OpenId;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use kefu_queue::QueueError;
 use kefu_runtime::health::Health;
-use kefu_shared::queue::QueueError;
-use kefu_shared::store::StoreError;
+use kefu_store::StoreError;
 use kefu_wechat::push::Push;
 
 use super::*;

@@ -1,12 +1,16 @@
 //! What makes two pushes the same one.
 
 use std::fmt;
+use std::time::Duration;
 
 use kefu_wechat::push::Push;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{outbound, unreadable};
+
+/// How long the ledger remembers a message, from its last claim or its end on.
+pub const LEDGER_KEEPS_FOR: Duration = Duration::from_secs(72 * 3_600);
 
 /// The identity of a push: equal for a push and its re-sends, different for everything else.
 ///

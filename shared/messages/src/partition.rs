@@ -3,9 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use kefu_wechat::openid::OpenId;
+use serde::{Deserialize, Serialize};
 
 /// One of the N partitions. `Display` gives its routing key: `p00`, `p01`, …
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]

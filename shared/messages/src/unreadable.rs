@@ -3,9 +3,8 @@
 use std::fmt;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
 use kefu_wechat::push::{Push, PushError};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// `msg_type` in an envelope where a push has its `MsgType`, and the second part of the message key.
 pub const MSG_TYPE: &str = "kefu_unreadable";

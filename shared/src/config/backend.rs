@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use kefu_queue::rabbitmq;
+use kefu_store::redis;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::store::Store;
 use super::{Problems, Queue, secret};
-use crate::queue::rabbitmq;
-use crate::store::redis;
 
 /// Where queue and state live: both on servers, or both in one folder.
 #[derive(Debug, Clone)]

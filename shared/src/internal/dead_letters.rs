@@ -1,4 +1,4 @@
-//! `POST /internal/dead-letters`: an [`Order`] as JSON, answered with its [`Report`](crate::queue::dead_letters::Report).
+//! `POST /internal/dead-letters`: an [`Order`] as JSON, answered with its [`Report`](kefu_queue::dead_letters::Report).
 //!
 //! For `kefu dead` while another process has the database file. There is no such resource in a process that offers
 //! none, and it is for those who can read the data folder alone: they find the key there, in an [`Access`].
@@ -10,8 +10,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use kefu_queue::dead_letters::{DeadLetters, Order};
+
 use super::bearer;
-use crate::queue::dead_letters::{DeadLetters, Order};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};

@@ -6,9 +6,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use kefu_runtime::health::Health;
+use kefu_store::Probe;
 use serde_json::{Map, Value};
-
-use crate::store::Probe;
 
 /// How long a look at the store may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);

@@ -6,12 +6,12 @@ use actix_web::{App, test, web};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use kefu_runtime::health::Health;
+use kefu_store::{Probe, StoreError};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Readiness, State, configure};
-use crate::store::{Probe, StoreError};
 
 async fn readyz(readiness: &Readiness, draining: &CancellationToken) -> (u16, Value) {
     let metrics = PrometheusBuilder::new().build_recorder().handle();

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use kefu_embedded::{Database, DatabaseError};
 use kefu_messages::partition::Partition;
 use kefu_runtime::health::Health;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
-
-use crate::embedded::{Database, DatabaseError};
 
 type Rows = TableDefinition<'static, (u16, u64), &'static [u8]>;
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_embedded::DatabaseError;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
+use kefu_queue::{Publisher, QueueError};
 use kefu_runtime::clock::now_ms;
 use kefu_runtime::health::Health;
 use tokio::runtime::Handle;
@@ -17,8 +19,6 @@ use tokio_util::task::TaskTracker;
 
 use super::state::{Figures, State, Way};
 use super::{Settings, metric};
-use crate::embedded::DatabaseError;
-use crate::queue::{Publisher, QueueError};
 
 /// How often a push that is overdue looks whether the spool takes it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
+use kefu_queue::Publisher;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -12,7 +13,6 @@ use super::file::Row;
 use super::metric;
 use super::publisher::Spool;
 use super::state::{State, Work};
-use crate::queue::Publisher;
 
 /// How much of a partition is in memory at a time: so many messages, and no more once they have so many bytes.
 const ROWS: usize = 64;

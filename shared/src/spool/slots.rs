@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use kefu_embedded::DatabaseError;
+
 use super::file::{Found, SpoolFile};
-use crate::embedded::DatabaseError;
 
 /// How many processes can share a folder.
 const SLOTS: u16 = 256;

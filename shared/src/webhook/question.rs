@@ -1,9 +1,8 @@
 //! What is posted: the envelope, alone as JSON or beside a picture as a form.
 
 use bytes::Bytes;
-use rand::Rng;
-
 use kefu_messages::envelope::Envelope;
+use rand::Rng;
 
 /// A signed call's body and what its headers say of it. Cheap to clone.
 #[derive(Clone)]

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kefu_messages::rules::Endpoint;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-
-use kefu_messages::rules::Endpoint;
 
 /// Above this many endpoints those that nobody asks are forgotten: rules that are read again may bring ever new ones.
 const MANY: usize = 64;

@@ -53,7 +53,10 @@ fn the_environment_and_files_have_their_say() {
     ];
     let assistant = folder.load(&environment).unwrap().assistant.unwrap();
     assert_eq!(assistant.key.unwrap().expose_secret(), "sk-FILE");
-    assert_eq!((assistant.temperature, assistant.max_tokens, assistant.briefing.fallback), (Some(0.5), Some(300), None));
+    assert_eq!(
+        (assistant.temperature, assistant.max_tokens, assistant.briefing.fallback),
+        (Some(0.5), Some(300), None)
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Pushes that are WeChat's and cannot be read: their bytes in `kefu dead`, and their replay.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use kefu_embedded::Database;
+use kefu_embedded::queue::EmbeddedQueue;
 use kefu_harness::rabbitmq::Vhost;
 use kefu_harness::secrets::Secrets;
 use kefu_harness::shop::texts;
@@ -8,8 +10,6 @@ use kefu_harness::stack::Servers;
 use kefu_harness::wechat::Format;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::unreadable::Unreadable;
-use kefu_shared::embedded::Database;
-use kefu_shared::queue::embedded::EmbeddedQueue;
 use kefu_wechat::push::PushError;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Connection, ConnectionProperties};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kefu_shared::queue::Settlement;
+use kefu_queue::Settlement;
 
 pub(super) use super::dead_letters::replays_outlive_a_crash_and_so_do_those_that_were_left;
 use super::{NEXT_RETRY, Queue, done, next, next_many, numbers, publish, user};

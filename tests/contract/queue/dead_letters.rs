@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kefu_shared::queue::dead_letters::{Action, DeadLetter, DeadLetters, Order, Report, Selection};
-use kefu_shared::queue::{Consumer, DeadReason, Settlement};
+use kefu_harness::eventually;
+use kefu_queue::dead_letters::{Action, DeadLetter, DeadLetters, Order, Report, Selection};
+use kefu_queue::{Consumer, DeadReason, Settlement};
 
 use super::{
     PATIENCE, Queue, SHORTEST_RETRY, done, envelope, next, next_many, nothing_comes, number, numbers, publish, user,
 };
-use kefu_harness::eventually;
 
 const REASONS: [DeadReason; 3] = [DeadReason::Refused, DeadReason::WindowClosed, DeadReason::Exhausted];
 
@@ -254,7 +254,7 @@ async fn kill(consumer: &mut Box<dyn Consumer>, count: usize) {
     }
 }
 
-pub(super) async fn die(delivery: kefu_shared::queue::Delivery, reason: DeadReason, error: &str) {
+pub(super) async fn die(delivery: kefu_queue::Delivery, reason: DeadReason, error: &str) {
     delivery.settle(Settlement::Dead { reason, error: error.into() }).await.expect("the delivery can be settled");
 }
 

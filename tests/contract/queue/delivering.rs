@@ -1,6 +1,6 @@
 //! What `Consumer` and an unsettled `Delivery` promise.
 
-use kefu_shared::queue::{QueueError, Settlement};
+use kefu_queue::{QueueError, Settlement};
 use tokio::time::timeout;
 
 use super::{PATIENCE, Queue, done, envelope, next, next_many, nothing_comes, number, numbers, publish, said, user};

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use kefu_embedded::Database;
+use kefu_embedded::queue::EmbeddedQueue;
 use kefu_harness::eventually;
-use kefu_shared::embedded::Database;
-use kefu_shared::queue::dead_letters::DeadLetters;
-use kefu_shared::queue::embedded::EmbeddedQueue;
-use kefu_shared::queue::{Consumer, ConsumerOptions, Publisher};
+use kefu_queue::dead_letters::DeadLetters;
+use kefu_queue::{Consumer, ConsumerOptions, Publisher};
 use tempfile::TempDir;
 
 use super::{DeadLetter, PARTITIONS, PATIENCE, Queue, contract};

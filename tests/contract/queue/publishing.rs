@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use kefu_shared::queue::QueueError;
+use kefu_queue::QueueError;
 
 use super::{Queue, done, envelope, next, number, publish, user};
 

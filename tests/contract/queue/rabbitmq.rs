@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use kefu_harness::eventually;
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
+use kefu_queue::dead_letters::DeadLetters;
+use kefu_queue::rabbitmq::{Settings, consumer, dead_letters, publisher};
+use kefu_queue::{Consumer, ConsumerOptions, Publisher};
 use kefu_runtime::health::Health;
-use kefu_shared::queue::dead_letters::DeadLetters;
-use kefu_shared::queue::rabbitmq::{Settings, consumer, dead_letters, publisher};
-use kefu_shared::queue::{Consumer, ConsumerOptions, Publisher};
 use lapin::options::BasicGetOptions;
 use lapin::types::AMQPValue;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kefu_messages::envelope::EnvelopeError;
-use kefu_shared::queue::{Consumer, DeadReason, Delivery, Settlement};
+use kefu_queue::{Consumer, DeadReason, Delivery, Settlement};
 
 use super::{
     DeadLetter, NEXT_RETRY, Queue, SHORTEST_RETRY, done, envelope, next, next_many, number, numbers, publish, user,

@@ -2,8 +2,8 @@
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::unreadable::Unreadable;
-use kefu_shared::queue::DeadReason;
-use kefu_shared::queue::dead_letters::Selection;
+use kefu_queue::DeadReason;
+use kefu_queue::dead_letters::Selection;
 use kefu_wechat::push::PushError;
 
 use super::dead_letters::{all, die, ids, replay};

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use kefu_shared::store::redis::open;
+use kefu_harness::redis::RedisServer;
+use kefu_store::redis::open;
 use redis::cmd;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::clock::eventually;
-use kefu_harness::redis::RedisServer;
 
 /// Forwards each new connection to the server that is the target then; older ones stay where they are.
 struct Address {

@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kefu_harness::redis::RedisServer;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
 use kefu_messages::session::{SessionKey, UserKey};
 use kefu_messages::window::{Opening, Refused};
-use kefu_shared::store::{Exchange, LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
+use kefu_store::{Exchange, LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
 use kefu_wechat::push::Push;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
 use secrecy::SecretString;
-
-use kefu_harness::redis::RedisServer;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -37,7 +36,7 @@ fn speaker() -> SessionKey {
 
 async fn begin() -> (RedisServer, Stores, MultiplexedConnection) {
     let server = RedisServer::start().await;
-    let stores = kefu_shared::store::redis::open(&server.url()).await.unwrap();
+    let stores = kefu_store::redis::open(&server.url()).await.unwrap();
     let connection = super::connect(&server).await;
     (server, stores, connection)
 }

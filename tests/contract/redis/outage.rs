@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use kefu_harness::redis::RedisServer;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
-use kefu_shared::store::redis::open;
-use kefu_shared::store::{Claim, StoreError, StoredToken, Stores};
+use kefu_store::redis::open;
+use kefu_store::{Claim, StoreError, StoredToken, Stores};
 use secrecy::SecretString;
 
 use crate::clock::eventually;

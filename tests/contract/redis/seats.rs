@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_harness::redis::RedisServer;
-use kefu_shared::store::Seats;
+use kefu_store::Seats;
 use tokio::task::JoinSet;
 
 use crate::clock::{Lasting, eventually};
@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(150);
 
 async fn begin() -> (RedisServer, Arc<dyn Seats>) {
     let server = RedisServer::start().await;
-    let stores = kefu_shared::store::redis::open(&server.url()).await.unwrap();
+    let stores = kefu_store::redis::open(&server.url()).await.unwrap();
     (server, stores.seats.unwrap())
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use kefu_harness::redis::RedisServer;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
-use kefu_shared::store::redis::open;
-use kefu_shared::store::{StoreError, Stores, Written};
+use kefu_store::redis::open;
+use kefu_store::{StoreError, Stores, Written};
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use kefu_messages::message_key::MessageKey;
-use kefu_shared::store::{Claim, Stores};
+use kefu_store::{Claim, Stores};
 
 use super::{CROWD, LONG, SHORT, key};
 use crate::clock::Lasting;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use kefu_messages::session::SessionKey;
-use kefu_shared::store::{Exchange, Stores};
+use kefu_store::{Exchange, Stores};
 use kefu_wechat::push::Push;
 
 use super::{CROWD, LONG, SHORT, key};

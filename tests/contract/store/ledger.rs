@@ -3,7 +3,7 @@ use std::time::Duration;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
 use kefu_messages::reply::Content;
-use kefu_shared::store::{Fence, Job, LedgerClaim, Stores, Written};
+use kefu_store::{Fence, Job, LedgerClaim, Stores, Written};
 
 use super::{CROWD, LONG, SHORT, key};
 use crate::clock::{Lasting, eventually};

@@ -1,5 +1,5 @@
 use kefu_messages::message_key::MessageKey;
-use kefu_shared::store::{Fence, Job, LedgerClaim, Stores, Written};
+use kefu_store::{Fence, Job, LedgerClaim, Stores, Written};
 
 use super::ledger::{claim, claimed, plan, resumed};
 use super::{LONG, SHORT, key};

@@ -1,7 +1,7 @@
 use kefu_messages::plan::Plan;
 use kefu_messages::reply::split::Rest;
 use kefu_messages::reply::{Card, Content, Link, Reply};
-use kefu_shared::store::{Fence, LedgerClaim, Stores, Written};
+use kefu_store::{Fence, LedgerClaim, Stores, Written};
 
 use super::ledger::{claim, claimed, plan, resumed};
 use super::{LONG, SHORT, key};

@@ -1,4 +1,4 @@
-use kefu_shared::store::Stores;
+use kefu_store::Stores;
 
 use super::{LONG, SHORT};
 use crate::clock::Lasting;

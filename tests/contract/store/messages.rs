@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kefu_shared::store::{Opened, Progress, Stores};
+use kefu_store::{Opened, Progress, Stores};
 
 use super::{CROWD, LONG, SHORT};
 use crate::clock::Lasting;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::session::UserKey;
-use kefu_shared::store::{MOST_ABSENT, Place, Stores};
+use kefu_store::{MOST_ABSENT, Place, Stores};
 use kefu_wechat::push::Push;
 
 use super::{LONG, SHORT, key};

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use kefu_shared::store::{Fence, StoredToken, Stores, Written};
+use kefu_store::{Fence, StoredToken, Stores, Written};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{CROWD, LONG, SHORT};

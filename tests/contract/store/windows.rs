@@ -1,6 +1,6 @@
 use kefu_messages::session::SessionKey;
 use kefu_messages::window::{Opening, Refused, Window};
-use kefu_shared::store::Stores;
+use kefu_store::Stores;
 use kefu_wechat::push::Push;
 
 use super::{LONG, SHORT, key};

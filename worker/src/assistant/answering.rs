@@ -7,7 +7,7 @@ use kefu_messages::plan::Plan;
 use kefu_messages::reply::{Content, MAX_TEXT_BYTES, Reply};
 use kefu_messages::rules::{Action, Briefing, Rule};
 use kefu_messages::session::SessionKey;
-use kefu_shared::store::{Exchange, StoreError};
+use kefu_store::{Exchange, StoreError};
 use kefu_wechat::push;
 
 use super::answer;

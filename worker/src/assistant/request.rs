@@ -2,7 +2,7 @@
 
 use kefu_messages::rules::Briefing;
 use kefu_shared::config;
-use kefu_shared::store::Exchange;
+use kefu_store::Exchange;
 use serde_json::{Value, json};
 
 /// The body of a request: what the model is told, the conversation so far, the user's text. Nothing in it names the user.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_messages::reply::{Content, Reply};
-use kefu_shared::queue::{DeadReason, Settlement};
+use kefu_queue::{DeadReason, Settlement};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

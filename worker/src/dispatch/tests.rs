@@ -2,7 +2,7 @@
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::unreadable::Unreadable;
-use kefu_shared::queue::{DeadReason, Settlement};
+use kefu_queue::{DeadReason, Settlement};
 use kefu_wechat::push::PushError;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kefu_shared::queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
+use kefu_queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
 
 use super::Handler;
 use crate::halt::Halt;

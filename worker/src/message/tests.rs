@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use kefu_messages::envelope::{Answered, EnvelopeError};
-use kefu_shared::queue::Settlement;
+use kefu_queue::Settlement;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};

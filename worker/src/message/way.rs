@@ -7,7 +7,7 @@ use kefu_messages::envelope::Answered;
 use kefu_messages::plan::Plan;
 use kefu_messages::session::UserKey;
 use kefu_shared::config::Ambiguous;
-use kefu_shared::store::{Job, LedgerClaim};
+use kefu_store::{Job, LedgerClaim};
 use tokio::time::Instant;
 
 use super::Message;

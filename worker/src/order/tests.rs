@@ -2,8 +2,8 @@
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::session::UserKey;
-use kefu_shared::queue::Settlement;
-use kefu_shared::store::Place;
+use kefu_queue::Settlement;
+use kefu_store::Place;
 use kefu_wechat::push::Content;
 
 use super::*;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use kefu_messages::envelope::Envelope;
+use kefu_queue::{DeadReason, Settlement};
 use kefu_runtime::clock;
-use kefu_shared::queue::{DeadReason, Settlement};
 use kefu_wechat::push::Push;
 use tokio::time::Instant;
 

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use kefu_shared::store::StoreError;
+use kefu_store::StoreError;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 

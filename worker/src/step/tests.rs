@@ -2,7 +2,7 @@
 
 use kefu_messages::plan::Plan;
 use kefu_messages::reply::Content;
-use kefu_shared::queue::Settlement;
+use kefu_queue::Settlement;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use kefu_shared::queue::DeadReason;
+use kefu_queue::DeadReason;
 use tokio::time::Instant;
 
 use super::Next;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::{SessionKey, UserKey};
 use kefu_messages::window::{Opening, Refused, Window};
-use kefu_shared::store::{
+use kefu_store::{
     Claim, Claims, Exchange, Media, Messages, Opened, Order, Place, Probe, Progress, StoreError, Stores, Windows,
 };
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use kefu_shared::store::LedgerClaim;
+use kefu_store::LedgerClaim;
 use tokio::time::Instant;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kefu_shared::store::StoreError;
+use kefu_store::StoreError;
 
 use super::Api;
 use super::errcode::{self, Action};

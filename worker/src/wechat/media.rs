@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use kefu_messages::reply::picture::{self, PictureError};
 use kefu_runtime::disk::Disk;
-use kefu_shared::store::Media;
+use kefu_store::Media;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 

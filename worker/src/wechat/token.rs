@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_shared::config::Accounts;
-use kefu_shared::store::{Fence, StoredToken, Tokens, Written};
+use kefu_store::{Fence, StoredToken, Tokens, Written};
 use secrecy::SecretString;
 use tokio::time::Instant;
 use uuid::Uuid;

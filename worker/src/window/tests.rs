@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kefu_messages::envelope::{Answered, Envelope};
-use kefu_shared::queue::Settlement;
+use kefu_queue::Settlement;
 use kefu_wechat::push::Push;
 
 use crate::dispatch::{QueueHealth, dispatch};

@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use kefu_messages::outbound::Outbound;
 use kefu_messages::reply::{Content, Reply};
+use kefu_queue::{Publisher, QueueError};
 use kefu_runtime::health::Health;
-use kefu_shared::queue::{Publisher, QueueError};
-use kefu_shared::store::{Claim, Claims};
+use kefu_store::{Claim, Claims};
 use kefu_wechat::openid::OpenId;
 
 use super::*;

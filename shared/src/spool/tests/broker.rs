@@ -4,10 +4,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use kefu_queue::QueueError;
 use tokio::sync::watch;
 
 use super::*;
-use crate::queue::QueueError;
 
 /// What the broker does with a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

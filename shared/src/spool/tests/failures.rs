@@ -1,8 +1,8 @@
+use kefu_embedded::testing::Disk;
 use kefu_messages::partition::Partition;
+use kefu_queue::QueueError;
 
 use super::*;
-use crate::embedded::tests::disk::Disk;
-use crate::queue::QueueError;
 use crate::spool::file::SpoolFile;
 use crate::spool::slots::Opened;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kefu_harness::eventually;
+use kefu_queue::rabbitmq::{consumer, publisher};
+use kefu_queue::{ConsumerOptions, QueueError, Settlement};
 use kefu_runtime::health::Health;
-use kefu_shared::queue::rabbitmq::{consumer, publisher};
-use kefu_shared::queue::{ConsumerOptions, QueueError, Settlement};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use kefu_harness::eventually;
 use kefu_messages::envelope::EnvelopeError;
-use kefu_shared::queue::rabbitmq::{Settings, consumer, publisher};
-use kefu_shared::queue::{ConsumerOptions, DeadReason, QueueError, Settlement};
+use kefu_queue::rabbitmq::{Settings, consumer, publisher};
+use kefu_queue::{ConsumerOptions, DeadReason, QueueError, Settlement};
 use lapin::BasicProperties;
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::future::join_all;
-use kefu_shared::queue::Settlement;
+use kefu_queue::Settlement;
 
 use crate::testing::disk::hang;
 use crate::testing::http::serve;

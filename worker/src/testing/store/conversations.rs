@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::SessionKey;
-use kefu_shared::store::{Conversations, Exchange, StoreError};
+use kefu_store::{Conversations, Exchange, StoreError};
 
 use super::MemoryStore;
 

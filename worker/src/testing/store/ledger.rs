@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
-use kefu_shared::store::{Fence, Job, Ledger, LedgerClaim, StoreError, Written};
+use kefu_store::{Fence, Job, Ledger, LedgerClaim, StoreError, Written};
 use tokio::time::Instant;
 
 use super::MemoryStore;

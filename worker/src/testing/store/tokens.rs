@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_shared::store::{Fence, StoreError, StoredToken, Tokens, Written};
+use kefu_store::{Fence, StoreError, StoredToken, Tokens, Written};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 

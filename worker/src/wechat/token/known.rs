@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use kefu_shared::store::StoredToken;
+use kefu_store::StoredToken;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 

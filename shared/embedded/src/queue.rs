@@ -1,0 +1,73 @@
+//! The queue in the database file of one process.
+//!
+//! Messages lie in three tables: ready ones in the order of their partition, those that wait for a retry by
+//! the time at which they are due, dead letters. What is handed out, and to whom it still belongs, is known in memory
+//! only: so after a restart everything that is not settled is simply read again.
+//!
+//! One consumer is active at a time; another one waits until that is closed or dropped, and goes on where it stopped.
+
+use std::sync::Arc;
+
+use kefu_messages::partition::Partition;
+
+use crate::{Database, DatabaseError};
+use kefu_queue::dead_letters::DeadLetters;
+use kefu_queue::{Consumer, ConsumerOptions, Publisher, QueueError};
+
+mod backlog;
+mod consumer;
+mod dead_letters;
+mod publisher;
+mod record;
+mod settle;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use backlog::Backlog;
+
+/// The queue on a database. Clones share it.
+#[derive(Clone)]
+pub struct EmbeddedQueue {
+    database: Database,
+    backlog: Arc<Backlog>,
+}
+
+impl EmbeddedQueue {
+    /// Opens the queue. To be called once for a [`Database`]: two queues on one do not see each other's messages.
+    pub async fn open(database: &Database) -> Result<Self, DatabaseError> {
+        let backlog = Arc::new(database.write(Backlog::load).await?);
+        Ok(Self { database: database.clone(), backlog })
+    }
+
+    /// The database that it is on.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// A publisher that spreads the users over `partitions` partitions (at least 1).
+    pub fn publisher(&self, partitions: u16) -> Arc<dyn Publisher> {
+        self.backlog.expect_partitions(Partition::all(partitions.max(1)));
+        Arc::new(publisher::EmbeddedPublisher::new(self.clone(), partitions))
+    }
+
+    /// A consumer of all partitions: the first `partitions`, and whatever the file still has of higher ones.
+    pub fn consumer(&self, partitions: u16, options: ConsumerOptions) -> Box<dyn Consumer> {
+        self.backlog.expect_partitions(Partition::all(partitions.max(1)));
+        Box::new(consumer::EmbeddedConsumer::new(self.clone(), options))
+    }
+
+    /// The dead letters. To be called once: walks of two do not wait for each other.
+    pub fn dead_letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::new(dead_letters::InTheFile::new(self.clone()))
+    }
+}
+
+impl From<DatabaseError> for QueueError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Full => Self::Blocked(error.to_string()),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}

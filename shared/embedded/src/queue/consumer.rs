@@ -1,0 +1,209 @@
+//! Takes messages out of the file.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kefu_messages::envelope::{Envelope, EnvelopeError};
+use kefu_runtime::health::Health;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::backlog::{Ask, HandOut, Ticket};
+use super::record::{Header, Record};
+use super::settle::Holder;
+use super::{EmbeddedQueue, tables};
+use crate::DatabaseError;
+use kefu_queue::{Consumer, ConsumerOptions, DeadReason, Delivery, Settlement};
+
+/// How many messages are read at once, over all partitions: enough to make the price of a read small.
+const MAX_READ: usize = 128;
+
+/// How many bytes are read at once, and what the last message has beyond them. A body is as large as ingress's
+/// `max_body_bytes` lets it be, and larger for being put into JSON.
+pub(super) const MAX_READ_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
+
+/// How often a message may be dropped unsettled. Only the one that is dropped is counted, not those that go back with it,
+/// and not what a crash of the whole process gives back: nobody takes that down.
+pub(super) const GIVE_BACK_LIMIT: u32 = 20;
+
+/// How long to wait after a read or write that failed. The database mends itself meanwhile, or goes on failing.
+const AFTER_FAILURE: Duration = Duration::from_millis(200);
+
+pub(super) struct EmbeddedConsumer {
+    queue: EmbeddedQueue,
+    prefetch: usize,
+    /// Read and not yet handed out, in order.
+    buffer: VecDeque<Read>,
+    /// Held from the first `next` on, until the end.
+    turn: Option<OwnedSemaphorePermit>,
+    closed: bool,
+}
+
+struct Read {
+    ticket: Ticket,
+    message: Message,
+}
+
+/// A row as it is handed out.
+struct Message {
+    number: u64,
+    envelope: Result<Envelope, EnvelopeError>,
+    attempt: u32,
+    replays: u32,
+}
+
+/// What was read for an ask.
+struct Found {
+    ask: Ask,
+    messages: Vec<Message>,
+    /// Whether there are no more that were asked for.
+    all: bool,
+}
+
+impl EmbeddedConsumer {
+    pub(super) fn new(queue: EmbeddedQueue, options: ConsumerOptions) -> Self {
+        let prefetch = usize::from(options.prefetch).max(1);
+        Self { queue, prefetch, buffer: VecDeque::new(), turn: None, closed: false }
+    }
+
+    /// The next message that was read, and how often it was given back.
+    fn hand_out(&mut self) -> Option<(Delivery, u32)> {
+        loop {
+            let Read { ticket, message } = self.buffer.pop_front()?;
+            // `None`: the session ended after the reading. The message is read again.
+            if let Some(HandOut { session, again, given_back }) = self.queue.backlog.hand_out(ticket) {
+                let holder = Box::new(Holder::new(self.queue.clone(), ticket));
+                let Message { envelope, attempt, replays, .. } = message;
+                let delivery = Delivery::new(envelope, ticket.partition, attempt, replays, again, session, holder);
+                return Some((delivery, given_back));
+            }
+        }
+    }
+
+    /// Makes a message that is given back again and again a dead letter.
+    async fn bury(&self, delivery: Delivery, given_back: u32) {
+        let error = format!("it was given back {given_back} times without being settled");
+        let reason = DeadReason::DeliveryLimit;
+        tracing::error!(reason = reason.as_str(), error, "the message is a dead letter");
+        if delivery.settle(Settlement::Dead { reason, error }).await.is_err() {
+            // Reported by the database. The message is read again.
+            tokio::time::sleep(AFTER_FAILURE).await;
+        }
+    }
+
+    /// Reads what there is room for. `false` when nothing is there to do.
+    async fn fill(&mut self) -> Result<bool, DatabaseError> {
+        let backlog = self.queue.backlog.clone();
+        if backlog.next_due_ms().is_some_and(|due_ms| due_ms <= self.queue.database.clock().now_ms()) {
+            self.return_due().await?;
+        }
+        let asks = backlog.asks(self.prefetch, MAX_READ);
+        if asks.is_empty() {
+            return Ok(false);
+        }
+        // Nothing is taken down before the rows are here, so a `next` that is dropped while they are read loses none.
+        let found = self.read(asks).await?;
+        // Else partitions behind one with large messages would starve.
+        if let Some(left_out) = found.iter().find(|found| found.messages.is_empty() && !found.all) {
+            backlog.begin_with(left_out.ask.partition);
+        }
+        for Found { ask, messages, all } in found {
+            let numbers = messages.iter().map(|message| message.number);
+            let Some(tickets) = backlog.admit(&ask, numbers, all) else { continue };
+            self.buffer.extend(tickets.into_iter().zip(messages).map(|(ticket, message)| Read { ticket, message }));
+        }
+        Ok(true)
+    }
+
+    async fn read(&self, asks: Vec<Ask>) -> Result<Vec<Found>, DatabaseError> {
+        let work = move |transaction: &redb::ReadTransaction| {
+            let mut bytes = MAX_READ_BYTES;
+            let read = |ask: Ask| {
+                let found = tables::read(transaction, ask.partition, ask.from, ask.limit, &mut bytes)?;
+                let decode = |(number, Record { header, body }): (u64, Record)| {
+                    let Header { attempt, replays, .. } = header;
+                    Message { number, envelope: Envelope::from_json(&body), attempt, replays }
+                };
+                Ok(Found { ask, messages: found.rows.into_iter().map(decode).collect(), all: found.all })
+            };
+            asks.into_iter().map(read).collect()
+        };
+        self.queue.database.read(work).await
+    }
+
+    async fn return_due(&self) -> Result<(), DatabaseError> {
+        let backlog = self.queue.backlog.clone();
+        let numbers = backlog.clone();
+        let now_ms = self.queue.database.clock().now_ms();
+        let returned = self.queue.database.write_then(
+            move |transaction| tables::return_due(transaction, now_ms, || numbers.next_number()),
+            move |outcome| match outcome {
+                Ok(returned) => backlog.returned(returned),
+                Err(_) => backlog.perhaps_appended(),
+            },
+        );
+        returned.await.map(drop)
+    }
+
+    /// Until something is published, settled, given back, or due.
+    async fn wait(&self) {
+        let backlog = &self.queue.backlog;
+        match backlog.next_due_ms() {
+            None => backlog.changed.notified().await,
+            Some(due_ms) => {
+                let left = Duration::from_millis(due_ms.saturating_sub(self.queue.database.clock().now_ms()));
+                tokio::time::timeout(left, backlog.changed.notified()).await.ok();
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.closed = true;
+        self.buffer.clear();
+        if self.turn.is_some() {
+            self.queue.backlog.give_all_back();
+        }
+        // After that, so that the next consumer finds it all given back.
+        self.turn = None;
+    }
+}
+
+#[async_trait]
+impl Consumer for EmbeddedConsumer {
+    async fn next(&mut self) -> Option<Delivery> {
+        while !self.closed {
+            if self.turn.is_none() {
+                self.turn = self.queue.backlog.turn.clone().acquire_owned().await.ok();
+            }
+            match self.hand_out() {
+                Some((delivery, given_back)) if given_back <= GIVE_BACK_LIMIT => return Some(delivery),
+                Some((delivery, given_back)) => {
+                    self.bury(delivery, given_back).await;
+                    continue;
+                }
+                None => {}
+            }
+            match self.fill().await {
+                Ok(true) => {}
+                Ok(false) => self.wait().await,
+                // Reported by the database.
+                Err(_) => tokio::time::sleep(AFTER_FAILURE).await,
+            }
+        }
+        None
+    }
+
+    fn health(&self) -> Health {
+        self.queue.database.health()
+    }
+
+    async fn close(&mut self) {
+        self.end();
+    }
+}
+
+impl Drop for EmbeddedConsumer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

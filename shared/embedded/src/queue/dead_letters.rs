@@ -1,0 +1,118 @@
+//! The table of dead letters.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::record::Record;
+use super::{EmbeddedQueue, tables};
+use kefu_queue::QueueError;
+use kefu_queue::dead_letters::{DeadLetter, DeadLetters, UNKNOWN_REASON, Walk};
+
+/// How many bytes are read at once, and what the last one has beyond them.
+const MAX_READ_BYTES: usize = 1024 * 1024;
+
+/// How many are read at once at most.
+const MAX_READ: usize = 128;
+
+pub(super) struct InTheFile {
+    queue: EmbeddedQueue,
+    one_at_a_time: Arc<Mutex<()>>,
+}
+
+impl InTheFile {
+    pub(super) fn new(queue: EmbeddedQueue) -> Self {
+        Self { queue, one_at_a_time: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl DeadLetters for InTheFile {
+    async fn walk(&self) -> Result<Box<dyn Walk>, QueueError> {
+        let turn = self.one_at_a_time.clone().lock_owned().await;
+        let last = self.queue.database.read(tables::last_dead).await?;
+        let (queue, read) = (self.queue.clone(), Vec::new().into_iter());
+        Ok(Box::new(OnTheWay { queue, _turn: turn, from: 0, last, read, current: None }))
+    }
+}
+
+struct OnTheWay {
+    queue: EmbeddedQueue,
+    _turn: OwnedMutexGuard<()>,
+    /// All numbers below are read.
+    from: u64,
+    /// The number of the last one that there was at the beginning.
+    last: Option<u64>,
+    read: std::vec::IntoIter<(u64, Record)>,
+    /// The number of the one that [`Walk::next`] gave last.
+    current: Option<u64>,
+}
+
+#[async_trait]
+impl Walk for OnTheWay {
+    async fn next(&mut self) -> Result<Option<DeadLetter>, QueueError> {
+        self.current = None;
+        if self.read.as_slice().is_empty()
+            && let Some(last) = self.last.filter(|last| self.from <= *last)
+        {
+            let from = self.from;
+            let read = move |transaction: &_| tables::dead(transaction, from..=last, MAX_READ, MAX_READ_BYTES);
+            let rows = self.queue.database.read(read).await?;
+            self.from = rows.last().map_or(last, |(number, _)| *number).saturating_add(1);
+            self.read = rows.into_iter();
+        }
+        let Some((number, record)) = self.read.next() else { return Ok(None) };
+        self.current = Some(number);
+        Ok(Some(letter(record)))
+    }
+
+    async fn replay(&mut self) -> Result<(), QueueError> {
+        let number = self.current.take().ok_or(QueueError::Stale)?;
+        let EmbeddedQueue { database, backlog } = self.queue.clone();
+        let numbers = backlog.clone();
+        let moved = database.write_then(
+            move |transaction| {
+                let Some(record) = tables::exhume(transaction, number)? else { return Ok(None) };
+                let (record, number) = (record.replayed(), numbers.next_number());
+                tables::append(transaction, number, &record)?;
+                Ok(Some((record.header.partition, number)))
+            },
+            move |outcome| match outcome {
+                Ok(&Some((partition, number))) => backlog.appended(partition, number),
+                Ok(None) => {}
+                Err(_) => backlog.perhaps_appended(),
+            },
+        );
+        moved.await?.map(drop).ok_or(QueueError::Stale)
+    }
+
+    async fn discard(&mut self) -> Result<(), QueueError> {
+        let number = self.current.take().ok_or(QueueError::Stale)?;
+        let taken = self.queue.database.write(move |transaction| tables::exhume(transaction, number)).await?;
+        taken.map(drop).ok_or(QueueError::Stale)
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), QueueError> {
+        Ok(())
+    }
+}
+
+fn letter(Record { header, body }: Record) -> DeadLetter {
+    let last_error = header.error.unwrap_or_default();
+    let (reason, died_at_ms) = match header.death {
+        Some(death) => (death.reason, Some(death.at_ms)),
+        None => (UNKNOWN_REASON.to_owned(), None),
+    };
+    DeadLetter {
+        partition: Some(header.partition),
+        reason,
+        first_error: header.first_error.unwrap_or_else(|| last_error.clone()),
+        last_error,
+        attempts: header.attempt.saturating_add(1),
+        replays: header.replays,
+        first_seen_ms: Some(header.first_seen_ms),
+        died_at_ms,
+        ..DeadLetter::of(body)
+    }
+}

@@ -1,0 +1,69 @@
+//! Puts envelopes into the file.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kefu_messages::envelope::Envelope;
+use kefu_runtime::health::Health;
+use tokio_util::task::TaskTracker;
+
+use super::record::Record;
+use super::{EmbeddedQueue, tables};
+use kefu_queue::{Publisher, QueueError};
+
+const CLOSED: &str = "the publisher is closed";
+
+pub(super) struct EmbeddedPublisher {
+    queue: EmbeddedQueue,
+    partitions: u16,
+    under_way: TaskTracker,
+}
+
+impl EmbeddedPublisher {
+    pub(super) fn new(queue: EmbeddedQueue, partitions: u16) -> Self {
+        Self { queue, partitions, under_way: TaskTracker::new() }
+    }
+}
+
+#[async_trait]
+impl Publisher for EmbeddedPublisher {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
+        let token = self.under_way.token();
+        if self.under_way.is_closed() {
+            return Err(QueueError::Unavailable(CLOSED.to_owned()));
+        }
+        let partition = envelope.partition(self.partitions);
+        let EmbeddedQueue { database, backlog } = self.queue.clone();
+        let record = Record::new(partition, database.clock().now_ms(), envelope.to_json());
+        let numbers = backlog.clone();
+        let outcome = database.write_then(
+            move |transaction| {
+                let number = numbers.next_number();
+                tables::append(transaction, number, &record)?;
+                Ok(number)
+            },
+            move |outcome| {
+                match outcome {
+                    Ok(&number) => backlog.appended(partition, number),
+                    Err(_) => backlog.perhaps_appended(),
+                }
+                // So that it ends, for `close`, once the caller has been answered.
+                token
+            },
+        );
+        Ok(outcome.await.map(drop)?)
+    }
+
+    fn health(&self) -> Health {
+        match self.under_way.is_closed() {
+            true => Health::Down(CLOSED.to_owned()),
+            false => self.queue.database.health(),
+        }
+    }
+
+    async fn close(&self, within: Duration) {
+        self.under_way.close();
+        // What is not finished by then is still written; only nobody waits for it.
+        tokio::time::timeout(within, self.under_way.wait()).await.ok();
+    }
+}

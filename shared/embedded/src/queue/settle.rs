@@ -1,0 +1,101 @@
+//! The end of a delivery.
+
+use async_trait::async_trait;
+use redb::WriteTransaction;
+
+use super::backlog::Ticket;
+use super::record::{Death, Record};
+use super::{EmbeddedQueue, tables};
+use crate::{DatabaseError, millis};
+use kefu_queue::{QueueError, Settle, Settlement};
+
+/// Belongs to one delivery. Gives the message back when it is dropped before it is settled.
+pub(super) struct Holder {
+    queue: EmbeddedQueue,
+    ticket: Ticket,
+    settled: bool,
+}
+
+impl Holder {
+    pub(super) fn new(queue: EmbeddedQueue, ticket: Ticket) -> Self {
+        Self { queue, ticket, settled: false }
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.queue.backlog.give_back(self.ticket);
+        }
+    }
+}
+
+/// What a settlement's transaction did.
+enum Settled {
+    Yes { due_ms: Option<u64> },
+    Stale,
+}
+
+#[async_trait]
+impl Settle for Holder {
+    async fn settle(mut self: Box<Self>, settlement: Settlement) -> Result<(), QueueError> {
+        let (EmbeddedQueue { database, backlog }, ticket) = (self.queue.clone(), self.ticket);
+        let clock = database.clock().clone();
+        let comes_back = matches!(settlement, Settlement::Retry { .. } | Settlement::Postpone { .. });
+        let work = move |transaction: &WriteTransaction| {
+            if !backlog.may_settle(ticket) {
+                return Ok(Settled::Stale);
+            }
+            let Some(record) = tables::take(transaction, ticket.partition, ticket.number)? else {
+                return Ok(Settled::Stale);
+            };
+            let number = || backlog.next_number();
+            let due_ms = carry_out(transaction, record, settlement, clock.now_ms(), number)?;
+            Ok(Settled::Yes { due_ms })
+        };
+        // The holder moves into the hand-over: when this future is dropped before it, the message is given back.
+        let then = move |outcome: Result<&Settled, &DatabaseError>| {
+            self.settled = true;
+            let backlog = &self.queue.backlog;
+            backlog.settled(ticket, matches!(outcome, Ok(Settled::Yes { .. })));
+            match outcome {
+                Ok(&Settled::Yes { due_ms: Some(due_ms) }) => backlog.delayed(due_ms),
+                // It may be durable all the same: then its time is found by looking.
+                Err(_) if comes_back => backlog.delayed(0),
+                _ => {}
+            }
+        };
+        match database.write_then(work, then).await? {
+            Settled::Yes { .. } => Ok(()),
+            Settled::Stale => Err(QueueError::Stale),
+        }
+    }
+}
+
+/// Puts the message where it belongs now. Returns when it is due, if it comes back.
+fn carry_out(
+    transaction: &WriteTransaction,
+    mut record: Record,
+    settlement: Settlement,
+    now_ms: u64,
+    next_number: impl FnOnce() -> u64,
+) -> Result<Option<u64>, redb::Error> {
+    if matches!(settlement, Settlement::Retry { .. }) {
+        record.header.attempt = record.header.attempt.saturating_add(1);
+    }
+    match settlement {
+        Settlement::Done => Ok(None),
+        Settlement::Retry { after, error } | Settlement::Postpone { after, error } => {
+            let due_ms = now_ms.saturating_add(millis(after));
+            record.fails(error);
+            tables::delay(transaction, due_ms, next_number(), &record)?;
+            Ok(Some(due_ms))
+        }
+        Settlement::Dead { reason, error } => {
+            record.fails(error);
+            record.header.death = Some(Death { reason: reason.as_str().to_owned(), at_ms: now_ms });
+            tables::bury(transaction, next_number(), &record)?;
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Ingress's holds on message keys.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use serde::{Deserialize, Serialize};
+
+use super::shelf::{self, Shelf};
+use super::{EmbeddedStore, StoreError};
+use crate::millis;
+use kefu_store::{Claim, Claims};
+
+const CLAIMS: Shelf<Hold> = Shelf::new(shelf::CLAIMS);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Hold {
+    Pending {
+        owner: String,
+        /// [`Database::opening`](crate::Database::opening)
+        #[serde(default)]
+        opening: u64,
+    },
+    Done,
+    /// Done, with another answer than the usual one.
+    Answered {
+        answer: String,
+    },
+}
+
+#[async_trait]
+impl Claims for EmbeddedStore {
+    async fn claim(&self, key: &MessageKey, owner: &str, pending_for: Duration) -> Result<Claim, StoreError> {
+        let (key, caller, now_open) = (key.as_str().to_owned(), owner.to_owned(), self.database.opening());
+        let work = move |transaction: &_, now_ms| match CLAIMS.get(transaction, &key, now_ms)? {
+            Some((Hold::Done, _)) => Ok(Claim::Done { answer: String::new() }),
+            Some((Hold::Answered { answer }, _)) => Ok(Claim::Done { answer }),
+            Some((Hold::Pending { owner, opening }, _)) if owner != caller && opening == now_open => Ok(Claim::Pending),
+            Some((Hold::Pending { .. }, _)) | None => {
+                let end_ms = now_ms.saturating_add(millis(pending_for));
+                CLAIMS.put(transaction, &key, &Hold::Pending { owner: caller, opening: now_open }, end_ms)?;
+                Ok(Claim::Won)
+            }
+        };
+        self.write(work).await
+    }
+
+    async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError> {
+        let key = key.as_str().to_owned();
+        let done = if answer.is_empty() { Hold::Done } else { Hold::Answered { answer: answer.to_owned() } };
+        let work = move |transaction: &_, now_ms: u64| {
+            CLAIMS.put(transaction, &key, &done, now_ms.saturating_add(millis(done_for)))
+        };
+        self.write(work).await
+    }
+
+    async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError> {
+        let (key, caller) = (key.as_str().to_owned(), owner.to_owned());
+        let work = move |transaction: &_, now_ms| match CLAIMS.get(transaction, &key, now_ms)? {
+            Some((Hold::Pending { owner, .. }, _)) if owner == caller => CLAIMS.remove(transaction, &key),
+            _ => Ok(()),
+        };
+        self.write(work).await
+    }
+}

@@ -1,0 +1,67 @@
+//! What became of messages.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::shelf::{self, Shelf};
+use super::{EmbeddedStore, StoreError};
+use crate::millis;
+use kefu_store::{Messages, Opened, Progress};
+
+const MESSAGES: Shelf<Note> = Shelf::new(shelf::MESSAGES);
+
+#[derive(Default, Serialize, Deserialize)]
+struct Note {
+    /// `None` when the message was not opened, or that is forgotten.
+    fingerprint: Option<String>,
+    progress: Option<Progress>,
+}
+
+#[async_trait]
+impl Messages for EmbeddedStore {
+    async fn open(&self, id: &str, fingerprint: &str, keep_for: Duration) -> Result<Opened, StoreError> {
+        let (id, caller) = (id.to_owned(), fingerprint.to_owned());
+        let work = move |transaction: &_, now_ms: u64| {
+            let found = MESSAGES.get(transaction, &id, now_ms)?.map(|(note, _)| note).unwrap_or_default();
+            let opened = Opened::of(&caller, found.fingerprint.as_deref(), found.progress.clone());
+            if found.fingerprint.is_none() {
+                let note = Note { fingerprint: Some(caller), progress: found.progress };
+                MESSAGES.put(transaction, &id, &note, now_ms.saturating_add(millis(keep_for)))?;
+            }
+            Ok(opened)
+        };
+        self.write(work).await
+    }
+
+    async fn find(&self, id: &str, fingerprint: &str) -> Result<Opened, StoreError> {
+        let (id, caller) = (id.to_owned(), fingerprint.to_owned());
+        self.read(move |transaction, now_ms| {
+            let found = MESSAGES.read(transaction, &id, now_ms)?.map(|(note, _)| note).unwrap_or_default();
+            Ok(Opened::of(&caller, found.fingerprint.as_deref(), found.progress))
+        })
+        .await
+    }
+
+    async fn set(&self, id: &str, progress: &Progress, keep_for: Duration) -> Result<(), StoreError> {
+        let (id, progress) = (id.to_owned(), progress.clone());
+        let work = move |transaction: &_, now_ms: u64| {
+            let found = MESSAGES.get(transaction, &id, now_ms)?.map(|(note, _)| note).unwrap_or_default();
+            if found.progress.as_ref().is_some_and(|known| !progress.follows(known)) {
+                return Ok(());
+            }
+            let note = Note { progress: Some(progress), ..found };
+            MESSAGES.put(transaction, &id, &note, now_ms.saturating_add(millis(keep_for)))
+        };
+        self.write(work).await
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Progress>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |transaction, now_ms| {
+            Ok(MESSAGES.read(transaction, &id, now_ms)?.and_then(|(note, _)| note.progress))
+        })
+        .await
+    }
+}

@@ -1,0 +1,167 @@
+//! What an operator wants done with which dead letters.
+
+use std::collections::BTreeSet;
+
+use kefu_runtime::clock::now_ms;
+use serde::{Deserialize, Serialize};
+
+use super::{DeadLetter, DeadLetters, Summary, Walk};
+use crate::QueueError;
+
+/// Which dead letters. What is not given excludes none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Selection {
+    /// Those with one of these ids; all if it is empty.
+    pub ids: Vec<String>,
+    /// Those of the account with this appid.
+    pub account: Option<String>,
+    /// Those with this reason.
+    pub reason: Option<String>,
+    /// Those that died at this time or later: milliseconds since the Unix epoch.
+    pub since_ms: Option<u64>,
+}
+
+/// What to do with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Look at them.
+    List,
+    /// Put them at the tails of their partitions.
+    Replay,
+    /// Take them away for good.
+    Drop,
+}
+
+/// An operator's order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// What to do.
+    pub action: Action,
+    /// With which.
+    #[serde(default)]
+    pub selection: Selection,
+    /// With all there are, for want of a selection. Nothing is replayed or dropped with neither.
+    #[serde(default)]
+    pub all: bool,
+    /// With how many at most, the oldest first.
+    #[serde(default)]
+    pub max: Option<usize>,
+    /// Change nothing, and report what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Replay those too of which the ledger may have forgotten what was sent.
+    #[serde(default)]
+    pub forgotten: bool,
+    /// Report what the users wrote, and who they are.
+    #[serde(default)]
+    pub with_content: bool,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The dead letters that were listed, replayed or dropped, or would have been.
+    pub letters: Vec<Summary>,
+    /// Those that were selected and left as they are, and why.
+    pub left: Vec<Left>,
+    /// Why it ended before its end.
+    pub error: Option<String>,
+}
+
+/// A dead letter that was left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Its id.
+    pub id: String,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Selection {
+    /// Whether it selects this one.
+    pub fn takes(&self, letter: &DeadLetter) -> bool {
+        let account = letter.envelope.as_ref().ok().map(|envelope| &envelope.account);
+        (self.ids.is_empty() || self.ids.contains(&letter.id))
+            && self.account.as_ref().is_none_or(|asked| account == Some(asked))
+            && self.reason.as_ref().is_none_or(|asked| *asked == letter.reason)
+            && self.since_ms.is_none_or(|since_ms| letter.died_at_ms.is_some_and(|died_at_ms| died_at_ms >= since_ms))
+    }
+}
+
+impl Order {
+    /// To look at what is selected.
+    pub fn list(selection: Selection) -> Self {
+        let (max, dry_run, forgotten, with_content) = Default::default();
+        Self { action: Action::List, selection, all: false, max, dry_run, forgotten, with_content }
+    }
+
+    /// Does it.
+    ///
+    /// What went wrong is in the report, with what was done before that.
+    pub async fn carry_out(&self, letters: &dyn DeadLetters) -> Report {
+        let mut report = Report::default();
+        if self.action != Action::List && !self.all && self.selection == Selection::default() {
+            report.error = Some("the order says neither which dead letters nor that all are meant".to_owned());
+            return report;
+        }
+        let result = match letters.walk().await {
+            Ok(walk) => self.go_through(walk, &mut report).await,
+            Err(error) => Err(error),
+        };
+        report.error = result.err().map(|error| error.to_string());
+        report
+    }
+
+    async fn go_through(&self, mut walk: Box<dyn Walk>, report: &mut Report) -> Result<(), QueueError> {
+        let result = self.each(&mut *walk, report).await;
+        // Also after an error: what was acknowledged before may still be on its way.
+        let closed = walk.close().await;
+        result.and(closed)
+    }
+
+    async fn each(&self, walk: &mut dyn Walk, report: &mut Report) -> Result<(), QueueError> {
+        let now_ms = now_ms();
+        while self.max.is_none_or(|max| report.letters.len() < max) {
+            let Some(letter) = walk.next().await? else { break };
+            if !self.selection.takes(&letter) {
+                continue;
+            }
+            let mut leave = |why: String| report.left.push(Left { id: letter.id.clone(), why });
+            if self.action == Action::Replay && !self.forgotten && letter.may_be_forgotten(now_ms) {
+                leave("it died too long ago: the ledger may have forgotten which of its replies were sent".to_owned());
+                continue;
+            }
+            let done = match self.action {
+                Action::Replay if !self.dry_run => walk.replay().await,
+                Action::Drop if !self.dry_run => walk.discard().await,
+                _ => Ok(()),
+            };
+            match done {
+                Ok(()) => report.letters.push(Summary::of(&letter, self.with_content)),
+                Err(QueueError::Refused(why)) => leave(why),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// The ids of `order` that no dead letter has, as far as all were looked at.
+    pub fn missing<'a>(&self, order: &'a Order) -> Vec<&'a str> {
+        if self.error.is_some() || order.max.is_some_and(|max| self.letters.len() >= max) {
+            return Vec::new();
+        }
+        let seen: BTreeSet<&str> = self
+            .letters
+            .iter()
+            .map(|letter| &letter.id)
+            .chain(self.left.iter().map(|left| &left.id))
+            .map(|id| &**id)
+            .collect();
+        order.selection.ids.iter().map(String::as_str).filter(|id| !seen.contains(id)).collect()
+    }
+}

@@ -1,0 +1,102 @@
+//! Consuming: one subscription a partition on one connection, one stream of deliveries for the worker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kefu_messages::partition::Partition;
+use kefu_runtime::health::Health;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::link::Link;
+use super::publisher::Outlet;
+use super::settings::{Address, Settings};
+use super::shares;
+use super::subscription::Subscription;
+use super::topology::Topology;
+use super::version;
+use crate::{Consumer, ConsumerOptions, Delivery};
+
+/// Deliveries on their way to [`Consumer::next`], beyond those that wait inside the subscriptions.
+const READY: usize = 16;
+/// For retries and dead letters, which are few.
+const PUBLISH_CHANNELS: u16 = 8;
+/// How long a close waits for retries and dead letters that are being published.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// The seam's consumer.
+pub(super) struct EnvelopeConsumer {
+    deliveries: mpsc::Receiver<Delivery>,
+    link: Arc<Link>,
+    outlet: Arc<Outlet>,
+    closing: CancellationToken,
+    subscriptions: TaskTracker,
+}
+
+impl EnvelopeConsumer {
+    pub(super) fn start(settings: &Settings, address: &Address, options: &ConsumerOptions) -> Self {
+        let topology = Arc::new(Topology::new(settings));
+        let start = |role: &str| Link::start(address.clone(), topology.clone(), format!("{role} {}", options.id));
+        let link = Arc::new(start("consumer"));
+        // Of its own: a broker that blocks publishers stops everything on their connections, acknowledgements too.
+        let outlet = Arc::new(Outlet::new(start("consumer's publisher"), PUBLISH_CHANNELS));
+        let (sender, deliveries) = mpsc::channel(READY);
+        let (closing, subscriptions) = (CancellationToken::new(), TaskTracker::new());
+        let priorities = shares::priorities(options, settings.partitions);
+        for (partition, priority) in Partition::all(settings.partitions).zip(priorities) {
+            let subscription = Subscription {
+                partition,
+                priority,
+                options: options.clone(),
+                topology: topology.clone(),
+                link: link.clone(),
+                outlet: outlet.clone(),
+                deliveries: sender.clone(),
+                closing: closing.clone(),
+            };
+            subscriptions.spawn(subscription.run());
+        }
+        subscriptions.close();
+        tokio::spawn(version::warn_if_old(address.clone(), link.clone(), closing.clone()));
+        Self { deliveries, link, outlet, closing, subscriptions }
+    }
+}
+
+#[async_trait]
+impl Consumer for EnvelopeConsumer {
+    async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            let delivery = self.deliveries.recv().await?;
+            // What was given back while it waited here is delivered again: only that copy counts.
+            if !delivery.session.is_cancelled() {
+                return Some(delivery);
+            }
+        }
+    }
+
+    fn health(&self) -> Health {
+        match (self.link.health(), self.outlet.health()) {
+            (Health::Up, Health::Down(reason)) => {
+                Health::Down(format!("retries and dead letters cannot be published: {reason}"))
+            }
+            (health, _) => health,
+        }
+    }
+
+    async fn close(&mut self) {
+        self.deliveries.close();
+        self.closing.cancel();
+        self.subscriptions.wait().await;
+        while self.deliveries.try_recv().is_ok() {}
+        self.link.close().await;
+        self.outlet.close(CLOSE).await;
+    }
+}
+
+impl Drop for EnvelopeConsumer {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}

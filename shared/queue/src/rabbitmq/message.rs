@@ -1,0 +1,241 @@
+//! What goes over the wire: properties, headers, and the copies that retries and dead letters are.
+
+use kefu_messages::envelope::Envelope;
+use kefu_messages::partition::Partition;
+use kefu_runtime::clock;
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::topology::{DEAD, IN};
+use crate::DeadReason;
+
+/// How often the message was settled as a retry; absent, or 0, for never.
+pub(super) const ATTEMPT: &str = "x-attempt";
+/// When a worker first had the message: milliseconds since the Unix epoch.
+pub(super) const FIRST_SEEN: &str = "x-first-seen";
+/// Why it last went back to wait.
+pub(super) const LAST_ERROR: &str = "x-last-error";
+/// Why it first went back to wait, or died.
+pub(super) const FIRST_ERROR: &str = "x-first-error";
+/// The word for why it is a dead letter.
+pub(super) const REASON: &str = "x-reason";
+/// The words for why it is a dead letter.
+pub(super) const ERROR: &str = "x-error";
+/// How often it was tried.
+pub(super) const ATTEMPTS: &str = "x-attempts";
+/// When it became a dead letter: milliseconds since the Unix epoch.
+pub(super) const DIED_AT: &str = "x-died-at";
+/// The partition it came from.
+pub(super) const ORIGIN_KEY: &str = "x-origin-key";
+/// How often it was a dead letter and was replayed; absent for never.
+pub(super) const REPLAYED: &str = "x-replayed";
+pub(super) const TRACEPARENT: &str = "traceparent";
+
+/// All headers together must fit into one frame of 128 KiB.
+const LONGEST_ERROR: usize = 1_000;
+const PERSISTENT: u8 = 2;
+
+/// A message as it is published.
+pub(super) struct Message {
+    pub(super) exchange: String,
+    pub(super) routing_key: String,
+    pub(super) properties: BasicProperties,
+    pub(super) body: Vec<u8>,
+}
+
+impl Message {
+    /// An envelope on its way to the workers.
+    pub(super) fn of(envelope: &Envelope, partition: Partition) -> Self {
+        let mut headers = FieldTable::default();
+        if let Some(traceparent) = &envelope.traceparent {
+            headers.insert(TRACEPARENT.into(), AMQPValue::LongString(traceparent.as_str().into()));
+        }
+        let properties = BasicProperties::default()
+            .with_delivery_mode(PERSISTENT)
+            .with_content_type("application/json".into())
+            // A digest: the key holds an openid, and message ids show on the broker's pages and in its logs.
+            .with_message_id(envelope.key.to_string().into())
+            .with_timestamp(envelope.received_at_ms / 1_000)
+            .with_headers(headers);
+        Self { exchange: IN.into(), routing_key: partition.to_string(), properties, body: envelope.to_json() }
+    }
+}
+
+/// What came, kept until it is settled, so that a copy can be made: the body is passed on as it is, since a newer
+/// version may have written more into it than this one reads.
+pub(super) struct Original {
+    pub(super) routing_key: ShortString,
+    pub(super) properties: BasicProperties,
+    pub(super) body: Vec<u8>,
+    pub(super) partition: Partition,
+    first_seen_ms: i64,
+}
+
+impl Original {
+    pub(super) fn of(delivery: &mut lapin::message::Delivery, partition: Partition) -> Self {
+        let properties = delivery.properties.clone();
+        let first_seen_ms = integer(&properties, FIRST_SEEN).unwrap_or_else(now_ms);
+        let body = std::mem::take(&mut delivery.data);
+        Self { routing_key: delivery.routing_key.clone(), properties, body, partition, first_seen_ms }
+    }
+
+    /// How often it was settled as a retry.
+    pub(super) fn attempt(&self) -> u32 {
+        integer(&self.properties, ATTEMPT).and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(0)
+    }
+
+    /// How often it was a dead letter and was replayed.
+    pub(super) fn replays(&self) -> u32 {
+        integer(&self.properties, REPLAYED).and_then(|replays| u32::try_from(replays).ok()).unwrap_or(0)
+    }
+
+    /// The copy that comes back through a retry exchange, with `attempt` raised.
+    pub(super) fn retried(&self, exchange: &str, error: &str) -> Message {
+        let attempt = i64::from(self.attempt()).saturating_add(1);
+        self.copy(exchange, [(ATTEMPT, attempt.into()), (LAST_ERROR, short(error)), self.first_error(error)])
+    }
+
+    /// The copy that comes back through a retry exchange, with `attempt` as it is.
+    pub(super) fn postponed(&self, exchange: &str, error: &str) -> Message {
+        let attempt = i64::from(self.attempt());
+        self.copy(exchange, [(ATTEMPT, attempt.into()), (LAST_ERROR, short(error)), self.first_error(error)])
+    }
+
+    /// The copy that is the dead letter.
+    pub(super) fn dead(&self, reason: DeadReason, error: &str) -> Message {
+        let attempts = i64::from(self.attempt()).saturating_add(1);
+        let origin = AMQPValue::LongString(self.routing_key.as_str().into());
+        self.copy(
+            DEAD,
+            [
+                (REASON, AMQPValue::LongString(reason.as_str().into())),
+                (ERROR, short(error)),
+                (ATTEMPTS, attempts.into()),
+                (ORIGIN_KEY, origin),
+                (DIED_AT, now_ms().into()),
+                self.first_error(error),
+            ],
+        )
+    }
+
+    /// The copy that a dead letter goes back to its partition as: a new message, but for its age.
+    pub(super) fn replayed(&self, routing_key: String) -> Message {
+        let replays = i64::from(self.replays()).saturating_add(1);
+        Message { routing_key, ..self.copy(IN, [(REPLAYED, replays.into())]) }
+    }
+
+    /// The first error stays what it was.
+    fn first_error(&self, error: &str) -> (&'static str, AMQPValue) {
+        (FIRST_ERROR, header(&self.properties, FIRST_ERROR).cloned().unwrap_or_else(|| short(error)))
+    }
+
+    /// The message with new headers; of the old ones only the trace and the count of replays go on: the broker's own
+    /// (`x-death`) would mislead it about what it has done with the copy.
+    fn copy<const N: usize>(&self, exchange: &str, headers: [(&str, AMQPValue); N]) -> Message {
+        let mut table = FieldTable::default();
+        for name in [TRACEPARENT, REPLAYED] {
+            if let Some(value) = header(&self.properties, name) {
+                table.insert(name.into(), value.clone());
+            }
+        }
+        table.insert(FIRST_SEEN.into(), self.first_seen_ms.into());
+        for (name, value) in headers {
+            table.insert(name.into(), value);
+        }
+        let mut properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(table);
+        if let Some(content_type) = self.properties.content_type() {
+            properties = properties.with_content_type(content_type.clone());
+        }
+        if let Some(message_id) = self.properties.message_id() {
+            properties = properties.with_message_id(message_id.clone());
+        }
+        if let Some(timestamp) = self.properties.timestamp() {
+            properties = properties.with_timestamp(*timestamp);
+        }
+        let routing_key = self.routing_key.to_string();
+        Message { exchange: exchange.into(), routing_key, properties, body: self.body.clone() }
+    }
+}
+
+pub(super) fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
+    properties.headers().as_ref()?.inner().get(name)
+}
+
+/// Any of AMQP's integers: other programs, and the broker's own pages, write what their language likes.
+pub(super) fn integer(properties: &BasicProperties, name: &str) -> Option<i64> {
+    match *header(properties, name)? {
+        AMQPValue::ShortShortInt(value) => Some(value.into()),
+        AMQPValue::ShortShortUInt(value) => Some(value.into()),
+        AMQPValue::ShortInt(value) => Some(value.into()),
+        AMQPValue::ShortUInt(value) => Some(value.into()),
+        AMQPValue::LongInt(value) => Some(value.into()),
+        AMQPValue::LongUInt(value) => Some(value.into()),
+        AMQPValue::LongLongInt(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// As AMQP's headers have it.
+fn now_ms() -> i64 {
+    i64::try_from(clock::now_ms()).unwrap_or(i64::MAX)
+}
+
+fn short(error: &str) -> AMQPValue {
+    let end = error.floor_char_boundary(LONGEST_ERROR);
+    AMQPValue::LongString(error[..end].into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn original(headers: FieldTable) -> Original {
+        let mut delivery = lapin::message::Delivery::mock(1, IN.into(), "p07".into(), false, b"not json".to_vec());
+        delivery.properties = BasicProperties::default().with_headers(headers).with_message_id("abc".into());
+        Original::of(&mut delivery, Partition::from(7))
+    }
+
+    fn headers(pairs: &[(&str, AMQPValue)]) -> FieldTable {
+        let mut table = FieldTable::default();
+        for (name, value) in pairs {
+            table.insert((*name).into(), value.clone());
+        }
+        table
+    }
+
+    #[test]
+    fn each_retry_raises_the_attempt_and_keeps_body_key_and_first_sight() {
+        let first = original(headers(&[]));
+        assert_eq!(first.attempt(), 0);
+        let copy = first.retried("kefu.retry.5s", "WeChat is busy");
+        assert_eq!((copy.exchange.as_str(), copy.routing_key.as_str()), ("kefu.retry.5s", "p07"));
+        assert_eq!((copy.body.as_slice(), *copy.properties.delivery_mode()), (b"not json".as_slice(), Some(2)));
+        let second = original(copy.properties.headers().clone().unwrap());
+        assert_eq!((second.attempt(), second.first_seen_ms), (1, first.first_seen_ms));
+    }
+
+    #[test]
+    fn a_dead_letter_says_why_after_how_many_attempts_and_from_where() {
+        let dead = original(headers(&[(ATTEMPT, AMQPValue::LongInt(4))])).dead(DeadReason::Exhausted, "still busy");
+        assert_eq!(dead.exchange, "kefu.dead");
+        let found = |name| header(&dead.properties, name).cloned();
+        assert_eq!(found(REASON), Some(AMQPValue::LongString("exhausted".into())));
+        assert_eq!(found(ERROR), Some(AMQPValue::LongString("still busy".into())));
+        assert_eq!(found(ATTEMPTS), Some(AMQPValue::LongLongInt(5)));
+        assert_eq!(found(ORIGIN_KEY), Some(AMQPValue::LongString("p07".into())));
+    }
+
+    #[test]
+    fn of_the_old_headers_only_the_trace_goes_on() {
+        let old = headers(&[(TRACEPARENT, AMQPValue::LongString("00-ab-cd-01".into())), ("x-death", true.into())]);
+        let copy = original(old).retried("kefu.retry.5s", "");
+        assert_eq!(header(&copy.properties, TRACEPARENT), Some(&AMQPValue::LongString("00-ab-cd-01".into())));
+        assert_eq!(header(&copy.properties, "x-death"), None);
+    }
+
+    #[test]
+    fn a_long_error_is_cut_between_characters() {
+        assert_eq!(short(&"错".repeat(1_000)), AMQPValue::LongString("错".repeat(333).into()));
+    }
+}

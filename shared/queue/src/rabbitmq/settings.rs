@@ -1,0 +1,147 @@
+//! How to reach the broker.
+
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::RETRY_DELAYS;
+
+/// Seconds. The broker and kefu each notice a dead peer after two of them.
+const HEARTBEAT: u16 = 10;
+/// A connection has 2,047 channels unless the broker is set otherwise, and one is needed for each partition.
+const MOST_CHANNELS: u16 = 1_024;
+/// AMQP's limit for a short string, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// What [`publisher`](super::publisher()) and [`consumer`](super::consumer()) need to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `amqp://USER:PASSWORD@HOST:PORT/VHOST` or `amqps://…`; a vhost's `/` is written `%2f`. Holds a password.
+    pub url: SecretString,
+    /// How many partitions there are: the same number in all processes, and never changed while messages are queued.
+    pub partitions: u16,
+    /// How many publishes may be under way at a time; those of one partition always go one after the other.
+    pub publish_channels: u16,
+    /// The delays there are for [`Settlement::Retry`](crate::Settlement::Retry); a queue is declared for each.
+    pub retry_delays: Vec<Duration>,
+    /// How often a message may go back to its queue unsettled before the broker itself makes it a dead letter. A queue
+    /// keeps the value that it was declared with.
+    pub delivery_limit: u16,
+}
+
+/// What goes back with a message that is dropped, or with a lost connection, is counted although it is not to blame: 100 of
+/// each partition by default, and all of a user's that wait behind another. So this is far above what restarts, broken
+/// connections and hand-overs of partitions can come to, and only there to end a loop of crashes: the worker settles
+/// whatever it can blame on a message.
+const DELIVERY_LIMIT: u16 = 100;
+
+/// What is wrong with [`Settings`]; the text never shows the URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// Not an AMQP URL.
+    #[error("the AMQP URL cannot be read: write amqp://USER:PASSWORD@HOST:PORT/VHOST or amqps://..., with %2f for a /")]
+    Url,
+    /// An IPv6 address, which the AMQP library would quietly replace by localhost.
+    #[error("the AMQP URL has an IPv6 address: give the broker a host name")]
+    Ipv6,
+    /// More than AMQP can carry.
+    #[error("the vhost in the AMQP URL is longer than {LONGEST_NAME} bytes")]
+    Vhost,
+    /// None or too many.
+    #[error("{name} is {found}; it must be from 1 to {MOST_CHANNELS}")]
+    Count {
+        /// Which setting.
+        name: &'static str,
+        /// What it is.
+        found: u16,
+    },
+    /// A retry would have nowhere to go.
+    #[error("no retry delays are set; at least one is needed")]
+    NoRetryDelays,
+}
+
+impl Settings {
+    /// The settings for a broker, with 64 publish channels, retries after 5 s, 30 s, 2 min, 10 min and 1 h, and a delivery
+    /// limit of 100.
+    pub fn new(url: SecretString, partitions: u16) -> Self {
+        let retry_delays = RETRY_DELAYS.to_vec();
+        Self { url, partitions, publish_channels: 64, retry_delays, delivery_limit: DELIVERY_LIMIT }
+    }
+
+    /// Whether they can be used, as far as that can be told without the broker.
+    pub fn verify(&self) -> Result<(), SettingsError> {
+        self.check().map(drop)
+    }
+
+    pub(super) fn check(&self) -> Result<Address, SettingsError> {
+        for (name, found) in [("partitions", self.partitions), ("publish_channels", self.publish_channels)] {
+            if !(1..=MOST_CHANNELS).contains(&found) {
+                return Err(SettingsError::Count { name, found });
+            }
+        }
+        if self.retry_delays.is_empty() {
+            return Err(SettingsError::NoRetryDelays);
+        }
+        Address::parse(&self.url)
+    }
+}
+
+/// Where the broker is, and as whom to log in. `Display` leaves the user and the password out.
+#[derive(Clone)]
+pub(super) struct Address {
+    pub(super) uri: AMQPUri,
+}
+
+impl Address {
+    fn parse(url: &SecretString) -> Result<Self, SettingsError> {
+        let url = url.expose_secret();
+        let host = url.split("://").nth(1).map(|rest| rest.rsplit('@').next().unwrap_or(rest));
+        if host.is_some_and(|host| host.starts_with('[')) {
+            return Err(SettingsError::Ipv6);
+        }
+        // The library's own error may quote the URL.
+        let mut uri: AMQPUri = url.parse().map_err(|_| SettingsError::Url)?;
+        if uri.vhost.len() > LONGEST_NAME {
+            return Err(SettingsError::Vhost);
+        }
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        Ok(Self { uri })
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let AMQPUri { scheme, authority, vhost, .. } = &self.uri;
+        write!(f, "{scheme}://{}:{} vhost {vhost:?}", authority.host, authority.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn error_of(url: &str) -> SettingsError {
+        Settings::new(url.into(), 64).check().err().unwrap()
+    }
+
+    #[test]
+    fn neither_errors_nor_texts_show_the_password() {
+        let settings = Settings::new("amqp://kefu:hunter2@mq.example:5673/%2fshop".into(), 64);
+        let address = settings.check().unwrap();
+        assert_eq!(address.to_string(), "amqp://mq.example:5673 vhost \"/shop\"");
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        for url in ["http://kefu:hunter2@mq", "hunter2", "amqp:hunter2", "amqp://kefu:hunter2@mq?heartbeat=x"] {
+            assert_eq!(error_of(url), SettingsError::Url, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_the_library_would_trip_over_is_refused_in_words() {
+        assert_eq!(error_of("amqp://kefu:x@[::1]:5672"), SettingsError::Ipv6);
+        assert_eq!(error_of(&format!("amqp://mq/{}", "v".repeat(256))), SettingsError::Vhost);
+        let none = Settings::new("amqp://mq".into(), 0).check().err().unwrap();
+        assert_eq!(none.to_string(), "partitions is 0; it must be from 1 to 1024");
+    }
+}

@@ -1,0 +1,85 @@
+//! What becomes of a delivery on the broker.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lapin::Acker;
+use lapin::options::BasicAckOptions;
+use tokio_util::sync::CancellationToken;
+
+use super::message::{Message, Original};
+use super::publisher::Outlet;
+use super::topology::Topology;
+use crate::{QueueError, Settle, Settlement};
+
+/// A delivery that is not settled yet. Dropping it ends the session of its channel.
+pub(super) struct Unsettled {
+    pub(super) original: Original,
+    pub(super) acker: Acker,
+    pub(super) session: CancellationToken,
+    pub(super) topology: Arc<Topology>,
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) settled: bool,
+}
+
+#[async_trait]
+impl Settle for Unsettled {
+    /// AMQP does not confirm an acknowledgement: one that was sent just before the connection was lost may not have
+    /// arrived, and the message then comes again, marked as redelivered.
+    async fn settle(mut self: Box<Self>, settlement: Settlement) -> Result<(), QueueError> {
+        match settlement {
+            Settlement::Done => {}
+            Settlement::Retry { after, error } => {
+                let exchange = self.topology.retry_exchange(after);
+                self.pass_on(|original| original.retried(exchange, &error)).await?;
+            }
+            Settlement::Postpone { after, error } => {
+                let exchange = self.topology.retry_exchange(after);
+                self.pass_on(|original| original.postponed(exchange, &error)).await?;
+            }
+            Settlement::Dead { reason, error } => self.pass_on(|original| original.dead(reason, &error)).await?,
+        }
+        self.acknowledge().await
+    }
+}
+
+impl Unsettled {
+    /// Publishes the copy for as long as the original is still this consumer's. A copy whose fate is unknown is
+    /// published again: two copies are dropped to one by the worker's ledger, none would be a loss.
+    async fn pass_on(&self, copy: impl Fn(&Original) -> Message) -> Result<(), QueueError> {
+        loop {
+            let published = tokio::select! {
+                biased;
+                () = self.session.cancelled() => return Err(QueueError::Stale),
+                published = self.outlet.publish(self.original.partition, || copy(&self.original)) => published,
+            };
+            match published {
+                Err(QueueError::Unavailable(_)) if !self.outlet.is_closed() => {}
+                published => return published,
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), QueueError> {
+        let acknowledged = tokio::select! {
+            biased;
+            () = self.session.cancelled() => return Err(QueueError::Stale),
+            acknowledged = self.acker.ack(BasicAckOptions::default()) => acknowledged,
+        };
+        match acknowledged {
+            Ok(true) => {
+                self.settled = true;
+                Ok(())
+            }
+            Ok(false) | Err(_) => Err(QueueError::Stale),
+        }
+    }
+}
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.session.cancel();
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! One partition of a consumer: a channel that is opened again whenever what is unsettled on it has to go back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use kefu_messages::envelope::Envelope;
+use kefu_messages::partition::Partition;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, message};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::fault::Fault;
+use super::link::{Link, Session};
+use super::message::Original;
+use super::publisher::Outlet;
+use super::settlement::Unsettled;
+use super::topology::{Topology, partition_queue};
+use crate::{ConsumerOptions, Delivery};
+
+const CLOSE: Duration = Duration::from_secs(5);
+/// Before a channel is opened again, longer each time: a worker that gives everything back at once must not take all its
+/// messages to the delivery limit in a moment.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// After a channel lasted this long the pauses start from the shortest again.
+const CALM: Duration = Duration::from_secs(2);
+
+/// The task that keeps one partition consumed.
+pub(super) struct Subscription {
+    pub(super) partition: Partition,
+    /// How much this process wants the partition.
+    pub(super) priority: i32,
+    pub(super) options: ConsumerOptions,
+    pub(super) topology: Arc<Topology>,
+    pub(super) link: Arc<Link>,
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) deliveries: mpsc::Sender<Delivery>,
+    pub(super) closing: CancellationToken,
+}
+
+impl Subscription {
+    /// Ends when the consumer is closed.
+    pub(super) async fn run(self) {
+        let mut pause = SHORTEST_PAUSE;
+        while !self.closing.is_cancelled() {
+            let session = tokio::select! {
+                session = self.link.session() => session,
+                () = self.closing.cancelled() => return,
+            };
+            let Some(session) = session else { return };
+            let begun = Instant::now();
+            if let Err(error) = self.consume(&session).await {
+                session.end(Fault::of(&error));
+            }
+            pause = if begun.elapsed() > CALM { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.closing.cancelled() => return,
+            }
+        }
+    }
+
+    /// Hands deliveries over until something on the channel has to go back to the queue. An error says that the
+    /// channel could not be had, not that it was lost later.
+    ///
+    /// The broker puts what goes back behind what went back before and was not delivered again since. As long as every
+    /// consumer has the same prefetch there is no such message, and what goes back keeps its place.
+    async fn consume(&self, session: &Session) -> lapin::Result<()> {
+        let unsettled = CancellationToken::new();
+        let (channel, mut deliveries) = tokio::select! {
+            biased;
+            () = self.over(session, &unsettled) => return Ok(()),
+            subscribed = self.subscribe(session) => subscribed?,
+        };
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = self.over(session, &unsettled) => break,
+                delivery = deliveries.next() => delivery,
+            };
+            let Some(Ok(delivery)) = delivery else { break };
+            let place = tokio::select! {
+                biased;
+                () = self.over(session, &unsettled) => break,
+                place = self.deliveries.reserve() => place,
+            };
+            let Ok(place) = place else { break };
+            place.send(self.delivery(delivery, &unsettled));
+        }
+        unsettled.cancel();
+        // The channel first, and only then what else hangs on it: the library cancels the consumption when the stream
+        // is dropped, and a partition that is handed over with deliveries unsettled loses its order.
+        if channel.status().connected() {
+            let _closed = timeout(CLOSE, channel.close(200, "OK".into())).await;
+        }
+        drop(deliveries);
+        Ok(())
+    }
+
+    async fn over(&self, session: &Session, unsettled: &CancellationToken) {
+        tokio::select! {
+            () = self.closing.cancelled() => {}
+            () = session.ended() => {}
+            () = unsettled.cancelled() => {}
+        }
+    }
+
+    async fn subscribe(&self, session: &Session) -> lapin::Result<(Channel, lapin::Consumer)> {
+        let channel = session.connection.create_channel().await?;
+        channel.basic_qos(self.options.prefetch, BasicQosOptions::default()).await?;
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-priority".into(), self.priority.into());
+        let (queue, options) = (partition_queue(self.partition), BasicConsumeOptions::default());
+        // As tag its id: so the broker's own tools say which worker has which partition.
+        let deliveries =
+            channel.basic_consume(queue.into(), self.options.id.as_str().into(), options, arguments).await?;
+        Ok((channel, deliveries))
+    }
+
+    fn delivery(&self, mut delivery: message::Delivery, unsettled: &CancellationToken) -> Delivery {
+        let envelope = Envelope::from_json(&delivery.data);
+        let (redelivered, acker) = (delivery.redelivered, delivery.acker.clone());
+        let original = Original::of(&mut delivery, self.partition);
+        let (attempt, replays) = (original.attempt(), original.replays());
+        let settle = Unsettled {
+            original,
+            acker,
+            session: unsettled.clone(),
+            topology: self.topology.clone(),
+            outlet: self.outlet.clone(),
+            settled: false,
+        };
+        Delivery::new(envelope, self.partition, attempt, replays, redelivered, unsettled.clone(), Box::new(settle))
+    }
+}

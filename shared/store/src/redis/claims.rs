@@ -1,0 +1,49 @@
+//! Ingress's holds.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
+use redis::Script;
+
+use super::{DELETE_IF_EQUAL, Redis, millis};
+use crate::{Claim, Claims, StoreError};
+
+static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/claim_take.lua")));
+
+/// In front of the answer.
+const DONE: &str = "d";
+
+fn name(key: &MessageKey) -> String {
+    format!("kefu:claim:{{{}}}", key.as_str())
+}
+
+fn pending(owner: &str) -> String {
+    format!("p:{owner}")
+}
+
+#[async_trait]
+impl Claims for Redis {
+    async fn claim(&self, key: &MessageKey, owner: &str, pending_for: Duration) -> Result<Claim, StoreError> {
+        let own = pending(owner);
+        let found: Option<String> =
+            self.connection.invoke(TAKE.key(name(key)).arg(&own).arg(millis(pending_for))).await?;
+        let Some(found) = found else { return Ok(Claim::Won) };
+        match found.strip_prefix(DONE) {
+            Some(answer) => Ok(Claim::Done { answer: answer.to_owned() }),
+            None if found == own => Ok(Claim::Won),
+            None if found.starts_with("p:") => Ok(Claim::Pending),
+            None => Err(StoreError::Corrupt("a claim is neither pending nor done".into())),
+        }
+    }
+
+    async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError> {
+        let done = format!("{DONE}{answer}");
+        self.connection.query(redis::cmd("SET").arg(name(key)).arg(done).arg("PX").arg(millis(done_for))).await
+    }
+
+    async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError> {
+        self.connection.invoke(DELETE_IF_EQUAL.key(name(key)).arg(pending(owner))).await
+    }
+}

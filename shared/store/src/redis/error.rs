@@ -1,0 +1,114 @@
+//! What redis-rs reports, in the words of the seam.
+//!
+//! The server's own texts are left out: they may repeat arguments, which hold openids and tokens.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::StoreError;
+
+/// What a call tells of the other side of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// It answers; an error is about the command.
+    Sound,
+    /// No answer, or not one to a command: the connection itself is in doubt.
+    Silent,
+    /// It takes no writes: after a failover the address may lead to another server.
+    Replica,
+}
+
+/// What `error` tells of the other side.
+pub(super) fn peer(error: &RedisError) -> Peer {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => Peer::Replica,
+        // Also what a refused `SELECT` of the connection's setup gives.
+        ErrorKind::Server(ServerErrorKind::ResponseError) if !from_script(error) => Peer::Silent,
+        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType | ErrorKind::Parse => Peer::Sound,
+        _ => Peer::Silent,
+    }
+}
+
+/// The seam's error for `error`, free of keys, values and passwords.
+pub(super) fn of(error: &RedisError) -> StoreError {
+    match error.kind() {
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
+            StoreError::Corrupt("a reply has another form than kefu's entries have".into())
+        }
+        ErrorKind::AuthenticationFailed => {
+            StoreError::Unavailable("Redis refuses the login: check user and password in the URL".into())
+        }
+        // Texts of the operating system, the resolver or rustls.
+        ErrorKind::Io => StoreError::Unavailable(format!("no connection to Redis: {error}")),
+        kind => match error.code() {
+            Some("ERR") if from_script(error) => StoreError::Corrupt("an entry lacks what kefu writes in it".into()),
+            Some("WRONGTYPE") => StoreError::Corrupt("a key of kefu's has another type than kefu gives it".into()),
+            Some(code) => StoreError::Unavailable(answer(code)),
+            None => StoreError::Unavailable(format!("no connection to Redis: {kind:?}")),
+        },
+    }
+}
+
+/// A script that runs into an error stopped at data that no script wrote.
+fn from_script(error: &RedisError) -> bool {
+    error.detail().is_some_and(|detail| detail.contains("user_script"))
+}
+
+fn answer(code: &str) -> String {
+    let meaning = match code {
+        "LOADING" => "it is loading its data",
+        "OOM" => "it is full: raise maxmemory",
+        "READONLY" => "it is a read-only replica",
+        "MASTERDOWN" => "it is a replica without its master",
+        "MISCONF" => "it cannot save to its disk",
+        "NOREPLICAS" => "it has too few replicas",
+        "NOAUTH" => "it asks for a password and the URL has none",
+        "NOPERM" => "its ACL forbids this user a command or a key that kefu needs",
+        "BUSY" => "a script keeps it busy",
+        "MOVED" | "ASK" | "CLUSTERDOWN" | "CROSSSLOT" => "it is a sharded cluster, which kefu does not follow",
+        _ => return format!("Redis answered {code}"),
+    };
+    format!("Redis answered {code}: {meaning}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn answered(line: &str) -> RedisError {
+        let reply = format!("-{line}\r\n");
+        redis::parse_redis_value(reply.as_bytes()).unwrap().extract_error().unwrap_err()
+    }
+
+    #[test]
+    fn a_server_that_cannot_work_now_is_unavailable() {
+        for line in [
+            "LOADING Redis is loading the dataset in memory",
+            "OOM command not allowed when used memory > 'maxmemory'. script: 1b, on @user_script:1.",
+            "READONLY You can't write against a read only replica.",
+            "MISCONF Redis is configured to save RDB snapshots",
+            "NOAUTH Authentication required.",
+            "BUSY Redis is busy running a script.",
+            "ERR max number of clients reached",
+        ] {
+            let error = answered(line);
+            assert!(matches!(of(&error), StoreError::Unavailable(_)), "{line}: {}", of(&error));
+        }
+    }
+
+    #[test]
+    fn data_of_another_form_is_corrupt() {
+        for line in [
+            "WRONGTYPE Operation against a key holding the wrong kind of value script: 1b, on @user_script:3.",
+            "ERR user_script:5: attempt to perform arithmetic on a nil value script: 1b, on @user_script:5.",
+        ] {
+            assert!(matches!(of(&answered(line)), StoreError::Corrupt(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn no_argument_of_the_command_is_repeated() {
+        let error = of(&answered("ERR unknown command 'EVALSHA', with args beginning with: 'kefu:job:{oSECRET}'"));
+        assert_eq!(error.to_string(), "the store cannot be used now: Redis answered ERR");
+    }
+}
