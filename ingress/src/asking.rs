@@ -5,8 +5,8 @@ use std::time::Duration;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::rules::DECIDE_WITHIN;
 use kefu_messages::rules::Endpoint;
-use kefu_shared::config;
-use kefu_shared::webhook::{Failure, Media, Question, Webhooks, decision};
+use kefu_webhook::Settings;
+use kefu_webhook::{Failure, Media, Question, Webhooks, decision};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::metric;
@@ -19,8 +19,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(250);
 pub(crate) struct Asking(Webhooks);
 
 impl Asking {
-    pub(crate) fn new(config: &config::Webhook) -> Result<Self, String> {
-        Webhooks::new(config).map(Self)
+    pub(crate) fn new(settings: &Settings) -> Result<Self, String> {
+        Webhooks::new(settings).map(Self)
     }
 
     /// The answer to a push whose request came at `started`, as the webhook gave it; the empty text for `success`.

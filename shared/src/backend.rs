@@ -14,7 +14,6 @@ use tokio::time::timeout;
 
 use crate::config::{BackendUrls, Config};
 use crate::internal::Readiness;
-use crate::spool;
 
 /// An opened backend. Clones share it.
 #[derive(Clone)]
@@ -84,8 +83,8 @@ impl Backend {
         let broker = self.publisher()?;
         let Some(folder) = config.ingress.spool.clone() else { return Ok(broker) };
         let (max_bytes, partitions) = (config.ingress.spool_max_bytes, self.partitions);
-        let settings = spool::Settings { folder, max_bytes, partitions, patience: spool::PATIENCE };
-        let spool = spool::open(broker, settings).await;
+        let settings = kefu_spool::Settings { folder, max_bytes, partitions, patience: kefu_spool::PATIENCE };
+        let spool = kefu_spool::open(broker, settings).await;
         let shown = spool.clone();
         readiness.add("ingress_spool", false, move || std::future::ready(shown.spool_health()).boxed());
         Ok(spool)

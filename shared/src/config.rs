@@ -55,7 +55,7 @@ use source::Source;
 pub(crate) use source::digest;
 use store::Store;
 pub use telemetry::{LogFormat, Telemetry};
-pub use webhook::Webhook;
+use webhook::WebhookSection;
 pub use wechat::{TokenApi, TypingApi, WeChat};
 pub use worker::{Ambiguous, Worker};
 
@@ -77,7 +77,7 @@ pub struct Config {
     /// `[api]`; `None` without a key.
     pub api: Option<Api>,
     /// `[webhook]`
-    pub webhook: Webhook,
+    pub webhook: kefu_webhook::Settings,
     /// `[received_pictures]`
     pub received_pictures: ReceivedPictures,
     /// `[assistant]`, if there is one.
@@ -119,7 +119,7 @@ pub fn keys_of_sections() -> [(&'static str, &'static [&'static str]); 13] {
         ("[wechat]", keys::<WeChat>()),
         ("[window]", keys::<window::Limits>()),
         ("[api]", keys::<ApiSection>()),
-        ("[webhook]", keys::<Webhook>()),
+        ("[webhook]", keys::<WebhookSection>()),
         ("[received_pictures]", keys::<ReceivedPictures>()),
         ("[assistant]", keys::<AssistantSection>()),
         ("[telemetry]", keys::<Telemetry>()),
@@ -163,7 +163,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let wechat: WeChat = source.section("wechat", &mut problems);
     let window: window::Limits = source.section("window", &mut problems);
     let api: ApiSection = source.section("api", &mut problems);
-    let mut webhook: Webhook = source.section("webhook", &mut problems);
+    let webhook: WebhookSection = source.section("webhook", &mut problems);
     let mut received_pictures: ReceivedPictures = source.section("received_pictures", &mut problems);
     let assistant: Option<AssistantSection> = source.optional("assistant", &mut problems);
     let telemetry: Telemetry = source.section("telemetry", &mut problems);
@@ -173,7 +173,8 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     worker.check(&mut problems);
     wechat.check(&mut problems);
     window.check(&mut problems);
-    let webhook_secret_given = webhook.resolve(folder, &mut problems);
+    let webhook_secret_given = webhook.has_secret();
+    let webhook = webhook.resolve(folder, &mut problems);
     received_pictures.resolve(folder, &mut problems);
     let assistant = assistant.map(|section| section.resolve(folder, &mut problems));
     let backend = BackendUrls::resolve(&queue, &store, folder, &mut problems);
@@ -187,7 +188,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     let (sections, max_image_bytes) = (source.list("rule", &mut problems), wechat.max_image_bytes);
     let briefing = assistant.as_ref().map(|assistant| &assistant.briefing);
     let rules = Rules::resolve(sections, folder, max_image_bytes, &window, briefing, is_known, &mut problems);
-    webhook.check_rules(&rules, webhook_secret_given, &mut problems);
+    webhook::check_rules(&webhook, &rules, webhook_secret_given, &mut problems);
     source.report_unknown(&mut problems);
 
     match backend {

@@ -18,6 +18,4 @@ pub mod config;
 pub mod internal;
 pub mod program;
 pub mod reload;
-pub mod spool;
 pub mod telemetry;
-pub mod webhook;

@@ -29,7 +29,7 @@ pub struct Ingress {
     /// How long a shutdown waits for pushes under way, in milliseconds. Default 10,000.
     #[serde(rename = "grace_ms", deserialize_with = "milliseconds")]
     pub grace: Duration,
-    /// The folder of the [`spool`](crate::spool). Default none: what the broker does not take is refused.
+    /// The folder of the [`spool`](kefu_spool). Default none: what the broker does not take is refused.
     #[serde(deserialize_with = "folder")]
     pub spool: Option<PathBuf>,
     /// How many bytes of messages the spool of one ingress keeps. Default 1 GiB.

@@ -9,7 +9,7 @@ use kefu_queue::DeadReason;
 use kefu_runtime::clock;
 use kefu_runtime::disk::Disk;
 use kefu_shared::config::Config;
-use kefu_shared::webhook::{Failure, Media, MediaFile, Question, Webhooks, replies};
+use kefu_webhook::{Failure, Media, MediaFile, Question, Webhooks, replies};
 use tokio::time::Instant;
 
 use crate::halt::Halt;

@@ -3,8 +3,8 @@ use kefu_messages::partition::Partition;
 use kefu_queue::QueueError;
 
 use super::*;
-use crate::spool::file::SpoolFile;
-use crate::spool::slots::Opened;
+use crate::file::SpoolFile;
+use crate::slots::Opened;
 
 /// A spool whose disk fails when it is told to, with messages of the user `a` in it and a broker that hangs.
 async fn on(disk: &Disk, messages: u32) -> Setup {

@@ -16,8 +16,7 @@ use tokio::time::timeout;
 use super::address::{self, FORBIDDEN, Forbidden, Lookup, Resolver};
 use super::signature::sign;
 use super::turns::Turns;
-use super::{Failure, Question};
-use crate::config;
+use super::{Failure, Question, Settings};
 
 /// More than the longest list of replies has.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -56,21 +55,21 @@ impl Webhooks {
     ///
     /// # Errors
     /// When the HTTP client cannot be set up, in words.
-    pub fn new(config: &config::Webhook) -> Result<Self, String> {
-        Self::with_lookup(config, address::system_lookup())
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        Self::with_lookup(settings, address::system_lookup())
     }
 
-    fn with_lookup(config: &config::Webhook, lookup: Lookup) -> Result<Self, String> {
-        let plain = client("http", &lookup, config.allow_link_local)?;
+    fn with_lookup(settings: &Settings, lookup: Lookup) -> Result<Self, String> {
+        let plain = client("http", &lookup, settings.allow_link_local)?;
         Ok(Self {
-            secret: config.secret.clone(),
-            timeout: config.timeout,
-            allow_redirects: config.allow_redirects,
-            allow_link_local: config.allow_link_local,
+            secret: settings.secret.clone(),
+            timeout: settings.timeout,
+            allow_redirects: settings.allow_redirects,
+            allow_link_local: settings.allow_link_local,
             lookup,
             plain,
             tls: OnceLock::new(),
-            turns: Turns::new(config.concurrency),
+            turns: Turns::new(settings.concurrency),
         })
     }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::webhook::Media;
+use crate::Media;
 
 /// A service that answers each request, head and body in one text, as `answer` says; and the requests it had.
 async fn service(answer: impl Fn(&str) -> String + Send + 'static) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
@@ -45,15 +45,15 @@ fn answer(status: u16, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
-fn settings() -> config::Webhook {
-    config::Webhook { secret: Some("a secret of the shop".into()), ..config::Webhook::default() }
+fn settings() -> Settings {
+    Settings { secret: Some("a secret of the shop".into()), ..Settings::default() }
 }
 
 fn endpoint(url: &str) -> Endpoint {
     Endpoint { url: Url::parse(url).unwrap(), timeout: None, sync: false, media: false }
 }
 
-async fn ask(settings: &config::Webhook, url: &str) -> Result<Answer, Failure> {
+async fn ask(settings: &Settings, url: &str) -> Result<Answer, Failure> {
     let question = Question::new(&envelope("oANNA", 1), Media::None);
     Webhooks::new(settings).unwrap().ask(&endpoint(url), &question, TURN).await
 }
@@ -113,7 +113,7 @@ async fn redirects_are_refused_unless_allowed_and_then_followed_with_the_same_bo
     assert!(refused.contains("HTTP status 307") && refused.contains("allow_redirects"), "{refused}");
     assert_eq!(seen.lock().unwrap().len(), 1);
 
-    let allowed = config::Webhook { allow_redirects: true, ..settings() };
+    let allowed = Settings { allow_redirects: true, ..settings() };
     assert_eq!(ask(&allowed, &url("/moved")).await.unwrap().status, 204);
     let (first, second) = match &seen.lock().unwrap()[1..] {
         [first, second] => (first.clone(), second.clone()),
@@ -138,7 +138,7 @@ async fn redirects_are_refused_unless_allowed_and_then_followed_with_the_same_bo
 async fn nothing_is_posted_to_another_origin_than_the_rules() {
     let (elsewhere, seen_elsewhere) = service(|_| answer(204, "", "")).await;
     let (address, seen) = service(move |_| answer(307, &format!("location: http://{elsewhere}/there\r\n"), "")).await;
-    let allowed = config::Webhook { allow_redirects: true, ..settings() };
+    let allowed = Settings { allow_redirects: true, ..settings() };
     let refused = refusal(ask(&allowed, &format!("http://{address}/")).await);
     assert!(refused.contains("another scheme, host or port") && !refused.contains("/there"), "{refused}");
     assert_eq!((seen.lock().unwrap().len(), seen_elsewhere.lock().unwrap().len()), (1, 0));

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use kefu_messages::partition::Partition;
 
-use crate::spool::cursor::Cursor;
-use crate::spool::file::SpoolFile;
-use crate::spool::slots::Contents;
+use crate::cursor::Cursor;
+use crate::file::SpoolFile;
+use crate::slots::Contents;
 
 /// After a write that failed, the next one is tried this much later: until then only the broker is asked.
 const REST: Duration = Duration::from_millis(500);

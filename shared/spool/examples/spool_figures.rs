@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use kefu_messages::envelope::Envelope;
 use kefu_queue::{Publisher, QueueError};
 use kefu_runtime::health::Health;
-use kefu_shared::spool::{self, PATIENCE, Settings};
+use kefu_spool::{PATIENCE, Settings};
 use kefu_wechat::push::Push;
 
 const PUSHES: u32 = 50_000;
@@ -61,7 +61,7 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Arc::new(Broker::default());
     let settings = Settings { folder: folder.path().into(), max_bytes: 1 << 30, partitions: 64, patience: PATIENCE };
-    let spool = spool::open(broker.clone(), settings.clone()).await;
+    let spool = kefu_spool::open(broker.clone(), settings.clone()).await;
     tokio::time::sleep(PATIENCE * 2).await;
 
     let started = Instant::now();
@@ -77,7 +77,7 @@ async fn main() {
     spool.close(PATIENCE).await;
     drop(spool);
     let started = Instant::now();
-    let spool = spool::open(broker.clone(), settings).await;
+    let spool = kefu_spool::open(broker.clone(), settings).await;
     println!("opened again: {:.0?}", started.elapsed());
 
     broker.up.store(true, Ordering::Relaxed);

@@ -25,7 +25,7 @@ const AWS: [u16; 2] = [0xfd00, 0xec2];
 
 /// Whether an address is link-local, one of cloud metadata, or "this network" (0.0.0.0/8, ::), also when it is an IPv4
 /// address within an IPv6 one. Loopback and private networks are not: the service usually is there.
-pub(crate) fn is_forbidden(address: IpAddr) -> bool {
+pub fn is_forbidden(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local() || v4.octets()[0] == 0 || METADATA.contains(&v4.into()),
         IpAddr::V6(v6) if v6.is_loopback() => false,
@@ -58,7 +58,7 @@ fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
 }
 
 /// Whether a URL's host is such an address, in whatever notation: the parser has brought it into the usual one.
-pub(crate) fn is_forbidden_literal(url: &Url) -> bool {
+pub fn is_forbidden_literal(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host.parse().is_ok_and(is_forbidden)
@@ -77,7 +77,7 @@ impl fmt::Display for Forbidden {
 impl std::error::Error for Forbidden {}
 
 /// What is said of such an address.
-pub(crate) const FORBIDDEN: &str = "its address is link-local or one of cloud metadata; if it is meant, set \
+pub const FORBIDDEN: &str = "its address is link-local or one of cloud metadata; if it is meant, set \
     [webhook] allow_link_local = true";
 
 /// How names become addresses.

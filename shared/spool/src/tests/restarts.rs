@@ -1,6 +1,6 @@
 use super::*;
-use crate::spool::file::SpoolFile;
-use crate::spool::slots::Slots;
+use crate::file::SpoolFile;
+use crate::slots::Slots;
 
 #[tokio::test]
 async fn what_a_crash_leaves_is_relayed_before_anything_newer() {

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-pub(crate) mod address;
+pub mod address;
 mod client;
 mod decision;
 mod question;
 mod replies;
+mod settings;
 mod signature;
 mod turns;
 
@@ -17,6 +18,7 @@ pub use client::{Answer, Webhooks};
 pub use decision::decision;
 pub use question::{Media, MediaFile, Question};
 pub use replies::replies;
+pub use settings::Settings;
 
 /// Why a webhook gave no answer that can be used. Texts are for the operator: they name the host, and have neither the
 /// rest of the URL, which may hold a secret, nor anything of what was posted or answered.
