@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
+use kefu_program::{ConfigFile, config};
 use kefu_queue::dead_letters::{Action, Order, Report, Selection, reasons};
 use kefu_runtime::clock::now_ms;
-use kefu_shared::program::ConfigFile;
-use kefu_shared::{config, program};
 
 mod letter;
 mod moment;
@@ -104,11 +103,11 @@ fn reason(word: &str) -> Result<String, String> {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let order = match arguments.command.order(now_ms()) {
         Ok(order) => order,
-        Err(error) => return Ok(program::not_understood(&format!("kefu: {error:#}"))),
+        Err(error) => return Ok(kefu_program::not_understood(&format!("kefu: {error:#}"))),
     };
     let config = match config::load(&arguments.config.path) {
         Ok(config) => config,
-        Err(errors) => return Ok(program::not_understood(&errors)),
+        Err(errors) => return Ok(kefu_program::not_understood(&errors)),
     };
     let report = source::carry_out(&config, &order).await?;
     let told = arguments.command.tell(&report, &order);

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kefu_ingress::Api;
+use kefu_program::Frame;
+use kefu_program::backend::Backend;
+use kefu_program::config;
+use kefu_program::internal::{Internal, Readiness};
+use kefu_program::telemetry;
 use kefu_runtime::lifecycle;
-use kefu_shared::backend::Backend;
-use kefu_shared::internal::{Internal, Readiness};
-use kefu_shared::program::Frame;
-use kefu_shared::{config, telemetry};
 use kefu_simulator::{Simulator, SimulatorConfig};
 use tokio::sync::oneshot;
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use kefu_shared::config::{self, BackendUrls, Config};
-use kefu_shared::program::ConfigFile;
+use kefu_program::ConfigFile;
+use kefu_program::config::{self, BackendUrls, Config};
 use reqwest::Url;
 use tokio::time::timeout;
 

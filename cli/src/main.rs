@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kefu_runtime::in_words;
-use kefu_runtime::lifecycle;
+use kefu_runtime::{in_words, lifecycle};
 
 mod dead;
 mod demo;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use kefu_ingress::{Api, Ingress, Parts};
-use kefu_shared::program::Frame;
+use kefu_program::Frame;
 use kefu_worker::Worker;
 
 /// Runs both until the shutdown, or until one fails, which stops the other; `api` is what the internal server has of

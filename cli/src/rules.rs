@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
-use kefu_shared::program::ConfigFile;
-use kefu_shared::{config, program};
+use kefu_program::{ConfigFile, config};
 
 use crate::terminal::printable;
 
@@ -44,7 +43,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = match config::load(&arguments.config.path) {
         Ok(config) => config,
         Err(errors) => {
-            let status = program::not_understood(&errors);
+            let status = kefu_program::not_understood(&errors);
             if matches!(arguments.command, Command::Check) {
                 errors.notices().iter().for_each(|notice| eprintln!("note: {}", printable(notice)));
             }
@@ -56,7 +55,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check => listing::write(&mut out, &arguments.config.path, &config),
         Command::Try { push, account } => match trial::Trial::read(&config, push, account.as_deref()) {
             Ok(trial) => trial.write(&mut out),
-            Err(error) => return Ok(program::not_understood(&format!("kefu: {error:#}"))),
+            Err(error) => return Ok(kefu_program::not_understood(&format!("kefu: {error:#}"))),
         },
     };
     match told {

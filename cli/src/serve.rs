@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use kefu_ingress::Api;
-use kefu_shared::config::BackendUrls;
-use kefu_shared::internal::dead_letters::{ACCESS_FILE, Offered};
-use kefu_shared::program::{self, ConfigFile, Frame};
+use kefu_program::config::BackendUrls;
+use kefu_program::internal::dead_letters::{ACCESS_FILE, Offered};
+use kefu_program::{ConfigFile, Frame};
 
 use crate::pair;
 
@@ -18,9 +18,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> ExitCode {
-    let internal = |config: &kefu_shared::config::Config| config.ingress.internal_listen;
+    let internal = |config: &kefu_program::config::Config| config.ingress.internal_listen;
     let api = Api::default();
-    program::run("kefu serve", &arguments.config.path, internal, api.routes(), async |frame| {
+    kefu_program::run("kefu serve", &arguments.config.path, internal, api.routes(), async |frame| {
         let _offered = offer_dead_letters(&frame)?;
         pair::run(frame, api, |_| {}).await
     })

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use kefu_messages::envelope::Answered;
-use kefu_messages::rules::Endpoint;
-use kefu_messages::rules::Rules;
+use kefu_messages::rules::{Endpoint, Rules};
+use kefu_program::config::Account;
 use kefu_runtime::clock;
-use kefu_shared::config::Account;
 use kefu_wechat::event_answer::{self, EventAnswer};
 use kefu_wechat::passive_reply::{self, Seal};
 use kefu_wechat::push::{Format, Push, PushError};

@@ -10,9 +10,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use kefu_program::config::{self, Config};
+use kefu_program::internal::Routes;
 use kefu_runtime::disk::Disk;
-use kefu_shared::config::{self, Config};
-use kefu_shared::internal::Routes;
 use kefu_store::Messages;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

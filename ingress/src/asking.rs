@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
-use kefu_messages::rules::DECIDE_WITHIN;
-use kefu_messages::rules::Endpoint;
+use kefu_messages::rules::{DECIDE_WITHIN, Endpoint};
 use kefu_webhook::Settings;
 use kefu_webhook::{Failure, Media, Question, Webhooks, decision};
 use tokio::time::{Instant, sleep_until, timeout_at};

@@ -1,7 +1,7 @@
 //! From a request to a push that is WeChat's: signature, timestamp, cipher, parser. Pure.
 
 use kefu_messages::unreadable;
-use kefu_shared::config::{Account, Mode};
+use kefu_program::config::{Account, Mode};
 use kefu_wechat::passive_reply::Seal;
 use kefu_wechat::push::{self, Push, PushError};
 use kefu_wechat::signature;

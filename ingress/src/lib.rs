@@ -8,9 +8,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_program::config::Config;
+use kefu_program::internal::Readiness;
 use kefu_queue::Publisher;
-use kefu_shared::config::Config;
-use kefu_shared::internal::Readiness;
 use kefu_store::Stores;
 use tokio_util::sync::CancellationToken;
 

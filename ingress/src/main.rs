@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kefu_ingress::{Api, Ingress, Parts};
+use kefu_program::config::Config;
+use kefu_program::{ConfigFile, Frame};
 use kefu_runtime::lifecycle;
-use kefu_shared::config::Config;
-use kefu_shared::program::{self, ConfigFile, Frame};
 
 /// Takes WeChat's pushes in: verified, decrypted, claimed, published, answered.
 #[derive(Parser)]
@@ -24,7 +24,8 @@ async fn ingress() -> ExitCode {
     let arguments = Arguments::parse();
     let (api, internal) = (Api::default(), |config: &Config| config.ingress.internal_listen);
     let routes = api.routes();
-    program::run("kefu-ingress", &arguments.config.path, internal, routes, async |frame| run(frame, api).await).await
+    kefu_program::run("kefu-ingress", &arguments.config.path, internal, routes, async |frame| run(frame, api).await)
+        .await
 }
 
 async fn run(frame: Frame, api: Api) -> anyhow::Result<()> {

@@ -11,8 +11,8 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use kefu_messages::envelope::{Answered, Envelope};
 use kefu_messages::unreadable::Unreadable;
+use kefu_program::config::{Account, Config};
 use kefu_runtime::clock;
-use kefu_shared::config::{Account, Config};
 use tokio::time::Instant;
 
 use crate::answer::{self, Decided, Undecided};

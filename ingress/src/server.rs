@@ -9,9 +9,9 @@ use actix_service::{Service as _, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server};
 use actix_web::{App, web};
 use futures_util::FutureExt;
+use kefu_program::internal::slashes;
 use kefu_queue::Publisher;
 use kefu_runtime::lifecycle;
-use kefu_shared::internal::slashes;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::answer::Undecided;

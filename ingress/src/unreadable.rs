@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use kefu_shared::config::{Account, Mode};
+use kefu_program::config::{Account, Mode};
 use kefu_wechat::push::PushError;
 use tokio::time::Instant;
 

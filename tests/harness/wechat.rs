@@ -1,6 +1,6 @@
 //! WeChat's side of the protocol, written from its documentation and from known answers alone.
 //!
-//! None of this uses `kefu_shared`. Sources: WeChat's page on message push
+//! None of this uses a crate of `shared/`. Sources: WeChat's page on message push
 //! (<https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>) and the vectors in
 //! `tests/vectors.json`.
 

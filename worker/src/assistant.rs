@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use kefu_messages::rules::Briefing;
-use kefu_shared::config;
+use kefu_program::config;
 use kefu_store::Exchange;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};

@@ -11,11 +11,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_program::backend::{Backend, BackendError};
+use kefu_program::config::Config;
+use kefu_program::internal::Readiness;
 use kefu_queue::ConsumerOptions;
 use kefu_runtime::health::Health;
-use kefu_shared::backend::{Backend, BackendError};
-use kefu_shared::config::Config;
-use kefu_shared::internal::Readiness;
 use kefu_store::Probe;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use kefu_program::internal::Routes;
+use kefu_program::{ConfigFile, Frame};
 use kefu_runtime::lifecycle;
-use kefu_shared::internal::Routes;
-use kefu_shared::program::{self, ConfigFile, Frame};
 use kefu_worker::{Worker, WorkerError};
 
 /// Takes WeChat's pushes off the queue and sends the replies.
@@ -22,8 +22,8 @@ fn main() -> std::io::Result<ExitCode> {
 
 async fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let internal = |config: &kefu_shared::config::Config| config.worker.internal_listen;
-    program::run(
+    let internal = |config: &kefu_program::config::Config| config.worker.internal_listen;
+    kefu_program::run(
         "kefu-worker",
         &arguments.config.path,
         internal,

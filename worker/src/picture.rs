@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kefu_shared::config::Config;
+use kefu_program::config::Config;
 use kefu_wechat::push::Content;
 
 use crate::halt::Halt;

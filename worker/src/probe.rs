@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kefu_shared::config::{self, Account, TokenApi};
+use kefu_program::config::{self, Account, TokenApi};
 use secrecy::SecretString;
 
 use crate::wechat::WeChat;

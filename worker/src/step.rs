@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use kefu_messages::reply::Reply;
+use kefu_program::config::Ambiguous;
 use kefu_queue::DeadReason;
 use kefu_runtime::clock;
-use kefu_shared::config::Ambiguous;
 use tokio::time::Instant;
 
 use crate::halt::Halt;

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_program::config::{self, Config};
 use kefu_queue::Delivery;
-use kefu_shared::config::{self, Config};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kefu_messages::window::Opening;
+use kefu_program::config::TypingApi;
 use kefu_runtime::clock;
-use kefu_shared::config::TypingApi;
 
 use crate::halt::Halt;
 use crate::hold::Hold;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::config::{self, Account, TokenApi, TypingApi};
+use kefu_program::config::{self, Account, TokenApi, TypingApi};
 use kefu_store::StoredToken;
 use kefu_wechat::openid::OpenId;
 use secrecy::{ExposeSecret, SecretString};

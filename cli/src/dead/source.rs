@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use kefu_embedded::queue::EmbeddedQueue;
 use kefu_embedded::{Database, DatabaseError, FILE_NAME};
+use kefu_program::config::{BackendUrls, Config};
+use kefu_program::internal::dead_letters::{Access, PATH};
 use kefu_queue::dead_letters::{Order, Report};
 use kefu_queue::rabbitmq;
 use kefu_runtime::http_client;
-use kefu_shared::config::{BackendUrls, Config};
-use kefu_shared::internal::dead_letters::{Access, PATH};
 
 /// How long a process that runs may take to say that it lives.
 const PATIENCE: Duration = Duration::from_secs(5);

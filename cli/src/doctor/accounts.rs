@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use kefu_messages::rules::Action;
-use kefu_shared::config::{Account, Config};
+use kefu_program::config::{Account, Config};
 use secrecy::ExposeSecret;
 
 use super::Finding;

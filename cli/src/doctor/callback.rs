@@ -1,10 +1,9 @@
 //! The callback URL, asked as WeChat asks it when it is saved in the console.
 
 use futures_util::future::join_all;
+use kefu_program::config::{Account, Config};
 use kefu_runtime::clock::now_ms;
-use kefu_runtime::http_client;
-use kefu_runtime::in_words;
-use kefu_shared::config::{Account, Config};
+use kefu_runtime::{http_client, in_words};
 use kefu_wechat::signature;
 use reqwest::Url;
 use secrecy::ExposeSecret;

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use kefu_embedded::FILE_NAME;
-use kefu_shared::config::{BackendUrls, Config};
+use kefu_program::config::{BackendUrls, Config};
 use rustix::fs::{Access, AtFlags, CWD, accessat, major, minor, statfs, statvfs};
 
 use super::{Finding, in_time};

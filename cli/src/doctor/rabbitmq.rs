@@ -1,8 +1,7 @@
 //! The queue.
 
 use kefu_queue::rabbitmq::{self, Inspection, Queues, Settings};
-use kefu_runtime::http_client;
-use kefu_runtime::in_words;
+use kefu_runtime::{http_client, in_words};
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;

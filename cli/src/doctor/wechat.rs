@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kefu_shared::config::{Account, Config};
+use kefu_program::config::{Account, Config};
 use kefu_worker::probe::{Callback, Probe, Refused, Token};
 use tokio::time::timeout;
 

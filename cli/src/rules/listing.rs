@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use kefu_messages::rules::Rule;
-use kefu_shared::config::Config;
+use kefu_program::config::Config;
 
 use crate::terminal::{columns, count, printable, width, wrap};
 

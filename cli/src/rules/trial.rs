@@ -9,7 +9,7 @@ use kefu_messages::plan::{Plan, Planned};
 use kefu_messages::reply::{Content, Reply, template};
 use kefu_messages::rules::{Action, Rule, Rules};
 use kefu_messages::unreadable;
-use kefu_shared::config::{Config, Mode};
+use kefu_program::config::{Config, Mode};
 use kefu_wechat::push::{self, Push, PushError};
 
 use crate::terminal::{count, printable, width, wrap};

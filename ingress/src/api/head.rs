@@ -2,8 +2,8 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
-use kefu_shared::config;
-use kefu_shared::internal::bearer;
+use kefu_program::config;
+use kefu_program::internal::bearer;
 use secrecy::ExposeSecret;
 
 use super::problem::Problem;

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use kefu_messages::outbound::Outbound;
 use kefu_messages::reply::foreign::{self, Misshapen};
 use kefu_messages::reply::picture::PictureFolder;
-use kefu_shared::config::Config;
+use kefu_program::config::Config;
 use kefu_wechat::json;
 use kefu_wechat::openid::OpenId;
 use serde::de::IgnoredAny;

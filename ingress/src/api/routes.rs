@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_LENGTH, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
+use kefu_program::config::Config;
 use kefu_runtime::disk::Disk;
-use kefu_shared::config::Config;
 use tokio::time::Instant;
 
 use super::problem::{Problem, ProblemDocument};
@@ -274,7 +274,7 @@ mod tests {
         let text = "[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"\n\
                     [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n";
         std::fs::write(&file, text).unwrap();
-        let config = Arc::new(kefu_shared::config::load_with(&file, []).unwrap());
+        let config = Arc::new(kefu_program::config::load_with(&file, []).unwrap());
         let (disk, deadline) = (Disk::default(), Instant::now() + Duration::from_secs(30));
         let to_send = |replies: &str| {
             ToSend::from(request::parse(format!(r#"{{"to":"oU","replies":[{replies}]}}"#).as_bytes()).unwrap())

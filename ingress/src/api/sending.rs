@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
-use kefu_messages::message_key::LEDGER_KEEPS_FOR;
-use kefu_messages::message_key::MessageKey;
+use kefu_messages::message_key::{LEDGER_KEEPS_FOR, MessageKey};
 use kefu_runtime::clock;
 use kefu_store::{Messages, Opened, Progress, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};

@@ -1,6 +1,6 @@
 //! Measures the embedded queue on the disk below a folder, beside the floor that the disk itself sets.
 //!
-//! `cargo run -p kefu-shared --example embedded_figures [FOLDER]`; without a folder, the system's temporary one.
+//! `cargo run -p kefu-embedded --example embedded_figures [FOLDER]`; without a folder, the system's temporary one.
 
 // A measurement that cannot be made ends with its reason.
 #![allow(clippy::unwrap_used)]

@@ -2,9 +2,8 @@
 
 use std::str;
 
-use kefu_wechat::json;
-use kefu_wechat::passive_reply;
 use kefu_wechat::push::{Body, Format};
+use kefu_wechat::{json, passive_reply};
 
 use super::{Answer, Failure};
 

@@ -30,7 +30,7 @@ async fn main() {
     let mut options = ShopOptions::new(Backend::Production);
     options.limits = Limits { message_replies: 1_000_000, journal_entries: 1_000_000, ..Limits::default() };
     options.settings =
-        vec![("telemetry", "log_filter = \"warn,kefu_ingress::server=info,kefu_shared::internal=info\"".to_owned())];
+        vec![("telemetry", "log_filter = \"warn,kefu_ingress::server=info,kefu_program::internal=info\"".to_owned())];
     println!("starting redis-server, rabbitmq-server, kefu-ingress, kefu-worker and a simulated WeChat");
     let shop = Shop::start(options).await;
     let Servers::Production { redis, vhost } = &shop.stack.servers else { unreachable!("production was asked for") };

@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kefu_program::config;
 use kefu_runtime::http_client::{self, Unread};
 use kefu_runtime::in_words;
-use kefu_shared::config;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
 

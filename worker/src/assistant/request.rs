@@ -1,7 +1,7 @@
 //! What the model is asked.
 
 use kefu_messages::rules::Briefing;
-use kefu_shared::config;
+use kefu_program::config;
 use kefu_store::Exchange;
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kefu_messages::envelope::Answered;
 use kefu_messages::plan::Plan;
 use kefu_messages::session::UserKey;
-use kefu_shared::config::Ambiguous;
+use kefu_program::config::Ambiguous;
 use kefu_store::{Job, LedgerClaim};
 use tokio::time::Instant;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::config::Accounts;
+use kefu_program::config::Accounts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many pictures of the largest size there is room for.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use kefu_messages::reply::Reply;
 use kefu_messages::reply::picture::PictureFolder;
 use kefu_messages::rules::Endpoint;
+use kefu_program::config::Config;
 use kefu_queue::DeadReason;
 use kefu_runtime::clock;
 use kefu_runtime::disk::Disk;
-use kefu_shared::config::Config;
 use kefu_webhook::{Failure, Media, MediaFile, Question, Webhooks, replies};
 use tokio::time::Instant;
 

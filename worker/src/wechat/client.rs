@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_messages::reply::picture::PictureFormat;
+use kefu_program::config;
 use kefu_runtime::http_client::{self, Unread};
 use kefu_runtime::in_words;
-use kefu_shared::config;
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
 

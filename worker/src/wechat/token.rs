@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_shared::config::Accounts;
+use kefu_program::config::Accounts;
 use kefu_store::{Fence, StoredToken, Tokens, Written};
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -55,7 +55,7 @@ impl AccessTokens {
         wechat: &Arc<WeChat>,
         call_limit: Duration,
     ) -> Self {
-        let of_account = |account: &kefu_shared::config::Account| OfAccount {
+        let of_account = |account: &kefu_program::config::Account| OfAccount {
             account: account.clone(),
             tokens: Arc::clone(tokens),
             wechat: Arc::clone(wechat),
@@ -102,7 +102,7 @@ impl AccessTokens {
 }
 
 struct OfAccount {
-    account: kefu_shared::config::Account,
+    account: kefu_program::config::Account,
     tokens: Arc<dyn Tokens>,
     wechat: Arc<WeChat>,
     lock_for: Duration,

@@ -77,7 +77,7 @@ fn config() -> (Config, tempfile::TempDir) {
     let text = "[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"\n\
                 [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n";
     std::fs::write(&file, text).unwrap();
-    (kefu_shared::config::load_with(&file, []).unwrap(), folder)
+    (kefu_program::config::load_with(&file, []).unwrap(), folder)
 }
 
 fn check(request: SendRequest, config: &Config) -> Result<ToSend, Problem> {

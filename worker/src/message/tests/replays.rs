@@ -3,8 +3,8 @@
 use kefu_messages::plan::Plan;
 use kefu_messages::reply::split::Rest;
 use kefu_messages::reply::{self, Reply};
+use kefu_program::config::Ambiguous;
 use kefu_runtime::clock;
-use kefu_shared::config::Ambiguous;
 use kefu_wechat::push::Push;
 
 use super::*;

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use futures_util::future::join_all;
-use kefu_shared::config;
+use kefu_program::config;
 use tempfile::TempDir;
 
 use super::*;

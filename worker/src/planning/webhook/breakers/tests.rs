@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use kefu_messages::rules::Action;
-use kefu_shared::config;
+use kefu_program::config;
 
 use super::*;
 use crate::testing::seconds;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use kefu_shared::config::{self, BackendUrls, Config, ConfigErrors, Mode};
+use kefu_program::config::{self, BackendUrls, Config, ConfigErrors, Mode};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 

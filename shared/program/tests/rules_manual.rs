@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kefu_messages::rules::{self, Rules};
-use kefu_shared::config;
+use kefu_program::config;
 use kefu_wechat::push::Push;
 use serde_json::json;
 
@@ -56,7 +56,7 @@ struct Example {
 }
 
 fn examples() -> Vec<Example> {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules.md")).unwrap();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md")).unwrap();
     let mut examples: Vec<Example> = Vec::new();
     let mut lines = page.lines().enumerate().peekable();
     while let Some((number, line)) = lines.next() {
@@ -171,7 +171,7 @@ fn every_condition_and_every_action_has_an_example() {
 
 #[test]
 fn every_condition_is_in_the_table_and_every_action_has_a_section() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules.md")).unwrap();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md")).unwrap();
     let [rule_keys, when_keys] = rules::keys();
     for key in when_keys {
         assert!(page.contains(&format!("\n| `{key}` |")), "the table of conditions lacks {key}");

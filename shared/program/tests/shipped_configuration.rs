@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use kefu_shared::config::{self, Config, load_with};
+use kefu_program::config::{self, Config, load_with};
 
 const PNG: &[u8] = &[0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
 
 fn shipped(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 fn load(file: &Path, environment: &[(&str, &str)]) -> Config {

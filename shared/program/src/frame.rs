@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use kefu_runtime::in_words;
-use kefu_runtime::lifecycle;
+use kefu_runtime::{in_words, lifecycle};
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kefu_messages::reply::Content;
 use kefu_messages::rules::{Action, Rule, Rules};
-use kefu_shared::config;
+use kefu_program::config;
 use kefu_wechat::push::Push;
 
 mod answered;

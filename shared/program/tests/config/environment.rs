@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use kefu_shared::config::{self, Mode};
+use kefu_program::config::{self, Mode};
 use secrecy::ExposeSecret;
 
 use super::{Folder, GOOD};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kefu_shared::config;
+use kefu_program::config;
 
 use super::{Folder, GOOD, KEY, problems_of};
 

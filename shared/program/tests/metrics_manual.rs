@@ -18,7 +18,7 @@ const OTHER_NAMES: [&str; 4] = [
 ];
 
 fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// The files below a folder whose names end so.
@@ -49,8 +49,10 @@ fn names<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = (&'a str, &'a
 /// Every literal of the programs' sources that is a metric's name.
 fn metrics() -> BTreeSet<String> {
     let mut metrics = BTreeSet::new();
-    for part in ["shared", "ingress", "worker", "cli", "simulator"] {
-        for file in files(&project().join(part).join("src"), ".rs") {
+    let crates = fs::read_dir(project().join("shared")).unwrap().map(|entry| entry.unwrap().path());
+    let programs = ["ingress", "worker", "cli", "simulator"].map(|program| project().join(program));
+    for folder in crates.chain(programs) {
+        for file in files(&folder.join("src"), ".rs") {
             let source = fs::read_to_string(file).unwrap();
             let literals = names(&source, "\"").filter(|(_, rest)| rest.starts_with('"')).map(|(name, _)| name);
             metrics.extend(literals.filter(|name| name.starts_with("kefu_")).map(str::to_owned));

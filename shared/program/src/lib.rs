@@ -1,0 +1,14 @@
+//! The frame of a long-running program: configuration, backend, logs, metrics, internal server, signals, exit status.
+//!
+//! * [`run`]: the frame; [`config`]: kefu.toml and its environment, with all mistakes at once; [`reload`]: rules read again.
+//! * [`backend`]: the pair of queue and store that a configuration names.
+//! * [`internal`]: the port for operators; [`telemetry`]: logs and metrics.
+
+pub mod backend;
+pub mod config;
+mod frame;
+pub mod internal;
+pub mod reload;
+pub mod telemetry;
+
+pub use frame::{ConfigFile, Frame, not_understood, run};
