@@ -2,12 +2,11 @@
 //! broken one.
 
 use std::io::{Error, ErrorKind, Result};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+
+use crate::gate::Gate;
 
 /// Far longer than a disk that works takes, and shorter than what waits for it can.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -19,25 +18,11 @@ const AT_ONCE: usize = 32;
 /// The files of one purpose. Each purpose has a disk of its own, so that files that hang hold up nobody who needs others.
 /// Clones are the same one.
 #[derive(Debug, Clone)]
-pub struct Disk(Arc<State>);
-
-#[derive(Debug)]
-struct State {
-    room: Arc<Semaphore>,
-    /// Somebody waited in vain, and no call has ended since: with no room left, nobody else need wait as long to find that
-    /// out.
-    hangs: AtomicBool,
-}
-
-/// One call's room. It ends with the call, also when nobody waits for that any more.
-struct UnderWay {
-    disk: Disk,
-    _permit: OwnedSemaphorePermit,
-}
+pub struct Disk(Gate);
 
 impl Default for Disk {
     fn default() -> Self {
-        Self(Arc::new(State { room: Arc::new(Semaphore::new(AT_ONCE)), hangs: AtomicBool::new(false) }))
+        Self(Gate::new(AT_ONCE))
     }
 }
 
@@ -60,9 +45,10 @@ impl Disk {
         deadline: Instant,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let under_way = self.take_room(deadline).await?;
+        let permit = self.0.enter(deadline).await.ok_or_else(hangs)?;
+        // The permit ends with the work, also when nobody waits for that any more.
         let work = move || {
-            let _under_way = under_way;
+            let _permit = permit;
             work()
         };
         match timeout_at(deadline, tokio::task::spawn_blocking(work)).await {
@@ -70,38 +56,16 @@ impl Disk {
             Ok(done) => {
                 done.unwrap_or_else(|_| Err(Error::other("what read or wrote the file panicked: a fault of kefu")))
             }
-            Err(_) => Err(self.late()),
+            Err(_) => {
+                self.0.is_stuck();
+                Err(hangs())
+            }
         }
-    }
-
-    async fn take_room(&self, deadline: Instant) -> Result<UnderWay> {
-        let room = Arc::clone(&self.0.room);
-        let permit = match Arc::clone(&room).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) if self.0.hangs.load(Ordering::Relaxed) => return Err(hangs()),
-            Err(_) => match timeout_at(deadline, room.acquire_owned()).await {
-                // It is never closed.
-                Ok(permit) => permit.map_err(Error::other)?,
-                Err(_) => return Err(self.late()),
-            },
-        };
-        Ok(UnderWay { disk: self.clone(), _permit: permit })
-    }
-
-    fn late(&self) -> Error {
-        self.0.hangs.store(true, Ordering::Relaxed);
-        hangs()
     }
 }
 
 fn hangs() -> Error {
     Error::new(ErrorKind::TimedOut, "the disk does not answer")
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.disk.0.hangs.store(false, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]
@@ -113,7 +77,17 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::gate::Permit;
     use crate::testing::hang;
+
+    /// All permits of the disk.
+    async fn all(disk: &Disk) -> Vec<Permit> {
+        let mut permits = Vec::new();
+        while permits.len() < AT_ONCE {
+            permits.extend(disk.0.enter(Instant::now() + WITHIN).await);
+        }
+        permits
+    }
 
     #[tokio::test]
     async fn what_hangs_is_waited_for_until_the_deadline_only() {
@@ -135,14 +109,14 @@ mod tests {
         assert_eq!(refused.unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
         drop(end);
         // Those that hung end, one after the other.
-        let _all = Arc::clone(&network.0.room).acquire_many_owned(AT_ONCE as u32).await.unwrap();
+        let _all = all(&network).await;
         assert!(network.call(|| Ok(7)).now_or_never().is_none(), "since one ended, room is waited for");
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_the_first_wait_for_room_that_does_not_come() {
         let disk = Disk::default();
-        let all = Arc::clone(&disk.0.room).acquire_many_owned(AT_ONCE as u32).await.unwrap();
+        let all = all(&disk).await;
         let begun = Instant::now();
         for _ in 0..2 {
             assert_eq!(disk.call(|| Ok(7)).await.unwrap_err().kind(), ErrorKind::TimedOut);

@@ -1,89 +1,54 @@
 //! Turns: how many calls of one endpoint are under way at once.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kefu_messages::rules::Endpoint;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use kefu_runtime::gate::{Gate, Permit};
+use tokio::time::Instant;
 
 /// Above this many endpoints those that nobody asks are forgotten: rules that are read again may bring ever new ones.
 const MANY: usize = 64;
 
-/// The turns of all endpoints. Each has its own, so that one that hangs holds up nobody who asks another.
+/// The gates of all endpoints. Each endpoint has its own, so that one that hangs holds up nobody who asks another.
 pub(super) struct Turns {
-    /// Of each endpoint.
+    /// How many calls of each endpoint are under way at once.
     most: usize,
-    lines: Mutex<HashMap<Endpoint, Arc<Line>>>,
-}
-
-/// Who wants to ask one endpoint.
-struct Line {
-    room: Arc<Semaphore>,
-    /// Somebody waited in vain, and no turn has ended since: nobody else need wait as long to find that out.
-    stuck: AtomicBool,
-}
-
-/// One call's turn, which ends by dropping it.
-pub(super) struct Turn {
-    line: Arc<Line>,
-    _permit: OwnedSemaphorePermit,
+    gates: Mutex<HashMap<Endpoint, Gate>>,
 }
 
 impl Turns {
-    /// `most`: how many there are for each endpoint.
+    /// `most`: how many calls of each endpoint are under way at once.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, lines: Mutex::default() }
+        Self { most, gates: Mutex::default() }
     }
 
     /// Waits for a turn, for `within` at most; `None` if there was none.
-    pub(super) async fn take(&self, endpoint: &Endpoint, within: Duration) -> Option<Turn> {
-        let line = self.line(endpoint);
-        let room = Arc::clone(&line.room);
-        let permit = match Arc::clone(&room).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) if line.stuck.load(Ordering::Relaxed) => return None,
-            Err(_) => match timeout(within, room.acquire_owned()).await {
-                // It is never closed.
-                Ok(permit) => permit.ok()?,
-                Err(_) => {
-                    line.stuck.store(true, Ordering::Relaxed);
-                    return None;
-                }
-            },
-        };
-        Some(Turn { line, _permit: permit })
+    pub(super) async fn take(&self, endpoint: &Endpoint, within: Duration) -> Option<Permit> {
+        let gate = self.gate(endpoint);
+        gate.enter(Instant::now() + within).await
     }
 
-    fn line(&self, endpoint: &Endpoint) -> Arc<Line> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = lines.get(endpoint) {
-            return Arc::clone(line);
+    fn gate(&self, endpoint: &Endpoint) -> Gate {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = gates.get(endpoint) {
+            return gate.clone();
         }
-        if lines.len() >= MANY {
-            lines.retain(|_, line| Arc::strong_count(line) > 1);
+        if gates.len() >= MANY {
+            gates.retain(|_, gate| !gate.is_unused());
         }
-        let line = Arc::new(Line { room: Arc::new(Semaphore::new(self.most)), stuck: AtomicBool::new(false) });
-        lines.insert(endpoint.clone(), Arc::clone(&line));
-        line
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.line.stuck.store(false, Ordering::Relaxed);
+        let gate = Gate::new(self.most);
+        gates.insert(endpoint.clone(), gate.clone());
+        gate
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use futures_util::FutureExt;
-    use tokio::time::Instant;
-
     use super::*;
+    use futures_util::FutureExt;
 
     const LONG: Duration = Duration::from_secs(5);
 
@@ -125,7 +90,7 @@ mod tests {
         for number in 0..1_000 {
             drop(turns.take(&endpoint(&format!("http://shop.example/{number}")), LONG).await);
         }
-        let lines = turns.lines.lock().unwrap();
-        assert!(lines.len() <= MANY && lines.contains_key(&endpoint("http://shop.example/asked")));
+        let gates = turns.gates.lock().unwrap();
+        assert!(gates.len() <= MANY && gates.contains_key(&endpoint("http://shop.example/asked")));
     }
 }
