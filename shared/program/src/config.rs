@@ -20,21 +20,15 @@ mod assistant;
 mod backend;
 mod environment;
 mod errors;
-mod example;
 mod file;
 mod ingress;
-mod kept;
-mod queue;
-mod received_pictures;
 mod secret;
+mod sections;
+mod sections_at_start;
 mod source;
-mod store;
-mod telemetry;
 mod typed;
 mod value;
 mod webhook;
-mod wechat;
-mod worker;
 
 pub use account::{Account, Accounts, Mode};
 use account::{AccountSection, PreviousSection};
@@ -42,22 +36,18 @@ pub use api::Api;
 use api::ApiSection;
 pub use assistant::Assistant;
 use assistant::AssistantSection;
-pub use backend::BackendUrls;
+use backend::Store;
+pub use backend::{BackendUrls, Queue};
 use environment::Overrides;
 pub use errors::ConfigErrors;
 pub use ingress::Ingress;
-pub use kept::KeptSections;
-pub(crate) use kept::Reloaded;
-use kept::RuleTables;
-pub use queue::Queue;
-pub use received_pictures::ReceivedPictures;
+pub use sections::{Ambiguous, LogFormat, ReceivedPictures, Telemetry, TokenApi, TypingApi, WeChat, Worker};
+pub(crate) use sections_at_start::Reloaded;
+use sections_at_start::RuleTables;
+pub use sections_at_start::SectionsAtStart;
 use source::Source;
 pub(crate) use source::digest;
-use store::Store;
-pub use telemetry::{LogFormat, Telemetry};
 use webhook::WebhookSection;
-pub use wechat::{TokenApi, TypingApi, WeChat};
-pub use worker::{Ambiguous, Worker};
 
 /// Everything that the programs are told.
 #[derive(Debug, Clone)]
@@ -93,7 +83,7 @@ pub struct Config {
     /// The SHA-256 of the file.
     pub digest: [u8; 32],
     /// Everything but the rules, for reading them again.
-    pub kept: KeptSections,
+    pub at_start: SectionsAtStart,
     /// Values that are accepted but sent with changes, in words: a text of a rule without its control characters.
     pub notices: Vec<String>,
     /// `[[rule]]` as it is written.
@@ -131,7 +121,7 @@ pub fn keys_of_sections() -> [(&'static str, &'static [&'static str]); 13] {
 /// The appid and the secrets that are refused because kefu.example.toml shows them, for the test of that file.
 #[doc(hidden)]
 pub fn refused_as_shown() -> impl Iterator<Item = &'static str> {
-    example::SECRETS.into_iter().chain([example::APPID])
+    secret::SHOWN_SECRETS.into_iter().chain([secret::SHOWN_APPID])
 }
 
 /// Reads the configuration of `file` with the overrides of the process environment.
@@ -155,7 +145,7 @@ pub fn load_with(
 
 fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Config, ConfigErrors> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    let (digest, kept, rule_tables) = (source.digest, source.kept(folder), source.rule_tables());
+    let (digest, at_start, rule_tables) = (source.digest, source.at_start(folder), source.rule_tables());
     let queue: Queue = source.section("queue", &mut problems);
     let store: Store = source.section("store", &mut problems);
     let mut ingress: Ingress = source.section("ingress", &mut problems);
@@ -210,7 +200,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
                 rules,
                 folder,
                 digest,
-                kept,
+                at_start,
                 notices: problems.into_lines().1,
                 rule_tables,
             })

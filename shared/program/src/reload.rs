@@ -10,7 +10,7 @@ use kefu_messages::rules::LiveRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
-use crate::config::{self, Config, ConfigErrors, KeptSections, Reloaded};
+use crate::config::{self, Config, ConfigErrors, Reloaded, SectionsAtStart};
 
 /// How often the file is looked at.
 const EVERY: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ pub fn start(file: &Path, config: &Config, hangups: Signal) {
     let reload = Reload {
         file: file.to_owned(),
         rules: config.rules.clone(),
-        kept: config.kept.clone(),
+        at_start: config.at_start.clone(),
         known: Ok(config.digest),
         refused: None,
         changed: Vec::new(),
@@ -71,7 +71,7 @@ struct Reload {
     /// Those in force.
     rules: LiveRules,
     /// What else the file said at the start.
-    kept: KeptSections,
+    at_start: SectionsAtStart,
     /// The content that was looked at last.
     known: Content,
     /// What is wrong with it.
@@ -131,8 +131,8 @@ impl Reload {
     }
 
     async fn load(&mut self, cause: Cause) {
-        let (file, kept) = (self.file.clone(), self.kept.clone());
-        let reloaded = tokio::task::spawn_blocking(move || kept.reload(&file)).await;
+        let (file, at_start) = (self.file.clone(), self.at_start.clone());
+        let reloaded = tokio::task::spawn_blocking(move || at_start.reload(&file)).await;
         match reloaded {
             Ok(Ok(reloaded)) => self.take(reloaded, cause),
             Ok(Err(errors)) => self.refuse(&errors, cause),

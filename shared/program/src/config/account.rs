@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use super::value::choice;
-use super::{Problems, example, secret};
+use super::{Problems, secret};
 
 /// One mini program.
 #[derive(Debug, Clone)]
@@ -114,8 +114,8 @@ impl AccountSection {
             problems.missing(place, "appid", "appid is missing");
         } else if !appid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
             problems.add(format!("{place} appid"), "has something else than letters and digits");
-        } else if appid.eq_ignore_ascii_case(example::APPID) {
-            problems.add(format!("{place} appid"), example::PROBLEM);
+        } else if appid.eq_ignore_ascii_case(secret::SHOWN_APPID) {
+            problems.add(format!("{place} appid"), secret::IS_SHOWN);
         }
         let secret =
             secret::resolve(place, "secret", self.secret.as_ref(), self.secret_file.as_ref(), folder, problems);

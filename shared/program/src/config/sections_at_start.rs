@@ -16,7 +16,7 @@ use super::{Config, ConfigErrors, Problems, Source, file, resolve};
 /// The sections but `[[rule]]`, with what the environment overrides. It holds secrets: `Debug` does not show it. Clones
 /// share it.
 #[derive(Clone)]
-pub struct KeptSections(Arc<Sections>);
+pub struct SectionsAtStart(Arc<Sections>);
 
 struct Sections {
     tables: BTreeMap<String, Value>,
@@ -29,7 +29,7 @@ struct Sections {
 #[derive(Clone)]
 pub(super) struct RuleTables(pub(super) Option<Value>);
 
-/// Rules for a process that has started with a [`KeptSections`].
+/// Rules for a process that has started with a [`SectionsAtStart`].
 pub(crate) struct Reloaded {
     pub(crate) rules: Arc<Rules>,
     /// The SHA-256 of the file.
@@ -40,7 +40,7 @@ pub(crate) struct Reloaded {
     pub(crate) notices: Vec<String>,
 }
 
-impl KeptSections {
+impl SectionsAtStart {
     pub(super) fn of(tables: &BTreeMap<String, Value>, accounts: &BTreeMap<String, Keys>, folder: &Path) -> Self {
         let (mut tables, accounts) = (tables.clone(), accounts.clone());
         tables.remove("rule");
@@ -69,7 +69,7 @@ impl KeptSections {
     /// All that is wrong with the file, or, when nothing is, the rules that need what has changed beside them.
     pub(crate) fn reload(&self, file: &Path) -> Result<Reloaded, ConfigErrors> {
         let loaded = super::load(file)?;
-        let changed = self.differences(&loaded.kept);
+        let changed = self.differences(&loaded.at_start);
         let (rules, digest, notices) = (loaded.rules.current(), loaded.digest, loaded.notices);
         if changed.is_empty() {
             return Ok(Reloaded { rules, digest, changed, notices });
@@ -127,9 +127,9 @@ fn digest(sha256: &mut Sha256, key: &str, value: &Value, folder: &Path) {
     }
 }
 
-impl fmt::Debug for KeptSections {
+impl fmt::Debug for SectionsAtStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeptSections")
+        f.write_str("SectionsAtStart")
     }
 }
 
@@ -167,25 +167,28 @@ mod tests {
             path
         }
 
-        fn load(&self, text: &str, environment: &[(&str, &str)]) -> KeptSections {
+        fn load(&self, text: &str, environment: &[(&str, &str)]) -> SectionsAtStart {
             let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
-            load_with(&self.write("kefu.toml", text), environment).unwrap().kept
+            load_with(&self.write("kefu.toml", text), environment).unwrap().at_start
         }
     }
 
     #[test]
     fn what_has_changed_is_told_by_its_section_and_rules_are_no_change() {
         let folder = Folder::new();
-        let kept = folder.load(GOOD, &[]);
+        let at_start = folder.load(GOOD, &[]);
         let none: [&str; 0] = [];
-        assert_eq!(kept.differences(&folder.load(&format!("{GOOD}{RULE}"), &[])), none);
-        assert_eq!(kept.differences(&folder.load(&format!("# comment\n{GOOD}"), &[])), none);
-        assert_eq!(kept.differences(&folder.load(&GOOD.replace("hush", "other"), &[])), ["[[account]]"]);
-        assert_eq!(kept.differences(&folder.load(&format!("[worker]\nconcurrency = 1\n{GOOD}"), &[])), ["[worker]"]);
+        assert_eq!(at_start.differences(&folder.load(&format!("{GOOD}{RULE}"), &[])), none);
+        assert_eq!(at_start.differences(&folder.load(&format!("# comment\n{GOOD}"), &[])), none);
+        assert_eq!(at_start.differences(&folder.load(&GOOD.replace("hush", "other"), &[])), ["[[account]]"]);
+        assert_eq!(
+            at_start.differences(&folder.load(&format!("[worker]\nconcurrency = 1\n{GOOD}"), &[])),
+            ["[worker]"]
+        );
         let environment = [("KEFU__QUEUE__PREFETCH", "7")];
-        assert_eq!(kept.differences(&folder.load(GOOD, &environment)), ["[queue]"]);
+        assert_eq!(at_start.differences(&folder.load(GOOD, &environment)), ["[queue]"]);
         folder.write("secret", "another");
-        assert_eq!(kept.differences(&folder.load(GOOD, &[])), ["[[account]]"]);
+        assert_eq!(at_start.differences(&folder.load(GOOD, &[])), ["[[account]]"]);
     }
 
     #[test]
@@ -196,11 +199,11 @@ mod tests {
     #[test]
     fn a_rule_for_an_account_that_is_not_served_yet_is_taken() {
         let folder = Folder::new();
-        let kept = folder.load(GOOD, &[]);
+        let at_start = folder.load(GOOD, &[]);
         let second = GOOD.split_once("[[account]]").unwrap().1.replace("wx1", "wx2");
         let rule = "[[rule]]\nwhen = { account = \"wx2\" }\nignore = true\n";
         let file = folder.write("kefu.toml", &format!("{GOOD}[[account]]{second}{rule}"));
-        let reloaded = kept.reload(&file).unwrap();
+        let reloaded = at_start.reload(&file).unwrap();
         assert_eq!((reloaded.rules.iter().len(), reloaded.changed), (1, vec!["[[account]]".to_owned()]));
     }
 }

@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::environment::{Keys, Overrides};
-use super::kept::RuleTables;
+use super::sections_at_start::RuleTables;
 use super::typed::typed;
-use super::{AccountSection, KeptSections, Problems, file};
+use super::{AccountSection, Problems, SectionsAtStart, file};
 
 /// The most that the file may have: hundreds of rules with the longest texts.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -58,8 +58,8 @@ impl Source {
     }
 
     /// All that is not a rule.
-    pub(super) fn kept(&self, folder: &Path) -> KeptSections {
-        KeptSections::of(&self.tables, &self.accounts, folder)
+    pub(super) fn at_start(&self, folder: &Path) -> SectionsAtStart {
+        SectionsAtStart::of(&self.tables, &self.accounts, folder)
     }
 
     /// `[[rule]]` as it is written.

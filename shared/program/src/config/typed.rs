@@ -107,16 +107,11 @@ fn meant(keys: &[&'static str], written: &str) -> Option<&'static str> {
     candidates.min().map(|(_, key)| key)
 }
 
-/// How many letters side by side differ, capital letters and hyphens aside; `None` when they are most of them, or all
-/// but two of few.
+/// How many letters differ, capital letters and hyphens aside; `None` when most of the letters do.
 fn difference(key: &str, written: &str) -> Option<usize> {
-    let letters = |name: &str| -> Vec<char> {
-        name.chars().filter(|c| !"_-".contains(*c)).flat_map(char::to_lowercase).collect()
-    };
+    let letters = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     let (key, written) = (letters(key), letters(written));
-    let (shorter, longer) = (key.len().min(written.len()), key.len().max(written.len()));
-    let start = key.iter().zip(&written).take_while(|(a, b)| a == b).count();
-    let end = key.iter().rev().zip(written.iter().rev()).take_while(|(a, b)| a == b).count().min(shorter - start);
-    let difference = longer - start - end;
-    (start + end > 0 && difference <= 2.max(longer / 2)).then_some(difference)
+    let longer = key.chars().count().max(written.chars().count());
+    let difference = strsim::osa_distance(&key, &written);
+    (difference < longer && difference <= 2.max(longer / 2)).then_some(difference)
 }
