@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since the Unix epoch, as the system has them: other machines' times can be compared with it, as far as
-/// their clocks agree. It may step when the clock is set; durations are measured with
+/// Milliseconds since the Unix epoch, by the system's clock. The times of other machines can be compared with this time as
+/// far as the clocks agree. The time may step when the clock is set; measure durations with
 /// [`Instant`](std::time::Instant).
 pub fn now_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

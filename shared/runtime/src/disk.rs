@@ -1,5 +1,5 @@
-//! Files that are read and written while messages are handled, on a disk that may hang: a network's that is away, or a
-//! broken one.
+//! Files that are read and written while messages are handled, on a disk that may hang: the disk of an unreachable network,
+//! or a broken disk.
 
 use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::gate::Gate;
 
-/// Far longer than a disk that works takes, and shorter than what waits for it can.
+/// Far longer than a working disk takes, and shorter than the callers can wait.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// How many calls of one [`Disk`] are under way at once. Those that hang keep their threads: those of a process's few disks
-/// together must be fewer than tokio's 512, or names would not be looked up any more either.
+/// How many calls of one [`Disk`] are under way at once. A call that hangs keeps its thread. All disks of a process
+/// together must have fewer calls than tokio's 512 threads, or no thread would be left to look up names.
 const AT_ONCE: usize = 32;
 
-/// The files of one purpose. Each purpose has a disk of its own, so that files that hang hold up nobody who needs others.
-/// Clones are the same one.
+/// The files of one purpose. Each purpose has a disk of its own, so that hanging files hold up nobody who needs other
+/// files. Clones are the same disk.
 #[derive(Debug, Clone)]
 pub struct Disk(Gate);
 
@@ -30,13 +30,14 @@ impl Disk {
     /// Does `work` on a thread that may block.
     ///
     /// # Errors
-    /// `work`'s own. [`ErrorKind::TimedOut`] when it takes longer than 10 seconds: then it goes on by itself, and keeps all
-    /// that it owns until it ends; or at once, when as many calls as are allowed hang.
+    /// `work`'s own. [`ErrorKind::TimedOut`] when `work` takes longer than 10 seconds: `work` then goes on by itself, and
+    /// keeps everything that it owns until it ends. [`ErrorKind::TimedOut`] at once, when as many calls as are allowed
+    /// hang.
     pub async fn call<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         self.call_until(Instant::now() + WITHIN, work).await
     }
 
-    /// The same, for somebody who has no more time than until `deadline`.
+    /// As [`Disk::call`], for a caller who has time only until `deadline`.
     ///
     /// # Errors
     /// As [`Disk::call`].
@@ -46,13 +47,13 @@ impl Disk {
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let permit = self.0.enter(deadline).await.ok_or_else(hangs)?;
-        // The permit ends with the work, also when nobody waits for that any more.
+        // The permit ends with the work, even if nobody waits for the work any more.
         let work = move || {
             let _permit = permit;
             work()
         };
         match timeout_at(deadline, tokio::task::spawn_blocking(work)).await {
-            // Not as tokio says it: that has the panic's text, which may have anything in it.
+            // Not in tokio's words: they contain the panic's text, which may contain anything.
             Ok(done) => {
                 done.unwrap_or_else(|_| Err(Error::other("what read or wrote the file panicked: a fault of kefu")))
             }
@@ -108,7 +109,7 @@ mod tests {
         let refused = network.call(|| Ok(7)).now_or_never();
         assert_eq!(refused.unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
         drop(end);
-        // Those that hung end, one after the other.
+        // The hanging calls end, one after the other.
         let _all = all(&network).await;
         assert!(network.call(|| Ok(7)).now_or_never().is_none(), "since one ended, room is waited for");
     }

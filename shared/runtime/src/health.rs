@@ -1,12 +1,12 @@
-//! Whether a part of the process can do its work right now, for `/readyz`.
+//! Whether a part of the process can do its work at present, for `/readyz`.
 
-/// Whether it can be used right now.
+/// Whether the part can be used at present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// It can.
+    /// The part works.
     Up,
-    /// It can, but not as it should; what is wrong, in words for the operator.
+    /// The part works, but not fully; the text says why, for the operator.
     Degraded(String),
-    /// It cannot; why, in words for the operator.
+    /// The part does not work; the text says why, for the operator.
     Down(String),
 }

@@ -1,4 +1,4 @@
-//! What the clients for HTTP have in common: those of WeChat's API, webhooks, the assistant and the command.
+//! The common parts of all HTTP clients: for WeChat's API, webhooks, the assistant and the command.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use reqwest::{ClientBuilder, Response, Url, redirect};
 
 use crate::in_words;
 
-/// The longest wait that is believed; nobody waits as long.
+/// The longest wait that a client believes; no client waits as long.
 const A_DAY: Duration = Duration::from_secs(86_400);
 
-/// For a client of `base` and what is below it: as [`builder_for_scheme`], without proxies for this machine's own
+/// A client for `base` and the URLs below it: as [`builder_for_scheme`], but without proxies for this machine's own
 /// addresses.
 pub fn builder(base: &Url) -> ClientBuilder {
     let builder = builder_for_scheme(base.scheme());
-    // A proxy would look for the address on its own machine.
+    // A proxy would look for the address on the proxy's own machine.
     if is_loopback(base) { builder.no_proxy() } else { builder }
 }
 
-/// For a client of URLs with this scheme, wherever they lead. It says who it is and follows no redirects: those would take
-/// what is secret to another server. Proxies are those of the environment.
+/// A client for URLs with this scheme, wherever they lead. The client names kefu in its requests and follows no redirects,
+/// because a redirect would take secrets to another server. The proxies are those of the environment.
 pub fn builder_for_scheme(scheme: &str) -> ClientBuilder {
     let builder =
         ClientBuilder::new().user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION"))).redirect(redirect::Policy::none());
@@ -37,11 +37,11 @@ fn is_loopback(url: &Url) -> bool {
 /// Why the body of an answer was not read.
 #[derive(Debug)]
 pub enum Unread {
-    /// It has more bytes than were asked for.
+    /// The body has more bytes than the caller allows.
     TooLarge,
-    /// The connection ended in the middle of it.
+    /// The connection ended in the middle of the body.
     Cut {
-        /// What came.
+        /// The bytes that arrived.
         so_far: Vec<u8>,
         /// Why, in words, without the URL.
         error: String,
@@ -64,7 +64,7 @@ pub async fn read_within(mut response: Response, most: usize) -> Result<Vec<u8>,
     }
 }
 
-/// How long the server wants to be left alone, where it says so in seconds; a day at most.
+/// How long the server asks the client to wait, if the server says so in seconds; a day at most.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(A_DAY))

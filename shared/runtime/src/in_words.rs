@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// An error and its causes, each said once: some texts have that of their cause in them, others do not.
+/// An error and its causes, each said once: the texts of some errors contain the text of their cause, others do not.
 pub fn in_words(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut error = error;

@@ -1,9 +1,9 @@
-//! What every long-running program needs, whatever it is for. It knows nothing of kefu.
+//! The needs of every long-running program, whatever the program does. This crate knows nothing of kefu.
 //!
-//! * [`lifecycle`]: the start and the stop of a program; [`health`]: can a part of it do its work right now.
-//! * [`clock`]: the time; [`disk`]: files on a disk that may hang; [`gate`]: how many
-//!   calls that may hang are under way at once; [`http_client`]: what all HTTP clients have in common.
-//! * [`in_words`]: an error with its causes, for people.
+//! * [`lifecycle`]: the start and the stop of a program; [`health`]: whether a part of the program works at present.
+//! * [`clock`]: the time; [`disk`]: files on a disk that may hang; [`gate`]: how many calls that may hang are under way at
+//!   once; [`http_client`]: the common parts of all HTTP clients.
+//! * [`in_words()`]: an error with its causes, for people.
 
 pub mod clock;
 pub mod disk;

@@ -6,14 +6,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// What has been going on on other threads is waited for, at the end of a program, for this long: to write a file takes a
-/// moment, and one on a disk that hangs is not written anyhow.
+/// How long the end of a program waits for work on other threads. Writing a file takes a moment, and a file on a hanging
+/// disk would not be written anyhow.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs a program to its end, as `#[tokio::main]` does; but that would wait for calls of a hanging disk without an end.
+/// Runs a program to its end, as `#[tokio::main]` does. But `#[tokio::main]` would wait without end for the calls of a
+/// hanging disk.
 ///
 /// # Errors
-/// When the system gives no threads.
+/// When the system provides no threads.
 pub fn block_on<T>(program: impl Future<Output = T>) -> std::io::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let output = runtime.block_on(program);
@@ -21,15 +22,15 @@ pub fn block_on<T>(program: impl Future<Output = T>) -> std::io::Result<T> {
     Ok(output)
 }
 
-/// To be called first in `main`: sets what holds for the whole process.
+/// Sets the settings of the whole process. Call this function first in `main`.
 ///
-/// Chooses rustls's provider of cryptography. With two of them compiled in (dependencies decide that), rustls would
-/// panic at the first connection instead of choosing. Has panics logged by their place alone. Raises the limit of open files as far as the process may: many
-/// systems start with 1,024, for programs of the time before `poll`.
+/// Chooses rustls's provider of cryptography: with two providers compiled in (dependencies decide that), rustls would panic
+/// at the first connection instead of choosing. Makes the log show a panic by its place alone. Raises the limit of open
+/// files as far as the process may: many systems start with 1,024, for programs of the time before `poll`.
 pub fn prepare_process() {
-    // A panic's text may quote what was being handled. Where it happened is enough to find it.
+    // A panic's text may quote the data in work. The place of the panic is enough to find the fault.
     std::panic::set_hook(Box::new(|panic| {
-        // `print!` panics when whoever read the output has seen enough of it, as `head` has.
+        // `print!` panics when the reader of the output has seen enough of it, as `head` has.
         if panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to stdout")) {
             std::process::exit(1);
         }
@@ -55,8 +56,8 @@ pub fn open_files_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// A token that is cancelled by the first SIGTERM or SIGINT. A second one ends the process at once with status 130, for
-/// the operator who cannot wait.
+/// A token that the first SIGTERM or SIGINT cancels. A second signal ends the process at once with status 130, for an
+/// operator who cannot wait.
 ///
 /// # Errors
 /// When the process cannot listen for signals.

@@ -1,4 +1,4 @@
-//! What tests of several crates do with this one.
+//! Helpers for the tests of several crates.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use crate::disk::Disk;
 
-/// Has as many calls of the disk hang as it takes, until the returned end is dropped.
+/// Makes as many calls of the disk hang as the disk accepts, until the caller drops the returned end.
 ///
 /// # Panics
 /// When a call ends.
 pub async fn hang(disk: &Disk) -> Sender<()> {
     let (end, hangs) = channel::<()>();
     let hangs = Arc::new(Mutex::new(hangs));
-    // More than it takes.
+    // More than the disk accepts.
     for _ in 0..100 {
         let hangs = Arc::clone(&hangs);
         let work = move || Ok(hangs.lock().map(|hangs| hangs.recv().is_ok()).is_ok());

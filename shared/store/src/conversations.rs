@@ -1,4 +1,4 @@
-//! What users and the assistant said to each other: the seam.
+//! The seam to the conversations of users with the assistant.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,21 +19,20 @@ pub struct Exchange {
     pub answered: String,
 }
 
-/// Shows nothing of it: what is said must not reach a log.
+/// Shows nothing of the exchange: its texts must not reach a log.
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Exchange")
     }
 }
 
-/// The conversations with the assistant. Personal data: nothing is kept longer than it
-/// was asked for.
+/// The conversations with the assistant. They are personal data: nothing is kept longer than the caller asked for.
 #[async_trait]
 pub trait Conversations: Send + Sync {
     /// The exchanges that have not ended, the oldest first.
     async fn recall(&self, whose: &SessionKey) -> Result<Vec<Exchange>, StoreError>;
-    /// Puts the exchange of the message `key` behind the others, unless one of that message is among them. It ends after
-    /// `keep_for`; of all, the last `most` are kept.
+    /// Puts the exchange of the message `key` behind the others, unless an exchange of that message is among them. The
+    /// exchange ends after `keep_for`; of all exchanges, the last `most` are kept.
     async fn remember(
         &self,
         whose: &SessionKey,

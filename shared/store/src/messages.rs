@@ -1,4 +1,4 @@
-//! What became of the messages that a team's own backend sends, for who asks.
+//! The seam to the state of the messages that a team's own backend sends.
 
 use std::time::Duration;
 
@@ -7,64 +7,64 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 
-/// How far a message is. It goes on from one to the next and never back, but that a dead letter may be replayed, be sent,
-/// or die again. Times are milliseconds since the Unix epoch.
+/// The state of a message. A state only moves forward, with one exception: a dead letter may be replayed, be sent, or die
+/// again. Times are milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Progress {
-    /// It is on the queue.
+    /// The message is on the queue.
     Queued {
-        /// When ingress accepted it.
+        /// When ingress accepted the message.
         accepted_at_ms: u64,
     },
-    /// It will not be tried again by itself.
+    /// The message will not be tried again by itself.
     Dead {
-        /// When ingress accepted it.
+        /// When ingress accepted the message.
         accepted_at_ms: u64,
-        /// When it was given up.
+        /// When the worker gave the message up.
         ended_at_ms: u64,
         /// `DeadReason::as_str`.
         reason: String,
         /// The dead letter's words; no secrets, texts or openids.
         error: String,
     },
-    /// WeChat has taken all of its replies.
+    /// WeChat has taken all replies of the message.
     Sent {
-        /// When ingress accepted it.
+        /// When ingress accepted the message.
         accepted_at_ms: u64,
-        /// When all had been sent.
+        /// When all replies had been sent.
         ended_at_ms: u64,
     },
 }
 
-/// What [`Messages::open`] and [`Messages::find`] found.
+/// The answer of [`Messages::open`] and [`Messages::find`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
-    /// Nothing: the caller publishes it.
+    /// There is no such message: the caller publishes it.
     New,
-    /// The same message. Without a progress it may or may not have been published: the caller publishes it, too.
+    /// The same message. Without a progress the message may or may not have been published: the caller publishes it, too.
     Same(Option<Progress>),
-    /// Another one under the same id.
+    /// Another message under the same id.
     Other,
 }
 
 /// The messages that a team's own backend sends, by [`MessageKey::id`](kefu_messages::message_key::MessageKey::id).
 #[async_trait]
 pub trait Messages: Send + Sync {
-    /// Notes that a message of this `fingerprint` is about to be published as `id`, unless something is noted there
-    /// already. A new note is kept for `keep_for` from now.
+    /// Notes that a message of this `fingerprint` is about to be published as `id`, unless the id has a note already. A new
+    /// note is kept for `keep_for` from now.
     async fn open(&self, id: &str, fingerprint: &str, keep_for: Duration) -> Result<Opened, StoreError>;
-    /// What [`Messages::open`] would find; notes nothing.
+    /// As [`Messages::open`], but notes nothing.
     async fn find(&self, id: &str, fingerprint: &str) -> Result<Opened, StoreError>;
-    /// Notes how far it is, for `keep_for` from now, unless it is known to be as far or farther; a later death takes the
-    /// place of one before. There need be no note yet.
+    /// Notes the progress of the message, for `keep_for` from now, unless the known progress is as far or farther. A later
+    /// death replaces an earlier death. The id need not have a note yet.
     async fn set(&self, id: &str, progress: &Progress, keep_for: Duration) -> Result<(), StoreError>;
-    /// How far it is; `None` when that is not, or no longer, known.
+    /// The progress of the message; `None` if the progress is unknown or forgotten.
     async fn get(&self, id: &str) -> Result<Option<Progress>, StoreError>;
 }
 
 impl Opened {
-    /// For a message of this `fingerprint`, where that of a message and a progress are known.
+    /// The answer for a message of this `fingerprint`, from the stored fingerprint and the stored progress.
     pub fn of(fingerprint: &str, known: Option<&str>, progress: Option<Progress>) -> Self {
         match (known, progress) {
             (None, None) => Self::New,
@@ -84,7 +84,7 @@ impl Progress {
         }
     }
 
-    /// Whether it takes the place of `known`.
+    /// Whether this progress replaces `known`.
     pub fn follows(&self, known: &Self) -> bool {
         let rank = |progress: &Self| match progress {
             Self::Queued { .. } => 1,

@@ -8,10 +8,10 @@ use kefu_messages::session::UserKey;
 
 use super::StoreError;
 
-/// How many messages of one user are noted at most. Later ones are not noted: each of them still waits for those that are.
+/// How many messages of one user are noted at most. A later message is not noted, but still waits for the noted ones.
 pub const MOST_ABSENT: usize = 500;
 
-/// Where a message stands among those of its user that left their lane for the queue and have not ended.
+/// The place of a message among the messages of its user that left their lane for the queue and have not ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
     /// The message itself has left its lane before.
@@ -23,15 +23,15 @@ pub struct Place {
 
 /// The messages of each user that left their lane for the queue and have not ended, in the order in which they left.
 ///
-/// A lane is in one process, and its partition may go to another one at any time: the next owner finds here which messages
-/// it must not overtake.
+/// A lane is in one process, and its partition may go to another process at any time: the next owner learns here which
+/// messages it must not overtake.
 #[async_trait]
 pub trait Order: Send + Sync {
     /// The place of the message. One round trip when no message of the user is absent.
     async fn place(&self, user: &UserKey, message: &MessageKey) -> Result<Place, StoreError>;
-    /// Notes that the message, on which work first began `begun_ago`, leaves its lane: behind all that left before, or where
-    /// it is noted already. Notes of the user that are older than `keep_for` are dropped. Called for one user at a time
-    /// by the owner of the lane.
+    /// Notes that the message, on which work first began `begun_ago`, leaves its lane. The message goes behind all messages
+    /// that left earlier, or stays where it is noted already. Notes of the user that are older than `keep_for` are dropped.
+    /// Only the owner of the lane calls this method, for one user at a time.
     async fn leave(
         &self,
         user: &UserKey,

@@ -1,41 +1,40 @@
 //! State on a Redis server (7.0 or later, or Valkey), shared by all processes.
 //!
 //! # What is in Redis
-//! One key a thing, the varying part in hash-tag braces. Times are Redis's own, in milliseconds since the Unix epoch.
-//! Every key has an expiry.
+//! One key for each thing, with the varying part in hash-tag braces. Times are Redis's own, in milliseconds since the Unix
+//! epoch. Every key has an expiry.
 //!
 //! | key | type | value |
 //! |---|---|---|
-//! | `kefu:claim:{MESSAGE KEY}` | string | `p:OWNER` pending, published by OWNER right now; `d` and the answer that WeChat got: done |
+//! | `kefu:claim:{MESSAGE KEY}` | string | `p:OWNER`: pending, OWNER is publishing the message; `d` and the answer that WeChat got: done |
 //! | `kefu:job:{MESSAGE KEY}` | hash | the ledger's entry, see below |
-//! | `kefu:token:{APPID}` | hash | `value` (**secret**), `expires_at`; `fence` the last handed out, `stored_fence` that of the value; `lock_owner`, `lock_until` while somebody fetches |
+//! | `kefu:token:{APPID}` | hash | `value` (**secret**), `expires_at`; `fence` the last fence handed out, `stored_fence` the fence of the value; `lock_owner`, `lock_until` while a process fetches a token |
 //! | `kefu:media:{APPID}:SHA256` | string | the `media_id` |
-//! | `kefu:window:{APPID\|OPENID}` | hash | what is known of a user's window (`\|BUSINESS ID` behind it for one with a sub-merchant): `m_at m_by m_sent m_refused` by the latest message, `e_…` by the latest entering, `counted` the reply counted last, `unknown_until` when messages make something known again |
-//! | `kefu:send:{ID}` | hash | `fingerprint` of what was to be sent under the ID of `/v1`; `status` and `state` (JSON) once it is published |
-//! | `kefu:conversation:{APPID\|OPENID}` | list | the user's conversation with the assistant (`\|BUSINESS ID` behind it for one with a sub-merchant), the oldest first: `END DIGEST JSON`, when it ends, the digest of the message key, what was said |
+//! | `kefu:window:{APPID\|OPENID}` | hash | the record of a user's window (`\|BUSINESS ID` follows for a session with a sub-merchant): `m_at m_by m_sent m_refused` of the latest message, `e_…` of the latest entering, `counted` the last counted reply, `unknown_until` the time from which messages make something known again |
+//! | `kefu:send:{ID}` | hash | `fingerprint` of the message under the ID of `/v1`; `status` and `state` (JSON) once the message is published |
+//! | `kefu:conversation:{APPID\|OPENID}` | list | the user's conversation with the assistant (`\|BUSINESS ID` follows for a session with a sub-merchant), the oldest exchange first: `END DIGEST JSON`, the time of its end, the digest of the message key, the two texts |
 //! | `kefu:order:{APPID\|OPENID}` | sorted set | message keys of the user that are in the queue again, scored by the time at which work on each began; kept for 72 hours after the last one left |
-//! | `kefu:seats` | hash | of each worker that runs `SEAT UNTIL`: its number, from 0 on, and until when it has that; renewed every 5 s |
-//! | `kefu:probe` | string | empty, for a second: `/readyz` can write |
+//! | `kefu:seats` | hash | for each running worker `SEAT UNTIL`: the worker's number, from 0 on, and the time at which the seat expires; renewed every 5 s |
+//! | `kefu:probe` | string | empty, for a second: shows `/readyz` that the server accepts writes |
 //!
-//! A job has `state` (`open`, `done`), `fence`, `next` (index of the next step), `owner` and `until` (the lease),
-//! `sending` (a step begun and not known to be sent) and `plan` (JSON). Once it is done, `state`, `fence` and `next`
-//! are left.
+//! A job has `state` (`open`, `done`), `fence`, `next` (index of the next step), `owner` and `until` (the lease), `sending`
+//! (a step begun and not known to be sent) and `plan` (JSON). A job that is done keeps only `state`, `fence` and `next`.
 //!
-//! Treat a dump as personal data: names of keys hold openids; a claim the answer, which names the user when it transfers
-//! them and may say anything when a webhook made it; an open job the replies; a conversation what the user and the
-//! assistant wrote.
+//! Treat a dump as personal data. Names of keys contain openids. A claim contains the answer, which names the user if it
+//! transfers the user, and may say anything if a webhook made it. An open job contains the replies, and a conversation
+//! contains the texts of the user and the assistant.
 //!
 //! # What the server needs
-//! * `maxmemory-policy noeviction`: an eviction would undo a claim or a ledger entry in silence. Checked after the
-//!   first connect and logged as a warning. `appendonly yes`, so that a restart forgets nothing.
+//! * `maxmemory-policy noeviction`: an eviction would undo a claim or a ledger entry in silence. The store checks this
+//!   after the first connect and logs a warning. `appendonly yes`, so that a restart forgets nothing.
 //! * 7.0: claims use `SET … NX GET`.
-//! * If the user is restricted by ACL: `~kefu:*`, `+@read +@write +@scripting +@connection +time`; `+config|get` and
-//!   `+info` for the check above.
-//! * One endpoint. It may be one that fails over; a sharded Redis Cluster is not followed through its redirections.
+//! * If an ACL restricts the user: `~kefu:*`, `+@read +@write +@scripting +@connection +time`; `+config|get` and `+info`
+//!   for the check above.
+//! * One endpoint. The endpoint may fail over; the store does not follow the redirections of a sharded Redis Cluster.
 //!
 //! # Failure
-//! Each call ends within 0.3 s, connecting included. A dead connection is replaced by
-//! itself, for as long as the process lives.
+//! Each call ends within 0.3 s, including the connect. The connection replaces itself when it dies, for as long as the
+//! process lives.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -47,7 +46,7 @@ use super::{Probe, StoreError, Stores, Written};
 use connection::Connection;
 pub use inspect::{Inspection, inspect};
 
-/// A script, behind the parts that it needs.
+/// A script, after the scripts that it needs.
 macro_rules! script {
     ($($file:literal),+) => {
         LazyLock::new(|| Script::new(concat!($(include_str!(concat!("lua/", $file))),+)))
@@ -70,12 +69,12 @@ mod windows;
 
 /// Opens the seams on the Redis at `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` for TLS.
 ///
-/// Does not wait for the server: it connects behind the scenes, and calls fail with [`StoreError::Unavailable`] until
-/// it is there. Must be called inside a tokio runtime. TLS trusts the system's root certificates (`SSL_CERT_FILE`
-/// names others), and needs a process-wide rustls provider that the program installs first.
+/// Does not wait for the server: the connection is made in the background, and calls fail with [`StoreError::Unavailable`]
+/// until the server answers. Call this function inside a tokio runtime. TLS trusts the system's root certificates
+/// (`SSL_CERT_FILE` names others), and needs a process-wide rustls provider that the program installs first.
 ///
 /// # Errors
-/// [`StoreError::Url`] when the URL is not one of these.
+/// [`StoreError::Url`] when the URL has neither form.
 pub async fn open(url: &str) -> Result<Stores, StoreError> {
     let connection = Arc::new(Connection::open(url)?);
     tokio::spawn(server::check(Arc::downgrade(&connection)));
@@ -94,7 +93,7 @@ pub async fn open(url: &str) -> Result<Stores, StoreError> {
     })
 }
 
-/// Whether a URL can be used, as far as that can be told without the server.
+/// Whether a URL can be used, as far as the URL alone can tell.
 pub fn verify_url(url: &str) -> Result<(), StoreError> {
     Connection::parse(url).map(drop)
 }
@@ -113,7 +112,7 @@ impl Redis {
 
 #[async_trait]
 impl Probe for Redis {
-    /// A write, not a `PING`: a replica and a full server answer `PING` all the same.
+    /// A write and not a `PING`: a replica and a full server answer `PING` all the same.
     async fn probe(&self) -> Result<(), StoreError> {
         self.connection.query(::redis::cmd("SET").arg("kefu:probe").arg("").arg("PX").arg(1_000)).await
     }
@@ -125,7 +124,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(CENTURY).clamp(1, CENTURY)
 }
 
-/// Deletes a string that is still what the caller believes it is.
+/// Deletes a string that still has the value that the caller expects.
 static DELETE_IF_EQUAL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/lua/delete_if_equal.lua")));
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The seam to what is known of users' windows.
+//! The seam to the record of users' windows.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use kefu_messages::window::{Opening, Refused, Window};
 
 use super::StoreError;
 
-/// What is known of users' windows, by account and user: a guard, shared by all workers, see [`kefu_messages::window`].
+/// The record of users' windows, by account and user: a guard, shared by all workers, see [`kefu_messages::window`].
 ///
-/// Its times are those that it is given, so clocks matter: those of ingresses and workers, as far as windows are hours
-/// long. Each entry is kept for `keep_for` from its last change; what is lost only costs calls.
+/// The caller gives the times, so the clocks of ingresses and workers matter, as far as windows are hours long. Each entry
+/// is kept for `keep_for` from its last change; a lost entry only costs calls.
 #[async_trait]
 pub trait Windows: Send + Sync {
-    /// What is known; nothing when there is no entry.
+    /// The record of the user's window; empty when there is no entry.
     async fn get(&self, user: &SessionKey) -> Result<Window, StoreError>;
-    /// [`Window::open`]; gives what is known then.
+    /// Does as [`Window::open`], and returns the record after that.
     async fn open(
         &self,
         user: &SessionKey,
@@ -45,6 +45,6 @@ pub trait Windows: Send + Sync {
     ) -> Result<(), StoreError>;
     /// [`Window::transfer`].
     async fn transfer(&self, user: &SessionKey, until_ms: u64, keep_for: Duration) -> Result<(), StoreError>;
-    /// Forgets what is known, also what cannot be read.
+    /// Forgets the record, even if the record cannot be read.
     async fn forget(&self, user: &SessionKey) -> Result<(), StoreError>;
 }

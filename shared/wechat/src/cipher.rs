@@ -24,11 +24,11 @@ const PADDED_BLOCK: usize = 32;
 const RANDOM: usize = 16;
 const HEAD: usize = RANDOM + 4;
 
-/// The key of an account, from its EncodingAESKey. It shows nothing of itself in `Debug`.
+/// The key of an account, from its EncodingAESKey. `Debug` shows nothing of the key.
 #[derive(Clone)]
 pub struct EncodingAesKey([u8; 32]);
 
-/// What is wrong with the text of an EncodingAESKey. Does not repeat the text.
+/// Why a text is no EncodingAESKey. The error does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Not 43 characters.
@@ -39,7 +39,7 @@ pub enum KeyError {
     Alphabet,
 }
 
-/// Why a ciphertext could not be opened. Answer all of them alike: a difference helps an attacker guess.
+/// Why a ciphertext could not be opened. Give all of these errors the same answer: a difference helps an attacker guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CipherError {
     /// `Encrypt` is not Base64.
@@ -79,7 +79,7 @@ impl EncodingAesKey {
         Ok(String::from_utf8_lossy(&self.decrypt_bytes(encrypt, appid)?).into_owned())
     }
 
-    /// Opens the text of `Encrypt`; `appid` must be the one inside.
+    /// Opens the text of `Encrypt`; `appid` must be the appid inside.
     pub fn decrypt_bytes(&self, encrypt: &str, appid: &str) -> Result<Vec<u8>, CipherError> {
         let ciphertext = LENIENT.decode(encrypt).map_err(|_| CipherError::NotBase64)?;
         if ciphertext.is_empty() || ciphertext.len() % 16 != 0 {
@@ -105,7 +105,7 @@ impl EncodingAesKey {
     /// Makes the text of an `Encrypt`; `random` must be fresh for each message.
     pub fn encrypt(&self, message: &str, appid: &str, random: [u8; 16]) -> String {
         let mut plain = random.to_vec();
-        // A message of 4 GiB cannot come this far: bodies are capped.
+        // A message of 4 GiB cannot reach this line: bodies have a limit.
         plain.extend(u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
         plain.extend(message.as_bytes());
         plain.extend(appid.as_bytes());
@@ -126,7 +126,7 @@ impl std::fmt::Debug for EncodingAesKey {
     }
 }
 
-/// PKCS#7 with a block of 32. Libraries unpad to the cipher's block of 16 and refuse what WeChat sends.
+/// PKCS#7 with a block of 32. Libraries unpad to the cipher's block of 16, and refuse WeChat's messages.
 fn strip_padding(padded: &[u8]) -> Result<&[u8], CipherError> {
     let pad = padded.last().map_or(0, |&last| usize::from(last));
     if !(1..=PADDED_BLOCK).contains(&pad) || pad > padded.len() {

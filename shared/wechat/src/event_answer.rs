@@ -1,18 +1,19 @@
-//! What WeChat wants to hear about each event: one table.
+//! The answer that WeChat wants for each event: one table.
 //!
-//! Most events want `success`. Names are compared without regard to case: WeChat's own pages say so of some, and write
-//! others in both ways.
+//! Most events want `success`. Names are compared without regard to case: WeChat's own pages ignore case for some names,
+//! and write others in both ways.
 
 use super::push::{Format, Push};
 
-/// What an event is answered with.
+/// The answer to an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventAnswer {
-    /// `success`, as everything that is only to be taken in.
+    /// `success`, the answer to everything that needs only an acknowledgement.
     Success,
     /// A body of its own.
     Body(EventBody),
-    /// A decision that somebody has to make within WeChat's patience, and that kefu cannot know: `success` without one.
+    /// A decision that somebody must make within WeChat's patience, and that kefu cannot know. Without a decision the
+    /// answer is `success`.
     Decision {
         /// The event's name as the table has it, for logs and metrics: a family is one name.
         event: &'static str,
@@ -30,9 +31,11 @@ pub enum EventBody {
 
 use EventAnswer::{Body, Decision, Success};
 
-/// Virtual payment: in another format WeChat pushes up to 15 times. `success` would do as well and is not recommended.
+/// Virtual payment: after an answer in another format WeChat pushes up to 15 times. `success` would work as well, but
+/// WeChat does not recommend it.
 ///
-/// Source: <https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/virtual-payment.html>.
+/// Source:
+/// <https://developers.weixin.qq.com/miniprogram/dev/platform-capabilities/business-capabilities/virtual-payment.html>.
 const PAYMENTS: [&str; 7] = [
     "xpay_goods_deliver_notify",
     "xpay_coin_pay_notify",
@@ -43,10 +46,10 @@ const PAYMENTS: [&str; 7] = [
     "xpay_subscribe_pay_fail_notify",
 ];
 
-/// A call from a device: anything but `errcode` 0 cancels it, and so may no answer.
+/// A call from a device: any answer but `errcode` 0 cancels the call, and no answer may cancel it too.
 const DEVICE_CALL: &str = "iot_voip_notify";
 
-/// An answer that has more to say than that the event has come.
+/// Events whose answer says more than that the event has arrived.
 ///
 /// Sources: the pages on virtual payment (a refund that Apple asks about, within 3 s), on novels (who may read which
 /// chapter), and on carriers, who are asked in the names of shops and riders:
@@ -101,12 +104,12 @@ fn is_of_riders(event: &str) -> bool {
 }
 
 impl EventBody {
-    /// The text, not encrypted, for a push in this format.
+    /// The text of the answer, not encrypted, for a push in this format.
     pub fn text(self, format: Format) -> &'static str {
         match (self, format) {
             (Self::ErrCode, Format::Json) => r#"{"ErrCode":0,"ErrMsg":"success"}"#,
             (Self::ErrCode, Format::Xml) => "<xml><ErrCode>0</ErrCode><ErrMsg><![CDATA[success]]></ErrMsg></xml>",
-            // Its page knows no other form.
+            // WeChat's page on this event knows no other form.
             (Self::Errcode, _) => r#"{"errcode":0,"errmsg":"ok"}"#,
         }
     }
@@ -114,9 +117,9 @@ impl EventBody {
 
 /// Whether an answer to this push that is not `success` is encrypted where the mode encrypts.
 ///
-/// WeChat's page on message push has everything but `success` and an empty body encrypted, and the pages on virtual
-/// payment, novels and carriers say nothing else. The page on calls from devices wants safe mode and shows the body
-/// itself as the answer, in clear:
+/// WeChat's page on message push wants every answer but `success` and an empty body encrypted, and the pages on virtual
+/// payment, novels and carriers do not contradict it. The page on calls from devices wants safe mode and shows the answer's
+/// body in clear:
 /// <https://developers.weixin.qq.com/miniprogram/dev/framework/device/voip/cloud-server-sdk.html>.
 pub fn is_encrypted(push: &Push) -> bool {
     push.event().is_none_or(|event| EventAnswer::to(event) != Body(EventBody::Errcode))
@@ -140,7 +143,7 @@ mod tests {
             ("transport_query_order_status", Decision { event: "transport_*" }),
             ("Transport_", Decision { event: "transport_*" }),
             ("xpay_subscribe_ios_refund_query_notify", Decision { event: "xpay_subscribe_ios_refund_query_notify" }),
-            // A plain acknowledgement is all that these want.
+            // These events want only an acknowledgement.
             ("add_express_path", Success),
             ("update_business_bind_result", Success),
             ("retail_pay_notify", Success),

@@ -1,4 +1,5 @@
-//! JSON as others write it. A fault in one character of a string does not cost the whole text: the string is mended.
+//! JSON from other programs. A fault in one character of a string does not cost the whole text: this module mends the
+//! string.
 
 use serde::de::DeserializeOwned;
 
@@ -6,10 +7,10 @@ mod repair;
 
 pub(crate) use repair::repaired;
 
-/// Reads JSON that WeChat, a webhook, a model or a backend wrote; where it is ill-formed, as [`mended`].
+/// Reads JSON that WeChat, a webhook, a model or a backend wrote. Ill-formed JSON is read as [`mended`].
 ///
 /// # Errors
-/// That of the JSON as it came, when it is none after mending either.
+/// The error of the original JSON, if the mended text is not JSON either.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(body).or_else(|error| match mended(body) {
         Some(text) => serde_json::from_str(&text).map_err(|_| error),
@@ -18,7 +19,7 @@ pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Err
 }
 
 /// The text without a byte order mark, and without NULs and blanks around it. Within strings, raw control characters are
-/// escaped, a backslash that begins no escape means itself, and half a character is taken out: half a surrogate pair, or
+/// escaped, a backslash that begins no escape means itself, and half a character is removed: half a surrogate pair, or
 /// bytes that are not UTF-8. `None` for a body in another encoding.
 pub fn mended(body: &[u8]) -> Option<String> {
     let text = decoded(body)?;
@@ -27,9 +28,9 @@ pub fn mended(body: &[u8]) -> Option<String> {
     Some(repaired(text, "").unwrap_or_else(|| text.to_owned()))
 }
 
-/// The text without what is not UTF-8: the rest of a character that was cut. Two bytes or more that begin a character of
-/// UTF-8 are such a rest. A single byte could be a character of another encoding: a body with more of these than whole
-/// characters beyond ASCII is no UTF-8 at all, but GBK for example, and nobody wants to read what would be left of it.
+/// The text without bytes that are not UTF-8: the rest of a character that was cut. Two or more bytes that begin a
+/// character of UTF-8 are such a rest. A single byte could be a character of another encoding. So a body with more single
+/// bytes than whole characters beyond ASCII is not UTF-8 at all, but GBK for example, and its remainder would be of no use.
 fn decoded(body: &[u8]) -> Option<String> {
     let (mut text, mut strays) = (String::with_capacity(body.len()), 0);
     for chunk in body.utf8_chunks() {
@@ -77,7 +78,7 @@ mod tests {
                 "{cut:x?}"
             );
         }
-        // GBK for the same two characters, also beside a cut one, Latin-1, and what no character begins with.
+        // GBK for the same two characters, also beside a cut character; Latin-1; and bytes that begin no character.
         for other in [&b"\xc4\xfa\xba\xc3"[..], b"\xc4\xfa\xba\xc3 \xe6\x82", b"caf\xe9", b"\xff\xfe", b"\xc0\x80"] {
             assert_eq!(read([b"{\"a\":\"", other, b"\"}"].concat()), None, "{other:x?}");
         }

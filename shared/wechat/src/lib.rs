@@ -2,9 +2,10 @@
 //!
 //! Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>.
 //!
-//! * [`signature`] and [`cipher`]: is a push WeChat's, and what does it say in clear.
-//! * [`push`]: the push itself, from XML or JSON; [`json`] mends what others wrote; [`openid`]: the user who sent it.
-//! * [`passive_reply`] and [`event_answer`]: what WeChat gets back.
+//! * [`signature`] and [`cipher`]: whether a push comes from WeChat, and the push in clear.
+//! * [`push`]: the push itself, from XML or JSON; [`json`] mends JSON from other programs; [`openid`]: the user who sent
+//!   the push.
+//! * [`passive_reply`] and [`event_answer`]: the answer to WeChat.
 
 pub mod cipher;
 pub mod event_answer;

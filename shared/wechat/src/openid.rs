@@ -1,4 +1,4 @@
-//! A user's openid, which must not reach a log whole.
+//! A user's openid. No log may contain the whole openid.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The openid of a user (`FromUserName` of a push).
 ///
-/// `Debug` and `Display` are masked so that a log line cannot name a person; [`OpenId::as_str`] gives the whole value
-/// and is for WeChat's API, the store and the queue only.
+/// `Debug` and `Display` mask the openid, so that no log line names a person. [`OpenId::as_str`] returns the whole value,
+/// and is only for WeChat's API, the store and the queue.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OpenId(String);

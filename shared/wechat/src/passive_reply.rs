@@ -1,7 +1,7 @@
-//! Answers to pushes that say more than `success`: what is in the HTTP response.
+//! Answers to pushes that say more than `success`: the body of the HTTP response.
 //!
 //! `success` and an empty body are never encrypted, in no mode: WeChat would show its users that the service is out of
-//! order. Everything else is, in safe and compat mode, unless its own page says otherwise
+//! order. In safe and compat mode every other answer is encrypted, unless the page of its event says otherwise
 //! ([`event_answer`](super::event_answer)).
 //!
 //! Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>.
@@ -14,10 +14,10 @@ use super::cipher::EncodingAesKey;
 use super::push::{Format, Push};
 use super::signature;
 
-/// `transfer_customer_service`: hands the message that is answered over to the human agents.
+/// `transfer_customer_service`: hands the answered message over to the human agents.
 ///
-/// Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/trans.html>. The
-/// page shows XML for servers and JSON for cloud functions; answers are in the data format of pushes.
+/// Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/trans.html>. The page
+/// shows XML for servers and JSON for cloud functions; an answer is in the data format of its push.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Transfer<'a> {
@@ -27,8 +27,8 @@ struct Transfer<'a> {
     msg_type: &'static str,
 }
 
-/// The answer that transfers a user's message, in the push's own format, not encrypted; `create_time` is that of the
-/// answer, in seconds since the Unix epoch. Only what users send can be transferred, never an event.
+/// The answer that transfers a user's message, in the push's own format, not encrypted. `create_time` is the time of the
+/// answer, in seconds since the Unix epoch. Only a user's message can be transferred, never an event.
 pub fn transfer(push: &Push, create_time: i64) -> String {
     let transfer = Transfer {
         to_user_name: push.from_user.as_str(),
@@ -56,7 +56,7 @@ pub fn format_of(answer: &str) -> Format {
     }
 }
 
-/// What an answer is encrypted and signed with: a Token and a key that WeChat uses now.
+/// The account's values that encrypt and sign an answer: a Token and a key that WeChat uses now.
 #[derive(Debug, Clone, Copy)]
 pub struct Seal<'a> {
     /// The account's appid.
@@ -78,8 +78,8 @@ struct Encrypted<'a> {
 }
 
 impl Seal<'_> {
-    /// Encrypts an answer, and gives it the format that it has. `time_stamp` is now, in seconds since the Unix epoch,
-    /// `nonce` that of the push's query; `random` must be fresh for each answer.
+    /// Encrypts an answer, in the answer's own format. `time_stamp` is the present time in seconds since the Unix epoch,
+    /// and `nonce` is the nonce of the push's query. `random` must be fresh for each answer.
     pub fn encrypt(&self, answer: &str, time_stamp: i64, nonce: &str, random: [u8; 16]) -> String {
         let encrypt = self.key.encrypt(answer, self.appid, random);
         let msg_signature = signature::sign_encrypted(self.token, &time_stamp.to_string(), nonce, &encrypt);
@@ -96,17 +96,17 @@ impl Seal<'_> {
     }
 }
 
-/// Strings and numbers only: serialising them has no way to fail.
+/// Strings and numbers only: serialising them cannot fail.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// `]]>` would end the section, so it is spread over two.
+/// `]]>` would end the section, so it is spread over two sections.
 fn cdata(text: &str) -> String {
     format!("<![CDATA[{}]]>", fit_for_xml(text).replace("]]>", "]]]]><![CDATA[>"))
 }
 
-/// The text without the characters that no XML document may have, not even as references.
+/// The text without the characters that no XML document may contain, not even as references.
 ///
 /// Source: <https://www.w3.org/TR/xml/#charsets>.
 pub fn fit_for_xml(text: &str) -> Cow<'_, str> {

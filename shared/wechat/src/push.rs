@@ -1,4 +1,4 @@
-//! What a push says: XML or JSON, told apart by the first character.
+//! The content of a push: XML or JSON, told apart by the first character.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,23 +37,23 @@ pub struct Push {
     /// `MsgId`, for messages of users only. Not always a number, and beyond what a float can hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msg_id: Option<String>,
-    /// `BusinessId`: the sub-merchant whose session it is. Replies to it name it too.
+    /// `BusinessId`: the sub-merchant whose session it is. Replies to the session name the sub-merchant too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_id: Option<u64>,
-    /// `MsgType` as it came: `text`, `image`, `miniprogrampage`, `event` or anything else; the `InfoType` of a notice to a
-    /// third-party platform.
+    /// `MsgType` as WeChat sent it: `text`, `image`, `miniprogrampage`, `event` or anything else; the `InfoType` of a
+    /// notice to a third-party platform.
     pub msg_type: String,
-    /// What the type brings with it.
+    /// The fields of the type.
     pub content: Content,
-    /// All top-level fields, for what is not named above.
+    /// All top-level fields, including those without a field here.
     #[serde(skip)]
     pub fields: Fields,
 }
 
-/// What the types of customer service bring with them.
+/// The fields of the types of customer service messages.
 ///
-/// Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>.
-/// Fields that a push leaves out are empty.
+/// Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>. A field
+/// that a push leaves out is empty.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
@@ -86,14 +86,14 @@ pub enum Content {
     Event {
         /// `Event`, for example `user_enter_tempsession`.
         event: String,
-        /// `SessionFrom` of `user_enter_tempsession`: what the contact button was given, up to 1,024 characters.
+        /// `SessionFrom` of `user_enter_tempsession`: the value of the contact button, up to 1,024 characters.
         session_from: String,
     },
     /// Any other type; its text is in the envelope's `raw`.
     Other,
 }
 
-/// Why a text is no push. No message repeats what the push says.
+/// Why a text is no push. The error's text repeats nothing of the push.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
     /// Nothing but white space.
@@ -105,7 +105,7 @@ pub enum PushError {
     /// `[` at the start.
     #[error("the body is not a JSON object, but begins as a JSON array")]
     Array,
-    /// It has `Encrypt` in the place of the fields that a push needs.
+    /// The body has `Encrypt` in the place of the fields that a push needs.
     #[error("the push is encrypted: set the account's mode to that of WeChat's console")]
     Encrypted,
     /// Not well-formed.
@@ -116,10 +116,10 @@ pub enum PushError {
         /// What is wrong, and at which byte.
         reason: String,
     },
-    /// A document type declaration: refused, not expanded.
+    /// A document type declaration: the parser refuses it, and never expands it.
     #[error("the body has a DOCTYPE")]
     Doctype,
-    /// Nested deeper than any push is.
+    /// The body is nested deeper than any push.
     #[error("the body is nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
     /// A field that a push needs.
@@ -130,10 +130,11 @@ pub enum PushError {
     TooManyFields,
 }
 
-/// How deep a push may be nested. Documented ones have at most 5 levels.
+/// How deep a push may be nested. WeChat's documented pushes have at most 5 levels.
 pub const MAX_DEPTH: usize = 64;
 
-/// How many top-level fields a push may have, each element of a repeated one counted. Documented ones have at most 30.
+/// How many top-level fields a push may have; each element of a repeated field counts. WeChat's documented pushes have at
+/// most 30 fields.
 pub const MAX_FIELDS: usize = 256;
 
 /// The last second of the year 9999.
@@ -144,31 +145,30 @@ const LAST_SECOND: i64 = 253_402_300_799;
 pub struct Body {
     /// XML or JSON.
     pub format: Format,
-    /// Its top-level fields.
+    /// The top-level fields of the body.
     pub fields: Fields,
 }
 
 type Parser = fn(&str) -> Result<Fields, PushError>;
 
 impl Body {
-    /// Reads a body, whatever its Content-Type says: the first character decides. Blanks, byte order marks before it and
-    /// NULs behind it are no part of it.
+    /// Reads a body, whatever its Content-Type says: the first character decides. Blanks, byte order marks before the body
+    /// and NULs behind it are no part of the body.
     ///
-    /// What is wrong within a text is mended and not refused, since a refusal loses a message: escapes and references
-    /// that stand for no character become U+FFFD, and a text of a user that ends its CDATA section is read as WeChat
-    /// meant it.
+    /// A fault within a text is mended and not refused, because a refusal loses a message. Escapes and references that
+    /// stand for no character become U+FFFD, and a user's text that ends its CDATA section is read as WeChat meant it.
     ///
     /// # Errors
-    /// If it is neither XML nor JSON, or cannot be read as what it is.
+    /// If the body is neither XML nor JSON, or is ill-formed in its format.
     pub fn parse(text: &str) -> Result<Self, PushError> {
         let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         Self::read(text.trim_end_matches(|c: char| c.is_whitespace() || c == '\0'), xml::parse, json::parse)
     }
 
-    /// As [`Body::parse`], and mends nothing: for what is said to WeChat.
+    /// As [`Body::parse`], but mends nothing: for answers to WeChat.
     ///
     /// # Errors
-    /// Also if it is not well-formed.
+    /// Also if the body is not well-formed.
     pub fn parse_strictly(text: &str) -> Result<Self, PushError> {
         Self::read(text.trim(), xml::parse_strictly, json::parse_strictly)
     }
@@ -184,7 +184,7 @@ impl Body {
         Ok(Self { format, fields })
     }
 
-    /// The ciphertext, if there is one.
+    /// The ciphertext, if the body has one.
     pub fn encrypt(&self) -> Option<&str> {
         self.fields.text("Encrypt").filter(|text| !text.is_empty())
     }
@@ -204,7 +204,7 @@ impl Push {
             _ if fields.text("Encrypt").is_some() => Err(PushError::Encrypted),
             _ => Err(PushError::Missing(name)),
         };
-        // Notices to third-party platforms have an InfoType in the place of a type, and no sender.
+        // A notice to a third-party platform has an InfoType in the place of a type, and no sender.
         let (from_user, msg_type) = match required("InfoType") {
             Ok(info_type) if fields.text("MsgType").is_none() => (String::new(), info_type),
             _ => (required("FromUserName")?, required("MsgType")?),
@@ -236,7 +236,7 @@ impl Push {
         })
     }
 
-    /// The name of the event, if the push is one.
+    /// The name of the event, if the push is an event.
     pub fn event(&self) -> Option<&str> {
         match &self.content {
             Content::Event { event, .. } => Some(event),
@@ -245,17 +245,17 @@ impl Push {
     }
 }
 
-/// A time as it is written: a number in some pushes and a string in others, even on one documentation page. 0 when it
-/// cannot be read: nothing that is done with a message is worth losing it for.
+/// A time, written as a number in some pushes and as a string in others, even on one documentation page. An unreadable time
+/// is 0: no use of the time is worth the loss of a message.
 fn seconds(text: &str) -> i64 {
     let text = text.trim();
     let whole = text.parse().ok();
-    // Saturates; what is not a number becomes 0.
+    // Saturates; a text that is no number becomes 0.
     let seconds = whole.or_else(|| text.parse::<f64>().ok().map(|seconds| seconds as i64));
     seconds.filter(|seconds| (0..=LAST_SECOND).contains(seconds)).unwrap_or(0)
 }
 
-/// Shows the kind only: what users write must not reach a log.
+/// Shows the kind only: users' texts must not reach a log.
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -3,8 +3,8 @@
 use sha1::{Digest, Sha1};
 use subtle::ConstantTimeEq;
 
-/// The `signature` of a request: lowercase hex SHA-1 of token, timestamp and nonce, sorted byte by byte as strings
-/// (never as numbers) and joined without a separator. It does not cover the body.
+/// The `signature` of a request: lowercase hex SHA-1 of token, timestamp and nonce, sorted byte by byte as strings (never
+/// as numbers) and joined without a separator. The signature does not cover the body.
 pub fn sign(token: &str, timestamp: &str, nonce: &str) -> String {
     hex_sha1_of_sorted([token, timestamp, nonce])
 }

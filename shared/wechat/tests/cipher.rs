@@ -1,4 +1,4 @@
-//! What the cipher keeps and what it refuses.
+//! The texts that the cipher keeps and those that it refuses.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use base64::Engine;

@@ -86,7 +86,7 @@ fn a_hostile_body_takes_no_more_than_its_length() {
         let body = piece.repeat(1024 * 1024 / piece.len());
         let started = Instant::now();
         assert!(ciphertexts(&body).len() <= 8);
-        // The square of the length would be hours.
+        // Time that grows with the square of the length would be hours.
         assert!(started.elapsed() < Duration::from_secs(20), "{piece} took {:?}", started.elapsed());
     }
 }

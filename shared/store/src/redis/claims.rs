@@ -1,4 +1,4 @@
-//! Ingress's holds.
+//! Ingress's claims.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::{Claim, Claims, StoreError};
 
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/claim_take.lua")));
 
-/// In front of the answer.
+/// Stands in front of the answer.
 const DONE: &str = "d";
 
 fn name(key: &MessageKey) -> String {

@@ -1,4 +1,4 @@
-//! One connection, shared by all calls, that mends itself and never keeps a caller waiting.
+//! One connection, shared by all calls, that repairs itself and never keeps a caller waiting.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::StoreError;
 /// How long a call may take in all. WeChat waits 5 s for ingress, and ingress makes several calls.
 pub(super) const DEADLINE: Duration = Duration::from_millis(300);
 
-/// How long a session is given before it is replaced.
+/// How long a session may fail before it is replaced.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct Connection {
@@ -25,13 +25,13 @@ pub(super) struct Connection {
     session: Mutex<Session>,
 }
 
-/// A connection manager reconnects after I/O errors only. One whose login was refused, or whose peer hangs or became a
-/// replica, would stay as it is for ever, though the password may be mended and the address lead to another server by
-/// now: such a session is replaced as a whole.
+/// A connection manager reconnects after I/O errors only. If the login was refused, or the server hangs or became a
+/// replica, the manager would keep its connection for ever, although the password may have been corrected and the address
+/// may lead to another server by now. Such a session is replaced as a whole.
 struct Session {
     manager: ConnectionManager,
     begun: Instant,
-    /// When it last answered as it should, or was begun.
+    /// When the session last answered correctly, or began.
     heard: Instant,
 }
 
@@ -41,9 +41,9 @@ enum Request<'a> {
 }
 
 impl Connection {
-    /// Whether the URL can be used, as far as that can be told without the server.
+    /// Whether the URL can be used, as far as the URL alone can tell.
     pub(super) fn parse(url: &str) -> Result<ConnectionInfo, StoreError> {
-        // The reason is not passed on: it may repeat a part of the URL, which holds a password.
+        // The error's reason is dropped: it may repeat a part of the URL, which contains a password.
         let info = url.into_connection_info().map_err(|_| {
             StoreError::Url(
                 "expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE NUMBER], or rediss:// for TLS; \
@@ -62,7 +62,8 @@ impl Connection {
     /// Does not connect yet.
     pub(super) fn open(url: &str) -> Result<Self, StoreError> {
         let info = Self::parse(url)?;
-        // Small requests one after another: with Nagle's algorithm each would wait for the answer to the one before.
+        // The requests are small and come one after another: with Nagle's algorithm each would wait for the previous
+        // answer.
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info).map_err(|error| error::of(&error))?;
         let session = Session::begin(&client).map_err(|error| error::of(&error))?;
@@ -92,8 +93,8 @@ impl Connection {
         }
     }
 
-    /// A connection that was closed meanwhile (restart, failover, idle timeout) shows only when it is used: one more
-    /// attempt hides that. Every call may be made twice, by the rule of the seams.
+    /// A connection that was closed in the meantime (restart, failover, idle timeout) fails only at its next use: one more
+    /// attempt hides that failure. By the rule of the seams every call may be made twice.
     async fn attempt<T: FromRedisValue>(&self, request: &Request<'_>) -> RedisResult<T> {
         match self.send(request).await {
             Err(error) if was_closed(&error) => self.send(request).await,
@@ -109,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// Replaces the session if the other side has not been of use for too long.
+    /// Replaces the session if the server has not been of use for too long.
     fn judge(&self, peer: Peer) {
         let mut session = self.session();
         let useless_since = match peer {
@@ -118,7 +119,7 @@ impl Connection {
                 return;
             }
             Peer::Silent => session.heard,
-            // It still answers those who only read.
+            // A replica still answers reads.
             Peer::Replica => session.begun,
         };
         if useless_since.elapsed() >= PATIENCE

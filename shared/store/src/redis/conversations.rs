@@ -23,7 +23,7 @@ impl Conversations for Redis {
     async fn recall(&self, whose: &SessionKey) -> Result<Vec<Exchange>, StoreError> {
         let found: Vec<Vec<u8>> = self.connection.invoke(&RECALL.key(name(whose))).await?;
         let read = found.iter().map(|json| serde_json::from_slice(json));
-        // serde's own text may repeat what was said.
+        // The text of serde's error may repeat the exchange.
         read.collect::<Result<_, _>>().map_err(|_| StoreError::Corrupt("an exchange is not one of this version".into()))
     }
 
@@ -35,7 +35,7 @@ impl Conversations for Redis {
         most: usize,
         keep_for: Duration,
     ) -> Result<(), StoreError> {
-        // Two strings: serialising them has no way to fail.
+        // Two strings: serialising them cannot fail.
         let json = serde_json::to_vec(exchange).unwrap_or_default();
         let mut remember = REMEMBER.key(name(whose));
         let remember = remember.arg(key.to_string()).arg(json).arg(most.max(1)).arg(millis(keep_for));

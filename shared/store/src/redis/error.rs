@@ -1,34 +1,34 @@
-//! What redis-rs reports, in the words of the seam.
+//! The errors of redis-rs, in the words of the seam.
 //!
-//! The server's own texts are left out: they may repeat arguments, which hold openids and tokens.
+//! The server's own texts are left out: they may repeat arguments, which contain openids and tokens.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::StoreError;
 
-/// What a call tells of the other side of the connection.
+/// The state of the server, as a call's result shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// It answers; an error is about the command.
+    /// The server answers; an error is about the command.
     Sound,
-    /// No answer, or not one to a command: the connection itself is in doubt.
+    /// The server gave no answer, or no answer to a command: the connection itself is in doubt.
     Silent,
-    /// It takes no writes: after a failover the address may lead to another server.
+    /// The server accepts no writes: after a failover the address may lead to another server.
     Replica,
 }
 
-/// What `error` tells of the other side.
+/// The state of the server, as `error` shows it.
 pub(super) fn peer(error: &RedisError) -> Peer {
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => Peer::Replica,
-        // Also what a refused `SELECT` of the connection's setup gives.
+        // A refused `SELECT` in the connection's setup gives this error too.
         ErrorKind::Server(ServerErrorKind::ResponseError) if !from_script(error) => Peer::Silent,
         ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType | ErrorKind::Parse => Peer::Sound,
         _ => Peer::Silent,
     }
 }
 
-/// The seam's error for `error`, free of keys, values and passwords.
+/// The seam's error for `error`, without keys, values and passwords.
 pub(super) fn of(error: &RedisError) -> StoreError {
     match error.kind() {
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
@@ -48,7 +48,7 @@ pub(super) fn of(error: &RedisError) -> StoreError {
     }
 }
 
-/// A script that runs into an error stopped at data that no script wrote.
+/// A script that ends in an error has met data that no script wrote.
 fn from_script(error: &RedisError) -> bool {
     error.detail().is_some_and(|detail| detail.contains("user_script"))
 }

@@ -1,4 +1,4 @@
-//! What a Redis server tells of itself, for those who look whether it is set as kefu needs it.
+//! The settings of a Redis server, for checking that the server is set as kefu needs it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::seats;
 use crate::StoreError;
 
-/// What a server tells. What it does not tell (managed ones often forbid `CONFIG`) is `None`.
+/// The settings of a server. A setting that the server does not show (managed servers often forbid `CONFIG`) is `None`.
 #[derive(Debug, Clone, Default)]
 pub struct Inspection {
     /// `redis_version` of `INFO`.
@@ -20,17 +20,18 @@ pub struct Inspection {
     pub appendonly: Option<String>,
     /// `maxmemory-policy`.
     pub maxmemory_policy: Option<String>,
-    /// Its time, in milliseconds since the Unix epoch.
+    /// The server's time, in milliseconds since the Unix epoch.
     pub time_ms: Option<u64>,
-    /// How many workers have a seat. One that died counts until its seat is given up, 15 s at most.
+    /// How many workers have a seat. A dead worker counts until its seat expires, 15 s at most.
     pub workers: Option<usize>,
 }
 
-/// How often the first connection is tried: one over TLS to far away may take longer than a call may.
+/// How often the first connection is tried: a connection over TLS to a distant server may take longer than one call may.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Asks the server at `url`, and writes nothing. Ends within 5 s. As [`open`](super::open) it needs a tokio runtime.
+/// Asks the server at `url`, and writes nothing. Ends within 5 s. Like [`open`](super::open), this function needs a tokio
+/// runtime.
 ///
 /// # Errors
 /// When the URL cannot be used, or the server does not answer.
@@ -61,26 +62,26 @@ pub async fn inspect(url: &str) -> Result<Inspection, StoreError> {
 }
 
 impl Inspection {
-    /// Whether this version is one that kefu does not work with.
+    /// Whether kefu does not work with this version.
     pub fn is_too_old(&self) -> bool {
         self.version.as_deref().is_some_and(is_too_old)
     }
 }
 
-/// Whether this version is one that kefu does not work with.
+/// Whether kefu does not work with this version.
 pub(super) fn is_too_old(version: &str) -> bool {
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     major.is_some_and(|major| major < 7)
 }
 
-/// A line of `INFO`, if the server tells it.
+/// A line of `INFO`, if the server shows the line.
 pub(super) async fn info(connection: &Connection, section: &str, name: &str) -> Option<String> {
     let info = connection.query::<String>(redis::cmd("INFO").arg(section)).await.ok()?;
     let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(value.trim().to_owned())
 }
 
-/// A setting, if the server tells it.
+/// A setting, if the server shows the setting.
 pub(super) async fn setting(connection: &Connection, name: &str) -> Option<String> {
     let asked = connection.query::<HashMap<String, String>>(redis::cmd("CONFIG").arg("GET").arg(name)).await;
     asked.ok()?.remove(name)

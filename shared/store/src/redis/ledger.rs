@@ -21,7 +21,7 @@ static RENEW: LazyLock<Script> = script!("now.lua", "job_guard.lua", "job_renew.
 static RELEASE: LazyLock<Script> = script!("job_guard.lua", "job_release.lua");
 static DONE: LazyLock<Script> = script!("job_done.lua");
 
-/// What was found, milliseconds left of the lease, fence, next step, ambiguous, plan.
+/// The kind of the answer, milliseconds left of the lease, fence, next step, ambiguous, plan.
 type Found = (String, u64, Fence, u32, bool, Option<Vec<u8>>);
 
 fn name(key: &MessageKey) -> String {
@@ -48,7 +48,7 @@ impl Ledger for Redis {
         match found.as_str() {
             "claimed" => {
                 let plan = plan.as_deref().map(serde_json::from_slice).transpose();
-                // serde's own text may repeat what is in the plan.
+                // The text of serde's error may repeat the plan.
                 let plan = plan.map_err(|_| StoreError::Corrupt("a job's plan is not one of this version".into()))?;
                 Ok(LedgerClaim::Claimed(Job { fence, plan, next_step, ambiguous }))
             }

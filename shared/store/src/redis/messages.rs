@@ -1,4 +1,4 @@
-//! What became of messages: hashes that expire.
+//! The state of messages: hashes that expire.
 
 use std::sync::LazyLock;
 use std::time::Duration;

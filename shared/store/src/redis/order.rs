@@ -21,7 +21,7 @@ fn name(user: &UserKey) -> String {
 #[async_trait]
 impl Order for Redis {
     async fn place(&self, user: &UserKey, message: &MessageKey) -> Result<Place, StoreError> {
-        // No script for the usual answer, which each message asks for.
+        // Every message asks this question, and the usual answer needs no script.
         if !self.connection.query::<bool>(redis::cmd("EXISTS").arg(name(user))).await? {
             return Ok(Place::default());
         }

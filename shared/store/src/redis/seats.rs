@@ -27,13 +27,13 @@ impl Seats for Redis {
     }
 }
 
-/// How many seats are taken at `now_ms` of the server's own clock; `None` when the server does not tell.
+/// How many seats are taken at `now_ms` of the server's own clock; `None` when the server does not say.
 pub(super) async fn taken(connection: &Connection, now_ms: u64) -> Option<usize> {
     let entries = connection.query::<HashMap<String, String>>(redis::cmd("HGETALL").arg(NAME)).await.ok()?;
     Some(entries.values().filter(|entry| ends_ms(entry).is_some_and(|ends_ms| ends_ms > now_ms)).count())
 }
 
-/// Until when, of `SEAT UNTIL_MS` as `seat_take.lua` writes it.
+/// The end of a seat, from `SEAT UNTIL_MS` as `seat_take.lua` writes it.
 fn ends_ms(entry: &str) -> Option<u64> {
     entry.split_once(' ')?.1.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! What is wrong with the server's settings, said once.
+//! Warns of wrong settings of the server, once.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use super::inspect;
 
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Waits for the server, then logs the settings under which kefu would lose state. A server that does not tell them
-/// (managed ones often forbid `CONFIG`) is left alone. Ends when the store is dropped.
+/// Waits for the server, then logs the settings under which kefu would lose state. A server that does not show its settings
+/// (managed servers often forbid `CONFIG`) is not checked. Ends when the store is dropped.
 pub(super) async fn check(connection: Weak<Connection>) {
     while let Some(connection) = connection.upgrade() {
         if connection.query::<()>(&redis::cmd("PING")).await.is_ok() {

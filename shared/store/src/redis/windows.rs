@@ -1,4 +1,4 @@
-//! What is known of users' windows. The scripts do as the methods of [`Window`]; the contract tests compare them.
+//! The record of users' windows. The scripts do the same as the methods of [`Window`]; the contract tests compare them.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -18,7 +18,7 @@ static COUNT: LazyLock<Script> = script!("window_count.lua");
 static REFUSE: LazyLock<Script> = script!("window_refuse.lua");
 static TRANSFER: LazyLock<Script> = script!("window_transfer.lua");
 
-/// An opening as it is stored: at, by, sent, refused.
+/// An opening in the form in which it is stored: at, by, sent, refused.
 type Stored = (Option<u64>, Option<String>, Option<u32>, Option<String>);
 
 fn name(user: &SessionKey) -> String {
@@ -50,7 +50,7 @@ fn word_of(refused: Refused) -> &'static str {
     }
 }
 
-/// The push by which an opening is known; empty for none.
+/// The push that told of an opening; the empty text for none.
 fn by(opened: &Option<Opened>) -> &str {
     opened.as_ref().map_or("", |opened| &opened.by)
 }

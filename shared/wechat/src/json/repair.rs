@@ -3,8 +3,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The text with its strings made well-formed, or `None` when nothing was wrong with them. Control characters are
-/// escaped; `for_half` stands for half a surrogate pair; a backslash that begins no escape becomes one that means itself.
+/// The text with its strings made well-formed, or `None` when the strings had no fault. Control characters are escaped;
+/// `for_half` stands for half a surrogate pair; a backslash that begins no escape becomes a backslash that means itself.
 pub(crate) fn repaired(text: &str, for_half: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + 16);
     let mut in_string = false;
@@ -23,7 +23,7 @@ pub(crate) fn repaired(text: &str, for_half: &str) -> Option<String> {
     (out != text).then_some(out)
 }
 
-/// Copies what follows a backslash, and the backslash.
+/// Copies a backslash and the characters that belong to it.
 fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String, for_half: &str) {
     match chars.peek() {
         Some('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't') => {

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 const NAME: &str = "Encrypt";
 
-/// How many are tried: more than any body has, unless somebody means to make it dear.
+/// How many texts are tried: more than any body has, unless the sender wants to make the search expensive.
 const MOST: usize = 8;
 
-/// The texts that may be the `Encrypt` of an encrypted body, in XML or JSON, the longest first and at most 8. The one
-/// whose `msg_signature` is right is it.
+/// The texts that may be the `Encrypt` of an encrypted body, in XML or JSON, the longest first and at most 8. The text
+/// whose `msg_signature` is right is the true one.
 ///
-/// Nothing else of the body is read: it may be ill-formed, and the clear copy of compat mode may hold what looks like
-/// an `Encrypt`. A true one is longer than any in that copy, which it holds encrypted.
+/// Nothing else of the body is read. The body may be ill-formed, and the clear copy of compat mode may contain a text that
+/// looks like an `Encrypt`. A true `Encrypt` is longer than any text of that copy, because the `Encrypt` contains the copy
+/// encrypted.
 pub fn ciphertexts(body: &str) -> Vec<Cow<'_, str>> {
     let mut found: Vec<Cow<'_, str>> = Vec::new();
     for (at, name) in body.match_indices(NAME) {
@@ -30,8 +31,8 @@ pub fn ciphertexts(body: &str) -> Vec<Cow<'_, str>> {
     found
 }
 
-/// Behind the name in an opening tag. No run of characters is looked at twice, or a body of opening tags would take
-/// the square of its length.
+/// Behind the name in an opening tag. No run of characters is read twice, or a body of opening tags would take time that
+/// grows with the square of its length.
 fn in_element(after: &str) -> Option<Cow<'_, str>> {
     let content = after.trim_start().strip_prefix('>')?.trim_start();
     let (text, end) = match content.strip_prefix("<![CDATA[") {

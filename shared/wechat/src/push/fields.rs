@@ -12,7 +12,7 @@ use super::MAX_FIELDS;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields(BTreeMap<String, String>);
 
-/// The fields that kefu itself reads and WeChat itself writes: no text of a user is ever in one of them.
+/// The fields that kefu itself reads and WeChat itself writes: none of them ever contains a user's text.
 pub(super) const WRITTEN_BY_WECHAT: [&str; 14] = [
     "AppId",
     "BusinessId",
@@ -30,7 +30,7 @@ pub(super) const WRITTEN_BY_WECHAT: [&str; 14] = [
     "ToUserName",
 ];
 
-/// The fields that kefu itself reads and that hold a text of a user, or of the mini program.
+/// The fields that kefu itself reads and that contain a text of a user, or of the mini program.
 pub(super) const TEXTS: [&str; 4] = ["Content", "PagePath", "SessionFrom", "Title"];
 
 /// Whether kefu itself reads the field.
@@ -39,12 +39,12 @@ pub(super) fn is_decisive(name: &str) -> bool {
 }
 
 impl Fields {
-    /// The text of a field, empty if it has none, `None` if it is absent.
+    /// The text of a field: empty if the field has no text, `None` if the field is absent.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// SHA-256 over all names and values except the field `ignored`, whatever order they came in.
+    /// SHA-256 over all names and values except the field `ignored`, whatever their order.
     pub fn digest_without(&self, ignored: &str) -> [u8; 32] {
         let mut sha256 = Sha256::new();
         for text in self.0.iter().filter(|(name, _)| *name != ignored).flat_map(|(name, value)| [name, value]) {
@@ -55,30 +55,30 @@ impl Fields {
     }
 }
 
-/// The fields of a body that is being read.
+/// The fields of a body while the body is being read.
 #[derive(Default)]
 pub(super) struct Collected {
     fields: BTreeMap<String, String>,
-    /// With those that repeat.
+    /// Repeated fields included.
     count: usize,
 }
 
 /// Why a field cannot be added.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unfit {
-    /// It decides what the push is and comes a second time: none of the two can be believed.
+    /// The field decides what the push is, and comes a second time: neither value can be believed.
     Twice,
-    /// There are [`MAX_FIELDS`] already.
+    /// The body has [`MAX_FIELDS`] fields already.
     TooMany,
 }
 
 impl Collected {
-    /// Whether there is a field of this name already.
+    /// Whether the body has a field of this name already.
     pub(super) fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)
     }
 
-    /// Adds a field. A second one of the same name is joined to the first, as lists in XML are written so.
+    /// Adds a field. A second field of the same name is joined to the first, because XML writes lists in this way.
     pub(super) fn insert(&mut self, name: String, value: String) -> Result<(), Unfit> {
         self.count += 1;
         if self.count > MAX_FIELDS {
@@ -103,7 +103,7 @@ impl Collected {
     }
 }
 
-/// Shows the names only: values are what users write.
+/// Shows the names only: the values are users' texts.
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

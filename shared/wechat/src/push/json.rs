@@ -9,7 +9,7 @@ use super::fields::{Collected, Unfit};
 use super::{Fields, MAX_DEPTH, PushError};
 use crate::json::repaired;
 
-/// What stands for half a surrogate pair: that there was something, the user's text is to say.
+/// The character that stands for half a surrogate pair, so that the user's text shows where the half was.
 const HALF: &str = "\u{fffd}";
 
 /// Reads the top-level fields. Numbers stay as they are written: a `MsgId` beyond 2^53 must not pass through a float.
@@ -17,12 +17,12 @@ const HALF: &str = "\u{fffd}";
 pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
     parse_strictly(text).or_else(|error| match error {
         PushError::TooDeep => Err(error),
-        // If it is wrong otherwise too, the first error names a place in the text as it came.
+        // If the body has another fault too, the first error names a place in the original text.
         _ => repaired(text, HALF).and_then(|text| parse_strictly(&text).ok()).ok_or(error),
     })
 }
 
-/// The same, and refuses such strings.
+/// As [`parse`], but refuses such strings.
 pub(super) fn parse_strictly(text: &str) -> Result<Fields, PushError> {
     // serde_json's own limit of 128 levels does not hold for raw values, which it scans without recursion.
     if deepest_nesting(text) > MAX_DEPTH {
@@ -40,7 +40,7 @@ pub(super) fn parse_strictly(text: &str) -> Result<Fields, PushError> {
 }
 
 fn malformed(error: &serde_json::Error) -> PushError {
-    // The error's own text can quote the body.
+    // The text of the error itself can quote the body.
     let reason = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Data => "a field has the wrong shape or comes twice",
@@ -96,7 +96,7 @@ impl<'de> Visitor<'de> for TopLevel<'_> {
     }
 }
 
-/// A string without its quotes, `null` as empty, everything else as it is written.
+/// A string without its quotes, `null` as the empty text, and every other value as it is written.
 fn text_of(raw: &str) -> Result<String, serde_json::Error> {
     match raw.as_bytes().first() {
         Some(b'"') => serde_json::from_str(raw),

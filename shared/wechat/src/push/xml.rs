@@ -10,12 +10,12 @@ mod tree;
 
 use tree::{Doubt, Faults, Reading};
 
-/// Reads the children of the root element: text and CDATA joined, entity escapes resolved; a child with elements of
-/// its own as the XML between its tags. Surrounding white space of text outside CDATA is dropped.
+/// Reads the children of the root element. Text and CDATA are joined, and entity escapes are resolved. A child with
+/// elements of its own is the XML between its tags. White space around text outside CDATA is dropped.
 ///
-/// WeChat puts texts of users into CDATA as they are. When one of them has ended its section, and the body is therefore
-/// ill-formed or in doubt, it is read once more as what WeChat writes: a flat list of elements. Which texts that
-/// tells from fields is in `docs/adr/0015-a-text-that-ends-its-cdata.md`.
+/// WeChat puts users' texts into CDATA unchanged. If such a text has ended its section, the body is ill-formed or in doubt,
+/// and is read once more as WeChat writes bodies: a flat list of elements. `docs/adr/0015-a-text-that-ends-its-cdata.md`
+/// says which texts this second reading can tell from fields.
 pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
     match tree::read(text, Faults::Mended) {
         Ok(Reading { fields, doubt: None }) => Ok(fields),
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
     }
 }
 
-/// The same of a body that is well-formed XML as it is.
+/// As [`parse`], for a body that is well-formed XML.
 pub(super) fn parse_strictly(text: &str) -> Result<Fields, PushError> {
     tree::read(text, Faults::Refused).map(|reading| reading.fields)
 }
@@ -55,8 +55,8 @@ fn plain(text: &str) -> String {
     plain.trim().to_owned()
 }
 
-/// The five entities of XML and character references; nothing that a document could define itself. A reference to no
-/// character is U+FFFD.
+/// The character of a reference: one of the five entities of XML, or a character reference; nothing that a document could
+/// define itself. A reference to no character is U+FFFD.
 fn resolve(reference: &BytesRef<'_>) -> Option<char> {
     if reference.is_char_ref() {
         return Some(character(reference).unwrap_or(char::REPLACEMENT_CHARACTER));
@@ -71,13 +71,13 @@ fn resolve(reference: &BytesRef<'_>) -> Option<char> {
     }
 }
 
-/// The character of a reference to one.
+/// The character of a character reference.
 fn character(reference: &BytesRef<'_>) -> Option<char> {
     reference.resolve_char_ref().ok().flatten()
 }
 
-/// A reference to an entity that XML does not define, as it is written: it is the text of somebody who did not escape
-/// an ampersand.
+/// A reference to an entity that XML does not define, as it is written: it is a text whose author did not escape an
+/// ampersand.
 fn push_undefined(text: &mut String, reference: &BytesRef<'_>) {
     text.push('&');
     text.push_str(reference);

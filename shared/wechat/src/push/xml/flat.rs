@@ -1,4 +1,4 @@
-//! What WeChat writes, read as that: one level of elements, whose texts stand in CDATA as users wrote them.
+//! Reads a body as WeChat writes bodies: one level of elements, with users' texts unchanged in CDATA.
 
 use std::collections::HashMap;
 
@@ -9,15 +9,15 @@ use crate::push::fields::{Collected, WRITTEN_BY_WECHAT};
 const CDATA: &str = "<![CDATA[";
 const CDATA_END: &str = "]]>";
 
-/// The fields of `<xml>` with nothing in it but elements without attributes, each with one CDATA section or plain text.
-/// `None` if the body is something else, or can be read in more than one way.
+/// The fields of an `<xml>` that contains nothing but elements without attributes, each with one CDATA section or plain
+/// text. `None` if the body is something else, or can be read in more than one way.
 ///
-/// The fields that WeChat itself writes end at their first `]]>`. Any other ends at a `]]></Name>` behind which another
-/// element or the end of the body is. If there is only one such place, that is its end: WeChat's own closing tag is
-/// such a place. If there are several, the last one is its end, unless another text follows: all places but WeChat's
-/// own are in texts. So no text can set a field.
+/// A field that WeChat itself writes ends at its first `]]>`. Any other field ends at a `]]></Name>` that is followed by
+/// another element or by the end of the body. If there is only one such place, the field ends there: WeChat's own closing
+/// tag is such a place. If there are several places, the field ends at the last one, unless another text follows: all
+/// places but WeChat's own are in texts. So no text can set a field.
 ///
-/// Takes a time proportional to the length of the body.
+/// The time is proportional to the length of the body.
 pub(super) fn read(body: &str) -> Option<Fields> {
     let inner = inside_root(body)?;
     let ends = Ends::of(inner);
@@ -31,7 +31,7 @@ pub(super) fn read(body: &str) -> Option<Fields> {
             None => {
                 let (value, _) = after.split_once('<')?;
                 let end = after.get(value.len()..)?;
-                // Here it could only be the end of somebody else's section.
+                // Here `]]>` could only be the end of another field's section.
                 if value.contains(CDATA_END) {
                     return None;
                 }
@@ -55,7 +55,7 @@ pub(super) fn read(body: &str) -> Option<Fields> {
     Some(fields.into_fields())
 }
 
-/// What is between `<xml>` and `</xml>`; a declaration may stand before it.
+/// The text between `<xml>` and `</xml>`; a declaration may stand before it.
 fn inside_root(body: &str) -> Option<&str> {
     let body = match body.strip_prefix("<?xml ") {
         Some(declaration) => declaration.split_once("?>")?.1.trim_start(),
@@ -64,7 +64,7 @@ fn inside_root(body: &str) -> Option<&str> {
     body.strip_prefix("<xml>")?.strip_suffix('>')?.trim_end().strip_suffix("</xml")
 }
 
-/// The name of the element that begins here, whether it is empty, and what follows its tag.
+/// The name of the element that begins here, whether the element is empty, and the text after its tag.
 fn opening_tag(text: &str) -> Option<(&str, bool, &str)> {
     let (name, rest) = name(text.strip_prefix('<')?)?;
     let rest = rest.trim_start();
@@ -74,7 +74,7 @@ fn opening_tag(text: &str) -> Option<(&str, bool, &str)> {
     }
 }
 
-/// What follows the closing tag of this name.
+/// The text after the closing tag of this name.
 fn closing_tag<'t>(text: &'t str, expected: &str) -> Option<&'t str> {
     let (name, rest) = any_closing_tag(text)?;
     (name == expected).then_some(rest)
@@ -108,7 +108,7 @@ struct LastTwo {
 struct TextEnd {
     value: usize,
     tag: usize,
-    /// Whether there is no other place at which it may end.
+    /// Whether the text may end at no other place.
     is_only: bool,
 }
 
@@ -127,7 +127,7 @@ impl<'t> Ends<'t> {
         Self(ends)
     }
 
-    /// The end of the text in the element `name` whose section begins at `start`: the last place there is.
+    /// The end of the text in the element `name` whose section begins at `start`: the last possible place.
     fn of_text(&self, name: &str, start: usize) -> Option<TextEnd> {
         let last = self.0.get(name).filter(|last| last.value >= start)?;
         Some(TextEnd { value: last.value, tag: last.tag, is_only: last.former.is_none_or(|former| former < start) })

@@ -7,28 +7,28 @@ use super::{character, malformed, push_undefined, resolve};
 use crate::push::fields::{Collected, TEXTS, Unfit, is_decisive};
 use crate::push::{Fields, MAX_DEPTH, PushError};
 
-/// What becomes of references that stand for nothing, and of ampersands that begin none.
+/// How to treat references that stand for nothing, and ampersands that begin no reference.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Faults {
-    /// They are taken as what they can mean.
+    /// Read them as the text that they can mean.
     Mended,
-    /// They are errors.
+    /// Treat them as errors.
     Refused,
 }
 
-/// A body that is well-formed.
+/// A well-formed body.
 pub(super) struct Reading {
     pub(super) fields: Fields,
     /// Why the body may have been meant otherwise.
     pub(super) doubt: Option<Doubt>,
 }
 
-/// What makes a well-formed body look like one in which a user's text ended its CDATA section. The later weighs more.
+/// Signs in a well-formed body that a user's text may have ended its CDATA section. The later variant weighs more.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Doubt {
     /// Something stands behind a CDATA section in its element; the fields are right in any case.
     Text,
-    /// The text may have set a field, or hidden one.
+    /// The text may have set a field, or hidden a field.
     Fields {
         /// At this byte.
         at: u64,
@@ -52,7 +52,7 @@ pub(super) fn read(text: &str, faults: Faults) -> Result<Reading, PushError> {
         let written = || slice(text, before, reader.buffer_position());
         let in_section = depth == 2 && child.has_cdata;
         doubt = doubt.max(match &event {
-            // What is hidden in a tag or comment may be WeChat's own end of a section.
+            // A tag or comment may hide WeChat's own end of a section.
             Event::Start(start) | Event::Empty(start) if !start.attributes_raw().is_empty() => {
                 written().contains("]]>").then_some(Doubt::Fields { at: before })
             }
@@ -80,7 +80,7 @@ pub(super) fn read(text: &str, faults: Faults) -> Result<Reading, PushError> {
                     _ => {
                         child.has_elements = true;
                         let name = start.name();
-                        // A text stands in no other field, unless another text has put it there.
+                        // A text field is nested in no other field, unless another text has put it there.
                         let nested = TEXTS.contains(&name.as_ref()) && fields.has(name.as_ref());
                         if nested || in_section {
                             doubt = Some(Doubt::Fields { at: before });
@@ -152,17 +152,17 @@ pub(super) fn read(text: &str, faults: Faults) -> Result<Reading, PushError> {
     }
 }
 
-/// The fields so far that may come again.
+/// The fields so far that may repeat.
 #[derive(Default)]
 struct Repeatable {
-    /// The name of each, and how many decisive fields were before it.
+    /// The name of each field, and how many decisive fields came before it.
     seen: Vec<(String, usize)>,
     decisive: usize,
 }
 
 impl Repeatable {
-    /// Notes a field. WeChat writes the entries of a list one behind the other: a decisive field between them has been
-    /// put there.
+    /// Notes a field. WeChat writes the entries of a list one behind the other: a decisive field between two entries comes
+    /// from a text.
     fn doubt(&mut self, name: &str, at: u64) -> Option<Doubt> {
         if is_decisive(name) {
             self.decisive += 1;
@@ -200,7 +200,8 @@ impl Child {
     }
 
     fn push_cdata(&mut self, piece: &str) {
-        // Asked before the first section only: asked at each, a text of many sections would take the square of its length.
+        // Checked before the first section only. A check at each section would take the square of the length of a text with
+        // many sections.
         if !self.has_cdata && self.text.trim().is_empty() {
             self.text.clear();
         }
@@ -225,7 +226,7 @@ fn slice(text: &str, start: u64, end: u64) -> &str {
     text.get(start..end).unwrap_or_default()
 }
 
-/// What is wrong, in fixed words: the parser's own repeat the body.
+/// The fault in fixed words: the parser's own words repeat the body.
 fn in_words(error: &quick_xml::Error) -> &'static str {
     match error {
         quick_xml::Error::IllFormed(_) => "tags that do not match",
