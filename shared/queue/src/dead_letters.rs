@@ -1,7 +1,7 @@
 //! The seam to the dead letters: messages that will not be tried again by themselves.
 //!
-//! [`DeadLetters`] is implemented beside each queue. What an operator asks for is an [`Order`], which
-//! [`carry_out`](Order::carry_out) does on any of them.
+//! Each queue implements [`DeadLetters`]. An operator's wish is an [`Order`], and [`carry_out`](Order::carry_out) does the
+//! order on any implementation.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,8 +19,8 @@ mod summary;
 pub use order::{Action, Left, Order, Report, Selection};
 pub use summary::{Content, Summary};
 
-/// The words for why a message is a dead letter: [`DeadReason`]'s own, RabbitMQ's for what it put there by itself, and
-/// `unknown` for what another program put there without a word.
+/// The words for why a message is a dead letter: [`DeadReason`]'s own words, RabbitMQ's words for the dead letters that it
+/// makes itself, and `unknown` for a message that another program put there without a word.
 pub fn reasons() -> impl Iterator<Item = &'static str> {
     DeadReason::ALL.map(DeadReason::as_str).into_iter().chain(["expired", "maxlen", "rejected", UNKNOWN_REASON])
 }
@@ -31,62 +31,63 @@ pub const UNKNOWN_REASON: &str = "unknown";
 /// All dead letters of a queue.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Begins to go through those that there are now, in the order in which they died. They may be out of another walk's
-    /// sight until this one ends, so there should be one at a time.
+    /// Begins a walk through the present dead letters, in the order in which they died. Another walk may not see them until
+    /// this walk ends, so do one walk at a time.
     async fn walk(&self) -> Result<Box<dyn Walk>, QueueError>;
 }
 
-/// On the way through the dead letters. What is neither replayed nor dropped stays in its place, also when the walk is
-/// dropped half-way or its process dies.
+/// A walk through the dead letters. A dead letter that is neither replayed nor dropped stays in its place, even if the walk
+/// is dropped half-way or its process dies.
 #[async_trait]
 pub trait Walk: Send {
-    /// The next one; `None` after the last of those that there were at the beginning.
+    /// The next dead letter; `None` after the last of those that existed when the walk began.
     async fn next(&mut self) -> Result<Option<DeadLetter>, QueueError>;
-    /// Puts the one that [`Walk::next`] gave last at the tail of its partition, with a fresh count of attempts and
-    /// errors. It is stored there before it leaves the dead letters: a crash in between leaves two copies, of which the
-    /// ledger drops one.
+    /// Puts the dead letter that [`Walk::next`] returned last at the tail of its partition, with a fresh count of attempts
+    /// and errors. The message is stored there before it leaves the dead letters: a crash in between leaves two copies, and
+    /// the ledger drops one of them.
     ///
     /// # Errors
-    /// [`QueueError::Refused`] concerns this one alone, which stays; after any other the walk is over.
+    /// [`QueueError::Refused`] concerns this dead letter alone, which stays; after any other error the walk is over.
     async fn replay(&mut self) -> Result<(), QueueError>;
-    /// Takes the one that [`Walk::next`] gave last away for good.
+    /// Removes the dead letter that [`Walk::next`] returned last for good.
     async fn discard(&mut self) -> Result<(), QueueError>;
-    /// Ends the walk. After an error, what was replayed or discarded may be there still.
+    /// Ends the walk. After an error, replayed or discarded messages may still be among the dead letters.
     async fn close(self: Box<Self>) -> Result<(), QueueError>;
 }
 
 /// A message that will not be tried again by itself.
 #[derive(Clone)]
 pub struct DeadLetter {
-    /// Names it to the operator: the digest of the message key, as in logs and in `message_id`; of the body, if that is
-    /// no envelope. Copies of one message share it.
+    /// The operator's name for the dead letter: the digest of the message key, as in logs and in `message_id`; the digest
+    /// of the body, if the body is no envelope. Copies of one message share the id.
     pub id: String,
     /// The body as it was published.
     pub body: Vec<u8>,
-    /// What the body says, or why it is no envelope.
+    /// The envelope in the body, or why the body is no envelope.
     pub envelope: Result<Envelope, EnvelopeError>,
-    /// Where it came from; `None` if that is not known.
+    /// The partition that the message came from; `None` if unknown.
     pub partition: Option<Partition>,
-    /// One of [`reasons`], or a word of another program's.
+    /// One of [`reasons`], or another program's word.
     pub reason: String,
-    /// What was first in the way, since it was published or replayed.
+    /// The first error since the message was published or replayed.
     pub first_error: String,
-    /// What was last in the way.
+    /// The last error.
     pub last_error: String,
-    /// How often it was tried since then, the last time included.
+    /// How often the message was tried since then, the last time included.
     pub attempts: u32,
-    /// How often it was a dead letter before and was replayed.
+    /// How often the message was a dead letter before and was replayed.
     pub replays: u32,
-    /// When a worker first had it, or (embedded) when it was published: milliseconds since the Unix epoch.
+    /// When a worker first had the message, or (embedded) when the message was published: milliseconds since the Unix
+    /// epoch.
     pub first_seen_ms: Option<u64>,
-    /// When it became a dead letter, in the same unit; to the second where the broker made it one.
+    /// When the message became a dead letter, in the same unit; to the second if the broker made the dead letter.
     pub died_at_ms: Option<u64>,
     /// W3C trace context of the push.
     pub traceparent: Option<String>,
 }
 
 impl DeadLetter {
-    /// One of which only the body is known.
+    /// A dead letter of which only the body is known.
     pub fn of(body: Vec<u8>) -> Self {
         let envelope = Envelope::from_json(&body);
         let id = match &envelope {
@@ -110,8 +111,8 @@ impl DeadLetter {
         }
     }
 
-    /// Whether a worker may have sent some of its replies and the ledger, which keeps that for
-    /// [`LEDGER_KEEPS_FOR`](kefu_messages::message_key::LEDGER_KEEPS_FOR), may have forgotten which.
+    /// Whether a worker may have sent some of its replies, while the ledger, which remembers a message for
+    /// [`LEDGER_KEEPS_FOR`](kefu_messages::message_key::LEDGER_KEEPS_FOR), may have forgotten which replies.
     fn may_be_forgotten(&self, now_ms: u64) -> bool {
         let remembered = (kefu_messages::message_key::LEDGER_KEEPS_FOR - FORGETTING_MARGIN).as_millis() as u64;
         self.died_at_ms.is_none_or(|died_at_ms| now_ms.saturating_sub(died_at_ms) >= remembered)

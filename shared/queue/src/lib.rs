@@ -1,4 +1,5 @@
-//! The seam to the queue. Two implementations, one contract: [`rabbitmq`] for production, [`embedded`] for one process.
+//! The seam to the queue. The seam has two implementations under one contract: [`rabbitmq`] for production, and the crate
+//! kefu-embedded for one process.
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 pub mod dead_letters;
 pub mod rabbitmq;
 
-/// The waits before a message comes back, by how often it did; after the last it is a dead letter. RabbitMQ has a queue
-/// for each.
+/// The waits before a message comes back, by the number of its earlier waits; after the last wait the message is a dead
+/// letter. RabbitMQ has a queue for each wait.
 pub const RETRY_DELAYS: [Duration; 5] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -22,19 +23,19 @@ pub const RETRY_DELAYS: [Duration; 5] = [
     Duration::from_secs(60 * 60),
 ];
 
-/// Why the queue did not do what it was asked. All of them pass.
+/// Why the queue did not do a call. All of these errors pass.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum QueueError {
-    /// No connection. What was asked may have been done all the same.
+    /// There is no connection. The call may have been done all the same.
     #[error("the queue cannot be reached: {0}")]
     Unavailable(String),
-    /// The broker takes nothing for now (memory or disk alarm).
+    /// The broker accepts nothing for now (memory or disk alarm).
     #[error("the queue takes no messages now: {0}")]
     Blocked(String),
     /// The broker refused this message, for instance because the queue is full.
     #[error("the queue refused the message: {0}")]
     Refused(String),
-    /// The delivery belongs to a session that has ended: it will be, or was, delivered again.
+    /// The session of the delivery has ended: the message will be, or was, delivered again.
     #[error("the delivery's session has ended; the message is delivered again")]
     Stale,
 }
@@ -42,81 +43,82 @@ pub enum QueueError {
 /// Puts envelopes on the queue.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Returns `Ok` only when the message is stored durably. On an error it may have been stored all the same.
+    /// Returns `Ok` only when the message is stored durably. After an error the message may have been stored all the same.
     ///
-    /// Envelopes of one user that are published one after the other are delivered in that order. There is no time
-    /// limit inside: callers wrap it in one, and dropping the future loses nothing and leaks nothing, though the
-    /// message may then still be stored.
+    /// Envelopes of one user that are published one after the other are delivered in that order. The method has no time
+    /// limit of its own, so the caller wraps it in one. Dropping the future loses nothing and leaks nothing, but the
+    /// message may still be stored.
     async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError>;
     /// The state of the connection, without a round trip.
     fn health(&self) -> Health;
-    /// Waits for the publishes that are under way, for `within` at most, then closes.
+    /// Waits for the publishes under way, for `within` at most, then closes.
     async fn close(&self, within: Duration);
 }
 
 /// Takes messages off the queue.
 #[async_trait]
 pub trait Consumer: Send {
-    /// The next message; waits for one, and through losses of the connection. `None` after [`Consumer::close`].
+    /// The next message. The method waits for a message, also while the connection is lost. `None` after
+    /// [`Consumer::close`].
     ///
-    /// At most `prefetch` deliveries of a partition are unsettled at a time. Within a partition they come in order.
-    /// Cancel-safe: dropping the future loses no delivery, so it can be one branch of a `select!`.
+    /// At most `prefetch` deliveries of a partition are unsettled at a time. Within a partition deliveries come in order.
+    /// The method is cancel-safe: dropping the future loses no delivery, so it can be one branch of a `select!`.
     async fn next(&mut self) -> Option<Delivery>;
     /// The state of the connection, without a round trip.
     fn health(&self) -> Health;
-    /// Stops, and gives what is unsettled back to its place in the queue. Settle what is finished first.
+    /// Stops, and gives unsettled deliveries back to their places in the queue. Settle finished messages first.
     async fn close(&mut self);
 }
 
 /// One message handed to this process.
 ///
-/// Settle it, or drop it: a delivery that is dropped unsettled is delivered again in its place, and with it all unsettled
-/// ones of its partition, those that came before it too. For that, [`Delivery::session`] of all of these is cancelled:
-/// who holds one that is not begun yet drops it; who is in the middle of one may finish it and find that settling says
-/// [`QueueError::Stale`].
+/// Settle a delivery or drop it. A dropped delivery is delivered again in its place, together with all other unsettled
+/// deliveries of its partition, including earlier ones. [`Delivery::session`] of all of these is cancelled. If you hold a
+/// delivery that you have not begun, drop it. If you are in the middle of a delivery, you may finish it, and settling then
+/// returns [`QueueError::Stale`].
 ///
-/// Dropping is for what cannot be settled, not for what went wrong with the message: one that is dropped over and over
-/// becomes a dead letter as [`DeadReason::DeliveryLimit`], and the RabbitMQ implementation counts that for all that go
-/// back with it.
+/// Drop a delivery only if it cannot be settled, not if something went wrong with its message: a delivery that is dropped
+/// over and over becomes a dead letter as [`DeadReason::DeliveryLimit`], and the RabbitMQ implementation counts the drop
+/// for all deliveries that go back with it.
 pub struct Delivery {
-    /// What came: an envelope, or why the body is none (settle such a one as [`Settlement::Dead`]).
+    /// The envelope, or why the body is no envelope (settle such a delivery as [`Settlement::Dead`]).
     pub envelope: Result<Envelope, EnvelopeError>,
-    /// The partition it came from.
+    /// The partition that the message came from.
     pub partition: Partition,
-    /// How often it was settled as [`Settlement::Retry`] before.
+    /// How often the message was settled as [`Settlement::Retry`] before.
     pub attempt: u32,
-    /// How often it was a dead letter and was replayed.
+    /// How often the message was a dead letter and was replayed.
     pub replays: u32,
-    /// Whether the queue handed it out before and got it back unsettled, as after a crash: an earlier handling may have
-    /// got somewhere. A message that comes back from a wait is another delivery.
+    /// Whether the queue handed the delivery out before and got it back unsettled, for instance after a crash: an earlier
+    /// handling may have done a part. A message that comes back from a wait is another delivery.
     pub redelivered: bool,
     /// Cancelled when this delivery can no longer be settled.
     pub session: CancellationToken,
     settle: Box<dyn Settle>,
 }
 
-/// What became of a message.
+/// How a message ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
     /// Handled.
     Done,
-    /// Deliver again after about this long (the implementation rounds up to a delay it has), with `attempt` raised.
-    /// Its order among the user's messages is given up.
+    /// Deliver the message again after about this time (the implementation rounds up to one of its delays), with `attempt`
+    /// raised. The message loses its place among the user's messages.
     Retry {
         /// The wait.
         after: Duration,
         /// Why, for the operator; no secrets, texts or openids.
         error: String,
     },
-    /// As [`Settlement::Retry`], with `attempt` unchanged: nothing was tried, or nothing that the message is to blame
-    /// for. It can go on for ever: the caller ends it.
+    /// As [`Settlement::Retry`], with `attempt` unchanged: nothing was tried, or the cause lies outside the message. A
+    /// message can be postponed for ever: the caller must end that.
     Postpone {
         /// The wait.
         after: Duration,
         /// Why, for the operator; no secrets, texts or openids.
         error: String,
     },
-    /// Not to be tried again by itself.
+    /// Do not try the message again by itself.
     Dead {
         /// The kind of reason.
         reason: DeadReason,
@@ -130,11 +132,11 @@ pub enum Settlement {
 pub enum DeadReason {
     /// The body is no envelope that this version reads.
     Undecodable,
-    /// The push is WeChat's and cannot be read: its bytes are in the envelope.
+    /// The push comes from WeChat and cannot be read: its bytes are in the envelope.
     Unreadable,
-    /// WeChat will never take a reply of it.
+    /// WeChat will never take a reply of the message.
     Refused,
-    /// A webhook refused the message, or answered with what cannot be sent.
+    /// A webhook refused the message, or its answer cannot be sent.
     WebhookRefused,
     /// WeChat's reply window for the user has closed.
     WindowClosed,
@@ -142,9 +144,10 @@ pub enum DeadReason {
     Exhausted,
     /// The account is not, or no longer, configured.
     UnknownAccount,
-    /// The program that handled it crashed over it, each time.
+    /// The program that handled the message crashed over it, each time.
     Crashed,
-    /// It was given back unsettled too often. The word is RabbitMQ's own, which makes such dead letters by itself.
+    /// The delivery was given back unsettled too often. The word is RabbitMQ's own: RabbitMQ makes such dead letters by
+    /// itself.
     DeliveryLimit,
 }
 
@@ -181,7 +184,7 @@ impl DeadReason {
 /// The implementation's half of a [`Delivery`]. Its `Drop`, when `settle` was not called, gives the message back.
 #[async_trait]
 pub trait Settle: Send + Sync {
-    /// Carries the settlement out; `Ok` when it is durable.
+    /// Carries the settlement out; returns `Ok` when the settlement is durable.
     async fn settle(self: Box<Self>, settlement: Settlement) -> Result<(), QueueError>;
 }
 
@@ -199,7 +202,7 @@ impl Delivery {
         Self { envelope, partition, attempt, replays, redelivered, session, settle }
     }
 
-    /// Tells the queue what became of the message. On an error the message is, or may be, delivered again.
+    /// Tells the queue how the message ended. After an error the message is, or may be, delivered again.
     pub async fn settle(self, settlement: Settlement) -> Result<(), QueueError> {
         self.settle.settle(settlement).await
     }
@@ -217,14 +220,14 @@ impl std::fmt::Debug for Delivery {
     }
 }
 
-/// What a consumer asks for.
+/// The options of a consumer.
 #[derive(Debug, Clone)]
 pub struct ConsumerOptions {
     /// A name for this process among the consumers, the same for its lifetime only.
     pub id: String,
     /// How many unsettled deliveries of one partition this process holds at most.
     pub prefetch: u16,
-    /// The process's number among those that share the queue, so that each gets equally many partitions. `None`: the shares
-    /// are left to chance.
+    /// The process's number among the processes that share the queue, so that all get equally many partitions. `None`: the
+    /// shares are left to chance.
     pub seat: Option<Seat>,
 }

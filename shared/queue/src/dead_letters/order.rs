@@ -1,4 +1,4 @@
-//! What an operator wants done with which dead letters.
+//! An operator's order: what to do with which dead letters.
 
 use std::collections::BTreeSet;
 
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use super::{DeadLetter, DeadLetters, Summary, Walk};
 use crate::QueueError;
 
-/// Which dead letters. What is not given excludes none.
+/// A selection of dead letters. An absent filter excludes none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Selection {
-    /// Those with one of these ids; all if it is empty.
+    /// The dead letters with one of these ids; all if the list is empty.
     pub ids: Vec<String>,
-    /// Those of the account with this appid.
+    /// The dead letters of the account with this appid.
     pub account: Option<String>,
-    /// Those with this reason.
+    /// The dead letters with this reason.
     pub reason: Option<String>,
-    /// Those that died at this time or later: milliseconds since the Unix epoch.
+    /// The dead letters that died at this time or later: milliseconds since the Unix epoch.
     pub since_ms: Option<u64>,
 }
 
-/// What to do with them.
+/// What to do with the selected dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -30,7 +30,7 @@ pub enum Action {
     List,
     /// Put them at the tails of their partitions.
     Replay,
-    /// Take them away for good.
+    /// Remove them for good.
     Drop,
 }
 
@@ -40,34 +40,34 @@ pub enum Action {
 pub struct Order {
     /// What to do.
     pub action: Action,
-    /// With which.
+    /// Which dead letters.
     #[serde(default)]
     pub selection: Selection,
-    /// With all there are, for want of a selection. Nothing is replayed or dropped with neither.
+    /// Do it with all dead letters, in place of a selection. With neither, nothing is replayed or dropped.
     #[serde(default)]
     pub all: bool,
-    /// With how many at most, the oldest first.
+    /// How many at most, the oldest first.
     #[serde(default)]
     pub max: Option<usize>,
     /// Change nothing, and report what would be done.
     #[serde(default)]
     pub dry_run: bool,
-    /// Replay those too of which the ledger may have forgotten what was sent.
+    /// Also replay dead letters whose sent replies the ledger may have forgotten.
     #[serde(default)]
     pub forgotten: bool,
-    /// Report what the users wrote, and who they are.
+    /// Report the users' texts and openids.
     #[serde(default)]
     pub with_content: bool,
 }
 
-/// What was done.
+/// The result of an order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The dead letters that were listed, replayed or dropped, or would have been.
     pub letters: Vec<Summary>,
-    /// Those that were selected and left as they are, and why.
+    /// The dead letters that were selected and left as they are, and why.
     pub left: Vec<Left>,
-    /// Why it ended before its end.
+    /// Why the order broke off, if it did.
     pub error: Option<String>,
 }
 
@@ -81,7 +81,7 @@ pub struct Left {
 }
 
 impl Selection {
-    /// Whether it selects this one.
+    /// Whether the selection has this dead letter.
     pub fn takes(&self, letter: &DeadLetter) -> bool {
         let account = letter.envelope.as_ref().ok().map(|envelope| &envelope.account);
         (self.ids.is_empty() || self.ids.contains(&letter.id))
@@ -92,15 +92,15 @@ impl Selection {
 }
 
 impl Order {
-    /// To look at what is selected.
+    /// An order to look at the selected dead letters.
     pub fn list(selection: Selection) -> Self {
         let (max, dry_run, forgotten, with_content) = Default::default();
         Self { action: Action::List, selection, all: false, max, dry_run, forgotten, with_content }
     }
 
-    /// Does it.
+    /// Carries the order out.
     ///
-    /// What went wrong is in the report, with what was done before that.
+    /// The report has the error, if one occurred, and everything that was done before it.
     pub async fn carry_out(&self, letters: &dyn DeadLetters) -> Report {
         let mut report = Report::default();
         if self.action != Action::List && !self.all && self.selection == Selection::default() {
@@ -117,7 +117,7 @@ impl Order {
 
     async fn go_through(&self, mut walk: Box<dyn Walk>, report: &mut Report) -> Result<(), QueueError> {
         let result = self.each(&mut *walk, report).await;
-        // Also after an error: what was acknowledged before may still be on its way.
+        // Also after an error: earlier acknowledgements may still be on their way.
         let closed = walk.close().await;
         result.and(closed)
     }
@@ -150,7 +150,7 @@ impl Order {
 }
 
 impl Report {
-    /// The ids of `order` that no dead letter has, as far as all were looked at.
+    /// The ids of `order` that no dead letter has, if all dead letters were looked at.
     pub fn missing<'a>(&self, order: &'a Order) -> Vec<&'a str> {
         if self.error.is_some() || order.max.is_some_and(|max| self.letters.len() >= max) {
             return Vec::new();

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::DeadLetter;
 
-/// What is told of a dead letter; its JSON form is public, and only grows.
+/// The public facts of a dead letter; the JSON form only gains fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Names it: the digest of its message key.
+    /// The id: the digest of the message key.
     pub id: String,
     /// The appid of its account; `None` if the body is no envelope.
     pub account: Option<String>,
@@ -17,7 +17,7 @@ pub struct Summary {
     pub kind: Option<String>,
     /// The user's openid, masked; `None` if it is not known.
     pub user: Option<String>,
-    /// When ingress received it: milliseconds since the Unix epoch.
+    /// When ingress received the message: milliseconds since the Unix epoch.
     pub received_at_ms: Option<u64>,
     /// Why the body is no envelope.
     pub undecodable: Option<String>,
@@ -41,24 +41,25 @@ pub struct Summary {
     pub died_at_ms: Option<u64>,
     /// See [`DeadLetter::traceparent`].
     pub traceparent: Option<String>,
-    /// Only when it was asked for.
+    /// Only when the operator asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
 }
 
-/// What the user wrote, and who that is.
+/// A user's text, and the user's openid.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// The whole openid, if it is known.
     pub user: Option<String>,
-    /// The decrypted text of the push; what was to be sent, if that came from a team's own backend; the bytes of a push that could not be read, or a body that is no envelope, with `�` for what is no UTF-8.
+    /// The decrypted text of the push; the replies, if the message came from a team's own backend; the bytes of an
+    /// unreadable push, or a body that is no envelope, with `�` for bytes that are not UTF-8.
     pub raw: String,
-    /// The bytes of a push that could not be read, of which [`Content::raw`] is the text.
+    /// The bytes of an unreadable push; [`Content::raw`] is their text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<Bytes>,
 }
 
-/// Masked: this is for the operator's eyes alone.
+/// Masked: only the operator may see the content.
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Content").finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Consuming: one subscription a partition on one connection, one stream of deliveries for the worker.
+//! Consuming: one subscription for each partition on one connection, one stream of deliveries for the worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::{Consumer, ConsumerOptions, Delivery};
 const READY: usize = 16;
 /// For retries and dead letters, which are few.
 const PUBLISH_CHANNELS: u16 = 8;
-/// How long a close waits for retries and dead letters that are being published.
+/// How long a close waits for retries and dead letters whose publish is under way.
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// The seam's consumer.
@@ -40,7 +40,8 @@ impl EnvelopeConsumer {
         let topology = Arc::new(Topology::new(settings));
         let start = |role: &str| Link::start(address.clone(), topology.clone(), format!("{role} {}", options.id));
         let link = Arc::new(start("consumer"));
-        // Of its own: a broker that blocks publishers stops everything on their connections, acknowledgements too.
+        // A connection of its own: a broker that blocks publishers stops everything on their connections, acknowledgements
+        // too.
         let outlet = Arc::new(Outlet::new(start("consumer's publisher"), PUBLISH_CHANNELS));
         let (sender, deliveries) = mpsc::channel(READY);
         let (closing, subscriptions) = (CancellationToken::new(), TaskTracker::new());
@@ -69,7 +70,7 @@ impl Consumer for EnvelopeConsumer {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
             let delivery = self.deliveries.recv().await?;
-            // What was given back while it waited here is delivered again: only that copy counts.
+            // A delivery that was given back while it waited here is delivered again: only the new copy counts.
             if !delivery.session.is_cancelled() {
                 return Some(delivery);
             }

@@ -1,9 +1,10 @@
 //! The queue `kefu.dead`.
 //!
-//! All of it is taken without acknowledgements, and only then gone through: closing the channel puts back what is not
-//! acknowledged, as this queue has no delivery limit. It is consumed, not got: each `basic.get` of a quorum queue is a
-//! consumer of its own to the broker, which puts back what several had in no order. And what goes back comes behind what
-//! went back before; so an interrupted walk may change the queue's order, and the times of death count before it.
+//! A walk takes the whole queue without acknowledging anything, and only then goes through it. Closing the channel puts
+//! back the unacknowledged messages, as this queue has no delivery limit. The walk consumes the queue and does not use
+//! `basic.get`: to the broker each `basic.get` of a quorum queue is a consumer of its own, and the broker puts the messages
+//! of several consumers back in no order. A message that goes back comes behind the messages that went back before. So an
+//! interrupted walk may change the queue's order, and the times of death count before that order.
 
 use std::time::Duration;
 
@@ -28,15 +29,16 @@ use crate::dead_letters::{DeadLetter, DeadLetters, Walk};
 
 mod headers;
 
-/// For one thing that the broker is asked; somebody is waiting at a terminal.
+/// How long one question to the broker may take; somebody is waiting at a terminal.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How many acknowledgements a channel is trusted with. What a channel of RabbitMQ has beyond 32 on their way to a quorum
-/// queue it keeps to itself for a while, and forgets when it is closed: the messages come back.
+/// How many acknowledgements may be under way on a channel. If a channel of RabbitMQ has more than 32 acknowledgements on
+/// their way to a quorum queue, the channel keeps the rest to itself for a while, and forgets them when it is closed: their
+/// messages come back.
 const ON_THEIR_WAY: usize = 16;
-/// After so long without a message it is asked how many there are.
+/// After so long without a message the walk asks the queue how many messages it has.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The dead letters of a broker. It connects anew for each walk, and says so when that fails.
+/// The dead letters of a broker. Each walk connects anew, and says so when the connect fails.
 pub(super) struct OnRabbitMq {
     address: Address,
     partitions: u16,
@@ -71,7 +73,7 @@ impl DeadLetters for OnRabbitMq {
                 break;
             }
         }
-        // Those from before it was written down are the oldest.
+        // Dead letters from the time before kefu wrote this header are the oldest.
         taken.sort_by_cached_key(|(_, delivery)| headers::died_at_ms(&delivery.properties));
         let (taken, partitions) = (taken.into_iter(), self.partitions);
         Ok(Box::new(OnTheWay { connection, hands, outlet, taken, partitions, current: None }))
@@ -88,14 +90,14 @@ async fn count(channel: &Channel) -> Result<usize, QueueError> {
 /// A channel that holds messages.
 struct Hand {
     channel: Channel,
-    /// Dropped before the channel is closed, it would be cancelled.
+    /// The consumer must live as long as the channel: dropping the consumer would cancel it.
     _consumer: lapin::Consumer,
     /// Acknowledgements that may not have reached the queue.
     on_their_way: usize,
 }
 
 impl Hand {
-    /// Takes messages from the front of the queue: `most`, if so many are there and can be held.
+    /// Takes messages from the front of the queue: `most`, if the queue has as many and the channel can hold as many.
     async fn take(connection: &Connection, most: usize) -> Result<(Self, Vec<Delivery>), QueueError> {
         let mut taken = Vec::new();
         let channel = ask("a channel", connection.create_channel()).await?;
@@ -110,7 +112,7 @@ impl Hand {
                 match timeout(LOOK, consumer.next()).await {
                     Ok(Some(Ok(delivery))) => break Some(delivery),
                     Ok(_) => return Err(QueueError::Unavailable("the connection was lost".into())),
-                    // Somebody else took the rest.
+                    // Another consumer took the rest.
                     Err(_) if count(&channel).await? == 0 => break None,
                     Err(_) if silence >= PATIENCE => {
                         return Err(QueueError::Unavailable("the broker does not hand the dead letters out".into()));
@@ -133,15 +135,16 @@ impl Hand {
         if self.on_their_way >= ON_THEIR_WAY { self.arrive().await } else { Ok(()) }
     }
 
-    /// Returns when the queue has every acknowledgement. A `basic.get` is answered by the queue itself, after all that the
-    /// channel had told it before; a letter that it brings has come in meanwhile, and goes back at the end.
+    /// Returns when the queue has every acknowledgement. The queue itself answers a `basic.get`, after everything that the
+    /// channel told the queue before. If the answer brings a dead letter, that letter arrived in the meantime, and goes
+    /// back at the end.
     async fn arrive(&mut self) -> Result<(), QueueError> {
         ask("its queue", self.channel.basic_get(DEAD.into(), BasicGetOptions::default())).await?;
         self.on_their_way = 0;
         Ok(())
     }
 
-    /// Puts back what is not acknowledged.
+    /// Puts the unacknowledged messages back.
     async fn put_back(mut self) -> Result<(), QueueError> {
         if self.channel.status().connected() && self.on_their_way > 0 {
             self.arrive().await?;
@@ -155,7 +158,7 @@ impl Hand {
 }
 
 impl OnRabbitMq {
-    /// The error with the broker's address, which the operator may have wrong.
+    /// The error with the broker's address, because the operator may have configured a wrong address.
     fn at(&self, error: QueueError) -> QueueError {
         match error {
             QueueError::Unavailable(reason) => QueueError::Unavailable(format!("{}: {reason}", self.address)),
@@ -166,23 +169,23 @@ impl OnRabbitMq {
 
 struct OnTheWay {
     connection: Connection,
-    /// They hold what was taken, each as much as a channel can.
+    /// The channels that hold the taken messages, each as many as a channel can hold.
     hands: Vec<Hand>,
-    /// With confirms.
+    /// A channel with confirms.
     outlet: Channel,
-    /// Those that are still to be gone through.
+    /// The dead letters that the walk has not reached yet.
     taken: std::vec::IntoIter<(usize, Delivery)>,
     partitions: u16,
     current: Option<Current>,
 }
 
-/// The dead letter that [`Walk::next`] gave last.
+/// The dead letter that [`Walk::next`] returned last.
 struct Current {
     original: Original,
     acker: Acker,
-    /// Which of the hands holds it.
+    /// The index of the hand that holds the dead letter.
     hand: usize,
-    /// Where it can be replayed to.
+    /// The partition for a replay.
     target: Option<Partition>,
 }
 
@@ -192,7 +195,7 @@ impl Walk for OnTheWay {
         self.current = None;
         let Some((hand, mut delivery)) = self.taken.next() else { return Ok(None) };
         let letter = headers::letter(&delivery);
-        // The number of partitions may have changed since: nobody would look into the old one.
+        // The number of partitions may have changed in the meantime: no worker would look into the old partition.
         let target = match &letter.envelope {
             Ok(envelope) => Some(envelope.partition_for_replay(self.partitions)),
             Err(_) => letter.partition.filter(|partition| partition.index() < self.partitions),
@@ -234,19 +237,19 @@ impl Walk for OnTheWay {
 
     async fn close(self: Box<Self>) -> Result<(), QueueError> {
         let mut closed = Ok(());
-        // In their order, which the messages then keep.
+        // In the order of the hands, so that the messages keep their order.
         for hand in self.hands {
             if closed.is_ok() {
                 closed = hand.put_back().await;
             }
         }
-        // What the connection still says changes nothing any more.
+        // The result of the close changes nothing any more.
         let _ended = timeout(Duration::from_secs(2), self.connection.close(200, "OK".into())).await;
         closed
     }
 }
 
-/// The broker's answer, in words if it is an error or does not come.
+/// The broker's answer; in words if the answer is an error or does not come.
 async fn ask<T>(what: &str, answer: impl Future<Output = lapin::Result<T>>) -> Result<T, QueueError> {
     let unavailable = |text: String| Err(QueueError::Unavailable(text));
     match timeout(PATIENCE, answer).await {

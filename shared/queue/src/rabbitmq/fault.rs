@@ -1,18 +1,18 @@
-//! Why there is no connection, and who has to do something about it.
+//! Why there is no connection, and who must act.
 
 use lapin::ErrorKind;
 
 /// Why there is no connection.
 #[derive(Debug, Clone)]
 pub(super) enum Fault {
-    /// It may be gone the next time: try again soon.
+    /// The fault may pass by the next attempt: try again soon.
     Passing(String),
-    /// It stays until somebody changes the broker or the configuration: say so once, and try seldom.
+    /// The fault stays until somebody changes the broker or the configuration: report it once, and try seldom.
     Standing(String),
 }
 
 impl Fault {
-    /// What an error of the library means outside of declarations.
+    /// The meaning of a library error outside of declarations.
     pub(super) fn of(error: &lapin::Error) -> Self {
         match protocol_code(error) {
             Some((403, reason)) => Self::Standing(format!(

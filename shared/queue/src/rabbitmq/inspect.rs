@@ -1,4 +1,4 @@
-//! What a broker tells of itself and of kefu's queues, for those who look whether all is as it must be.
+//! Looks at a broker and at kefu's queues, and says whether everything is as kefu needs it.
 
 use std::time::Duration;
 
@@ -10,50 +10,50 @@ use super::settings::{Settings, SettingsError};
 use super::topology::{self, Found, Topology};
 use super::version;
 
-/// What a broker tells.
+/// The state of a broker.
 #[derive(Debug, Clone)]
 pub struct Inspection {
-    /// Its version, which it tells before the login; `None` when nobody answers, or it does not.
+    /// The broker's version, which it sends before the login; `None` if the broker does not answer or does not say.
     pub version: Option<String>,
-    /// Its queues, or why they cannot be looked at, in words that say what to do.
+    /// The broker's queues, or why they cannot be looked at, in words that say what to do.
     pub queues: Result<Queues, String>,
 }
 
 /// kefu's exchanges and queues.
 #[derive(Debug, Clone, Default)]
 pub struct Queues {
-    /// Names of those that are not there, as `queue kefu.in.p00`.
+    /// Names of the missing queues and exchanges, as `queue kefu.in.p00`.
     pub missing: Vec<String>,
-    /// What is said of those that are not as kefu needs them.
+    /// What is wrong with the queues and exchanges that are not as kefu needs them.
     pub different: Vec<String>,
-    /// How many of the queues are there.
+    /// How many of the queues exist.
     pub present: usize,
     /// How many of the partitions have no consumer.
     pub without_consumer: usize,
-    /// How many of the partitions have one. How many workers consume a partition is not told: RabbitMQ 4 counts the single
-    /// active consumer alone.
+    /// How many of the partitions have a consumer. The broker does not say how many workers consume a partition: RabbitMQ 4
+    /// counts the single active consumer alone.
     pub with_consumer: usize,
     /// How many messages wait in the partitions.
     pub waiting: u64,
     /// How many dead letters there are.
     pub dead: u32,
-    /// How many messages no partition was bound for; 0 as long as all is as it should be.
+    /// How many messages no partition was bound for; normally 0.
     pub unrouted: u32,
-    /// A partition beyond those that are configured, which has a queue.
+    /// A partition with a queue beyond the configured partitions.
     pub beyond: Option<String>,
 }
 
-/// For each of the three things that are asked: the version, the login, the queues.
+/// For each of the three steps: the version, the login, the queues.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 impl Inspection {
-    /// Whether this version is one on which workers do not share the load.
+    /// Whether workers do not share the load on this version.
     pub fn is_too_old(&self) -> bool {
         self.version.as_deref().is_some_and(version::is_too_old)
     }
 }
 
-/// Asks the broker, and changes nothing: no queue is made and no message is touched.
+/// Asks the broker, and changes nothing: the inspection creates no queue and touches no message.
 ///
 /// # Errors
 /// When the settings cannot be used.
@@ -68,7 +68,7 @@ pub async fn inspect(settings: &Settings) -> Result<Inspection, SettingsError> {
         Ok(Err(error)) => Err(Fault::of(&error).text().to_owned()),
         Ok(Ok(connection)) => {
             let asked = timeout(PATIENCE, queues(&connection, settings)).await;
-            // The connection is given up either way.
+            // The connection is given up whatever the result.
             let _closed = timeout(Duration::from_millis(500), connection.close(200, "OK".into())).await;
             asked.unwrap_or_else(|_| Err(silent()))
         }

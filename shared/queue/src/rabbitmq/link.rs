@@ -1,7 +1,7 @@
 //! One connection that comes back by itself, for as long as the process wants it.
 //!
-//! The AMQP library's own recovery stays off: with it, confirms of a dead connection only fail once a new one is up,
-//! and when its attempts are used up it stays silent for ever.
+//! The AMQP library's own recovery stays off. With that recovery, the confirms of a dead connection fail only once a new
+//! connection is up, and after its last attempt the library stays silent for ever.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,11 +24,11 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The pause while only the operator can help.
 const STANDING_PAUSE: Duration = Duration::from_secs(10);
-/// An attempt that lasted this long had a connection: the pauses start from the shortest again.
+/// An attempt that lasted this long had a connection: the pauses begin again with the shortest.
 const GOOD: Duration = Duration::from_secs(5);
-/// How often the state is looked at, beside the library's events.
+/// How often the keeper checks the state, beside the library's events.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often a blocked connection is looked at by those who want to write.
+/// How often a writer checks a blocked connection.
 const BLOCKED_LOOK: Duration = Duration::from_millis(50);
 
 /// One life of the connection.
@@ -40,7 +40,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Ends this life; a new connection is made, and the topology declared again. The first reason stands.
+    /// Ends this life. The keeper then makes a new connection, and declares the topology again. The first reason stands.
     pub(super) fn end(&self, fault: Fault) {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
         self.ended.cancel();
@@ -51,7 +51,7 @@ impl Session {
         self.ended.cancelled().await;
     }
 
-    /// Whether something can be asked of it.
+    /// Whether the connection can answer questions.
     pub(super) fn usable(&self) -> bool {
         !self.ended.is_cancelled() && self.connection.status().connected()
     }
@@ -97,7 +97,7 @@ impl Link {
             };
             match session {
                 Some(session) if session.usable() => return Some(session),
-                // It is lost, and the keeper is about to notice.
+                // The connection is lost, and the keeper is about to notice.
                 Some(session) => session.ended().await,
                 None => {}
             }
@@ -105,9 +105,9 @@ impl Link {
         }
     }
 
-    /// The connection, once the broker takes messages on it. `None` once the link is closed.
+    /// The connection, once the broker accepts messages on it. `None` once the link is closed.
     ///
-    /// While a connection is blocked the library writes nothing on it, but queues without limit what it is given.
+    /// While a connection is blocked, the library writes nothing on it and queues everything without limit.
     pub(super) async fn writable_session(&self) -> Option<Arc<Session>> {
         loop {
             let session = self.session().await?;
@@ -139,7 +139,7 @@ impl Link {
     pub(super) async fn close(&self) {
         self.closing.cancel();
         let mut state = self.state.clone();
-        // An error says that the keeper is gone, and so the connection.
+        // An error means that the keeper has ended, and with it the connection.
         let _closed = state.wait_for(|state| matches!(state, State::Closed)).await;
     }
 }
@@ -249,7 +249,7 @@ impl Keeper {
                         tracing::warn!(role, reason, "the message broker takes no messages");
                     }
                     Some(Event::ConnectionUnblocked) => tracing::info!(role, "the message broker takes messages again"),
-                    // Errors of single channels come here, too; whether it was the connection's shows in the state.
+                    // Errors of single channels arrive here, too; the state shows whether the error was the connection's.
                     Some(Event::Error(error)) if !status.connected() => session.end(Fault::of(&error)),
                     Some(_) => {}
                     None => return,
@@ -261,7 +261,7 @@ impl Keeper {
 
 async fn close(connection: &Connection) {
     if connection.status().connected() {
-        // Its errors and its slowness change nothing any more: the connection is given up either way.
+        // The errors and the slowness of the close change nothing any more: the connection is given up in any case.
         let _closed = timeout(CLOSE, connection.close(200, "OK".into())).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What goes over the wire: properties, headers, and the copies that retries and dead letters are.
+//! Messages on the wire: properties, headers, and the copies for retries and dead letters.
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
@@ -13,21 +13,21 @@ use crate::DeadReason;
 pub(super) const ATTEMPT: &str = "x-attempt";
 /// When a worker first had the message: milliseconds since the Unix epoch.
 pub(super) const FIRST_SEEN: &str = "x-first-seen";
-/// Why it last went back to wait.
+/// Why the message last went back to wait.
 pub(super) const LAST_ERROR: &str = "x-last-error";
-/// Why it first went back to wait, or died.
+/// Why the message first went back to wait, or died.
 pub(super) const FIRST_ERROR: &str = "x-first-error";
-/// The word for why it is a dead letter.
+/// The reason word of the dead letter.
 pub(super) const REASON: &str = "x-reason";
-/// The words for why it is a dead letter.
+/// The error text of the dead letter.
 pub(super) const ERROR: &str = "x-error";
-/// How often it was tried.
+/// How often the message was tried.
 pub(super) const ATTEMPTS: &str = "x-attempts";
-/// When it became a dead letter: milliseconds since the Unix epoch.
+/// When the message became a dead letter: milliseconds since the Unix epoch.
 pub(super) const DIED_AT: &str = "x-died-at";
-/// The partition it came from.
+/// The partition that the message came from.
 pub(super) const ORIGIN_KEY: &str = "x-origin-key";
-/// How often it was a dead letter and was replayed; absent for never.
+/// How often the message was a dead letter and was replayed; absent for never.
 pub(super) const REPLAYED: &str = "x-replayed";
 pub(super) const TRACEPARENT: &str = "traceparent";
 
@@ -53,7 +53,7 @@ impl Message {
         let properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
             .with_content_type("application/json".into())
-            // A digest: the key holds an openid, and message ids show on the broker's pages and in its logs.
+            // A digest: the key contains an openid, and message ids appear on the broker's pages and in its logs.
             .with_message_id(envelope.key.to_string().into())
             .with_timestamp(envelope.received_at_ms / 1_000)
             .with_headers(headers);
@@ -61,8 +61,8 @@ impl Message {
     }
 }
 
-/// What came, kept until it is settled, so that a copy can be made: the body is passed on as it is, since a newer
-/// version may have written more into it than this one reads.
+/// The original message, kept until it is settled, so that a copy can be made. The body is passed on unchanged, because a
+/// newer version may have written more into the body than this version reads.
 pub(super) struct Original {
     pub(super) routing_key: ShortString,
     pub(super) properties: BasicProperties,
@@ -79,12 +79,12 @@ impl Original {
         Self { routing_key: delivery.routing_key.clone(), properties, body, partition, first_seen_ms }
     }
 
-    /// How often it was settled as a retry.
+    /// How often the message was settled as a retry.
     pub(super) fn attempt(&self) -> u32 {
         integer(&self.properties, ATTEMPT).and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(0)
     }
 
-    /// How often it was a dead letter and was replayed.
+    /// How often the message was a dead letter and was replayed.
     pub(super) fn replays(&self) -> u32 {
         integer(&self.properties, REPLAYED).and_then(|replays| u32::try_from(replays).ok()).unwrap_or(0)
     }
@@ -95,7 +95,7 @@ impl Original {
         self.copy(exchange, [(ATTEMPT, attempt.into()), (LAST_ERROR, short(error)), self.first_error(error)])
     }
 
-    /// The copy that comes back through a retry exchange, with `attempt` as it is.
+    /// The copy that comes back through a retry exchange, with `attempt` unchanged.
     pub(super) fn postponed(&self, exchange: &str, error: &str) -> Message {
         let attempt = i64::from(self.attempt());
         self.copy(exchange, [(ATTEMPT, attempt.into()), (LAST_ERROR, short(error)), self.first_error(error)])
@@ -118,7 +118,7 @@ impl Original {
         )
     }
 
-    /// The copy that a dead letter goes back to its partition as: a new message, but for its age.
+    /// The copy that returns a dead letter to its partition: a new message, except for its age.
     pub(super) fn replayed(&self, routing_key: String) -> Message {
         let replays = i64::from(self.replays()).saturating_add(1);
         Message { routing_key, ..self.copy(IN, [(REPLAYED, replays.into())]) }
@@ -129,8 +129,8 @@ impl Original {
         (FIRST_ERROR, header(&self.properties, FIRST_ERROR).cloned().unwrap_or_else(|| short(error)))
     }
 
-    /// The message with new headers; of the old ones only the trace and the count of replays go on: the broker's own
-    /// (`x-death`) would mislead it about what it has done with the copy.
+    /// The message with new headers. Of the old headers only the trace and the count of replays go on: the broker's own
+    /// header (`x-death`) would mislead the broker about the copy.
     fn copy<const N: usize>(&self, exchange: &str, headers: [(&str, AMQPValue); N]) -> Message {
         let mut table = FieldTable::default();
         for name in [TRACEPARENT, REPLAYED] {
@@ -161,7 +161,7 @@ pub(super) fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<
     properties.headers().as_ref()?.inner().get(name)
 }
 
-/// Any of AMQP's integers: other programs, and the broker's own pages, write what their language likes.
+/// Any of AMQP's integers: other programs, and the broker's own pages, write the type that suits their language.
 pub(super) fn integer(properties: &BasicProperties, name: &str) -> Option<i64> {
     match *header(properties, name)? {
         AMQPValue::ShortShortInt(value) => Some(value.into()),
@@ -175,7 +175,7 @@ pub(super) fn integer(properties: &BasicProperties, name: &str) -> Option<i64> {
     }
 }
 
-/// As AMQP's headers have it.
+/// In the type of AMQP's headers.
 fn now_ms() -> i64 {
     i64::try_from(clock::now_ms()).unwrap_or(i64::MAX)
 }

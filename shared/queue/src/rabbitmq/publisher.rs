@@ -19,18 +19,18 @@ use super::link::{Link, Session};
 use super::message::Message;
 use crate::{Publisher, QueueError};
 
-/// A channel with confirms, opened when it is first needed and again when it is dead.
+/// A channel with confirms, opened at its first use, and again when it is dead.
 type Slot = Mutex<Option<Channel>>;
 
 /// The publishing side of a process: a pool of channels on one connection.
 ///
-/// Only one message is under way on a channel, because the library may attach a returned message to the confirm of
-/// another one when there are several.
+/// Each channel has only one message under way: with several messages, the library may attach a returned message to the
+/// confirm of another one.
 pub(super) struct Outlet {
     link: Link,
     slots: Vec<Arc<Slot>>,
     closed: AtomicBool,
-    /// Publishes run here, not on the caller's runtime: they must end even if the caller's thread does.
+    /// Publishes run here, not on the caller's runtime: a publish must end even if the caller's thread ends.
     runtime: Handle,
 }
 
@@ -40,8 +40,8 @@ impl Outlet {
         Self { link, slots, closed: AtomicBool::new(false), runtime: Handle::current() }
     }
 
-    /// Publishes what `message` makes when its turn has come: after everything that was to be published for this
-    /// partition before. Until then nothing is held but the caller's future.
+    /// Publishes the result of `message` when its turn has come: after all earlier publishes of this partition. Until then
+    /// only the caller's future is held.
     pub(super) async fn publish(
         &self,
         partition: Partition,
@@ -71,7 +71,7 @@ impl Outlet {
         };
         let (outcome, answer) = oneshot::channel();
         let message = message();
-        // On its own task: a confirm that is dropped before its time stays in the library's memory.
+        // On a task of its own: a confirm that is dropped too early stays in the library's memory.
         self.runtime.spawn(async move {
             let published = confirmed(&session, &channel, message).await;
             *slot = Some(channel);

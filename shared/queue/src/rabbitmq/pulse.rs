@@ -1,4 +1,4 @@
-//! Notices a broker that is connected and says nothing, long before the heartbeats do.
+//! Notices a broker that is connected but silent, long before the heartbeats do.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use lapin::Connection;
 use lapin::options::BasicQosOptions;
 use tokio::time::sleep;
 
-/// How often the broker is asked something.
+/// How often the broker is asked.
 const EVERY: Duration = Duration::from_secs(2);
-/// How long it may take to answer; longer, and it is taken for hanging. The connection stays: the heartbeats decide.
+/// How long the broker may take to answer; after that it counts as hanging. The connection stays: the heartbeats decide.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// When the question was asked that is open now.
+/// When the open question was asked.
 #[derive(Default)]
 pub(super) struct Pulse(Mutex<Option<Instant>>);
 
@@ -23,7 +23,7 @@ impl Pulse {
         asked.map(|asked| asked.elapsed()).filter(|open| *open > PATIENCE)
     }
 
-    /// Goes on asking; never ends. What is asked is the cheapest that needs an answer: a setting of a channel of its own.
+    /// Keeps asking; never ends. The question is the cheapest one that needs an answer: a setting of a channel of its own.
     pub(super) async fn keep(&self, connection: &Connection) {
         let mut channel = None;
         loop {
@@ -36,7 +36,7 @@ impl Pulse {
                 channel.basic_qos(1, BasicQosOptions::default()).await?;
                 Ok::<_, lapin::Error>(channel)
             };
-            // An error is an answer, too, or the end of the connection, which others notice.
+            // An error is also an answer, or the end of the connection, which others notice.
             channel = asked.await.ok();
             self.set(None);
             sleep(EVERY).await;

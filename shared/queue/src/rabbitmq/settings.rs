@@ -9,34 +9,34 @@ use crate::RETRY_DELAYS;
 
 /// Seconds. The broker and kefu each notice a dead peer after two of them.
 const HEARTBEAT: u16 = 10;
-/// A connection has 2,047 channels unless the broker is set otherwise, and one is needed for each partition.
+/// A connection has 2,047 channels unless the broker has another setting, and each partition needs one channel.
 const MOST_CHANNELS: u16 = 1_024;
 /// AMQP's limit for a short string, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// What [`publisher`](super::publisher()) and [`consumer`](super::consumer()) need to know.
+/// The settings of [`publisher`](super::publisher()) and [`consumer`](super::consumer()).
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `amqp://USER:PASSWORD@HOST:PORT/VHOST` or `amqps://…`; a vhost's `/` is written `%2f`. Holds a password.
+    /// `amqp://USER:PASSWORD@HOST:PORT/VHOST` or `amqps://…`; a vhost's `/` is written `%2f`. The URL contains a password.
     pub url: SecretString,
-    /// How many partitions there are: the same number in all processes, and never changed while messages are queued.
+    /// The number of partitions: the same number in all processes, and never changed while messages are queued.
     pub partitions: u16,
-    /// How many publishes may be under way at a time; those of one partition always go one after the other.
+    /// How many publishes may be under way at a time; the publishes of one partition always go one after the other.
     pub publish_channels: u16,
-    /// The delays there are for [`Settlement::Retry`](crate::Settlement::Retry); a queue is declared for each.
+    /// The delays for [`Settlement::Retry`](crate::Settlement::Retry); each delay has a queue.
     pub retry_delays: Vec<Duration>,
     /// How often a message may go back to its queue unsettled before the broker itself makes it a dead letter. A queue
-    /// keeps the value that it was declared with.
+    /// keeps the value with which it was declared.
     pub delivery_limit: u16,
 }
 
-/// What goes back with a message that is dropped, or with a lost connection, is counted although it is not to blame: 100 of
-/// each partition by default, and all of a user's that wait behind another. So this is far above what restarts, broken
-/// connections and hand-overs of partitions can come to, and only there to end a loop of crashes: the worker settles
-/// whatever it can blame on a message.
+/// The broker also counts messages that are not to blame: all that go back with a dropped delivery or a lost connection.
+/// These are 100 of each partition by default, and all messages of a user that wait behind another message. So this limit
+/// is far above the count that restarts, broken connections and hand-overs of partitions can reach. The limit is only there
+/// to end a loop of crashes: the worker settles every message that it can blame.
 const DELIVERY_LIMIT: u16 = 100;
 
-/// What is wrong with [`Settings`]; the text never shows the URL.
+/// Why [`Settings`] cannot be used; the text never shows the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// Not an AMQP URL.
@@ -51,9 +51,9 @@ pub enum SettingsError {
     /// None or too many.
     #[error("{name} is {found}; it must be from 1 to {MOST_CHANNELS}")]
     Count {
-        /// Which setting.
+        /// The name of the setting.
         name: &'static str,
-        /// What it is.
+        /// The value of the setting.
         found: u16,
     },
     /// A retry would have nowhere to go.
@@ -69,7 +69,7 @@ impl Settings {
         Self { url, partitions, publish_channels: 64, retry_delays, delivery_limit: DELIVERY_LIMIT }
     }
 
-    /// Whether they can be used, as far as that can be told without the broker.
+    /// Whether the settings can be used, as far as the settings alone can tell.
     pub fn verify(&self) -> Result<(), SettingsError> {
         self.check().map(drop)
     }
@@ -87,7 +87,7 @@ impl Settings {
     }
 }
 
-/// Where the broker is, and as whom to log in. `Display` leaves the user and the password out.
+/// The broker's address and the login. `Display` leaves the user and the password out.
 #[derive(Clone)]
 pub(super) struct Address {
     pub(super) uri: AMQPUri,

@@ -1,4 +1,4 @@
-//! What becomes of a delivery on the broker.
+//! The settlement of a delivery on the broker.
 
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ pub(super) struct Unsettled {
 
 #[async_trait]
 impl Settle for Unsettled {
-    /// AMQP does not confirm an acknowledgement: one that was sent just before the connection was lost may not have
-    /// arrived, and the message then comes again, marked as redelivered.
+    /// AMQP does not confirm an acknowledgement. An acknowledgement that was sent just before the connection was lost may
+    /// not have arrived. The message then comes again, marked as redelivered.
     async fn settle(mut self: Box<Self>, settlement: Settlement) -> Result<(), QueueError> {
         match settlement {
             Settlement::Done => {}
@@ -44,8 +44,8 @@ impl Settle for Unsettled {
 }
 
 impl Unsettled {
-    /// Publishes the copy for as long as the original is still this consumer's. A copy whose fate is unknown is
-    /// published again: two copies are dropped to one by the worker's ledger, none would be a loss.
+    /// Publishes the copy for as long as this consumer holds the original. A copy whose fate is unknown is published again:
+    /// the worker's ledger drops the second of two copies, but no copy would be a loss.
     async fn pass_on(&self, copy: impl Fn(&Original) -> Message) -> Result<(), QueueError> {
         loop {
             let published = tokio::select! {

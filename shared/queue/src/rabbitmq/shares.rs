@@ -1,5 +1,5 @@
-//! Which worker wants which partition how much. The broker gives a partition to its consumer of highest priority, so
-//! priorities alone share the partitions out, and nobody has to be asked.
+//! How much each worker wants each partition. The broker gives a partition to its consumer of highest priority, so the
+//! priorities alone distribute the partitions, without any talk between workers.
 
 use kefu_messages::partition::{Partition, spread};
 use kefu_messages::seat::Seat;
@@ -9,15 +9,15 @@ use crate::ConsumerOptions;
 /// The most seats that have partitions of their own.
 const MOST_SEATS: u16 = 256;
 
-/// Priorities of neighbours in a ranking differ by this much. Workers that have the same seat, as they may after an outage of
-/// the store or beyond the last seat, share what that seat has by a hash that stays below it.
+/// The priorities of neighbours in a ranking differ by this much. Workers may have the same seat, after an outage of the
+/// store or beyond the last seat. They share the partitions of the seat by a hash that stays below this step.
 const STEP: i32 = 256;
 
 /// The priority of the worker for each of `count` partitions, in their order.
 ///
-/// Workers on the seats from 0 on have equally many partitions, give or take one. A worker that comes takes a few from each
-/// of the others; those of one that goes fall to all others, more or less equally. A worker without a seat has its
-/// priorities from a hash alone: shares are then equal on average only.
+/// Workers on the seats from 0 on have equally many partitions, give or take one. A worker that joins takes a few
+/// partitions from each of the others. The partitions of a worker that leaves fall to all others, more or less equally. A
+/// worker without a seat has its priorities from a hash alone: shares are then equal on average only.
 pub(super) fn priorities(options: &ConsumerOptions, count: u16) -> Vec<i32> {
     let seats = count.min(MOST_SEATS);
     let own = |partition: &Partition, below: i32| {
@@ -27,7 +27,7 @@ pub(super) fn priorities(options: &ConsumerOptions, count: u16) -> Vec<i32> {
     let partitions = Partition::all(count);
     match options.seat {
         None => partitions.map(|partition| own(&partition, STEP * (i32::from(seats) + 1))).collect(),
-        // Beyond the last seat they begin anew, and two workers share a seat.
+        // Beyond the last seat the seats begin anew, and two workers share a seat.
         Some(seat) => {
             let ranks = Rankings::new(count, seats).ranks_of(seat % seats.max(1));
             partitions.zip(ranks).map(|(partition, rank)| rank * STEP + own(&partition, STEP)).collect()
@@ -35,7 +35,7 @@ pub(super) fn priorities(options: &ConsumerOptions, count: u16) -> Vec<i32> {
     }
 }
 
-/// For each partition its seats, the first choice first. Of the seats from 0 to any number, the foremost are the first
+/// For each partition its seats, the first choice first. Among the seats from 0 to any number, each seat is the first
 /// choice of equally many partitions, give or take one.
 struct Rankings(Vec<Vec<Seat>>);
 
@@ -52,7 +52,7 @@ impl Rankings {
         Self(rankings)
     }
 
-    /// One more than the seats that come after this one, in each ranking.
+    /// One more than the number of later seats, in each ranking.
     fn ranks_of(self, seat: Seat) -> impl Iterator<Item = i32> {
         self.0
             .into_iter()
@@ -60,7 +60,7 @@ impl Rankings {
     }
 }
 
-/// Which partitions a new seat takes: from the seat that has most, again and again, until it has its share.
+/// The partitions that a new seat takes: from the seat that has most, again and again, until the new seat has its share.
 fn taken_by(seat: Seat, rankings: &[Vec<Seat>]) -> Vec<bool> {
     let mut had: Vec<Vec<usize>> = vec![Vec::new(); usize::from(seat)];
     for (partition, ranking) in rankings.iter().enumerate() {

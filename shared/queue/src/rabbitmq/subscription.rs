@@ -1,4 +1,4 @@
-//! One partition of a consumer: a channel that is opened again whenever what is unsettled on it has to go back.
+//! One partition of a consumer: a channel that is opened again whenever its unsettled messages must go back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,11 +22,11 @@ use super::topology::{Topology, partition_queue};
 use crate::{ConsumerOptions, Delivery};
 
 const CLOSE: Duration = Duration::from_secs(5);
-/// Before a channel is opened again, longer each time: a worker that gives everything back at once must not take all its
-/// messages to the delivery limit in a moment.
+/// The pause before a channel is opened again, longer each time: a worker that gives everything back at once must not take
+/// all its messages to the delivery limit in a moment.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// After a channel lasted this long the pauses start from the shortest again.
+/// After a channel lasted this long, the pauses begin again with the shortest.
 const CALM: Duration = Duration::from_secs(2);
 
 /// The task that keeps one partition consumed.
@@ -64,11 +64,12 @@ impl Subscription {
         }
     }
 
-    /// Hands deliveries over until something on the channel has to go back to the queue. An error says that the
-    /// channel could not be had, not that it was lost later.
+    /// Hands deliveries over until a message of the channel must go back to the queue. An error says that the channel could
+    /// not be opened, not that it was lost later.
     ///
-    /// The broker puts what goes back behind what went back before and was not delivered again since. As long as every
-    /// consumer has the same prefetch there is no such message, and what goes back keeps its place.
+    /// The broker puts a message that goes back behind the messages that went back before and were not delivered again
+    /// since. As long as every consumer has the same prefetch, there are no such messages, and a message that goes back
+    /// keeps its place.
     async fn consume(&self, session: &Session) -> lapin::Result<()> {
         let unsettled = CancellationToken::new();
         let (channel, mut deliveries) = tokio::select! {
@@ -92,8 +93,8 @@ impl Subscription {
             place.send(self.delivery(delivery, &unsettled));
         }
         unsettled.cancel();
-        // The channel first, and only then what else hangs on it: the library cancels the consumption when the stream
-        // is dropped, and a partition that is handed over with deliveries unsettled loses its order.
+        // The channel first, and everything else after it: the library cancels the consumption when the stream is dropped,
+        // and a partition that is handed over with unsettled deliveries loses its order.
         if channel.status().connected() {
             let _closed = timeout(CLOSE, channel.close(200, "OK".into())).await;
         }
@@ -115,7 +116,7 @@ impl Subscription {
         let mut arguments = FieldTable::default();
         arguments.insert("x-priority".into(), self.priority.into());
         let (queue, options) = (partition_queue(self.partition), BasicConsumeOptions::default());
-        // As tag its id: so the broker's own tools say which worker has which partition.
+        // The tag is the worker's id, so that the broker's own tools show which worker has which partition.
         let deliveries =
             channel.basic_consume(queue.into(), self.options.id.as_str().into(), options, arguments).await?;
         Ok((channel, deliveries))

@@ -1,4 +1,4 @@
-//! The exchanges and queues that kefu declares, as one table, and what is said when the broker has others.
+//! The exchanges and queues that kefu declares, as one table, and the words for a broker that has others.
 
 use std::time::Duration;
 
@@ -15,21 +15,22 @@ mod look;
 
 pub(super) use look::Found;
 
-/// The exchange that envelopes are published to; the routing key is the partition's name.
+/// The exchange for envelopes; the routing key is the partition's name.
 pub(super) const IN: &str = "kefu.in";
 /// The exchange and the queue of dead letters.
 pub(super) const DEAD: &str = "kefu.dead";
-/// The exchange and the queue of what no partition queue is bound for. Never used as long as the table stands.
+/// The exchange and the queue for messages that no partition queue is bound for. Never used as long as the table stands.
 pub(super) const UNROUTED: &str = "kefu.unrouted";
 
-/// How long a delivery may be unsettled before the broker takes it back, and all others of its channel. The default of
-/// brokers, 30 minutes, is too short: a message waits for those of the same user before it, which may all be retried, and
-/// for as long as the store is down. It must end some time, since nothing behind an unsettled message leaves the broker's
-/// log. An argument of the queue, as an argument of the consumer has no effect on 4.0.
+/// How long a delivery may be unsettled before the broker takes it back, together with all others of its channel. The
+/// brokers' default, 30 minutes, is too short: a message waits for earlier messages of the same user, which may all be
+/// retried, and for as long as the store is down. The time must end at some point, because nothing behind an unsettled
+/// message leaves the broker's log. This is an argument of the queue, as an argument of the consumer has no effect on 4.0.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-/// For queues that are only looked into: since 4.0 the broker's own limit is 20, and it would then drop the message.
+/// For queues that kefu only looks into: since 4.0 the broker's own limit is 20, and the broker would then drop the
+/// message.
 const NO_DELIVERY_LIMIT: i32 = i32::MAX;
-/// For one declaration; creating a quorum queue on a busy disk takes a while.
+/// The time for one declaration; creating a quorum queue on a busy disk takes a while.
 const DECLARATION: Duration = Duration::from_secs(15);
 
 /// The queue that holds the messages of a partition.
@@ -37,7 +38,7 @@ pub(super) fn partition_queue(partition: Partition) -> String {
     format!("{IN}.{partition}")
 }
 
-/// Whether a queue is that of a partition.
+/// Whether a queue is the queue of a partition.
 pub(super) fn is_partition(queue: &str) -> bool {
     queue.strip_prefix(IN).is_some_and(|rest| rest.starts_with(".p"))
 }
@@ -62,7 +63,7 @@ struct Queue {
     arguments: FieldTable,
 }
 
-/// What is declared for one configuration.
+/// The declarations for one configuration.
 #[derive(Debug, Clone)]
 pub(super) struct Topology {
     partitions: u16,
@@ -81,14 +82,14 @@ impl Topology {
         Self { partitions: settings.partitions, delivery_limit: settings.delivery_limit, retries: retries.collect() }
     }
 
-    /// The exchange for a message that is to come back after `after`: of the shortest delay that is not shorter, else
-    /// of the longest there is.
+    /// The exchange for a message that should come back after `after`: the exchange of the shortest delay that is not
+    /// shorter, else of the longest delay.
     pub(super) fn retry_exchange(&self, after: Duration) -> &str {
         let retry = self.retries.iter().find(|retry| retry.delay >= after).or(self.retries.last());
         retry.map_or(DEAD, |retry| &retry.name)
     }
 
-    /// Declares everything. Declaring what is there already changes nothing.
+    /// Declares everything. Declaring an existing queue or exchange changes nothing.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), Fault> {
         let channel = within("a channel", connection.create_channel()).await?;
         for exchange in self.exchanges() {
@@ -134,7 +135,7 @@ impl Topology {
                 ("x-consumer-timeout", millis(CONSUMER_TIMEOUT).into()),
                 ("x-dead-letter-exchange", text(DEAD)),
                 ("x-dead-letter-strategy", text("at-least-once")),
-                // Without it the broker quietly falls back to dead-lettering at most once.
+                // Without this argument the broker quietly falls back to dead-lettering at most once.
                 ("x-overflow", text("reject-publish")),
             ]),
         });
@@ -178,7 +179,7 @@ async fn within<T>(what: &str, declaration: impl Future<Output = lapin::Result<T
     }
 }
 
-/// What the operator is told when a declaration fails.
+/// The operator's text for a failed declaration.
 fn refusal(what: &str, error: &lapin::Error) -> Fault {
     match protocol_code(error) {
         Some((406, reason)) if reason.contains("inequivalent") => Fault::Standing(format!(

@@ -1,4 +1,4 @@
-//! The broker's version, which the AMQP library does not tell.
+//! The broker's version, which the AMQP library does not report.
 
 use std::io;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use super::link::Link;
 use super::settings::Address;
 
-/// From here on a partition goes to its consumer of highest priority.
+/// From this version on a partition goes to its consumer of highest priority.
 const SHARING: u32 = 4;
 const HEADER: &[u8] = b"AMQP\0\0\x09\x01";
-/// The broker's first frame is well below.
+/// The broker's first frame is well below this size.
 const LONGEST_START: usize = 16 * 1_024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Once the broker is there, warns if it is one that does not share the partitions out.
+/// Once the broker answers, warns if its version does not distribute the partitions.
 pub(super) async fn warn_if_old(address: Address, link: Arc<Link>, closing: CancellationToken) {
     let asked = async {
         link.session().await?;
@@ -39,12 +39,12 @@ pub(super) async fn warn_if_old(address: Address, link: Arc<Link>, closing: Canc
     }
 }
 
-/// Whether this version does not share the partitions out.
+/// Whether this version does not distribute the partitions.
 pub(super) fn is_too_old(version: &str) -> bool {
     major(version).is_some_and(|major| major < SHARING)
 }
 
-/// Begins a connection just far enough to be told the version: the broker speaks of itself before the login.
+/// Begins a connection just far enough to receive the version, which the broker sends before the login.
 pub(super) async fn broker_version(address: &Address) -> io::Result<Option<String>> {
     let runtime = lapin::runtime::default_runtime().map_err(io::Error::other)?;
     let mut stream = address.uri.connect_with_config_async(TLSConfig::default(), &runtime).await?;

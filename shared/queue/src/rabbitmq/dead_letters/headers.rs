@@ -1,4 +1,4 @@
-//! What the headers tell of a dead letter: those of ours, or the broker's own where it gave the message up by itself.
+//! Reads the headers of a dead letter: kefu's own headers, or the broker's if the broker itself gave the message up.
 
 use kefu_messages::partition::Partition;
 use lapin::BasicProperties;
@@ -12,10 +12,10 @@ use super::super::message::{
 use super::super::topology::IN;
 use crate::dead_letters::DeadLetter;
 
-/// Written by the broker: an entry for each queue that it took the message from.
+/// The broker writes this header: an entry for each queue that it took the message from.
 const X_DEATH: &str = "x-death";
 
-/// When it became a dead letter: milliseconds since the Unix epoch.
+/// When the message became a dead letter: milliseconds since the Unix epoch.
 pub(super) fn died_at_ms(properties: &BasicProperties) -> Option<u64> {
     match header(properties, REASON) {
         Some(_) => integer(properties, DIED_AT).and_then(|value| u64::try_from(value).ok()),
@@ -56,7 +56,7 @@ pub(super) fn letter(delivery: &Delivery) -> DeadLetter {
     letter
 }
 
-/// What the broker wrote when it gave a message up.
+/// The broker's record when it gives a message up.
 struct BrokerDeath {
     reason: String,
     at_ms: Option<u64>,
@@ -72,7 +72,7 @@ impl BrokerDeath {
     }
 }
 
-/// The latest death in the queue of a partition; waits in the retry queues are deaths to the broker, too.
+/// The latest death in the queue of a partition; to the broker the waits in the retry queues are deaths, too.
 fn broker_death(properties: &BasicProperties) -> Option<BrokerDeath> {
     let deaths = header(properties, X_DEATH)?.as_array()?.as_slice().iter();
     let tables = deaths.filter_map(AMQPValue::as_field_table);
@@ -85,7 +85,7 @@ fn broker_death(properties: &BasicProperties) -> Option<BrokerDeath> {
         };
         Some(BrokerDeath { reason: table_text(table, "reason")?, at_ms, partition })
     });
-    // The first of the latest: the broker writes the latest first.
+    // The first of the latest deaths: the broker writes the latest first.
     deaths.reduce(|latest, death| if death.at_ms > latest.at_ms { death } else { latest })
 }
 

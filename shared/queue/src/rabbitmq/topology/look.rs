@@ -1,4 +1,4 @@
-//! A look at what is declared, which makes nothing.
+//! Looks at the declared exchanges and queues, and creates none.
 
 use kefu_messages::partition::Partition;
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
@@ -7,20 +7,21 @@ use lapin::{Channel, Connection};
 
 use super::{Fault, Topology, declare_exchange, declare_only, partition_queue, protocol_code, refusal};
 
-/// What a look at an exchange or a queue found.
+/// The state of an exchange or a queue.
 pub(in super::super) enum Found {
-    /// It is as it must be.
+    /// The exchange is as kefu needs it.
     Exchange,
-    /// It is as it must be, and holds so many messages that wait.
+    /// The queue is as kefu needs it, and has so many waiting messages.
     Queue { name: String, messages: u32, consumers: u32 },
-    /// It is not there.
+    /// The exchange or queue does not exist.
     Missing(String),
-    /// It is another one; what the operator is told.
+    /// The exchange or queue differs; the operator's text.
     Different(String),
 }
 
 impl Topology {
-    /// Looks at everything without making anything: only what is there is declared, which then compares its arguments.
+    /// Looks at everything without creating anything: only existing things are declared, and the declaration compares their
+    /// arguments.
     pub(in super::super) async fn look(&self, connection: &Connection) -> Result<Vec<Found>, Fault> {
         let mut look = Look { connection, channel: None };
         let mut found = Vec::new();
@@ -57,7 +58,7 @@ impl Topology {
         Ok(found)
     }
 
-    /// The queue of the first partition beyond those that are configured, if there is one.
+    /// The queue of the first partition beyond the configured partitions, if that queue exists.
     pub(in super::super) async fn beyond(&self, connection: &Connection) -> Option<String> {
         let name = partition_queue(Partition::from(self.partitions));
         let channel = connection.create_channel().await.ok()?;
@@ -65,7 +66,7 @@ impl Topology {
     }
 }
 
-/// How many messages wait in a queue, and its consumers. An error when it is not there.
+/// How many messages wait in a queue, and its consumers. An error if the queue does not exist.
 async fn count(channel: &Channel, queue: &str) -> lapin::Result<(u32, u32)> {
     let passive = QueueDeclareOptions { passive: true, ..Default::default() };
     let queue = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
