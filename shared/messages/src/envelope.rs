@@ -1,4 +1,4 @@
-//! The contract between the two services: what ingress puts on the queue.
+//! The contract between the two services: the messages that ingress puts on the queue.
 
 use kefu_wechat::openid::OpenId;
 use kefu_wechat::push::{Content, Fields, Format, Push};
@@ -9,10 +9,11 @@ use crate::outbound::{self, Outbound};
 use crate::partition::Partition;
 use crate::unreadable::{self, Unreadable};
 
-/// The version of a push's envelope. Readers take any envelope whose `v` they know; fields are only ever added.
+/// The version of a push's envelope. A reader accepts any envelope whose `v` it knows; a version only gains fields.
 pub const VERSION: u32 = 1;
 
-/// The version of an envelope with [`Envelope::send`]: who does not know of that must not take it for a push.
+/// The version of an envelope with [`Envelope::send`]: a reader that does not know `send` must not treat the envelope as a
+/// push.
 pub const SEND_VERSION: u32 = 2;
 
 /// The version of an envelope with [`Envelope::unreadable`], for the same reason.
@@ -21,46 +22,46 @@ pub const UNREADABLE_VERSION: u32 = 3;
 /// One push, or one message of a team's own backend, on its way to a worker, as JSON on the queue (`application/json`,
 /// UTF-8).
 ///
-/// It is public: another program may consume the queue. Unknown fields must be ignored by readers.
+/// The envelope is public: another program may consume the queue. A reader must ignore unknown fields.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
     /// [`VERSION`]; [`SEND_VERSION`] with [`Envelope::send`]; [`UNREADABLE_VERSION`] with [`Envelope::unreadable`].
     pub v: u32,
-    /// What makes two pushes the same one.
+    /// Equal for two copies of the same push.
     pub key: MessageKey,
     /// The appid of the account whose callback URL was called.
     pub account: String,
-    /// When ingress received it: milliseconds since the Unix epoch.
+    /// When ingress received the push or message: milliseconds since the Unix epoch.
     pub received_at_ms: u64,
-    /// What the push says; with [`Envelope::send`] it names the user, and says nothing; with [`Envelope::unreadable`] it
-    /// names nobody either.
+    /// The push. With [`Envelope::send`] the push names the user, and says nothing. With [`Envelope::unreadable`] it does
+    /// not even name a user.
     pub push: Push,
-    /// The decrypted text as it came, XML or JSON: what [`Push`] does not name is here. What was not UTF-8 is U+FFFD;
-    /// what was ill-formed otherwise and mended for [`Push`] is ill-formed here.
+    /// The decrypted text as WeChat sent it, XML or JSON, including everything that [`Push`] does not name. Bytes that are
+    /// not UTF-8 are U+FFFD here. Other faults that were mended for [`Push`] are not mended here.
     pub raw: String,
-    /// What ingress did with the push in its answer to WeChat, if that was all there is to do: then nothing is sent.
+    /// What ingress did with the push in its answer to WeChat, if nothing else remained to do: then nothing is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered: Option<Answered>,
-    /// W3C trace context of the request, if there is one.
+    /// W3C trace context of the request, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// What a team's own backend sends to the user: there was no push.
+    /// The message that a team's own backend sends to the user: there was no push.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send: Option<Outbound>,
-    /// An authentic push that could not be read. The user is not known.
+    /// An authentic push that could not be read. Its user is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Unreadable>,
 }
 
-/// How ingress answered a push that needs no more.
+/// How ingress answered a push that needs nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answered {
     /// With `transfer_customer_service`: the message is with the human agents.
     Transfer,
-    /// With what a webhook decided.
+    /// With a webhook's decision.
     Webhook,
-    /// In a way that a newer ingress knows.
+    /// In a way that only a newer ingress knows.
     #[serde(other)]
     Other,
 }
@@ -81,7 +82,7 @@ pub enum EnvelopeError {
     },
 }
 
-/// Without what the user wrote.
+/// Without the user's text.
 impl std::fmt::Debug for Envelope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Envelope").field("key", &self.key).field("account", &self.account).finish_non_exhaustive()
@@ -106,8 +107,8 @@ impl Envelope {
         }
     }
 
-    /// The envelope of a message that a team's own backend sends to `user` of the account `account`, without trace
-    /// context. It goes the way of the user's pushes, in turn with them.
+    /// The envelope of a message that a team's own backend sends to `user` of the account `account`, without trace context.
+    /// The message goes the same way as the user's pushes, in turn with them.
     pub fn of_send(
         account: &str,
         idempotency_key: &str,
@@ -145,8 +146,8 @@ impl Envelope {
         }
     }
 
-    /// Turns an envelope whose push could not be read into the envelope of the push, under the same key, if this version
-    /// can read the bytes; else the reason is this version's. Other envelopes stay as they are.
+    /// Turns an envelope with an unreadable push into the envelope of the push, under the same key, if this version can
+    /// read the bytes. Otherwise the envelope gets this version's reason. Other envelopes stay as they are.
     pub fn read_anew(&mut self) {
         let Some(unreadable) = self.unreadable.take() else { return };
         match unreadable::read(unreadable.bytes.0) {
@@ -155,7 +156,7 @@ impl Envelope {
         }
     }
 
-    /// The partition of the user who sent the push, or to whom is sent. Unreadable pushes, whose user is not known,
+    /// The partition of the user who sent the push, or who receives the message. Unreadable pushes, whose user is unknown,
     /// spread over all partitions by their key.
     pub fn partition(&self, count: u16) -> Partition {
         match self.unreadable {
@@ -164,8 +165,8 @@ impl Envelope {
         }
     }
 
-    /// The partition that a dead letter is replayed to: as [`Envelope::partition`], and for an unreadable push that this
-    /// version can read the partition of its user, where it is in turn with the user's other messages.
+    /// The partition for a replay of a dead letter: as [`Envelope::partition`]. An unreadable push that this version can
+    /// read goes to the partition of its user, in turn with the user's other messages.
     pub fn partition_for_replay(&self, count: u16) -> Partition {
         if self.unreadable.is_none() {
             return self.partition(count);
@@ -177,11 +178,11 @@ impl Envelope {
 
     /// The JSON text.
     pub fn to_json(&self) -> Vec<u8> {
-        // Strings, numbers and string-keyed maps only: serialising them has no way to fail.
+        // Strings, numbers and string-keyed maps only: serialising them cannot fail.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads what [`Envelope::to_json`] wrote.
+    /// Reads an envelope that [`Envelope::to_json`] wrote.
     pub fn from_json(body: &[u8]) -> Result<Self, EnvelopeError> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -210,7 +211,7 @@ impl Envelope {
     }
 }
 
-/// What stands in the envelope where a push is, when there is none: the user, and whose session it is.
+/// The push of an envelope without a push: it has only the user, and the session's sub-merchant.
 fn stand_in(msg_type: &str, user: OpenId, business_id: Option<u64>, at_ms: u64) -> Push {
     Push {
         format: Format::Json,

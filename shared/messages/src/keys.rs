@@ -6,7 +6,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
 /// The keys of a table that is read as a `T`.
 pub fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut keys: &'static [&'static str] = &[];
-    // It stops as soon as it knows them.
+    // The deserialiser stops as soon as it knows the keys.
     T::deserialize(AsksForKeys(&mut keys)).ok();
     keys
 }

@@ -1,11 +1,12 @@
-//! What kefu's two services say to each other, and what they decide it by.
+//! The messages between kefu's two services, and the settings that decide about them.
 //!
-//! * [`envelope`]: the message on its way from ingress to a worker: a push, what a team's own backend sends ([`outbound`]), or
-//!   a push that cannot be read ([`unreadable`]).
-//! * [`message_key`], [`session`] and [`partition`]: which message it is, whose, and where it goes; [`seat`]: which worker.
-//! * [`rules`] and [`reply`]: which push gets which replies; [`plan`]: the replies to one message; [`window`]: how many replies
-//!   WeChat takes.
-//! * [`problems`] and [`keys`]: what is wrong with a configuration, and what can be in it.
+//! * [`envelope`]: the message on its way from ingress to a worker: a push, a message of a team's own backend
+//!   ([`outbound`]), or a push that cannot be read ([`unreadable`]).
+//! * [`message_key`], [`session`] and [`partition`]: the identity of a message, its user and account, and its queue;
+//!   [`seat`]: the number of a worker.
+//! * [`rules`] and [`reply`]: which push gets which replies; [`plan`]: the replies to one message; [`window`]: how many
+//!   replies WeChat takes.
+//! * [`problems`] and [`keys`]: the mistakes in a configuration, and its possible keys.
 
 pub mod envelope;
 pub mod keys;

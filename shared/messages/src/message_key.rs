@@ -1,4 +1,4 @@
-//! What makes two pushes the same one.
+//! The message key: equal for two copies of the same push.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,20 +14,20 @@ pub const LEDGER_KEEPS_FOR: Duration = Duration::from_secs(72 * 3_600);
 
 /// The identity of a push: equal for a push and its re-sends, different for everything else.
 ///
-/// `appid|ToUserName|FromUserName|MsgId` when there is a `MsgId`, else
-/// `appid|ToUserName|FromUserName|CreateTime|MsgType|Event|sha256 of the decrypted fields`, without `RetryTimes`,
-/// which WeChat changes on each re-send. WeChat's own rule (`MsgId`, else `FromUserName` + `CreateTime`) merges
-/// different pushes: users were seen to share a `MsgId`, and many events have a platform account as their sender.
-/// Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>.
+/// `appid|ToUserName|FromUserName|MsgId` if the push has a `MsgId`, else
+/// `appid|ToUserName|FromUserName|CreateTime|MsgType|Event|sha256 of the decrypted fields`, without `RetryTimes`, which
+/// WeChat changes on each re-send. WeChat's own rule (`MsgId`, else `FromUserName` + `CreateTime`) merges different pushes:
+/// users were seen to share a `MsgId`, and many events have a platform account as their sender. Source:
+/// <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>.
 ///
-/// The key holds an openid, so `Debug` and `Display` show only a digest of it (12 hex digits, enough to find the same
-/// message in two logs).
+/// The key contains an openid, so `Debug` and `Display` show only a digest of the key (12 hex digits, enough to find the
+/// same message in two logs).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MessageKey(String);
 
 impl MessageKey {
-    /// The key of a push that came in for the account `appid`.
+    /// The key of a push to the account `appid`.
     pub fn of(appid: &str, push: &Push) -> Self {
         let mut parts = vec![appid, &push.to_user, push.from_user.as_str()];
         let create_time = push.create_time.to_string();
@@ -59,22 +59,23 @@ impl MessageKey {
         Self(escaped.join("|"))
     }
 
-    /// A name for the message that tells nothing of it: 32 hex digits, which begin as `Display` does.
+    /// A name for the message that reveals nothing of it: 32 hex digits, which begin like `Display`.
     pub fn id(&self) -> String {
         hex::encode(&Sha256::digest(self.0.as_bytes())[..16])
     }
 
-    /// A key from its text, as [`MessageKey::as_str`] gave it.
+    /// A key from the text that [`MessageKey::as_str`] returned.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The SHA-256 of the key in hex: names the message where the openid must not be. `Display` shows its first 12 digits.
+    /// The SHA-256 of the key in hex: the name of the message where the openid must not appear. `Display` shows the first
+    /// 12 digits.
     pub fn digest(&self) -> String {
         hex::encode(Sha256::digest(self.0.as_bytes()))
     }
 
-    /// The whole key, for the store and the queue; it holds an openid, so never log it.
+    /// The whole key, for the store and the queue. The key contains an openid, so never log it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What a team's own backend sends to a user through kefu: `POST /v1/accounts/{appid}/messages`.
+//! The messages that a team's own backend sends to a user through kefu: `POST /v1/accounts/{appid}/messages`.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,16 +12,16 @@ pub const MSG_TYPE: &str = "kefu_send";
 /// The replies of one message, sent in this order.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbound {
-    /// As a rule's.
+    /// In the shape of a rule's replies.
     pub replies: Vec<Reply>,
-    /// The sub-merchant in whose session is sent.
+    /// The sub-merchant of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_id: Option<u64>,
 }
 
 impl Outbound {
-    /// What cannot be sent of it, in words. `most`: how many replies WeChat takes after a user's message; the parts that a
-    /// long text is sent in count. `pictures`: as for [`foreign::problems`].
+    /// The reasons, in words, why the message cannot be sent. `most`: how many replies WeChat takes after a user's message;
+    /// each part of a long text counts. `pictures`: as for [`foreign::problems`].
     pub fn problems(&self, most: u32, pictures: Option<&PictureFolder>) -> Vec<String> {
         let mut problems = Vec::new();
         let count = self.replies.len();
@@ -37,7 +37,7 @@ impl Outbound {
     }
 }
 
-/// Shows how much it is: what is said to users must not reach a log.
+/// Shows the amount only: texts to users must not reach a log.
 impl std::fmt::Debug for Outbound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outbound").field("replies", &self.replies).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Which of the broker queues a user's messages go to.
+//! The partition: the broker queue that a user's messages go to.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub struct Partition(u16);
 impl Partition {
     /// The partition of a user of an account, out of `count` (at least 1).
     ///
-    /// The hash is FNV-1a with a final mix, written out here because it is part of the contract: all ingress
+    /// The hash is FNV-1a with a final mix. It is written out here because it is part of the contract: all ingress
     /// processes, of whatever version, must put one user's messages on the same partition.
     pub fn of(appid: &str, user: &OpenId, count: u16) -> Self {
         let hash = spread(appid.bytes().chain([b'|']).chain(user.as_str().bytes()));
@@ -43,14 +43,14 @@ impl From<u16> for Partition {
 #[error("not the name of a partition")]
 pub struct NotAPartition;
 
-/// Reads what `Display` wrote.
+/// Reads the text that `Display` wrote.
 impl FromStr for Partition {
     type Err = NotAPartition;
 
     fn from_str(name: &str) -> Result<Self, NotAPartition> {
         let index = name.strip_prefix('p').and_then(|index| index.parse().ok()).ok_or(NotAPartition)?;
         let partition = Self(index);
-        // `p7` and `p+7` are no routing keys of ours.
+        // `p7` and `p+7` are no routing keys of kefu.
         if partition.to_string() == name { Ok(partition) } else { Err(NotAPartition) }
     }
 }

@@ -1,29 +1,29 @@
-//! What is wrong with a configuration, collected while it is read.
+//! The mistakes in a configuration, collected while the configuration is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// Problems found so far. A place is a table in words, `[queue]` or `[[account]] 1 (wx…)`, or that and a key:
+/// The problems found so far. A place is a table in words, `[queue]` or `[[account]] 1 (wx…)`, optionally with a key:
 /// `[queue] url`.
 #[derive(Debug, Default)]
 pub struct Problems {
     found: Vec<String>,
     /// Values that are accepted but sent with changes.
     notices: Vec<String>,
-    /// The variables that places have their values from.
+    /// The variables of the environment that gave places their values.
     variables: BTreeMap<String, String>,
     /// Places whose value is known to be wrong, and is left out.
     left_out: BTreeSet<String>,
 }
 
 impl Problems {
-    /// Notes a problem, with the variable of the environment that the place has its value from.
+    /// Notes a problem, with the variable of the environment that gave the place its value.
     pub fn add(&mut self, place: impl fmt::Display, problem: impl fmt::Display) {
         let problem = self.placed(place, problem);
         self.found.push(problem);
     }
 
-    /// Notes something that is no problem, but not as whoever wrote it may think.
+    /// Notes a value that is no problem, but may surprise its author.
     pub fn notice(&mut self, place: impl fmt::Display, notice: impl fmt::Display) {
         let notice = self.placed(place, notice);
         self.notices.push(notice);
@@ -42,12 +42,12 @@ impl Problems {
         result.map_err(|error| self.add(place, error)).ok()
     }
 
-    /// Notes that `table` lacks `key`, unless there is one and it is wrong, which has been said.
+    /// Notes that `table` lacks `key`. If `key` is given but wrong, that mistake is noted already, and nothing is added.
     pub fn missing(&mut self, table: &str, key: &str, problem: impl fmt::Display) {
         self.missing_one_of(table, &[key], problem);
     }
 
-    /// As [`Problems::missing`], where one of several keys would do.
+    /// As [`Problems::missing`], for a table in which one of several keys is enough.
     pub fn missing_one_of(&mut self, table: &str, keys: &[&str], problem: impl fmt::Display) {
         let is_left_out = |key: &str| self.is_left_out(table, key) || self.is_left_out(table, &format!("{key}_file"));
         if !keys.iter().any(|key| is_left_out(key)) {
@@ -55,7 +55,7 @@ impl Problems {
         }
     }
 
-    /// Whether `key` of `table` is given and wrong, which has been said.
+    /// Whether `key` of `table` is given but wrong, and that mistake is noted already.
     pub fn is_left_out(&self, table: &str, key: &str) -> bool {
         self.left_out.contains(&format!("{table} {key}"))
     }

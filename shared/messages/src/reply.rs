@@ -16,20 +16,20 @@ pub mod picture;
 pub mod split;
 pub mod template;
 
-/// One reply to a user: `{ text = "…" }`, `{ image = "FILE" }`, `{ link = {…} }` or `{ miniprogrampage = {…} }`, and who
-/// speaks. The same shape in rules, in a webhook's answer, in `/v1` and in a stored plan.
+/// One reply to a user: `{ text = "…" }`, `{ image = "FILE" }`, `{ link = {…} }` or `{ miniprogrampage = {…} }`, and the
+/// sender. The shape is the same in rules, in a webhook's answer, in `/v1` and in a stored plan.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ReplySection", into = "ReplySection")]
 pub struct Reply {
-    /// What is said.
+    /// The content.
     pub content: Content,
-    /// The customer service account that the reply is shown to come from (`customservice.kf_account`).
+    /// The customer service account that WeChat shows as the sender (`customservice.kf_account`).
     pub kf_account: Option<String>,
-    /// Whether WeChat marks it as made by an AI (`aimsgcontext.is_ai_msg`).
+    /// Whether WeChat marks the reply as made by an AI (`aimsgcontext.is_ai_msg`).
     pub is_ai_msg: bool,
 }
 
-/// What a reply says.
+/// The content of a reply.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Content {
     /// A text, which is sent in parts of at most [`MAX_TEXT_BYTES`] bytes: see [`split`].
@@ -42,7 +42,7 @@ pub enum Content {
     Miniprogrampage(Card),
 }
 
-/// A reply as it is written: exactly one of the first four.
+/// A reply as it is written: exactly one of the first four fields.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct ReplySection {
@@ -60,7 +60,7 @@ struct ReplySection {
     is_ai_msg: bool,
 }
 
-/// A reply as a rule has it, and what of its texts is left out of it.
+/// A reply as a rule has it, and notices of the characters that were removed from its texts.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "ReplySection")]
 pub(crate) struct WrittenReply {
@@ -70,7 +70,7 @@ pub(crate) struct WrittenReply {
 }
 
 impl ReplySection {
-    /// What goes to WeChat as it is written, with the names of the fields.
+    /// The texts that go to WeChat unchanged, with the names of their fields.
     fn texts(&mut self) -> Vec<(&'static str, &mut String)> {
         let Self { text, image: _, link, miniprogrampage, kf_account, is_ai_msg: _ } = self;
         let mut texts: Vec<(&'static str, &mut String)> = Vec::new();
@@ -97,8 +97,8 @@ impl TryFrom<ReplySection> for WrittenReply {
     }
 }
 
-/// Without the characters that WeChat refuses, wherever the reply comes from. A text of these alone stays, and is a problem of
-/// the reply.
+/// Without the characters that WeChat refuses, whatever the source of the reply. A text of nothing but such characters
+/// stays, and is a problem of the reply.
 impl TryFrom<ReplySection> for Reply {
     type Error = &'static str;
 
@@ -131,14 +131,14 @@ impl From<Reply> for ReplySection {
 }
 
 impl From<Content> for Reply {
-    /// By the account itself, not by an AI.
+    /// From the account itself, not from an AI.
     fn from(content: Content) -> Self {
         Self { content, kf_account: None, is_ai_msg: false }
     }
 }
 
-/// The longest text that WeChat takes, in bytes of UTF-8. Undocumented; developers measured 2,048, and whether bytes or
-/// characters is unclear, so the safe side is taken.
+/// The longest text that WeChat takes, in bytes of UTF-8. The limit is undocumented; developers measured 2,048. Whether the
+/// unit is bytes or characters is unclear, so kefu uses the safe value.
 pub const MAX_TEXT_BYTES: usize = 2_000;
 
 /// A link; WeChat requires all four fields.
@@ -149,7 +149,7 @@ pub struct Link {
     pub title: String,
     /// The text below it.
     pub description: String,
-    /// Where a tap leads: http or https.
+    /// The destination of a tap: http or https.
     pub url: String,
     /// A JPEG or PNG; 640×320 and 80×80 look best. http or https.
     pub thumb_url: String,
@@ -161,9 +161,9 @@ pub struct Link {
 pub struct Card {
     /// The title.
     pub title: String,
-    /// A page of the mini program's app.json, with a query if need be.
+    /// A page of the mini program's app.json, optionally with a query.
     pub pagepath: String,
-    /// The mini program to open; the sending account itself when left out.
+    /// The mini program to open; without this field the sending account itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appid: Option<String>,
     /// The cover, a picture file as for [`Content::Image`]; about 520×416.
@@ -181,7 +181,7 @@ impl Reply {
         }
     }
 
-    /// The picture file that it shows, as the reply names it, and the name of the field that names it.
+    /// The picture file that the content shows, as the reply names it, and the name of the field that names it.
     pub fn picture(&self) -> Option<(&'static str, &Path)> {
         match &self.content {
             Content::Text(_) | Content::Link(_) => None,
@@ -190,12 +190,13 @@ impl Reply {
         }
     }
 
-    /// How many sends it takes: one, or one for each part of a long text (see [`split`]).
+    /// How many sends the reply takes: one, or one for each part of a long text (see [`split`]).
     pub fn sends(&self) -> usize {
         if let Content::Text(text) = &self.content { split::count(text) } else { 1 }
     }
 
-    /// What WeChat would refuse, in words; `folder` is where relative paths start. Not how long a text is: see [`split`].
+    /// The reasons, in words, why WeChat would refuse the reply. `folder` is the folder where relative paths start. The
+    /// length of a text does not matter here: see [`split`].
     pub(crate) fn problems(&self, folder: &Path, max_image_bytes: u64) -> Vec<String> {
         let mut problems = Vec::new();
         let mut required = |name: &str, value: &str| problems.extend(control::blank(name, value));
@@ -224,21 +225,21 @@ impl Reply {
     }
 }
 
-/// Shows the kind only: what is said to users must not reach a log.
+/// Shows the kind only: texts to users must not reach a log.
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.kind())
     }
 }
 
-/// Shows the kind only, as of a [`Reply`]: placeholders are filled with what users write.
+/// Shows the kind only, like [`Reply`]: placeholders are filled with users' texts.
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("link")
     }
 }
 
-/// Shows the kind only, as of a [`Reply`].
+/// Shows the kind only, like [`Reply`].
 impl std::fmt::Debug for Card {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("miniprogrampage")

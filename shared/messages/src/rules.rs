@@ -1,4 +1,4 @@
-//! Rules: what to do with which push. The first rule that matches decides; none means ignore.
+//! Rules: what to do with which push. The first rule that matches decides; without a match the push is ignored.
 
 use std::path::Path;
 
@@ -42,19 +42,19 @@ pub struct Rule {
 /// What a rule does with a push that it matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// These are sent, in this order.
+    /// Send these replies, in this order.
     Reply(Vec<Reply>),
-    /// The user's message goes to the human agents: by ingress, in its answer to the push.
+    /// Hand the user's message over to the human agents: ingress does so in its answer to the push.
     Transfer,
-    /// This is asked what is to be sent or, when it is `sync`, answered.
+    /// Ask this webhook for the replies or, if the webhook is `sync`, for the answer.
     Webhook(Endpoint),
-    /// An assistant is asked, and its answer is sent.
+    /// Ask an assistant, and send its answer.
     Assistant(Briefing),
-    /// Nothing is sent.
+    /// Send nothing.
     Ignore,
 }
 
-/// `[[rule]]` as it is written: `when`, and one of the others.
+/// `[[rule]]` as it is written: `when`, and one of the other keys.
 #[derive(Debug, Deserialize)]
 pub struct RuleSection {
     when: Option<ConditionSection>,
@@ -69,12 +69,12 @@ pub struct RuleSection {
 }
 
 impl Rule {
-    /// Its place in the file, in words: `[[rule]] 2`.
+    /// The rule's place in the file, in words: `[[rule]] 2`.
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// What it does.
+    /// The rule's action.
     pub fn action(&self) -> &Action {
         &self.action
     }
@@ -87,7 +87,8 @@ pub fn keys() -> [&'static [&'static str]; 2] {
 }
 
 impl Rules {
-    /// The rules of the sections, with all that is wrong in them noted. `assistant`: what `[assistant]` says, if there is one.
+    /// The rules of the sections, with all their mistakes noted. `assistant`: the content of `[assistant]`, if the section
+    /// exists.
     pub fn resolve(
         sections: Vec<(String, RuleSection)>,
         folder: &Path,
@@ -122,7 +123,7 @@ impl Rules {
         Self { rules }
     }
 
-    /// All of them, in the order of the file.
+    /// All rules, in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Rule> {
         self.rules.iter()
     }
@@ -132,26 +133,27 @@ impl Rules {
         self.matching(appid, push).next()
     }
 
-    /// The rule for a push that ingress did not answer by itself: the first that matches and is not for ingress to do.
-    /// There are such pushes while rules change.
+    /// The rule for a push that ingress did not answer by itself: the first rule that matches and is not ingress's task.
+    /// Such pushes exist while rules change.
     pub fn decide_unanswered(&self, appid: &str, push: &Push) -> Option<&Rule> {
         self.matching(appid, push).find(|rule| !rule.action.is_for_ingress())
     }
 
-    /// The rule by which ingress would have answered a push that it did not answer: it went by others.
+    /// The rule by which ingress would have answered a push, if ingress had had these rules.
     pub fn skipped(&self, appid: &str, push: &Push) -> Option<&Rule> {
         self.decide(appid, push).filter(|rule| rule.action.is_for_ingress())
     }
 
     /// Whether a push to the account `appid` is transferred. Costs nothing where no rule transfers.
     pub fn transfers(&self, appid: &str, push: &Push) -> bool {
-        // Events were ruled out when the rules were loaded. To look again is cheap.
+        // Events were ruled out when the rules were loaded. A second check is cheap.
         let of_a_user = !matches!(push.content, Content::Event { .. } | Content::Other);
         let given = of_a_user && self.rules.iter().any(|rule| rule.action == Action::Transfer);
         given && self.decide(appid, push).is_some_and(|rule| rule.action == Action::Transfer)
     }
 
-    /// Who is to be asked for the answer to a push to the account `appid`. Costs nothing where no rule has such a webhook.
+    /// The webhook that ingress asks for the answer to a push to the account `appid`. Costs nothing if no rule has such a
+    /// webhook.
     pub fn synchronous(&self, appid: &str, push: &Push) -> Option<&Endpoint> {
         let is_sync = |rule: &Rule| matches!(&rule.action, Action::Webhook(endpoint) if endpoint.sync);
         let given = push.event().is_some() && self.rules.iter().any(is_sync);
@@ -167,7 +169,7 @@ impl Rules {
 }
 
 impl RuleSection {
-    /// What it says is to be done, when it is one thing.
+    /// The action of the section, if the section has exactly one.
     fn action(
         &self,
         place: &str,
@@ -209,12 +211,12 @@ impl RuleSection {
 }
 
 impl Action {
-    /// Whether ingress does it, in its answer to the push, and nothing is left for a worker.
+    /// Whether ingress does the action, in its answer to the push, and nothing is left for a worker.
     fn is_for_ingress(&self) -> bool {
         matches!(self, Self::Transfer) || matches!(self, Self::Webhook(endpoint) if endpoint.sync)
     }
 
-    /// Notes where it is not allowed for what the rule matches.
+    /// Notes an action that is not allowed for the pushes that the rule matches.
     fn fits(
         &self,
         when: &Condition,

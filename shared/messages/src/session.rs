@@ -1,4 +1,4 @@
-//! The session: what a user and an account say to each other.
+//! The session: the conversation of a user with an account.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use kefu_wechat::push::Push;
 
 use crate::envelope::Envelope;
 
-/// A user of an account, whatever the session: the one whose messages share a lane.
+/// A user of an account, whatever the session: the user's messages share a lane.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UserKey(String);
 
@@ -16,7 +16,7 @@ impl UserKey {
         Self(format!("{}|{}", envelope.account, envelope.push.from_user.as_str()))
     }
 
-    /// The text. It holds an openid.
+    /// The text. It contains an openid.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -29,8 +29,8 @@ impl fmt::Debug for UserKey {
     }
 }
 
-/// Whose session it is: of one user with one account; with a sub-merchant of it, it is another one. Whether WeChat sees it
-/// so for its window is undocumented, and one for all would be the stricter guess.
+/// A session: of one user with one account; with a sub-merchant of the account, the user has another session. WeChat does
+/// not document whether its window works in this way, and one window for all sessions would be the stricter guess.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionKey(String);
 
@@ -44,7 +44,7 @@ impl SessionKey {
         })
     }
 
-    /// The text. It holds an openid.
+    /// The text. It contains an openid.
     pub fn as_str(&self) -> &str {
         &self.0
     }

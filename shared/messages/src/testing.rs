@@ -1,4 +1,4 @@
-//! What tests of several crates handle.
+//! Values for the tests of several crates.
 
 use kefu_wechat::openid::OpenId;
 use kefu_wechat::push::{Content, Fields, Format, Push};

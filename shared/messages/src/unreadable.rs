@@ -1,4 +1,4 @@
-//! Pushes that are WeChat's and cannot be read: kept whole, for a person or a later version.
+//! Pushes that come from WeChat and cannot be read: kept whole, for a person or a later version.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// `msg_type` in an envelope where a push has its `MsgType`, and the second part of the message key.
 pub const MSG_TYPE: &str = "kefu_unreadable";
 
-/// What came in place of a push, and why it could not be read.
+/// The bytes in place of a push, and why they could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
-    /// The decrypted bytes as they came; in plain mode the body.
+    /// The decrypted bytes as WeChat sent them; in plain mode the body.
     pub bytes: Bytes,
     /// The parser's reason; it repeats nothing of the bytes.
     pub reason: String,
 }
 
 impl Unreadable {
-    /// Takes what [`read`] gave back.
+    /// Takes the error result of [`read`].
     pub fn new(bytes: Vec<u8>, error: &PushError) -> Self {
         Self { bytes: Bytes(bytes), reason: error.to_string() }
     }
@@ -29,14 +29,14 @@ impl Unreadable {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
 
-/// Shows how many there are: they may be what a user wrote.
+/// Shows the number of bytes only: the bytes may be a user's text.
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Bytes({})", self.0.len())
     }
 }
 
-/// Gives the Base64.
+/// Writes the Base64.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&BASE64_STANDARD.encode(&self.0))
@@ -56,10 +56,10 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// Reads the decrypted bytes of a push: the push and its text, or the bytes as they came and why they are no push.
+/// Reads the decrypted bytes of a push: returns the push and its text, or the original bytes and why they are no push.
 ///
-/// A sequence that is not UTF-8 becomes U+FFFD in the text: a lost character is better than a lost message. The text
-/// begins without a byte order mark, so that readers of the envelope need not know of it.
+/// A sequence that is not UTF-8 becomes U+FFFD in the text: a lost character is better than a lost message. The text begins
+/// without a byte order mark, so that readers of the envelope need not know of the mark.
 pub fn read(bytes: Vec<u8>) -> Result<(Push, String), (Vec<u8>, PushError)> {
     match String::from_utf8(bytes) {
         Ok(text) => parse(text).map_err(|(text, error)| (text.into_bytes(), error)),

@@ -1,12 +1,13 @@
-//! The window: how many replies WeChat still allows for a user, and until when.
+//! The window: how many replies WeChat still takes for a user, and until when.
 //!
-//! After a user's message it takes 5 replies within 48 hours, after the user entered the session 2 within a minute. Each
-//! such opening sets the count to the larger and the end to the later of what there was and what it brings; nothing adds
-//! up. Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>.
+//! After a user's message WeChat takes 5 replies within 48 hours, and after the user entered the session 2 within a minute.
+//! Each such opening sets the count to the larger of the old and the new count, and the end to the later of the two ends;
+//! nothing adds up. Source:
+//! <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>.
 //!
-//! What is kept here is a guard that saves calls that WeChat would refuse. It must never be stricter than WeChat: what is
-//! not known is allowed, what was sent and not counted is no harm, and what WeChat says of an opening that is known
-//! corrects it.
+//! This record is a guard that saves calls that WeChat would refuse. The record must never be stricter than WeChat. So an
+//! unknown window is open, a reply that was sent and not counted does no harm, and WeChat's refusal corrects a known
+//! opening.
 
 use std::fmt;
 
@@ -22,13 +23,13 @@ pub use closed::Closed;
 use closed::Why;
 pub use limits::Limits;
 
-/// What a user did that allows replies.
+/// An action of the user that lets WeChat take replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Opening {
-    /// Wrote something.
+    /// The user wrote something.
     Message,
-    /// Entered the session.
+    /// The user entered the session.
     Enter,
 }
 
@@ -36,32 +37,32 @@ pub enum Opening {
 pub const ENTER_SESSION: &str = "user_enter_tempsession";
 
 impl Opening {
-    /// What the sender of a push did that allows replies; `None` if the push tells of nothing like that.
+    /// The opening that a push reports; `None` if the push reports none.
     pub fn of(push: &Push) -> Option<Self> {
         match &push.content {
             Content::Text { .. } | Content::Image { .. } | Content::Miniprogrampage { .. } => Some(Self::Message),
             Content::Event { event, .. } if event.eq_ignore_ascii_case(ENTER_SESSION) => Some(Self::Enter),
-            // Only what users send has a MsgId.
+            // Only users' messages have a MsgId.
             Content::Other if push.msg_id.is_some() => Some(Self::Message),
             Content::Event { .. } | Content::Other => None,
         }
     }
 }
 
-/// What is known of a user's window. Nothing, when it is new: WeChat may know of a message that came before.
+/// The record of a user's window. A new record knows nothing: WeChat may know of an earlier message.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// By the latest message.
+    /// The latest message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Opened>,
-    /// By the latest entering.
+    /// The latest entering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enter: Option<Opened>,
     /// The reply that was counted last: the key of its message and its step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<String>,
-    /// Messages that came before this, in milliseconds since the Unix epoch, make nothing known: the user was with the
-    /// human agents, and what is said to them is not told to kefu.
+    /// Messages before this time, in milliseconds since the Unix epoch, say nothing about the window: the user was with the
+    /// human agents, and kefu does not learn of their replies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_until_ms: Option<u64>,
 }
@@ -69,34 +70,34 @@ pub struct Window {
 /// One opening of a window.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
-    /// When ingress learned of it, in milliseconds since the Unix epoch.
+    /// When ingress learned of the opening, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// The key of the push that told of it.
+    /// The key of the push that reported the opening.
     pub by: String,
-    /// Replies counted since.
+    /// The replies counted since the opening.
     pub sent: u32,
-    /// What WeChat has said of it.
+    /// WeChat's refusal since the opening.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
 }
 
-/// How WeChat refuses a reply for the window.
+/// How WeChat refuses a reply because of the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refused {
     /// 45047: there are no replies left.
     OutOfCount,
-    /// 45015: its time is over.
+    /// 45015: the time of the window is over.
     OutOfTime,
 }
 
-/// A message may be handled after a later one, and ingresses' clocks differ: only a push that is older than the latest
-/// opening by more than this is surely an earlier one.
+/// A message may be handled after a later one, and the clocks of ingresses differ: only a push that is older than the
+/// latest opening by more than this is certainly an earlier push.
 pub const CLOCKS_DIFFER_MS: u64 = 60_000;
 
 impl Window {
-    /// The user did something. Told again by the same push, or by an earlier one, it changes nothing; neither does a message
-    /// of the time of which nothing is known.
+    /// Records an opening. A repetition by the same push, or a report by an earlier push, changes nothing; neither does a
+    /// message from the time of which nothing is known.
     pub fn open(&mut self, opening: Opening, by: &MessageKey, at_ms: u64) {
         if opening == Opening::Message && self.is_unknown_at(at_ms) {
             return;
@@ -114,7 +115,7 @@ impl Window {
     }
 
     /// Counts a reply, once: step `step` of the message `by`. An opening that the sender of the reply had not `seen` came
-    /// later, and is not charged.
+    /// later, and the reply does not count for it.
     pub fn count(&mut self, seen: &Self, by: &MessageKey, step: u32) {
         let counted = counted(by, step);
         if self.counted.as_ref() == Some(&counted) || !self.has_opening() {
@@ -124,19 +125,20 @@ impl Window {
         self.counted = Some(counted);
     }
 
-    /// WeChat refused a reply for the window that the sender had `seen`. Where no opening was seen, nothing is learned:
-    /// what the user does to open the window need not be told to kefu.
+    /// Records that WeChat refused a reply because of the window that the sender had `seen`. Without a seen opening there
+    /// is nothing to learn: WeChat may not tell kefu how the user opens the window.
     pub fn refuse(&mut self, seen: &Self, refused: Refused) {
         self.as_seen(seen).for_each(|opened| opened.refused = Some(refused));
     }
 
-    /// The user is with the human agents: nothing is known, and nothing will be from messages that come before `until_ms`.
+    /// Records that the user is with the human agents: nothing is known, and messages before `until_ms` will not change
+    /// that.
     pub fn transfer(&mut self, until_ms: u64) {
         let until_ms = self.unknown_until_ms.map_or(until_ms, |known| known.max(until_ms));
         *self = Self { unknown_until_ms: Some(until_ms), ..Self::default() };
     }
 
-    /// The openings that are still those that were `seen`.
+    /// The openings that are still the `seen` ones.
     fn as_seen<'a>(&'a mut self, seen: &Self) -> impl Iterator<Item = &'a mut Opened> + use<'a> {
         let is_same = |opened: &Opened, seen: &Option<Opened>| seen.as_ref().is_some_and(|seen| seen.by == opened.by);
         let message = self.message.as_mut().filter(|opened| is_same(opened, &seen.message));
@@ -144,19 +146,19 @@ impl Window {
         message.into_iter().chain(enter)
     }
 
-    /// Whether something is known that a reply is counted to, or a refusal belongs to.
+    /// Whether the record has an opening for a reply to count to, or for a refusal to belong to.
     pub fn has_opening(&self) -> bool {
         self.message.is_some() || self.enter.is_some()
     }
 
-    /// Whether messages may have come since `at_ms` that kefu was not told of.
+    /// Whether messages may have come since `at_ms` that WeChat did not tell kefu of.
     pub fn is_unknown_at(&self, at_ms: u64) -> bool {
         self.unknown_until_ms.is_some_and(|until_ms| at_ms < until_ms)
     }
 
-    /// How many replies WeChat still takes while it takes any; `None` when that is not known.
+    /// How many replies WeChat still takes while the window is open; `None` if unknown.
     pub fn left(&self, limits: &Limits) -> Option<u32> {
-        // A message that is not known of may have opened it.
+        // An unknown message may have opened the window.
         self.message.as_ref()?;
         let left = |(opening, opened): (Opening, &Opened)| match opened.refused {
             Some(_) => 0,
@@ -171,7 +173,7 @@ impl Window {
         message.into_iter().chain(enter)
     }
 
-    /// Why WeChat would refuse a reply at `now_ms`, as far as is known.
+    /// Why WeChat would refuse a reply at `now_ms`, as far as the record knows.
     pub fn closed(&self, limits: &Limits, now_ms: u64) -> Option<Closed> {
         let left = self.left(limits)?;
         let is_in_time = self.openings().any(|(opening, opened)| {
@@ -201,7 +203,7 @@ impl Window {
     }
 }
 
-/// How [`Window::counted`] names a reply.
+/// The name of a reply in [`Window::counted`].
 pub fn counted(by: &MessageKey, step: u32) -> String {
     format!("{} {step}", by.as_str())
 }

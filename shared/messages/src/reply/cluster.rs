@@ -1,16 +1,16 @@
-//! Grapheme clusters: what a reader sees as one character, of however many code points. A flag has two, a family up to
-//! seven, and combining marks come without end.
+//! Grapheme clusters: a grapheme cluster is a character as a reader sees it, of one or many code points. A flag has two
+//! code points, a family up to seven, and a cluster may have any number of combining marks.
 //!
 //! Source: <https://www.unicode.org/reports/tr29/>.
 
 use unicode_segmentation::GraphemeCursor;
 
-/// The last end of a cluster within the first `most` bytes of a text. Where even the first cluster is longer than that, the
-/// last end of a character.
+/// The last end of a cluster within the first `most` bytes of a text. If even the first cluster is longer, the last end of
+/// a character.
 pub fn floor(text: &str, most: usize) -> usize {
     let at = text.floor_char_boundary(most);
     let mut cursor = GraphemeCursor::new(at, text.len(), true);
-    // All of the text is given, so no step asks for more of it.
+    // The cursor has the whole text, so no step asks for more of it.
     match cursor.is_boundary(text, 0) {
         Ok(false) => cursor.prev_boundary(text, 0).ok().flatten().filter(|end| *end > 0).unwrap_or(at),
         _ => at,

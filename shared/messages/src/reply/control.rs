@@ -1,21 +1,22 @@
-//! Control characters, which no text has that goes out.
+//! Control characters, which no outgoing text contains.
 //!
-//! JSON writes those below U+0020 as `\u0002`, and WeChat refuses such texts (errcode 40033). They come with texts that were
-//! copied from terminals and spreadsheets. Those from U+0080 to U+009F, and the line separators U+2028 and U+2029, stay: JSON
-//! writes them as they are, and WeChat takes them.
+//! JSON writes the characters below U+0020 as `\u0002`, and WeChat refuses such texts (errcode 40033). Texts that were
+//! copied from terminals and spreadsheets contain them. The characters from U+0080 to U+009F, and the line separators
+//! U+2028 and U+2029, stay: JSON writes them unchanged, and WeChat takes them.
 
 use std::borrow::Cow;
 use std::path::Path;
 
-/// How many are named of one text.
+/// How many characters of one text a notice names.
 const NAMED: usize = 3;
 
-/// Whether WeChat refuses a text that contains this character: one below U+0020 but line breaks and tabs, or U+007F.
+/// Whether WeChat refuses a text that contains this character: a character below U+0020 except line breaks and tabs, or
+/// U+007F.
 pub const fn is_refused(c: char) -> bool {
     matches!(c, '\0'..'\x20' | '\x7f') && !matches!(c, '\n' | '\r' | '\t')
 }
 
-/// The text as it may go out: without those characters, and with `\n` for the line breaks `\r\n` and `\r`.
+/// The text in the form that may go out: without these characters, and with `\n` for the line breaks `\r\n` and `\r`.
 pub fn cleaned(text: &str) -> Cow<'_, str> {
     if !text.contains(|c| is_refused(c) || c == '\r') {
         return Cow::Borrowed(text);
@@ -31,12 +32,12 @@ pub fn cleaned(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether no more than blanks is left of the text.
+/// Whether only blanks are left of the text.
 fn leaves_nothing(text: &str) -> bool {
     cleaned(text).trim().is_empty()
 }
 
-/// Why the text of a field says nothing, if it does, in words.
+/// Why the text of a field is blank, in words, if it is blank.
 pub(crate) fn blank(field: &str, text: &str) -> Option<String> {
     leaves_nothing(text).then(|| match text.contains(is_refused) {
         true => format!("nothing is left of {field} without control characters"),
@@ -44,7 +45,7 @@ pub(crate) fn blank(field: &str, text: &str) -> Option<String> {
     })
 }
 
-/// The text as it may go out; one of which nothing would be left stays as it is, for [`blank`] to say so.
+/// The text in the form that may go out. If nothing would be left, the text stays as it is, for [`blank`] to report.
 pub(crate) fn clean(text: &mut String) {
     if let Cow::Owned(clean) = cleaned(text)
         && !clean.trim().is_empty()
@@ -53,13 +54,13 @@ pub(crate) fn clean(text: &mut String) {
     }
 }
 
-/// Which control characters the name of a file has, and where, in words.
+/// The control characters in the name of a file, and their places, in words.
 pub(crate) fn in_file_name(field: &str, file: &Path) -> Option<String> {
     let named = named(&file.to_string_lossy(), char::is_control)?;
     Some(format!("{field} names a file with control characters in its name, which is refused: {named}"))
 }
 
-/// Which of those characters the text of a field has, and where, in words; not of one of which nothing is left.
+/// The control characters in the text of a field, and their places, in words; `None` for a text of which nothing is left.
 pub(crate) fn notice(field: &str, text: &str) -> Option<String> {
     let named = named(text, is_refused).filter(|_| !leaves_nothing(text))?;
     Some(format!("{field} has control characters that WeChat refuses, and is sent without them: {named}"))

@@ -1,8 +1,8 @@
-//! What WeChat's documentation says of the fields of replies.
+//! Checks the fields of replies against WeChat's documentation.
 
 use super::control;
 
-/// Where a link of a reply leads: http or https.
+/// The destination of a reply's link: http or https.
 pub(super) fn url(name: &str, url: &str) -> Option<String> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let fine = rest.is_some_and(|rest| {
@@ -12,7 +12,7 @@ pub(super) fn url(name: &str, url: &str) -> Option<String> {
     (!fine).then(|| format!("{name} must be an http:// or https:// address"))
 }
 
-/// The picture of a link: JPG or PNG. Seen only where the address tells.
+/// The picture of a link: JPG or PNG. The check works only if the address shows the format.
 pub(super) fn thumb_url(name: &str, address: &str) -> Option<String> {
     const OTHERS: [&str; 9] = ["gif", "webp", "svg", "bmp", "avif", "heic", "tif", "tiff", "ico"];
     let path = address.split(['?', '#']).next().unwrap_or_default();
@@ -22,7 +22,7 @@ pub(super) fn thumb_url(name: &str, address: &str) -> Option<String> {
     url(name, address).or_else(|| other.map(|other| format!("{name} must be a JPG or PNG, not {other}")))
 }
 
-/// A page as in `app.json`, with a query if need be.
+/// A page as in `app.json`, optionally with a query.
 pub(super) fn pagepath(name: &str, path: &str) -> Option<String> {
     if let Some(blank) = control::blank(name, path) {
         return Some(blank);

@@ -1,7 +1,7 @@
-//! Replies that others wrote: in a webhook's answer, or in what a team's backend sends.
+//! Replies from outside kefu: in a webhook's answer, or in a message of a team's backend.
 //!
-//! Both are read and checked here, to the same rules and with the same words. Those name places as `replies[0].text`, and
-//! never values: a text for a user does not belong in a log.
+//! Both are read and checked here, by the same rules and with the same words. The words name places as `replies[0].text`,
+//! and never values: a text for a user does not belong in a log.
 
 use std::path::{Component, Path};
 
@@ -10,20 +10,20 @@ use serde::{Deserialize, Deserializer};
 use super::Reply;
 use super::picture::PictureFolder;
 
-/// What came is not of the shape that it should have.
+/// The shape of the received value is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misshapen {
-    /// Where, as `replies[0].text`; empty for all of it.
+    /// The place, as `replies[0].text`; empty for the whole value.
     pub place: String,
-    /// What is wrong there.
+    /// The problem at that place.
     pub problem: String,
 }
 
-/// Reads a value, and all of it: a field that is not known is likely misspelt, and without it something else would be sent
-/// than was meant.
+/// Reads a value without ignoring any field: an unknown field is probably misspelt, and without it kefu would send
+/// something else than its author meant.
 ///
 /// # Errors
-/// The first thing that is wrong with its shape.
+/// The first mistake in the value's shape.
 pub fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, Misshapen> {
     let (mut unknown, mut track) = (None, serde_path_to_error::Track::new());
     let watched = serde_path_to_error::Deserializer::new(from, &mut track);
@@ -41,8 +41,8 @@ pub fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T
     }
 }
 
-/// What of the replies WeChat would refuse, all of it, in words. With `pictures` these are looked at on the disk, which takes
-/// a moment; else replies with one are believed to be as they were.
+/// All reasons, in words, why WeChat would refuse the replies. With `pictures` the function looks at the pictures on the
+/// disk, which takes a moment; otherwise the pictures are believed to be unchanged.
 pub fn problems(replies: &[Reply], pictures: Option<&PictureFolder>) -> Vec<String> {
     let mut problems = Vec::new();
     for (index, reply) in replies.iter().enumerate() {
@@ -57,7 +57,7 @@ pub fn problems(replies: &[Reply], pictures: Option<&PictureFolder>) -> Vec<Stri
     problems
 }
 
-/// Whoever may send replies may send the pictures beside the configuration, and no other file of the machine.
+/// A sender of replies may send the pictures beside the configuration, and no other file of the machine.
 fn leaves(name: &str, file: &Path, pictures: Option<&PictureFolder>) -> Option<String> {
     let must = format!("{name} must be a path within the folder of kefu's configuration");
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
@@ -70,12 +70,12 @@ fn leaves(name: &str, file: &Path, pictures: Option<&PictureFolder>) -> Option<S
         (Ok(folder), Ok(file)) if !file.starts_with(&folder) => {
             Some(format!("{must}: a symbolic link leads out of it"))
         }
-        // One that does not exist is left to whoever reads it.
+        // A missing file is reported by the code that reads the file.
         _ => None,
     }
 }
 
-/// `replies.0.txt` as `replies[0].txt`; `?` is what is optional.
+/// `replies.0.txt` as `replies[0].txt`; `?` marks an optional part.
 fn place(path: &str) -> String {
     path.split('.').filter(|part| *part != "?").fold(String::new(), |place, part| match part.parse::<usize>() {
         Ok(index) => format!("{place}[{index}]"),
@@ -93,7 +93,7 @@ fn plain(error: &str) -> String {
     }
 }
 
-/// What others wrote, short.
+/// A foreign text, shortened.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 300;
     let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();

@@ -6,9 +6,9 @@ use std::ops::Range;
 
 /// One link of a text.
 pub(super) struct Anchor<'a> {
-    /// From `<a` to behind `</a>`; to behind the `>` of the opening tag when there is no `</a>`.
+    /// From `<a` to the end of `</a>`; without `</a>`, to the end of the opening tag.
     pub(super) range: Range<usize>,
-    /// What is between `<a` and `>`.
+    /// The text between `<a` and `>`.
     attributes: &'a str,
     has_end: bool,
 }
@@ -46,7 +46,7 @@ impl<'a> Anchor<'a> {
     }
 }
 
-/// What is wrong with the links of a text, in words. `is_own`: whether an appid may be the sending mini program's.
+/// The mistakes in the links of a text, in words. `is_own`: whether an appid may be the sending mini program's.
 pub(crate) fn problems(text: &str, is_own: impl Fn(&str) -> bool) -> Vec<String> {
     let mut problems = Vec::new();
     for anchor in anchors(text) {

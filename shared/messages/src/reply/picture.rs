@@ -1,4 +1,4 @@
-//! Pictures that replies show.
+//! Pictures in replies.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-/// The picture formats that media/upload takes, told by their first bytes.
+/// The picture formats that media/upload takes, recognised by their first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PictureFormat {
     /// PNG
@@ -26,7 +26,7 @@ impl PictureFormat {
         Self::ALL.into_iter().find(|format| content.starts_with(format.begins()))
     }
 
-    /// What every file of it begins with.
+    /// The first bytes of every file of this format.
     pub const fn begins(self) -> &'static [u8] {
         match self {
             Self::Png => b"\x89PNG",
@@ -35,7 +35,7 @@ impl PictureFormat {
         }
     }
 
-    /// What the names of its files end in, without the dot.
+    /// The ending of the format's file names, without the dot.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -44,7 +44,7 @@ impl PictureFormat {
         }
     }
 
-    /// Its media type.
+    /// The media type of the format.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Png => "image/png",
@@ -54,49 +54,49 @@ impl PictureFormat {
     }
 }
 
-/// Where the pictures of replies are, and nowhere else.
+/// The only folder with pictures of replies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PictureFolder {
-    /// The configuration's folder, where their names start; the empty path is the one that the program runs in.
+    /// The configuration's folder, where the names of pictures start; the empty path is the program's working folder.
     pub path: PathBuf,
-    /// The most bytes that one may have.
+    /// The most bytes that one picture may have.
     pub max_bytes: u64,
 }
 
-/// As many bytes as tell a format: the longest of [`PictureFormat::begins`].
+/// The number of bytes that identify a format: the longest of [`PictureFormat::begins`].
 const FORMAT_BYTES: u64 = 4;
 
 /// Why a file cannot be sent as a picture, with its path.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    /// The system does not give it.
+    /// The system does not open the file.
     #[error("{0} cannot be read: {1}")]
     Unreadable(PathBuf, #[source] io::Error),
-    /// It is not opened: a FIFO, for example, would be waited for without an end.
+    /// The file is not opened, because a read of a FIFO, for example, would wait without end.
     #[error("{0} is not a regular file (but a folder, pipe, device or socket)")]
     NoFile(PathBuf),
-    /// By how much.
+    /// The file is too large.
     #[error("{file} has {bytes} bytes, the most is {most}")]
     TooLarge {
         /// The file.
         file: PathBuf,
-        /// How many it has, as far as it was read.
+        /// The size of the file, as far as it was read.
         bytes: u64,
-        /// How many are taken.
+        /// The largest allowed size.
         most: u64,
     },
-    /// No format that WeChat takes.
+    /// The format is none that WeChat takes.
     #[error("{0} is no PNG, JPEG or GIF")]
     NoPicture(PathBuf),
 }
 
-/// Reads a picture of at most `max_bytes`. Blocks as long as the disk does.
+/// Reads a picture of at most `max_bytes`. Blocks until the disk answers.
 ///
 /// # Errors
 /// [`PictureError`]
 pub fn read(path: &Path, max_bytes: u64) -> Result<(Vec<u8>, PictureFormat), PictureError> {
     let file = open(path, max_bytes)?;
-    // One more, as it may have grown.
+    // One byte more, because the file may have grown.
     let content = take(file, path, max_bytes.saturating_add(1))?;
     let bytes = content.len() as u64;
     if bytes > max_bytes {
@@ -118,11 +118,12 @@ pub(super) fn problem(name: &str, path: &Path, max_bytes: u64) -> Option<String>
 
 fn open(path: &Path, max_bytes: u64) -> Result<File, PictureError> {
     let unreadable = |error| PictureError::Unreadable(path.to_owned(), error);
-    // Before it is opened, which has effects on some devices; and after, when it cannot become another any more.
+    // Checked before the file is opened, because opening some devices has effects; and again after it, when the file cannot
+    // become another one any more.
     let mut metadata = std::fs::metadata(path).map_err(unreadable)?;
     let mut opened = None;
     if metadata.is_file() {
-        // Not waiting, for a FIFO that has come into its place.
+        // Without waiting, in case a FIFO has taken the file's place.
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
         metadata = file.metadata().map_err(unreadable)?;

@@ -1,4 +1,4 @@
-//! Long texts in parts that WeChat takes, and as many of them as the window allows.
+//! Long texts in parts of a size that WeChat takes, and as many parts as the window allows.
 
 use super::{Content, MAX_TEXT_BYTES, Reply, cluster, markup};
 
@@ -8,26 +8,26 @@ mod tests;
 
 pub use rest::{Rest, restored};
 
-/// How far before the end of a part a good place for that end is looked for, in bytes.
+/// How far before the end of a part the search for a good end begins, in bytes.
 const NEAR: usize = MAX_TEXT_BYTES / 4;
 
-/// What a text ends with that is cut.
+/// The end of a text that was cut.
 const CUT: &str = "…";
 
-/// Replies as they are sent.
+/// Replies in the form in which they are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitted {
     /// The steps of a plan.
     pub steps: Vec<Reply>,
-    /// Whether a text was too long even for all the sends that were left, and is cut.
+    /// Whether a text was too long even for all remaining sends, and is cut.
     pub cut: bool,
-    /// What the cut texts lack that more sends would have had room for.
+    /// The missing rests of the cut texts, as far as more sends would have had room for them.
     pub rests: Vec<Rest>,
 }
 
-/// The text in parts of at most [`MAX_TEXT_BYTES`] bytes; joined, they are the text. A part ends with a line, sentence or
-/// word where one ends near its limit, and not within a link that fits into one part. Otherwise it ends with a grapheme
-/// cluster, such as a flag of two code points; only one that is longer than a part is cut, at a character.
+/// The text in parts of at most [`MAX_TEXT_BYTES`] bytes; joined, the parts are the text. A part ends with a line, sentence
+/// or word if one ends near its limit, and not within a link that fits into one part. Otherwise a part ends with a grapheme
+/// cluster, such as a flag of two code points. Only a cluster that is longer than a part is cut, at a character.
 pub fn split(text: &str) -> Vec<&str> {
     parts(text).collect()
 }
@@ -37,12 +37,12 @@ pub fn count(text: &str) -> usize {
     sent(text).count().max(1)
 }
 
-/// The parts that are sent: WeChat refuses one of nothing but white space.
+/// The parts that are sent: WeChat refuses a part of nothing but white space.
 fn sent(text: &str) -> impl Iterator<Item = &str> {
     parts(text.trim_end()).filter(|part| !part.trim().is_empty())
 }
 
-/// [`split`], a part at a time: of a text of any length no more is looked at than is needed.
+/// [`split`], one part at a time: of a text of any length the function reads no more than it needs.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -52,9 +52,9 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The replies in order, long texts split, in no more than `most` steps: what a text has beyond that is cut. No reply is
-/// left out altogether unless it is blank, so there are more steps when there are more replies than `most`. What is cut
-/// is kept as far as `whole` steps, which is more, would have had room for it.
+/// The replies in order, with long texts split, in at most `most` steps: the rest of a longer text is cut. No reply is left
+/// out altogether unless it is blank, so there are more steps if there are more replies than `most`. The cut rests are
+/// kept, as far as `whole` steps (more than `most`) would have had room for them.
 pub fn fit(replies: Vec<Reply>, most: usize, whole: usize) -> Fitted {
     let mut spare = most.saturating_sub(replies.len());
     let mut spare_if_whole = whole.saturating_sub(replies.len());
@@ -86,7 +86,7 @@ pub fn fit(replies: Vec<Reply>, most: usize, whole: usize) -> Fitted {
     fitted
 }
 
-/// No more than `most` parts, and what the last one lacks if it is cut. None of a long text of white space alone.
+/// At most `most` parts, and the missing rest of the last part if it is cut. No parts for a long text of white space alone.
 fn parts_within(text: &str, most: usize) -> (Vec<String>, Option<&str>) {
     if text.len() <= MAX_TEXT_BYTES {
         return (vec![text.to_owned()], None);
@@ -113,7 +113,7 @@ fn parts_within(text: &str, most: usize) -> (Vec<String>, Option<&str>) {
     (taken, None)
 }
 
-/// Where the first part of a text ends that is to have `most` bytes or fewer: at 0 for an empty text only.
+/// The end of a text's first part, of `most` bytes or fewer: 0 for an empty text only.
 fn end_of_part(text: &str, most: usize) -> usize {
     if text.len() <= most {
         return text.len();
@@ -127,7 +127,8 @@ fn end_of_part(text: &str, most: usize) -> usize {
         _ => latest,
     };
     let near = latest.saturating_sub(NEAR);
-    // Where a link makes a part short, all that is before it is near: also the line that the text begins behind.
+    // If a link makes a part short, everything before the link counts as near, including the line before the text's first
+    // word.
     let is_blank = |at: usize| text[..at].trim_start().is_empty();
     let ends_after = |is_end: fn(char) -> bool| {
         let ends = text[..latest].char_indices().rev().map(|(at, c)| (at + c.len_utf8(), c));

@@ -1,7 +1,7 @@
-//! Placeholders in the texts of rules: `{content}` and the others, filled with what the push says.
+//! Placeholders in the texts of rules: `{content}` and the others, filled with values of the push.
 //!
-//! Only a name in braces is one: JSON, prices and everything else that has braces stays as it is. `{{name}}` stands for
-//! `{name}` itself.
+//! Only a name in braces is a placeholder: JSON, prices and everything else with braces stays unchanged. `{{name}}` stands
+//! for `{name}` itself.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,15 @@ use kefu_wechat::push::{self, Push};
 use super::control::cleaned;
 use super::{Content, Reply};
 
-/// What stands in a push for half a character and for what is none.
+/// The character in a push that stands for half a character, and for a reference to no character.
 const MENDED: char = char::REPLACEMENT_CHARACTER;
 
-/// What a placeholder is filled with.
+/// The value of a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     /// The text of a user's message.
     Content,
-    /// Where the user entered the session from.
+    /// The page from which the user entered the session.
     SessionFrom,
     /// The title of a mini program card.
     Title,
@@ -27,7 +27,7 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    /// All of them.
+    /// All fields.
     pub(crate) const ALL: [Self; 4] = [Self::Content, Self::SessionFrom, Self::Title, Self::PagePath];
 
     /// The name in braces.
@@ -44,7 +44,7 @@ impl Field {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
-    /// What the push has; empty when it has none.
+    /// The push's value; empty if the push has none.
     fn of(self, push: &Push) -> &str {
         match (self, &push.content) {
             (Self::Content, push::Content::Text { content }) => content,
@@ -60,16 +60,17 @@ impl Field {
 #[derive(Debug, PartialEq, Eq)]
 enum Piece<'a> {
     Literal(&'a str),
-    /// What is between the braces.
+    /// The text between the braces.
     Name(&'a str),
 }
 
 /// The text with its placeholders filled.
 ///
-/// What comes from the push never becomes markup, nor ends any: WeChat shows `<a …>` in texts as links, and the push may
-/// say what somebody else wrote, such as the title of a card. In a tag of the text's own, quotes, angle brackets and
-/// white space are percent-encoded; elsewhere a `<` that could begin a tag becomes `＜`. Control characters of it are left
-/// out, as they were of the text itself when it was read, and so is U+FFFD, which stands for what was mended in the push.
+/// A value from the push never becomes markup, and never ends any markup: WeChat shows `<a …>` in texts as links, and the
+/// push may contain a text of somebody else, such as the title of a card. In a tag of the text itself, quotes, angle
+/// brackets and white space of the value are percent-encoded. Elsewhere a `<` of the value that could begin a tag becomes
+/// `＜`. Control characters are removed from the value, as they were removed from the text itself when it was read. U+FFFD
+/// is removed as well: it stands for a character that was mended in the push.
 pub fn fill(text: &str, push: &Push) -> String {
     let (mut filled, mut in_tag) = (String::with_capacity(text.len()), false);
     for piece in pieces(text) {
@@ -79,7 +80,7 @@ pub fn fill(text: &str, push: &Push) -> String {
                 in_tag = ends_in_tag(literal, in_tag);
             }
             Piece::Name(name) => {
-                // First of all: a character between `<` and `a` must not be taken out of what is disarmed.
+                // This comes first: after the `<` is disarmed, no character between `<` and `a` may be removed.
                 let value = cleaned(Field::of_name(name).map_or("", |field| field.of(push)));
                 let value = match value.contains(MENDED) {
                     true => Cow::Owned(value.replace(MENDED, "")),
@@ -92,8 +93,8 @@ pub fn fill(text: &str, push: &Push) -> String {
     filled
 }
 
-/// The replies with the placeholders of their texts filled; those whose text comes out blank, which WeChat does not take,
-/// are left out.
+/// The replies with the placeholders of their texts filled. A reply whose text turns out blank is left out, because WeChat
+/// does not take it.
 pub fn fill_all(replies: &[Reply], push: &Push) -> Vec<Reply> {
     let filled = replies.iter().map(|reply| match &reply.content {
         Content::Text(text) => Reply { content: Content::Text(fill(text, push)), ..reply.clone() },
@@ -102,7 +103,7 @@ pub fn fill_all(replies: &[Reply], push: &Push) -> Vec<Reply> {
     filled.filter(|reply| !matches!(&reply.content, Content::Text(text) if text.trim().is_empty())).collect()
 }
 
-/// The text without its placeholders: the least that it comes to.
+/// The text without its placeholders: the shortest text that filling can give.
 pub(crate) fn without_placeholders(text: &str) -> String {
     let literal = |piece| match piece {
         Piece::Literal(literal) => literal,
@@ -111,7 +112,7 @@ pub(crate) fn without_placeholders(text: &str) -> String {
     pieces(text).into_iter().map(literal).collect()
 }
 
-/// The placeholders of a text: what each is filled with, or its name when there is no such placeholder.
+/// The placeholders of a text: the field of each, or its name if there is no such placeholder.
 pub(crate) fn placeholders(text: &str) -> Vec<Result<Field, &str>> {
     let name = |piece| match piece {
         Piece::Literal(_) => None,
@@ -142,14 +143,14 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The name that stands at the beginning between `open` and `close`: letters, digits and `_`, a letter first.
+/// The name at the beginning of a text, between `open` and `close`: letters, digits and `_`, a letter first.
 fn name_between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
     let inner = text.strip_prefix(open)?;
     let name = &inner[..inner.find(|c: char| !c.is_alphanumeric() && c != '_')?];
     (name.starts_with(char::is_alphabetic) && inner[name.len()..].starts_with(close)).then_some(name)
 }
 
-/// Whether a text ends between `<` and `>` of a tag, given whether it begins there.
+/// Whether a text ends between `<` and `>` of a tag, if `in_tag` says whether it begins there.
 fn ends_in_tag(text: &str, in_tag: bool) -> bool {
     text.char_indices().fold(in_tag, |in_tag, (at, c)| match c {
         '<' => in_tag || could_begin_tag(&text[at + 1..]),
@@ -158,7 +159,7 @@ fn ends_in_tag(text: &str, in_tag: bool) -> bool {
     })
 }
 
-/// Whether a `<` before this text could begin a tag; at the end of a text it could, as what follows is not known.
+/// Whether a `<` before this text could begin a tag; at the end of a text it could, because the next text is unknown.
 fn could_begin_tag(after: &str) -> bool {
     after.chars().next().is_none_or(|next| next.is_ascii_alphabetic() || next == '/')
 }

@@ -9,17 +9,17 @@ use serde::{Deserialize, Deserializer};
 use crate::problems::Problems;
 use crate::reply::{MAX_TEXT_BYTES, control};
 
-/// What the assistant is told, and what the user is told in its place: the rule's, else that of `[assistant]`.
+/// The assistant's prompt, and the user's text if there is no answer: the rule's, else those of `[assistant]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Briefing {
-    /// What the model is told before the conversation.
+    /// The model's prompt before the conversation.
     pub system_prompt: Option<String>,
-    /// The text that is sent when no answer can be had. `None`: the message is tried again later, and is a dead letter in
-    /// the end.
+    /// The text that is sent when no answer can be had. `None`: the message is tried again later, and in the end is a dead
+    /// letter.
     pub fallback: Option<String>,
 }
 
-/// `assistant` as it is written: `true`, or a table of what is different from `[assistant]`.
+/// `assistant` as it is written: `true`, or a table of differences from `[assistant]`.
 #[derive(Debug)]
 pub(super) enum AssistantSection {
     Plain(bool),
@@ -34,7 +34,7 @@ pub(super) struct Differences {
 }
 
 impl AssistantSection {
-    /// What it says together with `[assistant]`; `None` when it is `false`, which says nothing.
+    /// The briefing together with `[assistant]`; `None` for `false`, which means no assistant.
     pub(super) fn resolve(
         &self,
         place: &str,
@@ -67,12 +67,12 @@ impl AssistantSection {
     }
 }
 
-/// An empty text is none: so the environment, or a rule, can take away what the file says.
+/// An empty text means none: so the environment, or a rule, can remove a value of the file.
 pub fn given(text: String) -> Option<String> {
     Some(text).filter(|text| !text.trim().is_empty())
 }
 
-/// The fallback as it is sent, with a notice of what is left out of it.
+/// The fallback as it is sent, with a notice of the characters that were removed.
 pub fn cleaned_fallback(text: &str, place: &str, problems: &mut Problems) -> String {
     let nothing = || control::blank("the text", text).filter(|_| text.contains(control::is_refused));
     if let Some(notice) = control::notice("the text", text).or_else(nothing) {

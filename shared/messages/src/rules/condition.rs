@@ -27,20 +27,20 @@ enum OneOrMore {
     More(Vec<String>),
 }
 
-/// What a push must be like. A condition that was not given always holds.
+/// The conditions on a push. A condition that was not given always holds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Condition {
     /// One of these appids.
     pub(super) accounts: Option<Vec<String>>,
-    /// One of these types, whatever the case of the letters.
+    /// One of these types, without regard to case.
     pub(super) types: Option<Vec<String>>,
-    /// An event, one of these, whatever the case of the letters.
+    /// An event with one of these names, without regard to case.
     pub(super) events: Option<Vec<String>>,
-    /// A text with one of these in it (in lower case), whatever the case of its letters.
+    /// A text that contains one of these texts (in lower case), without regard to case.
     pub(super) contains: Option<Vec<String>>,
-    /// A text that this finds something in.
+    /// A text in which this pattern is found.
     pub(super) regex: Option<Regex>,
-    /// A `user_enter_tempsession` whose `SessionFrom` has one of these in it (in lower case).
+    /// A `user_enter_tempsession` whose `SessionFrom` contains one of these texts (in lower case).
     pub(super) session_from: Option<Vec<String>>,
 }
 
@@ -56,28 +56,28 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// In the order in which they are looked at.
+    /// In the order in which they are checked.
     pub(super) const ALL: [Self; 6] =
         [Self::Account, Self::Type, Self::Event, Self::Contains, Self::Regex, Self::SessionFrom];
 }
 
-/// What conditions look at.
+/// The parts of a push that conditions check.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) appid: &'a str,
     pub(super) msg_type: &'a str,
-    /// Of a text.
+    /// The content of a text.
     pub(super) text: Option<&'a str>,
     /// The name of an event.
     pub(super) event: Option<&'a str>,
-    /// Of a `user_enter_tempsession`.
+    /// The `SessionFrom` of a `user_enter_tempsession`.
     pub(super) session_from: Option<&'a str>,
 }
 
 /// More memory than any sensible pattern needs; a larger one is a configuration error.
 const MAX_REGEX_BYTES: usize = 1024 * 1024;
 
-/// What users send
+/// The types of users' messages
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>).
 const USER_MESSAGES: [&str; 3] = ["text", "image", "miniprogrampage"];
 /// Whether this is the event of a user who enters the session.
@@ -139,53 +139,53 @@ impl OneOrMore {
 }
 
 impl Condition {
-    /// The accounts that it names and that `is_known` does not know.
+    /// The accounts that the condition names and `is_known` does not know.
     pub(super) fn unknown_accounts(&self, is_known: impl Fn(&str) -> bool) -> Vec<&str> {
         self.accounts.iter().flatten().map(String::as_str).filter(|account| !is_known(account)).collect()
     }
 
-    /// The accounts that it names; `None` for all.
+    /// The accounts that the condition names; `None` for all.
     pub(super) fn accounts(&self) -> Option<&[String]> {
         self.accounts.as_deref()
     }
 
-    /// Whether it may hold for a push of this type, in lower case.
+    /// Whether the condition may hold for a push of this type, in lower case.
     pub(super) fn allows_type(&self, wanted: &str) -> bool {
         let (of_texts, of_events) =
             (self.contains.is_some() || self.regex.is_some(), self.events.is_some() || self.session_from.is_some());
         names(&self.types, wanted) && (!of_texts || wanted == "text") && (!of_events || wanted == "event")
     }
 
-    /// Whether it may hold for a user who enters the session.
+    /// Whether the condition may hold for a user who enters the session.
     pub(super) fn allows_entering(&self) -> bool {
         names(&self.events, ENTER_SESSION) && self.allows_type("event")
     }
 
-    /// Whether it is only for users who enter the session.
+    /// Whether the condition holds only for users who enter the session.
     pub(super) fn is_of_entering(&self) -> bool {
         self.session_from.is_some()
             || self.events.as_ref().is_some_and(|events| events.iter().all(|e| e == ENTER_SESSION))
     }
 
-    /// Whether nothing but what users send fits.
+    /// Whether only users' messages can match.
     pub(super) fn is_of_user_messages(&self) -> bool {
         let of_these = |types: &Vec<String>| types.iter().all(|given| USER_MESSAGES.contains(&given.as_str()));
         self.contains.is_some() || self.regex.is_some() || self.types.as_ref().is_some_and(of_these)
     }
 
-    /// Whether it is for events only.
+    /// Whether the condition holds for events only.
     pub(super) fn is_of_events(&self) -> bool {
         let only_events = |types: &Vec<String>| types.iter().all(|one| one == "event");
         self.session_from.is_some() || self.events.is_some() || self.types.as_ref().is_some_and(only_events)
     }
 
-    /// Whether it is only for texts.
+    /// Whether the condition holds for texts only.
     pub(super) fn is_of_texts(&self) -> bool {
         let of_type = |types: &Vec<String>| types.iter().all(|given| given == "text");
         self.contains.is_some() || self.regex.is_some() || self.types.as_ref().is_some_and(of_type)
     }
 
-    /// Whether it holds for every push that `other` holds for. `false` also where that cannot be seen.
+    /// Whether this condition holds for every push for which `other` holds. Also `false` if that cannot be decided.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let (of_texts, text) = (other.contains.is_some() || other.regex.is_some(), ["text".to_owned()]);
         let (of_events, event) = (other.events.is_some() || other.session_from.is_some(), ["event".to_owned()]);
@@ -241,12 +241,12 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Whether a list has this, or was not given.
+/// Whether a list contains this word, or was not given.
 fn names(given: &Option<Vec<String>>, wanted: &str) -> bool {
     given.as_ref().is_none_or(|given| given.iter().any(|one| one == wanted))
 }
 
-/// Whether a list that was given has all that another allows.
+/// Whether a given list contains everything that another list allows.
 fn has_all(given: &Option<Vec<String>>, of: Option<&[String]>) -> bool {
     given.as_ref().is_none_or(|given| of.is_some_and(|of| of.iter().all(|value| given.contains(value))))
 }
@@ -259,7 +259,7 @@ fn has_one_of(text: Option<&str>, parts: &[String]) -> bool {
     text.map(str::to_lowercase).is_some_and(|text| parts.iter().any(|part| text.contains(part)))
 }
 
-/// The last line of the parser's message; those before draw the pattern.
+/// The last line of the parser's message; the lines before it draw the pattern.
 fn regex_problem(error: &regex::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();

@@ -8,16 +8,16 @@ use url::Url;
 
 use crate::problems::Problems;
 
-/// Where a rule's webhook is, and how it is asked.
+/// The address of a rule's webhook, and how to call it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// Where the call goes, by http or https. The path and the query may hold a secret.
+    /// The URL of the call, http or https. The path and the query may contain a secret.
     pub url: Url,
-    /// How long one call may take; `[webhook] timeout_ms` when left out.
+    /// How long one call may take; `[webhook] timeout_ms` if left out.
     pub timeout: Option<Duration>,
-    /// Whether its answer is the HTTP answer to WeChat's push, asked for by ingress.
+    /// Whether ingress makes the call, and the answer is the HTTP answer to WeChat's push.
     pub sync: bool,
-    /// Whether it gets the picture of a push as a file.
+    /// Whether the call includes the picture of a push as a file.
     pub media: bool,
 }
 
@@ -66,14 +66,14 @@ impl EndpointSection {
 }
 
 impl Endpoint {
-    /// Its host and port: what may be shown of the URL.
+    /// The host and port: the part of the URL that logs may show.
     pub fn host(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 }
 
-/// Without the path and the query, which may hold a secret.
+/// Without the path and the query, which may contain a secret.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")

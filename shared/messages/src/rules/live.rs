@@ -6,7 +6,7 @@ use kefu_runtime::health::Health;
 
 use super::Rules;
 
-/// The rules in force. Clones share them.
+/// The rules in force. Clones share the rules.
 #[derive(Debug, Clone, Default)]
 pub struct LiveRules(Arc<RwLock<State>>);
 
@@ -17,22 +17,22 @@ struct State {
 }
 
 impl LiveRules {
-    /// Those in force now; what is decided by them stays decided.
+    /// The rules in force now; their earlier decisions stay.
     pub fn current(&self) -> Arc<Rules> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).current)
     }
 
-    /// Puts others in force, from the next push or message on.
+    /// Puts new rules in force, from the next push or message on.
     pub fn replace(&self, rules: impl Into<Arc<Rules>>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = State { current: rules.into(), refused: None };
     }
 
-    /// Notes that those which the configuration has now are not taken, with the reason; those in force stay.
+    /// Notes that the configuration's present rules are refused, with the reason; the rules in force stay.
     pub fn refuse(&self, why: String) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).refused = Some(why);
     }
 
-    /// Degraded while the configuration has others, which are not taken.
+    /// Degraded while the configuration has other rules, which are refused.
     pub fn health(&self) -> Health {
         let refused = self.0.read().unwrap_or_else(PoisonError::into_inner).refused.clone();
         refused.map_or(Health::Up, Health::Degraded)

@@ -1,4 +1,4 @@
-//! What a rule may reply, given what it matches.
+//! Checks a rule's replies against the pushes that the rule matches.
 
 use super::condition::Condition;
 use crate::problems::Problems;
@@ -7,7 +7,7 @@ use crate::reply::template::{self, Field};
 use crate::reply::{Content, Reply, markup};
 use crate::window::{Limits, Opening};
 
-/// Notes what is wrong with the replies of a rule. `is_account`: whether an appid is one of the configuration's.
+/// Notes the mistakes in the replies of a rule. `is_account`: whether an appid is one of the configuration's.
 pub(super) fn check(
     replies: &[Reply],
     when: &Condition,

@@ -8,14 +8,13 @@ use crate::reply::Reply;
 use crate::window::ENTER_SESSION;
 
 impl Rule {
-    /// What it matches, in words: `type "text", contains "a" or "b"`.
+    /// The rule's conditions in words: `type "text", contains "a" or "b"`.
     pub fn when(&self) -> String {
         self.when.in_words()
     }
 
-    /// Why it does not match a push to the account `appid`: the first condition that does not hold, in words, which quote
-    /// the push. `None` when it matches, by the same look at its conditions that [`Rules::decide`](super::Rules::decide)
-    /// takes.
+    /// Why the rule does not match a push to the account `appid`: the first condition that does not hold, in words, which
+    /// quote the push. `None` if the rule matches. The check is the same as in [`Rules::decide`](super::Rules::decide).
     pub fn mismatch(&self, appid: &str, push: &Push) -> Option<String> {
         let subject = Subject::of(appid, push);
         self.when.failing(&subject).map(|part| self.when.why_not(part, &subject))
@@ -23,7 +22,7 @@ impl Rule {
 }
 
 impl Action {
-    /// What it does, in words: `reply image, text`. Of a webhook's URL, which may hold a secret, the host.
+    /// The action in words: `reply image, text`. Of a webhook's URL, which may contain a secret, only the host.
     pub fn in_words(&self) -> String {
         match self {
             Self::Reply(replies) => {
@@ -60,7 +59,7 @@ impl Condition {
         values.map(|values| format!("{} {values}", part.key()))
     }
 
-    /// Why `part`, which does not hold, does not.
+    /// Why `part` does not hold.
     fn why_not(&self, part: Part, subject: &Subject) -> String {
         let Subject { appid, msg_type, event, session_from, text } = *subject;
         let wanted = self.part_in_words(part).unwrap_or_default();
@@ -85,7 +84,7 @@ impl Condition {
 }
 
 impl Part {
-    /// Its key in the file.
+    /// The part's key in the file.
     fn key(self) -> &'static str {
         match self {
             Self::Account => "account",

@@ -8,7 +8,7 @@ use super::{Limits, Opening};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
     pub(super) opening: Opening,
-    /// How long ago that was, in seconds.
+    /// The age of the opening, in seconds.
     pub(super) age_s: u64,
     pub(super) why: Why,
 }
@@ -22,7 +22,7 @@ pub(super) enum Why {
 }
 
 impl Closed {
-    /// A push of this kind is older than replies to it may be.
+    /// A push of this kind is too old for replies.
     pub fn late(opening: Opening, age_s: u64, limits: &Limits) -> Self {
         Self { opening, age_s, why: Why::OutOfTime { seconds: limits.seconds(opening) } }
     }

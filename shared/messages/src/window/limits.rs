@@ -1,4 +1,4 @@
-//! The limits that WeChat sets, as `[window]` says them.
+//! WeChat's limits, as `[window]` sets them.
 
 use kefu_wechat::push::Push;
 use serde::Deserialize;
@@ -8,21 +8,22 @@ use crate::problems::Problems;
 
 /// `[window]`: how many replies WeChat takes, and for how long.
 ///
-/// Source of the defaults: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>.
-/// They have changed over the years. Too much here costs a call that WeChat refuses; too little, replies that it would
-/// have taken.
+/// Source of the defaults:
+/// <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>. WeChat has changed
+/// them over the years. A value that is too large costs a call that WeChat refuses; a value that is too small costs replies
+/// that WeChat would have taken.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct Limits {
     /// Replies after a user's message. Default 5.
     pub message_replies: u32,
-    /// How long these are taken, in seconds. Default 48 hours.
+    /// How long WeChat takes these replies, in seconds. Default 48 hours.
     pub message_seconds: u64,
     /// Replies after a user entered the session. Default 2.
     pub enter_replies: u32,
-    /// How long these are taken, in seconds. Default 1 minute.
+    /// How long WeChat takes these replies, in seconds. Default 1 minute.
     pub enter_seconds: u64,
-    /// For how many seconds more than that replies are tried, as the clocks of WeChat, ingress and worker may differ by so
+    /// For how many more seconds replies are tried, because the clocks of WeChat, ingress and worker may differ by this
     /// much. Default 5.
     pub clock_tolerance_seconds: u64,
 }
@@ -45,7 +46,7 @@ impl Limits {
         self.replies(Opening::of(push).unwrap_or(Opening::Message)) as usize
     }
 
-    /// How many replies WeChat takes after this.
+    /// How many replies WeChat takes after this opening.
     pub fn replies(&self, opening: Opening) -> u32 {
         match opening {
             Opening::Message => self.message_replies,
@@ -53,7 +54,7 @@ impl Limits {
         }
     }
 
-    /// For how long it takes them, in seconds.
+    /// For how long WeChat takes them, in seconds.
     pub fn seconds(&self, opening: Opening) -> u64 {
         match opening {
             Opening::Message => self.message_seconds,
@@ -61,12 +62,12 @@ impl Limits {
         }
     }
 
-    /// For how long replies are tried, in milliseconds: a little longer, as clocks differ.
+    /// For how long replies are tried, in milliseconds: a little longer, because clocks differ.
     pub fn tried_for_ms(&self, opening: Opening) -> u64 {
         self.seconds(opening).saturating_add(self.clock_tolerance_seconds).saturating_mul(1_000)
     }
 
-    /// Notes what is wrong with the values.
+    /// Notes the mistakes in the values.
     pub fn check(&self, problems: &mut Problems) {
         const WEEK: u64 = 7 * 24 * 3_600;
         problems.within("[window] message_replies", self.message_replies.into(), 1, 1_000);

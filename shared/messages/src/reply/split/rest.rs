@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::{CUT, fit};
 use crate::reply::{Content, Reply};
 
-/// What a cut text lacks.
+/// The missing rest of a cut text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rest {
-    /// The step that the text ends with, cut.
+    /// The step with the cut end of the text.
     pub step: u32,
-    /// What comes behind the text of that step, without its `…`.
+    /// The text that follows the text of that step, without the step's `…`.
     pub text: String,
 }
 
-/// Shows how long it is: what is said to users must not reach a log.
+/// Shows the length only: texts to users must not reach a log.
 impl fmt::Debug for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Rest({} bytes behind step {})", self.text.len(), self.step)

@@ -11,7 +11,7 @@ fn text_of(text: impl Into<String>) -> Reply {
     Content::Text(text.into()).into()
 }
 
-/// With nothing kept of what is cut.
+/// Without keeping the cut rests.
 fn fit(replies: Vec<Reply>, most: usize) -> Fitted {
     super::fit(replies, most, most)
 }
@@ -31,7 +31,7 @@ fn a_part_ends_where_something_ends() {
         let text = first.clone() + &"z".repeat(1_000);
         assert_eq!(split(&text), [&first, &"z".repeat(1_000)]);
     }
-    // Too far away from the limit.
+    // Too far from the limit.
     assert_eq!(split(&("x ".to_owned() + &"y".repeat(2_000)))[0].len(), 2_000);
 }
 
