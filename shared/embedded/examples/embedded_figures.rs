@@ -91,7 +91,7 @@ async fn publishing(publisher: &Arc<dyn Publisher>, callers: usize) -> usize {
     times.each.len()
 }
 
-/// Takes everything and settles it, each delivery in a task of its own.
+/// Takes every delivery and settles it, each in a task of its own.
 async fn consuming(queue: &EmbeddedQueue, count: usize) {
     let options = ConsumerOptions { id: "figures".to_owned(), prefetch: 100, seat: None };
     let mut consumer = queue.consumer(PARTITIONS, options);

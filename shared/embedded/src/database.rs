@@ -1,9 +1,9 @@
-//! One database file for a deployment of one process: what the embedded [`store`](crate::store) and
-//! [`queue`](crate::queue) stand on.
+//! One database file for a deployment of one process: the base of the embedded [`store`](crate::store) and
+//! [`queue`](crate::queue).
 //!
-//! All writes go through one thread, which takes what is waiting (up to [`MAX_BATCH`] writes), runs it in one
-//! transaction and answers each caller after the transaction is on the disk. So a write costs one fsync when it is
-//! alone, and a share of one when it is not.
+//! All writes go through one thread. The thread takes the waiting writes (up to [`MAX_BATCH`]), runs them in one
+//! transaction, and answers each caller after the transaction is on the disk. So a single write costs one fsync, and
+//! several writes share one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,14 +35,14 @@ pub const FILE_NAME: &str = "kefu.redb";
 /// How many writes one transaction takes at most.
 pub const MAX_BATCH: usize = 256;
 
-/// How many writes may wait for the writer thread; more callers wait for room.
+/// How many writes may wait for the writer thread; other callers wait for room.
 const MAX_WAITING: usize = 1_024;
 
 /// The database of this process. Clones are cheap and share the file.
 ///
-/// The file is closed when the last clone is gone, and those of what was opened on it (`Stores`, publishers, consumers,
-/// deliveries), after the writes that were handed over are on the disk. That takes place on the writer's thread;
-/// [`Database::close`] waits for it.
+/// The file is closed when the last clone is gone, together with everything that was opened on the database (`Stores`,
+/// publishers, consumers, deliveries), and after the submitted writes are on the disk. The writer's thread closes the file;
+/// [`Database::close`] waits for the close.
 #[derive(Clone)]
 pub struct Database {
     jobs: mpsc::Sender<Box<dyn Job>>,
@@ -55,8 +55,8 @@ pub struct Database {
 impl Database {
     /// Opens the database below the data folder `folder`, or creates it.
     ///
-    /// Blocks, for longer after a crash: the file is then checked and repaired. A file that is held by a process that
-    /// is just ending is waited for, for one second at most.
+    /// Blocks, for longer after a crash: the file is then checked and repaired. If a process that is just ending still
+    /// holds the file, the function waits for one second at most.
     pub fn open(folder: &Path) -> Result<Self, DatabaseError> {
         Self::start(File::open(folder)?)
     }
@@ -70,23 +70,24 @@ impl Database {
         Ok(Self { jobs, file, clock: Clock::start(), opening, closed })
     }
 
-    /// Whether writes can be served: down while the file cannot be opened, for 5 seconds after a write that failed unless
-    /// one succeeds, and while the file is not where it was opened (writes are served then, but end with the process).
+    /// Whether writes can be served. The database is down while the file cannot be opened, for 5 seconds after a failed
+    /// write unless a write succeeds, and while the file is no longer in its place (writes are served then, but end with
+    /// the process).
     pub fn health(&self) -> Health {
         self.file.health()
     }
 
-    /// Waits until the file is closed and can be opened again. All other clones must be gone, or be going: it waits for
-    /// them too.
+    /// Waits until the file is closed and can be opened again. All other clones must be gone, or about to go, because this
+    /// method waits for them too.
     pub async fn close(self) {
         let mut closed = self.closed.clone();
         drop(self);
-        // The thread never sends: the only end is that it drops its half.
+        // The thread never sends: the wait ends when the thread drops its half.
         while closed.changed().await.is_ok() {}
     }
 
-    /// Closes the file after the writes that were handed over before, though other clones are left: what they ask from
-    /// then on fails as [`DatabaseError::Closed`]. For the end of a process, where nobody knows who is left.
+    /// Closes the file after the writes that were submitted before, even if other clones are left: their later calls fail
+    /// as [`DatabaseError::Closed`]. For the end of a process, where the remaining clones are unknown.
     pub async fn end(self) {
         let file = Arc::clone(&self.file);
         let last = Write::new(|_| Ok(()), move |_| file.end());
@@ -95,11 +96,12 @@ impl Database {
         self.close().await;
     }
 
-    /// Runs `work` in a transaction and returns its value once that is on the disk. On an error nothing of it, or all
-    /// of it, was done: nearly always nothing, but a commit that failed half-way may turn out to have succeeded.
+    /// Runs `work` in a transaction and returns its value once the transaction is on the disk. After an error nothing of
+    /// the work was done, or all of it: nearly always nothing, but a commit that failed half-way may turn out to have
+    /// succeeded.
     ///
-    /// `work` shares the transaction with other callers' works, in the order in which they were handed over. Its `Err`
-    /// is for storage errors only, since it fails all of them; whatever is an outcome is a value.
+    /// `work` shares the transaction with other callers' works, in the order of their submission. An `Err` of `work` is for
+    /// storage errors only, because it fails all of the works; any other outcome is a value.
     pub async fn write<T, F>(&self, work: F) -> Result<T, DatabaseError>
     where
         T: Send + 'static,
@@ -108,9 +110,9 @@ impl Database {
         self.write_then(work, |_| ()).await
     }
 
-    /// As [`Database::write`]; `then` is told the outcome first, on the writer's thread, in the order of the works, and
-    /// even when this future is dropped after the hand-over. When it is dropped before, both are dropped unrun. What
-    /// `then` returns is dropped once the caller has been answered.
+    /// As [`Database::write`], but first gives the outcome to `then`, on the writer's thread and in the order of the works,
+    /// even if this future is dropped after the submission. If the future is dropped earlier, neither closure runs. The
+    /// result of `then` is dropped once the caller has its answer.
     pub(crate) async fn write_then<T, F, G, K>(&self, work: F, then: G) -> Result<T, DatabaseError>
     where
         T: Send + 'static,
@@ -120,7 +122,7 @@ impl Database {
         let (answer, answered) = oneshot::channel();
         let job = Write::new(work, move |outcome| {
             let kept = then(outcome.as_ref());
-            // A caller who has gone does not want the answer.
+            // A caller that has gone does not want the answer.
             answer.send(outcome).ok();
             drop(kept);
         });
@@ -128,8 +130,8 @@ impl Database {
         answered.await.map_err(|_| DatabaseError::Closed)?
     }
 
-    /// Runs `work` on a snapshot, on a thread where waiting for the disk hurts nobody. That costs some 40 µs more than
-    /// reading on the spot, so readers take many rows at once.
+    /// Runs `work` on a snapshot, on a thread where waiting for the disk hurts nobody. This costs some 40 µs more than a
+    /// read on the caller's thread, so readers take many rows at once.
     pub async fn read<T, F>(&self, work: F) -> Result<T, DatabaseError>
     where
         T: Send + 'static,
@@ -139,8 +141,8 @@ impl Database {
         let outcome = tokio::task::spawn_blocking(move || file.read(work)).await;
         let outcome = outcome.unwrap_or_else(|ended| Err(ended.into()));
         if outcome.is_err() {
-            // redb refuses everything after an error of the disk. Only the writer opens the file anew, so it has to
-            // meet the error too; when its queue is full it is about to.
+            // After an error of the disk redb refuses everything. Only the writer opens the file anew, so the writer must
+            // meet the error too; a writer with a full queue is about to.
             self.jobs.try_send(Box::new(Write::new(|_| Ok(()), |_| ()))).ok();
         }
         outcome
@@ -150,8 +152,8 @@ impl Database {
         &self.clock
     }
 
-    /// Which opening of the file this is, counted from 1. Only one process has the file open, so whatever holds a lease
-    /// of an earlier opening is dead.
+    /// The number of this opening of the file, counted from 1. Only one process has the file open, so the holder of a lease
+    /// from an earlier opening is dead.
     pub(crate) fn opening(&self) -> u64 {
         self.opening
     }

@@ -1,7 +1,7 @@
 //! Both seams in one database file, for a deployment of one process.
 //!
-//! * [`Database`]: the file, with one thread that writes.
-//! * [`queue`] and [`store`]: the seams of the same names, on it.
+//! * [`Database`]: the file, with one writer thread.
+//! * [`queue`] and [`store`]: the seams of the same names, on the file.
 
 mod database;
 pub mod queue;

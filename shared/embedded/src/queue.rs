@@ -1,10 +1,10 @@
 //! The queue in the database file of one process.
 //!
-//! Messages lie in three tables: ready ones in the order of their partition, those that wait for a retry by
-//! the time at which they are due, dead letters. What is handed out, and to whom it still belongs, is known in memory
-//! only: so after a restart everything that is not settled is simply read again.
+//! Messages are in three tables: ready messages in the order of their partition, messages that wait for a retry by their
+//! due time, and dead letters. Only the memory knows which messages are handed out, and to whom they still belong. So after
+//! a restart the queue simply reads every unsettled message again.
 //!
-//! One consumer is active at a time; another one waits until that is closed or dropped, and goes on where it stopped.
+//! One consumer is active at a time. A second consumer waits until the first is closed or dropped, and continues there.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ mod tests;
 
 use backlog::Backlog;
 
-/// The queue on a database. Clones share it.
+/// The queue on a database. Clones share the queue.
 #[derive(Clone)]
 pub struct EmbeddedQueue {
     database: Database,
@@ -34,13 +34,14 @@ pub struct EmbeddedQueue {
 }
 
 impl EmbeddedQueue {
-    /// Opens the queue. To be called once for a [`Database`]: two queues on one do not see each other's messages.
+    /// Opens the queue. Call this function once for a [`Database`]: two queues on one database do not see each other's
+    /// messages.
     pub async fn open(database: &Database) -> Result<Self, DatabaseError> {
         let backlog = Arc::new(database.write(Backlog::load).await?);
         Ok(Self { database: database.clone(), backlog })
     }
 
-    /// The database that it is on.
+    /// The queue's database.
     pub fn database(&self) -> &Database {
         &self.database
     }
@@ -51,13 +52,13 @@ impl EmbeddedQueue {
         Arc::new(publisher::EmbeddedPublisher::new(self.clone(), partitions))
     }
 
-    /// A consumer of all partitions: the first `partitions`, and whatever the file still has of higher ones.
+    /// A consumer of all partitions: the first `partitions`, and all higher partitions that the file still has.
     pub fn consumer(&self, partitions: u16, options: ConsumerOptions) -> Box<dyn Consumer> {
         self.backlog.expect_partitions(Partition::all(partitions.max(1)));
         Box::new(consumer::EmbeddedConsumer::new(self.clone(), options))
     }
 
-    /// The dead letters. To be called once: walks of two do not wait for each other.
+    /// The dead letters. Call this method once: the walks of two `DeadLetters` do not wait for each other.
     pub fn dead_letters(&self) -> Arc<dyn DeadLetters> {
         Arc::new(dead_letters::InTheFile::new(self.clone()))
     }

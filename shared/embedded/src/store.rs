@@ -1,11 +1,11 @@
 //! State in the database file of one process.
 //!
-//! Every change is one write of [`Database`], durable before the call returns. Writes are one after the other, so each
-//! method is atomic by itself. Entries end on the database's clock; an entry that has ended is as good as absent at
-//! once, and leaves the file with the writes that come after (each takes up to two along).
+//! Every change is one write of [`Database`], durable before the call returns. The writes come one after the other, so each
+//! method is atomic by itself. Entries expire by the database's clock. An expired entry counts as absent at once, and
+//! leaves the file with later writes (each write removes up to two).
 //!
-//! Holds, leases and locks end with the process that took them: each is marked with the opening of the file that it is
-//! from, and counts for nothing in a later one.
+//! Claims, leases and locks end with the process that took them: each is marked with its opening of the file, and counts
+//! for nothing in a later opening.
 
 use std::sync::Arc;
 
@@ -27,11 +27,11 @@ mod tests;
 mod tokens;
 mod windows;
 
-/// How many ended entries a write takes out of the file: more than the one it may add, so that the file does not grow
-/// with time.
+/// How many expired entries a write removes from the file: more than the one that it may add, so that the file does not
+/// grow with time.
 const PURGED_PER_WRITE: usize = 2;
 
-/// All stores on `database`. They keep it open.
+/// All stores on `database`. They keep the database open.
 pub fn open(database: &Database) -> Stores {
     let store = Arc::new(EmbeddedStore { database: database.clone() });
     Stores {
@@ -52,9 +52,9 @@ struct EmbeddedStore {
     database: Database,
 }
 
-/// Why a transaction's work did not come to its end.
+/// Why a transaction's work did not complete.
 enum Failure {
-    /// The file: fails the whole batch.
+    /// An error of the file: fails the whole batch.
     Storage(redb::Error),
     /// An entry that this version did not write: fails the caller alone. Nothing was changed.
     Corrupt(String),
@@ -73,7 +73,7 @@ impl From<DatabaseError> for StoreError {
 }
 
 impl EmbeddedStore {
-    /// Runs `work` in a transaction, at the time that it is given (milliseconds since the epoch).
+    /// Runs `work` in a transaction. The argument of `work` is the time (milliseconds since the epoch).
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -111,7 +111,7 @@ fn outcome_of<T>(worked: Result<T, Failure>) -> Result<Result<T, StoreError>, re
 
 #[async_trait]
 impl Probe for EmbeddedStore {
-    /// A write of nothing: it meets a full or failing disk, which a read out of the cache would not.
+    /// An empty write: it meets a full or failing disk, which a read from the cache would not.
     async fn probe(&self) -> Result<(), StoreError> {
         Ok(self.database.write(|_| Ok(())).await?)
     }

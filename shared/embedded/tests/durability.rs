@@ -1,7 +1,7 @@
-//! What the embedded queue acknowledged survives `kill -9`.
+//! Everything that the embedded queue acknowledged survives `kill -9`.
 //!
-//! The test starts itself again as a process that publishes and settles, and reports each acknowledgement; kills it in
-//! the middle of that; and looks at what the file has.
+//! The test starts itself again as a process that publishes and settles, and reports each acknowledgement. The test kills
+//! this process in the middle of its work, and checks the content of the file.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -48,14 +48,14 @@ fn user_and_number(envelope: &Envelope) -> (String, u32) {
     (envelope.push.from_user.as_str().to_owned(), envelope.push.msg_id.as_ref().unwrap().parse().unwrap())
 }
 
-/// A line that is written as a whole or not at all.
+/// Writes a line as a whole or not at all.
 fn report(what: &str, user: &str, number: u32) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("@{what} {user} {number}\n").as_bytes()).unwrap();
     out.flush().unwrap();
 }
 
-/// What the process that is killed does, until it is.
+/// The work of the process that is killed.
 fn publish_and_settle(folder: &str) {
     let round = std::env::var(ROUND).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -74,7 +74,7 @@ fn publish_and_settle(folder: &str) {
                 }
             });
         }
-        // Every third is settled; the others stay outstanding.
+        // Every third message is settled; the others stay outstanding.
         while let Some(delivery) = consumer.next().await {
             let (user, number) = user_and_number(delivery.envelope.as_ref().unwrap());
             match number % 3 {
@@ -90,7 +90,7 @@ fn publish_and_settle(folder: &str) {
     });
 }
 
-/// Runs the process until it has reported `enough` lines, kills it, and takes its reports down.
+/// Runs the process until it has reported `enough` lines, kills it, and records its reports.
 fn run_and_kill(folder: &Path, round: u32, enough: usize, reports: &mut BTreeMap<String, BTreeSet<(String, u32)>>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "what_was_acknowledged_survives_a_kill", "--nocapture"])
@@ -108,7 +108,7 @@ fn run_and_kill(folder: &Path, round: u32, enough: usize, reports: &mut BTreeMap
         reports.entry(what.to_owned()).or_default().insert((user.to_owned(), number.parse().unwrap()));
         lines += 1;
         if lines == enough {
-            // What it still reports before it dies is read too.
+            // The reports before its death are read too.
             child.kill().unwrap();
         }
     }
@@ -116,12 +116,12 @@ fn run_and_kill(folder: &Path, round: u32, enough: usize, reports: &mut BTreeMap
     assert!(lines >= enough, "it ended by itself after {lines} reports");
 }
 
-/// All messages that the file has, in the order of their delivery.
+/// All messages of the file, in the order of their delivery.
 async fn stored(folder: &Path) -> Vec<(String, u32)> {
     let database = Database::open(folder).unwrap();
     let mut found = Vec::new();
     {
-        // One behind all others on each partition tells when all are read.
+        // One message behind all others on each partition tells when all are read.
         let queue = EmbeddedQueue::open(&database).await.unwrap();
         let publisher = queue.publisher(PARTITIONS);
         let mut missing = BTreeSet::new();

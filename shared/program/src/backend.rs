@@ -1,4 +1,4 @@
-//! Opens the pair of queue and store that the configuration names.
+//! Opens the queue and the store that the configuration names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::config::{BackendUrls, Config};
 use crate::internal::Readiness;
 
-/// An opened backend. Clones share it.
+/// An opened backend. Clones share the backend.
 #[derive(Clone)]
 pub struct Backend {
     /// The seams to state.
@@ -30,16 +30,17 @@ enum Queue {
     Embedded(EmbeddedQueue),
 }
 
-/// How long the file of an embedded backend may take to be closed.
+/// How long the close of an embedded backend's file may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
-/// Why a backend could not be opened. Servers that are merely down are no error: connections are made as they come up.
+/// Why a backend could not be opened. A server that is merely down is no error: connections are made when the server comes
+/// up.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// `[queue]` cannot be used as it is.
+    /// `[queue]` cannot be used.
     #[error("[queue] {0}")]
     Queue(#[from] rabbitmq::SettingsError),
-    /// `[store]` cannot be used as it is.
+    /// `[store]` cannot be used.
     #[error("[store] {0}")]
     Store(#[from] StoreError),
     /// The embedded database cannot be opened.
@@ -48,7 +49,7 @@ pub enum BackendError {
 }
 
 impl Backend {
-    /// Opens what `config` names.
+    /// Opens the backend that `config` names.
     pub async fn open(config: &Config) -> Result<Self, BackendError> {
         let partitions = config.queue.partitions;
         let (stores, queue) = match &config.backend {
@@ -74,7 +75,7 @@ impl Backend {
         })
     }
 
-    /// The publisher for ingress: with the spool that `config` names, if it names one. It shows in `readiness`.
+    /// The publisher for ingress, with the spool if `config` names one. The spool has a check in `readiness`.
     pub async fn ingress_publisher(
         &self,
         config: &Config,
@@ -98,16 +99,16 @@ impl Backend {
         })
     }
 
-    /// Closes the file of an embedded backend, which otherwise has to be checked when it is opened the next time. For when
-    /// all work has ended: whoever is left finds it closed.
+    /// Closes the file of an embedded backend. An unclosed file must be checked at its next opening. Call this method when
+    /// all work has ended: any later user finds the file closed.
     pub async fn end(self) {
         if let Queue::Embedded(queue) = self.queue {
-            // A disk that hangs must not keep the process.
+            // A hanging disk must not keep the process alive.
             timeout(CLOSE_WITHIN, queue.database().clone().end()).await.ok();
         }
     }
 
-    /// The dead letters; to be called once.
+    /// The dead letters. Call this method once.
     pub fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, BackendError> {
         Ok(match &self.queue {
             Queue::RabbitMq(settings) => rabbitmq::dead_letters(settings)?,

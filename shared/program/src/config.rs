@@ -4,7 +4,7 @@
 //! * `KEFU__ACCOUNT__APPID__KEY` overrides `key` of the account with that appid, or adds the account.
 //! * Each secret `NAME` can come from a file named by `NAME_file`; relative paths start at the configuration's folder.
 //!
-//! [`load`] finds every problem before it gives up, so that one run tells all that has to be mended.
+//! [`load`] finds every problem before it gives up, so that one run names every mistake.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -49,10 +49,10 @@ use source::Source;
 pub(crate) use source::digest;
 use webhook::WebhookSection;
 
-/// Everything that the programs are told.
+/// The whole configuration of the programs.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where queue and state live.
+    /// The backend of queue and state.
     pub backend: BackendUrls,
     /// `[queue]`
     pub queue: Queue,
@@ -70,7 +70,7 @@ pub struct Config {
     pub webhook: kefu_webhook::Settings,
     /// `[received_pictures]`
     pub received_pictures: ReceivedPictures,
-    /// `[assistant]`, if there is one.
+    /// `[assistant]`, if the section exists.
     pub assistant: Option<Assistant>,
     /// `[telemetry]`
     pub telemetry: Telemetry,
@@ -82,23 +82,23 @@ pub struct Config {
     pub folder: PathBuf,
     /// The SHA-256 of the file.
     pub digest: [u8; 32],
-    /// Everything but the rules, for reading them again.
+    /// Everything but the rules, for reading the rules again.
     pub at_start: SectionsAtStart,
-    /// Values that are accepted but sent with changes, in words: a text of a rule without its control characters.
+    /// Values that are accepted but sent with changes, in words: a rule's text without its control characters.
     pub notices: Vec<String>,
     /// `[[rule]]` as it is written.
     rule_tables: RuleTables,
 }
 
 impl Config {
-    /// How many unsettled messages of one partition a worker holds at most: `[queue] prefetch` or, without it, over all
-    /// partitions four times `[worker] concurrency`, rounded up, and at least 2 a partition.
+    /// How many unsettled messages of one partition a worker holds at most: `[queue] prefetch`, if it is set. Otherwise,
+    /// over all partitions, four times `[worker] concurrency`, rounded up, and at least 2 for each partition.
     pub fn prefetch(&self) -> u16 {
         self.queue.prefetch(self.worker.concurrency)
     }
 }
 
-/// The keys that the sections can have, by what stands above them, for the test of kefu.example.toml.
+/// The possible keys of the sections, by the section's head, for the test of kefu.example.toml.
 #[doc(hidden)]
 pub fn keys_of_sections() -> [(&'static str, &'static [&'static str]); 13] {
     [
@@ -172,7 +172,7 @@ fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Co
     ingress.resolve_spool(backend.as_ref(), folder, &mut problems);
     let before = problems.count();
     let accounts = Accounts::resolve(source.accounts(&mut problems), folder, &mut problems);
-    // One that has a mistake is not there, and need not be reported with every rule.
+    // An account with a mistake is left out, and need not be reported with every rule.
     let any = problems.count() > before || source.any_account;
     let is_known = |appid: &str| any || accounts.get(appid).is_some();
     let (sections, max_image_bytes) = (source.list("rule", &mut problems), wechat.max_image_bytes);

@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::internal::{self, Internal, Readiness, Routes};
 use crate::{reload, telemetry};
 
-/// `--config FILE`, for programs and commands that have one; to be flattened into their arguments.
+/// `--config FILE`, for the arguments of programs and commands that read a configuration.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ConfigFile {
     /// The configuration file.
@@ -24,13 +24,13 @@ pub struct ConfigFile {
     pub path: PathBuf,
 }
 
-/// What the frame gives to the program's own part.
+/// The frame's services for the program's own part.
 pub struct Frame {
     /// The configuration.
     pub config: Arc<Config>,
-    /// Queue and store that it names.
+    /// The queue and the store that the configuration names.
     pub backend: Backend,
-    /// Where checks for `/readyz` are added.
+    /// The checks of `/readyz`, which the program adds to.
     pub readiness: Readiness,
     /// The internal server.
     pub internal: Internal,
@@ -38,11 +38,10 @@ pub struct Frame {
     pub shutdown: CancellationToken,
 }
 
-/// Runs `run` in its frame, with the internal server on the address that `internal_listen` picks, with the
-/// program's own `routes`.
+/// Runs `run` in its frame, with the internal server on the address that `internal_listen` picks, and with the program's
+/// own `routes`.
 ///
-/// Exit status: 0 after a shutdown, 1 when something failed, 2 when the configuration is wrong; the reasons go to
-/// standard error.
+/// Exit status: 0 after a shutdown, 1 after a failure, 2 for a wrong configuration; the reasons go to standard error.
 pub async fn run<E: Into<Box<dyn Error>>>(
     name: &str,
     file: &Path,
@@ -50,7 +49,7 @@ pub async fn run<E: Into<Box<dyn Error>>>(
     routes: Routes,
     run: impl AsyncFnOnce(Frame) -> Result<(), E>,
 ) -> ExitCode {
-    // From here on SIGHUP ends nothing.
+    // From here on SIGHUP ends no program.
     let hangups = reload::hangups();
     lifecycle::prepare_process();
     let config = match config::load(file) {
@@ -76,7 +75,7 @@ pub async fn run<E: Into<Box<dyn Error>>>(
     }
 }
 
-/// The status of all programs for a configuration or a command that says nothing sensible, and on standard error why.
+/// The exit status of all programs for a wrong configuration or command. Prints the reason on standard error.
 pub fn not_understood(why: &impl Display) -> ExitCode {
     eprintln!("{why}");
     ExitCode::from(2)
@@ -97,7 +96,7 @@ async fn start(
     let readiness = Readiness::default();
     let (server, internal) = internal::serve(listen, readiness.clone(), metrics, shutdown.clone(), routes)
         .map_err(|error| format!("internal_listen = \"{listen}\" cannot be bound: {error}"))?;
-    // It answers until the process ends: a shutdown can be watched to its end.
+    // The server answers until the process ends: an operator can watch a shutdown to its end.
     tokio::spawn(server);
     let backend = Backend::open(&config).await.map_err(|error| error.to_string())?;
     Ok(Frame { config, backend, readiness, internal, shutdown })

@@ -1,5 +1,5 @@
-//! The internal HTTP server of a process: `/livez`, `/readyz`, `/metrics`, in `kefu serve` the dead letters, and what the
-//! program adds. It is not for the internet.
+//! The internal HTTP server of a process: `/livez`, `/readyz`, `/metrics`, in `kefu serve` the dead letters, and the
+//! program's own resources. The server is not for the internet.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,33 +21,33 @@ mod tests;
 pub use readiness::Readiness;
 use readiness::Standing;
 
-/// What a program knows of its internal server.
+/// A program's view of its internal server.
 #[derive(Clone, Default)]
 pub struct Internal {
-    /// Where it listens; `None` when there is none.
+    /// The address of the server; `None` without a server.
     pub address: Option<SocketAddr>,
-    /// Where dead letters can be offered.
+    /// The resource that can offer dead letters.
     pub dead_letters: dead_letters::Resource,
 }
 
-/// What a program adds to its internal server. It is there from the start, before queue and store are: until they are,
-/// its resources have to say so.
+/// The program's own resources on its internal server. They exist from the start, before queue and store are open; until
+/// then the resources themselves must say so.
 #[derive(Clone, Default)]
 pub struct Routes(Option<Arc<Configure>>);
 
 type Configure = dyn Fn(&mut web::ServiceConfig) + Send + Sync;
 
 impl Routes {
-    /// Those that `configure` adds.
+    /// The resources that `configure` adds.
     pub fn new(configure: impl Fn(&mut web::ServiceConfig) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(configure)))
     }
 }
 
-/// Serves until the runtime ends, so that the state of a shutdown can be seen; `draining` turns readiness off.
+/// Serves until the runtime ends, so that the state of a shutdown stays visible; `draining` turns readiness off.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// When the server cannot listen on the address.
 pub fn serve(
     listen: SocketAddr,
     readiness: Readiness,

@@ -1,7 +1,8 @@
 //! The frame of a long-running program: configuration, backend, logs, metrics, internal server, signals, exit status.
 //!
-//! * [`run`]: the frame; [`config`]: kefu.toml and its environment, with all mistakes at once; [`reload`]: rules read again.
-//! * [`backend`]: the pair of queue and store that a configuration names.
+//! * [`run`]: the frame; [`config`]: kefu.toml and its environment, with all mistakes at once; [`reload`]: reads rules
+//!   again.
+//! * [`backend`]: the queue and the store that a configuration names.
 //! * [`internal`]: the port for operators; [`telemetry`]: logs and metrics.
 
 pub mod backend;

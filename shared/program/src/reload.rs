@@ -1,7 +1,7 @@
-//! Changed rules come into force while the program runs: on SIGHUP, and when the configuration file has changed.
+//! Puts changed rules in force while the program runs: on SIGHUP, and when the configuration file has changed.
 //!
-//! The file's content is looked at every 2 seconds. Notices of the kernel would not do: editors put another file in its
-//! place, Docker mounts a single file, Kubernetes switches a link of a folder above it.
+//! The program reads the file's content every 2 seconds. Notifications of the kernel would not be enough: editors replace
+//! the file by another one, Docker mounts a single file, and Kubernetes switches a link of a folder above the file.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,20 +12,20 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::{self, Config, ConfigErrors, Reloaded, SectionsAtStart};
 
-/// How often the file is looked at.
+/// How often the program reads the file.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// How long the file must stay as it is before it is read: some editors write in place.
+/// How long the file must stay unchanged before its rules are read: some editors write in place.
 const SETTLED: Duration = Duration::from_millis(300);
 
-/// How long after a SIGHUP the next one counts; what comes before that is one.
+/// How long after a SIGHUP the next one counts; earlier ones are the same SIGHUP.
 const QUIET: Duration = Duration::from_millis(200);
 
 const RELOADS: &str = "kefu_rules_reloads_total";
 const REFUSED: &str = "kefu_rules_refused";
 const RULES: &str = "kefu_rules";
 
-/// Catches SIGHUP, which ends a process that does not catch it: to be called before anything else.
+/// Catches SIGHUP, which ends a process that does not catch it. Call this function before anything else.
 ///
 /// # Errors
 /// When the process cannot listen for signals.
@@ -33,11 +33,11 @@ pub fn hangups() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// Keeps the rules of `config` as `file` has them, in the background of the current tokio runtime, as long as that is
-/// there. What else the file says stays as it was at the start.
+/// Keeps the rules of `config` the same as in `file`, in the background of the current tokio runtime, until the runtime
+/// ends. Everything else stays as it was at the start.
 ///
-/// A file that cannot be taken changes nothing: all that is wrong is logged, `config.rules` is degraded until there is a
-/// good one, and it is tried again, as a picture may come after the rule that names it.
+/// A refused file changes nothing. Its mistakes are logged, and `config.rules` is degraded until the file is free of
+/// mistakes. The file is tried again, because a picture may arrive after the rule that names the picture.
 pub fn start(file: &Path, config: &Config, hangups: Signal) {
     metrics::describe_counter!(RELOADS, "How often a changed configuration was read, by what became of its rules");
     metrics::describe_gauge!(
@@ -59,7 +59,7 @@ pub fn start(file: &Path, config: &Config, hangups: Signal) {
     tokio::spawn(reload.keep(hangups));
 }
 
-/// Logs what is taken otherwise than it is written.
+/// Logs the values that kefu changes before use.
 fn tell(notices: &[String]) {
     for notice in notices {
         tracing::warn!(notice, "a text of the configuration is not sent as it is written");
@@ -68,15 +68,15 @@ fn tell(notices: &[String]) {
 
 struct Reload {
     file: PathBuf,
-    /// Those in force.
+    /// The rules in force.
     rules: LiveRules,
-    /// What else the file said at the start.
+    /// Everything else, as it was at the start.
     at_start: SectionsAtStart,
-    /// The content that was looked at last.
+    /// The content at the last look.
     known: Content,
-    /// What is wrong with it.
+    /// The mistakes in that content.
     refused: Option<Vec<String>>,
-    /// What else has changed since the start, as far as that is logged.
+    /// The other sections that have changed since the start, as far as the log has named them.
     changed: Vec<String>,
 }
 
@@ -87,7 +87,7 @@ type Content = Result<[u8; 32], String>;
 enum Cause {
     Hangup,
     File,
-    /// It was refused, and what it names may have changed.
+    /// The file was refused, and the files that it names may have changed.
     Again,
 }
 
@@ -106,7 +106,7 @@ impl Reload {
         }
     }
 
-    /// Whether there is a reason to load it.
+    /// Whether there is a reason to load the file.
     async fn look(&mut self) -> Option<Cause> {
         let mut content = self.content().await;
         if self.known == content {
@@ -126,7 +126,7 @@ impl Reload {
     async fn content(&self) -> Content {
         let file = self.file.clone();
         let read = tokio::task::spawn_blocking(move || config::digest(&file)).await;
-        // It panicked, which is logged: a text that is the same each time, or the content would never settle.
+        // A panic is logged. The text is the same each time, or the content would never settle.
         read.unwrap_or_else(|_| Err("reading it panicked".to_owned()))
     }
 
@@ -136,7 +136,7 @@ impl Reload {
         match reloaded {
             Ok(Ok(reloaded)) => self.take(reloaded, cause),
             Ok(Err(errors)) => self.refuse(&errors, cause),
-            // It panicked, which is logged.
+            // A panic is logged.
             Err(_) => {}
         }
     }

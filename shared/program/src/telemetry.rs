@@ -38,7 +38,7 @@ pub fn start_logs(config: &Telemetry) -> Result<(), TelemetryError> {
         .map_err(|error| TelemetryError::Started(error.to_string()))
 }
 
-/// The filter of the logs, as configured.
+/// The configured filter of the logs.
 pub(crate) fn filter(config: &Telemetry) -> Result<EnvFilter, TelemetryError> {
     EnvFilter::try_new(&config.log_filter).map_err(|error| TelemetryError::Filter(error.to_string()))
 }
@@ -55,15 +55,15 @@ where
     tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged)).with(lines)
 }
 
-/// What the configured filter can let through. Libraries do not know what is secret: below `info` they log what they
-/// send and receive, byte by byte.
+/// The records that the configured filter may let through. Libraries do not know which values are secret: below `info` they
+/// log what they send and receive, byte by byte.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
     let is_ours = library == "kefu" || library.starts_with("kefu_");
     is_ours || (*metadata.level() <= Level::INFO && !metadata.target().starts_with(WARNS_WITH_BODIES))
 }
 
-/// lapin warns of a message that the broker returned, with its body.
+/// lapin's warning of a message that the broker returned contains the message's body.
 const WARNS_WITH_BODIES: &str = "lapin::returned_messages";
 
 /// Collects metrics from now on; the handle renders them for `/metrics`.

@@ -1,19 +1,19 @@
-//! docs/metrics.md: it has a row for each metric of the programs, and none for any other; nor does another page name one
-//! that is not there.
+//! docs/metrics.md has a row for each metric of the programs, and no row for any other; no other page names a metric that
+//! does not exist.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What begins like a metric in the sources, and is none.
+/// Names in the sources that begin like a metric, but are none.
 const OTHER_NAMES: [&str; 4] = [
     // The prefix of all crates, and one of them.
     "kefu_",
     "kefu_worker",
     // The MsgType of a backend's messages.
     "kefu_send",
-    // That of pushes that could not be read.
+    // The MsgType of unreadable pushes.
     "kefu_unreadable",
 ];
 
@@ -21,7 +21,7 @@ fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The files below a folder whose names end so.
+/// The files below a folder whose names have this ending.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
@@ -35,8 +35,8 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The names that stand behind `mark` in the text, up to the first character that is in no metric's name; and what
-/// follows them.
+/// The names that follow `mark` in the text, each up to the first character that no metric's name contains; and the text
+/// after each name.
 fn names<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     text.match_indices(mark).map(move |(at, _)| {
         let rest = &text[at + mark.len()..];

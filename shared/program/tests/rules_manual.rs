@@ -48,10 +48,10 @@ mode = "plain"
 "#;
 
 struct Example {
-    /// The line of the page that it begins at.
+    /// The line of the page where the example begins.
     line: usize,
     toml: String,
-    /// Pushes, and what becomes of them.
+    /// Pushes, and their results.
     cases: Vec<(String, String)>,
 }
 
@@ -86,7 +86,7 @@ fn examples() -> Vec<Example> {
     examples
 }
 
-/// The rules of an example, with the pictures and the files with secrets that it names.
+/// The rules of an example, with the pictures and the secret files that it names.
 fn load(example: &Example) -> Arc<Rules> {
     let folder = tempfile::tempdir().unwrap();
     for name in example.toml.split('"').filter(|part| part.ends_with(".png") && !part.contains("://")) {

@@ -1,4 +1,4 @@
-//! The configuration files that come with kefu: they load, and what the manual says of defaults is so.
+//! The configuration files that come with kefu: they load, and the defaults that they show are the defaults.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn example() -> String {
     std::fs::read_to_string(shipped("kefu.example.toml")).unwrap()
 }
 
-/// The text with values of one's own where the example's look like real ones and are refused.
+/// The text with other values where the example's values look like real ones and are refused.
 fn with_own_values(text: &str) -> String {
     config::refused_as_shown().fold(text.to_owned(), |text, shown| {
         let own = match shown.len() {
@@ -32,7 +32,7 @@ fn with_own_values(text: &str) -> String {
     })
 }
 
-/// The text with the `#` taken from every `#key = value`, `#[[table]]`.
+/// The text without the `#` of every `#key = value` and `#[[table]]`.
 fn uncommented(text: &str) -> String {
     let uncomment = |line: &str| match line.strip_prefix('#') {
         Some(rest) if rest.starts_with(|first: char| first == '[' || first.is_ascii_lowercase()) => rest.to_owned(),
@@ -53,7 +53,7 @@ fn written(folder: &Path, text: &str) -> PathBuf {
     file
 }
 
-/// What everybody has to put into the example, beside [`with_own_values`].
+/// The values that every user must put into the example, beside [`with_own_values`].
 const SECRETS: [(&str, &str); 5] = [
     ("KEFU__ACCOUNT__WX00000000000000AA__SECRET", "s"),
     ("KEFU__ACCOUNT__WX00000000000000AA__TOKEN", "t"),
@@ -89,7 +89,7 @@ fn every_secret_that_the_example_shows_is_refused() {
             "[[account.previous]]" => format!("{account} previous 1"),
             head => head.to_owned(),
         };
-        // A secret is what can be in a file of its own. The example's URLs are real ones, without a password.
+        // A value is a secret if it can be in a file of its own. The example's URLs are real ones, without a password.
         let secrets = keys.iter().filter_map(|key| key.strip_suffix("_file")).filter(|name| *name != "url");
         places.extend(secrets.map(|name| format!("{place} {name}")));
     }
@@ -146,7 +146,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let as_it_is = written(other.path(), &with_own_values(&example()));
     let real = load(&as_it_is, &SECRETS);
 
-    // What follows from the concurrency stands there as a number.
+    // The example shows the number that follows from the concurrency.
     assert_eq!(shown.prefetch(), real.prefetch());
     shown.queue.prefetch = None;
     assert_eq!(format!("{:?}", shown.queue), format!("{:?}", real.queue));
@@ -158,7 +158,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(format!("{:?}", shown.received_pictures), format!("{:?}", real.received_pictures));
     assert_eq!(format!("{:?}", shown.telemetry), format!("{:?}", real.telemetry));
 
-    // What has no default stands there as an example; of [api] that is nothing but texts to be replaced.
+    // A key without a default has an example value; [api] has nothing but texts to be replaced.
     let shown = shown.assistant.unwrap();
     let (max_tokens, temperature) = (shown.max_tokens.unwrap().to_string(), shown.temperature.unwrap().to_string());
     let given = [
@@ -185,7 +185,7 @@ fn the_example_shows_every_key_of_every_section() {
             is_table || written.lines().any(|line| line.split_once('=').is_some_and(|(name, _)| name.trim_end() == key))
         };
         assert!(!keys.is_empty(), "{head} has no keys");
-        // Every secret can be in a file, which the example says once for all.
+        // Every secret can be in a file; the example says so once for all.
         for key in keys.iter().filter(|key| !key.ends_with("_file")) {
             assert!(shown(key), "{head} does not show {key}");
         }

@@ -1,4 +1,4 @@
-//! What the spool does on this machine: how fast it takes pushes and gives them back, and how large its file becomes.
+//! Measures the spool on this machine: how fast it takes pushes and gives them back, and how large its file becomes.
 // A measurement that cannot be made ends with its reason.
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ const PUSHES: u32 = 50_000;
 const USERS: u32 = 1_000;
 const AT_ONCE: usize = 200;
 
-/// Away at first; then it takes a millisecond for each.
+/// Unavailable at first; then each publish takes a millisecond.
 #[derive(Default)]
 struct Broker {
     up: AtomicBool,

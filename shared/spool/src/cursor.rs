@@ -3,26 +3,26 @@
 /// The numbers of one partition's messages in one file, from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// The last one that is stored for sure. Its push may have been answered `success`.
+    /// The last number that is certainly stored. Its push may have been answered `success`.
     stored: u64,
-    /// The last one that may be stored: a write that reported an error may have been done all the same.
+    /// The last number that may be stored: a write that reported an error may have been done all the same.
     tried: u64,
-    /// The broker has confirmed all up to here, or they are not there.
+    /// The broker has confirmed all messages up to here, or they do not exist.
     confirmed: u64,
-    /// All up to here are taken away from the file.
+    /// All messages up to here are removed from the file.
     removed: u64,
-    /// When the first one that is not confirmed was spooled, as far as that is known.
+    /// When the first unconfirmed message was spooled, if known.
     oldest_ms: Option<u64>,
 }
 
 impl Cursor {
-    /// That of a partition as it is found in a file.
+    /// The cursor of a partition at the opening of a file.
     pub(super) fn found(first: u64, last: u64, oldest_ms: u64) -> Self {
         let before = first.saturating_sub(1);
         Self { stored: last, tried: last, confirmed: before, removed: before, oldest_ms: Some(oldest_ms) }
     }
 
-    /// Whether a push may go to the broker without overtaking one that is stored here.
+    /// Whether a push may go to the broker without overtaking a message that is stored here.
     pub(super) fn is_clear(&self) -> bool {
         self.confirmed >= self.stored
     }
@@ -51,18 +51,18 @@ impl Cursor {
         }
     }
 
-    /// What there is to relay: the number to read after, and the last one that may be there.
+    /// The messages to relay: the number to read after, and the last number that may exist.
     pub(super) fn unrelayed(&self) -> Option<(u64, u64)> {
         (self.confirmed < self.tried).then_some((self.confirmed, self.tried))
     }
 
-    /// The broker has confirmed all up to `number`; the next one, if it is known, was spooled at `next_ms`.
+    /// The broker has confirmed all messages up to `number`; the next message, if known, was spooled at `next_ms`.
     pub(super) fn confirmed(&mut self, number: u64, next_ms: Option<u64>) {
         self.confirmed = self.confirmed.max(number);
         self.oldest_ms = next_ms.or(self.oldest_ms);
     }
 
-    /// What can be taken away from the file: all up to this number, some `limit` messages at a time.
+    /// The messages to remove from the file: all up to this number, some `limit` messages at a time.
     pub(super) fn removable(&self, limit: u64) -> Option<u64> {
         (self.removed < self.confirmed).then(|| self.confirmed.min(self.removed.saturating_add(limit)))
     }

@@ -9,15 +9,15 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 type Rows = TableDefinition<'static, (u16, u64), &'static [u8]>;
 
-/// (partition, number) -> when it was spooled (milliseconds since the epoch, 8 bytes, big-endian), then the envelope.
+/// (partition, number) -> the time of spooling (milliseconds since the epoch, 8 bytes, big-endian), then the envelope.
 /// Numbers grow in the order of the pushes of a partition.
 const SPOOL: Rows = TableDefinition::new("spool");
-/// Rows of [`SPOOL`] that are no envelope, as they came: kept for a person to look at.
+/// Rows of [`SPOOL`] that are no envelopes, unchanged: kept for a person to look at.
 const UNREADABLE: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("spool_unreadable");
 
 const TIME_BYTES: usize = 8;
 
-/// What a row costs in the file beside the envelope: its key and its time.
+/// The bytes of a row beside the envelope: its key and its time.
 const ROW_BYTES: u64 = 2 + 8 + TIME_BYTES as u64;
 
 /// An open spool file, locked against other processes.
@@ -26,7 +26,7 @@ pub(super) struct SpoolFile {
     database: Database,
 }
 
-/// A message as it lies in the file.
+/// A message in the form in which the file has it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) number: u64,
@@ -34,7 +34,7 @@ pub(super) struct Row {
     pub(super) body: Vec<u8>,
 }
 
-/// Without what the user wrote.
+/// Without the user's text.
 impl std::fmt::Debug for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Row").field("number", &self.number).finish_non_exhaustive()
@@ -42,25 +42,25 @@ impl std::fmt::Debug for Row {
 }
 
 impl Row {
-    /// What counts against `spool_max_bytes`.
+    /// The bytes that count against `spool_max_bytes`.
     pub(super) fn bytes(body: &[u8]) -> u64 {
         body.len() as u64 + ROW_BYTES
     }
 }
 
-/// What a file holds of a partition.
+/// A partition's messages in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) partition: Partition,
     pub(super) first: u64,
     pub(super) last: u64,
-    /// When the first was spooled.
+    /// When the first message was spooled.
     pub(super) oldest_ms: u64,
     pub(super) messages: u64,
     pub(super) bytes: u64,
 }
 
-/// What a removal took away.
+/// The result of a removal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Removed {
     pub(super) messages: u64,
@@ -78,12 +78,12 @@ impl SpoolFile {
         Self { folder: folder.to_owned(), database }
     }
 
-    /// Whether it can be written, and is still where it was opened.
+    /// Whether the file can be written, and is still in its place.
     pub(super) fn health(&self) -> Health {
         self.database.health()
     }
 
-    /// What is in it, by partition. Reads every row, so that damage shows now.
+    /// The content of the file, by partition. Reads every row, so that damage shows at once.
     pub(super) async fn scan(&self) -> Result<Vec<Found>, DatabaseError> {
         let create = |transaction: &WriteTransaction| {
             transaction.open_table(SPOOL)?;
@@ -94,7 +94,7 @@ impl SpoolFile {
         self.database.read(found).await
     }
 
-    /// Stores a message; `Ok` when it is on the disk. After an error it may be there all the same.
+    /// Stores a message; `Ok` when the message is on the disk. After an error the message may be stored all the same.
     pub(super) async fn append(
         &self,
         partition: Partition,
@@ -138,7 +138,7 @@ impl SpoolFile {
         self.database.read(read).await
     }
 
-    /// Takes away, for each of `upto`, the messages of the partition up to the number.
+    /// Removes, for each entry of `upto`, the messages of the partition up to the number.
     pub(super) async fn remove(&self, upto: Vec<(Partition, u64)>) -> Result<Removed, DatabaseError> {
         let remove = move |transaction: &WriteTransaction| {
             let mut table = transaction.open_table(SPOOL)?;
@@ -155,7 +155,7 @@ impl SpoolFile {
         self.database.write(remove).await
     }
 
-    /// Puts a row that is no envelope aside, in the same file.
+    /// Sets a row that is no envelope aside, in the same file.
     pub(super) async fn set_aside(&self, partition: Partition, number: u64) -> Result<(), DatabaseError> {
         let key = (partition.index(), number);
         let set_aside = move |transaction: &WriteTransaction| {
@@ -170,7 +170,7 @@ impl SpoolFile {
         self.database.write(set_aside).await
     }
 
-    /// What was put aside.
+    /// The rows that were set aside.
     #[cfg(test)]
     pub(super) async fn unreadable(&self) -> Result<Vec<Vec<u8>>, DatabaseError> {
         let read = |transaction: &ReadTransaction| {
@@ -180,7 +180,7 @@ impl SpoolFile {
         self.database.read(read).await
     }
 
-    /// Waits until the file is closed; another process can take it then.
+    /// Waits until the file is closed; then another process can take it.
     pub(super) async fn close(self) {
         self.database.close().await;
     }

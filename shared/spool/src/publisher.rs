@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::state::{Figures, State, Way};
 use super::{Settings, metric};
 
-/// How often a push that is overdue looks whether the spool takes it.
+/// How often an overdue push checks whether the spool takes it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The publisher of ingress.
@@ -28,20 +28,20 @@ pub struct Spool {
     pub(super) broker: Arc<dyn Publisher>,
     pub(super) state: Arc<State>,
     pub(super) turns: Vec<Turn>,
-    /// All that runs beside the callers.
+    /// All tasks that run beside the callers.
     pub(super) tasks: TaskTracker,
     pub(super) closing: CancellationToken,
     pub(super) patience: Duration,
-    /// What is written must end even if the caller's thread does.
+    /// A write must end even if the caller's thread ends.
     runtime: Handle,
 }
 
-/// What belongs to one partition.
+/// The state of one partition.
 #[derive(Default)]
 pub(super) struct Turn {
-    /// Held while a push is published or written. Those who wait get it in the order in which they came.
+    /// Held while a push is published or written. The waiting pushes get the lock in the order of their arrival.
     order: Arc<Mutex<()>>,
-    /// Told when there is something to relay.
+    /// Notified when there is something to relay.
     pub(super) filled: Arc<Notify>,
 }
 
@@ -58,7 +58,7 @@ impl Spool {
         }
     }
 
-    /// How the spool itself is, for `/readyz`: up while it is empty and can be used.
+    /// The state of the spool itself, for `/readyz`: up while the spool is empty and usable.
     pub fn spool_health(&self) -> Health {
         let figures = self.state.figures();
         let Figures { away, trouble, waiting, bytes, oldest_ms, .. } = &figures;
@@ -82,10 +82,10 @@ impl Spool {
         }
     }
 
-    /// Writes a push to the spool. Gives the turn back if that failed.
+    /// Writes a push to the spool. Gives the turn back if the write fails.
     ///
-    /// On a task of its own: when the caller gives up, the next push must not be written before the end of this write is
-    /// known.
+    /// The write runs on a task of its own: if the caller gives up, the next push must not be written before the outcome of
+    /// this write is known.
     async fn write(
         &self,
         partition: Partition,
@@ -115,7 +115,7 @@ impl Publisher for Spool {
         let partition = envelope.partition(self.turns.len() as u16);
         let mut turn = self.turns[usize::from(partition.index())].order.clone().lock_owned().await;
         let mut changes = self.state.changes();
-        // Goes on between the rounds: to give it up and begin anew would publish the message twice.
+        // Continues between the rounds: a new call in its place would publish the message twice.
         let mut confirmed = pin!(self.ask_broker(envelope));
         loop {
             if self.closing.is_cancelled() {

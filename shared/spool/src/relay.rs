@@ -14,11 +14,11 @@ use super::metric;
 use super::publisher::Spool;
 use super::state::{State, Work};
 
-/// How much of a partition is in memory at a time: so many messages, and no more once they have so many bytes.
+/// How much of a partition is in memory at a time: this many messages, and no more once they have this many bytes.
 const ROWS: usize = 64;
 const BYTES: usize = 256 * 1024;
 
-/// The wait after a removal that failed.
+/// The wait after a failed removal.
 const REMOVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Starts to relay a partition, in order, until the spool is closed.
@@ -27,7 +27,7 @@ pub(super) fn start(spool: &Spool, partition: Partition, filled: Arc<Notify>) {
     let relay = Relay { broker, state, partition, longest_pause: spool.patience };
     let (closing, finish_within) = (spool.closing.clone(), spool.patience / 2);
     spool.tasks.spawn(async move {
-        // A publish that is under way is waited for, but not for long.
+        // Waits for a publish that is under way, but not for long.
         let finished = async {
             closing.cancelled().await;
             sleep(finish_within).await;
@@ -53,12 +53,12 @@ struct Relay {
     broker: Arc<dyn Publisher>,
     state: Arc<State>,
     partition: Partition,
-    /// Pauses grow up to this.
+    /// The pauses grow up to this.
     longest_pause: Duration,
 }
 
 impl Relay {
-    /// Relays one reading's worth.
+    /// Relays the messages of one read.
     async fn run(&self, work: &Work, stop: impl Fn() -> bool) {
         let rows = match work.file.read(self.partition, work.after, ROWS, BYTES).await {
             Ok(rows) => rows,
@@ -102,7 +102,7 @@ impl Relay {
         }
     }
 
-    /// Returns when the broker has confirmed it.
+    /// Returns when the broker has confirmed the message.
     async fn publish(&self, envelope: &Envelope) {
         let mut pause = self.longest_pause / 20;
         while let Err(error) = self.broker.publish(envelope).await {
@@ -113,7 +113,7 @@ impl Relay {
     }
 }
 
-/// Starts to take away what is relayed, many messages in one transaction.
+/// Starts to remove the relayed messages, many in one transaction.
 pub(super) fn start_removing(spool: &Spool) {
     let (state, closing, finish_within) = (spool.state.clone(), spool.closing.clone(), spool.patience / 2);
     spool.tasks.spawn(async move {
@@ -137,7 +137,7 @@ pub(super) fn start_removing(spool: &Spool) {
     });
 }
 
-/// Takes away all that is relayed.
+/// Removes all relayed messages.
 async fn remove(state: &State) -> Result<(), String> {
     loop {
         let removals = state.removals();

@@ -10,22 +10,22 @@ use super::file::{Found, SpoolFile};
 /// How many processes can share a folder.
 const SLOTS: u16 = 256;
 
-/// The files that a process begins with.
+/// The files at the start of a process.
 pub(super) struct Opened {
-    /// The one that it writes.
+    /// The file that the process writes.
     pub(super) own: Contents,
-    /// Those that ended processes have left with messages in them.
+    /// The files that ended processes have left with messages in them.
     pub(super) left: Vec<Contents>,
 }
 
-/// A file, and what is in it.
+/// A file, and its content.
 pub(super) type Contents = (SpoolFile, Vec<Found>);
 
-/// Looks after the folder, for one process.
+/// Manages the folder for one process.
 pub(super) struct Slots {
     folder: PathBuf,
     own: Option<u16>,
-    /// Those with messages that nobody held at the last look.
+    /// The folders with messages that no process held at the last look.
     seen_free: BTreeSet<u16>,
 }
 
@@ -39,7 +39,7 @@ impl Slots {
         Self { own: Some(own), ..Self::new(folder) }
     }
 
-    /// Takes the first slot that no other process holds, and what ended processes have left in others.
+    /// Takes the first slot that no other process holds, and the files that ended processes have left in other slots.
     pub(super) async fn open(&mut self) -> Result<Opened, DatabaseError> {
         let (slot, own) = first_free(&self.folder).await?;
         let found = own.scan().await?;
@@ -47,7 +47,7 @@ impl Slots {
         Ok(Opened { own: (own, found), left: self.take_over(|_| true).await.into_iter().collect() })
     }
 
-    /// Takes over what was left when this was called before, too: a process that is about to start again may have it.
+    /// Takes over files that were free at the previous call, too: a process that is about to start again may need its file.
     pub(super) async fn look_again(&mut self) -> Vec<Contents> {
         let seen_free = std::mem::take(&mut self.seen_free);
         self.take_over(|slot| seen_free.contains(&slot)).await
@@ -63,7 +63,7 @@ impl Slots {
                     self.seen_free.insert(slot);
                 }
                 Ok(None) => {}
-                // Its process lives, and relays it by itself.
+                // The process of this file lives, and relays the file itself.
                 Err(DatabaseError::InUse { .. }) => {}
                 Err(error) => {
                     tracing::error!(%error, "what an ended process has left in the spool cannot be relayed; it stays");
@@ -100,7 +100,7 @@ async fn open_file(folder: PathBuf) -> Result<SpoolFile, DatabaseError> {
     tokio::task::spawn_blocking(move || SpoolFile::open(&folder)).await?
 }
 
-/// The slots that exist, in order. A folder that cannot be read has shown that before.
+/// The existing slots, in order. An unreadable folder has failed earlier.
 fn numbered(folder: &Path) -> BTreeSet<u16> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()

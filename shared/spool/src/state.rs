@@ -1,4 +1,4 @@
-//! What is known of the spool in memory, and which way a push has to go.
+//! The spool's state in memory, and the way of each push.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,32 +16,32 @@ mod held;
 
 use held::{Held, Inner, Trouble};
 
-/// How long a failure is shown when nothing is written after it.
+/// How long a failure is shown without a later write.
 const SHOWN_FOR: Duration = Duration::from_secs(60);
 
-/// How many messages of a partition one transaction takes away.
+/// How many messages of a partition one transaction removes.
 const REMOVED_AT_ONCE: u64 = 256;
 
 /// Shared by the publishers and the relay.
 pub(super) struct State {
     max_bytes: u64,
-    /// How long a file may be unreadable until newer pushes are let past what it holds.
+    /// How long a file may be unreadable before newer pushes may overtake its messages.
     patience: Duration,
     inner: Mutex<Inner>,
-    /// Told when somebody who waits may go another way now.
+    /// Notified when a waiting push may have another way now.
     changes: watch::Sender<()>,
-    /// Told when there is something to take away from a file.
+    /// Notified when there is something to remove from a file.
     pub(super) confirmed: Notify,
 }
 
-/// Where a push can go.
+/// The way of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     /// To the broker.
     Broker,
     /// Into the spool.
     Spool,
-    /// Nowhere yet: older ones lie in a spool that takes no more.
+    /// Nowhere yet: older pushes are in a spool that takes no more.
     Nowhere,
 }
 
@@ -53,17 +53,17 @@ pub(super) struct Place {
     bytes: u64,
 }
 
-/// What there is to relay of a partition.
+/// The messages of a partition to relay.
 pub(super) struct Work {
     pub(super) file: Arc<SpoolFile>,
     partition: Partition,
     /// Read after this number.
     pub(super) after: u64,
-    /// The last number that may be there.
+    /// The last number that may exist.
     pub(super) upto: u64,
 }
 
-/// What there is to take away from a file.
+/// The messages to remove from a file.
 pub(super) struct Removal {
     pub(super) file: Arc<SpoolFile>,
     pub(super) upto: Vec<(Partition, u64)>,
@@ -73,13 +73,13 @@ pub(super) struct Removal {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Figures {
     pub(super) is_open: bool,
-    /// The broker takes nothing.
+    /// The broker accepts nothing.
     pub(super) away: bool,
-    /// Why the spool takes nothing, or has lately.
+    /// Why the spool takes nothing, or recently took nothing.
     pub(super) trouble: Option<String>,
     /// Messages that wait for the broker's confirm.
     pub(super) waiting: u64,
-    /// The bytes of all that is in the files.
+    /// The bytes of all messages in the files.
     pub(super) bytes: u64,
     pub(super) oldest_ms: Option<u64>,
 }
@@ -98,7 +98,7 @@ impl State {
         self.changes.subscribe()
     }
 
-    /// The spool is open. Returns the partitions that have something.
+    /// The spool is open. Returns the partitions with messages.
     pub(super) fn opened(&self, opened: Opened) -> BTreeSet<Partition> {
         let mut inner = self.inner();
         inner.files = opened.left.into_iter().chain([opened.own]).map(Held::new).collect();
@@ -109,7 +109,7 @@ impl State {
         partitions
     }
 
-    /// What another process has left is to be relayed, too. Returns the partitions that have something.
+    /// The messages that another process has left must be relayed, too. Returns the partitions with messages.
     pub(super) fn took_over(&self, left: Vec<Contents>) -> BTreeSet<Partition> {
         let held: Vec<Held> = left.into_iter().map(Held::new).collect();
         let partitions = held.iter().flat_map(|held| held.cursors.keys().copied()).collect();
@@ -117,12 +117,12 @@ impl State {
         partitions
     }
 
-    /// Gives the files up, to be closed.
+    /// Releases the files, so that they can be closed.
     pub(super) fn close(&self) -> Vec<Arc<SpoolFile>> {
         self.inner().files.drain(..).map(|held| held.file).collect()
     }
 
-    /// Where a push of the partition goes; `overdue` when the broker did not take it in time.
+    /// The way of a push of the partition; `overdue` if the broker did not take the push in time.
     pub(super) fn way(&self, partition: Partition, overdue: bool) -> Way {
         let mut inner = self.inner();
         let is_clear = inner.is_clear(partition);
@@ -143,8 +143,8 @@ impl State {
         way
     }
 
-    /// A place for a message with this `body`; `Err` says why there is none. Give it back with [`State::written`].
-    /// Only one of a partition may be out at a time.
+    /// A place for a message with this `body`; `Err` says why there is none. Give the place back with [`State::written`].
+    /// Each partition may have only one place out at a time.
     pub(super) fn place(&self, partition: Partition, body: &[u8]) -> Result<Place, String> {
         let mut inner = self.inner();
         let bytes = Row::bytes(body);
@@ -159,7 +159,7 @@ impl State {
         Ok(Place { file: own.file.clone(), partition, number, bytes })
     }
 
-    /// The write has ended, well or with a `failure`.
+    /// The write has ended, successfully or with a `failure`.
     pub(super) fn written(&self, place: &Place, spooled_at_ms: u64, failure: Option<&str>) {
         let mut inner = self.inner();
         if let Some(own) = inner.files.last_mut() {
@@ -180,7 +180,7 @@ impl State {
         self.inner().fail(error);
     }
 
-    /// What is written to a file that somebody has deleted, or replaced, ends with the process: nothing may be.
+    /// A deleted or replaced file disappears when the process exits, so nothing may be written to it.
     pub(super) fn look_at_the_file(&self) {
         let own = self.inner().files.last().map(|own| own.file.clone());
         if let Some(Health::Down(why)) = own.map(|own| own.health()) {
@@ -188,7 +188,7 @@ impl State {
         }
     }
 
-    /// The broker takes messages, or does not.
+    /// Sets whether the broker accepts messages.
     pub(super) fn set_away(&self, away: bool) {
         let mut inner = self.inner();
         let changed = inner.away.is_some() != away;
@@ -201,7 +201,7 @@ impl State {
         }
     }
 
-    /// The broker's connection is up. With nothing left to relay there is no confirm that would tell.
+    /// The broker's connection is up. If there is nothing left to relay, no confirm would say so.
     pub(super) fn set_back_if_empty(&self, away_for: Duration) {
         let inner = self.inner();
         let stale = inner.away.is_some_and(|since| since.elapsed() >= away_for);
@@ -212,7 +212,7 @@ impl State {
         }
     }
 
-    /// The next thing to relay of a partition: what ended processes left, then the own.
+    /// The next messages of a partition to relay: first those that ended processes left, then the process's own.
     pub(super) fn work(&self, partition: Partition) -> Option<Work> {
         let inner = self.inner();
         inner.files.iter().find_map(|held| {
@@ -221,7 +221,7 @@ impl State {
         })
     }
 
-    /// The broker has confirmed all of the partition up to `number`, or they are not there.
+    /// The broker has confirmed all messages of the partition up to `number`, or they do not exist.
     pub(super) fn relayed(&self, work: &Work, number: u64, next_ms: Option<u64>) {
         let mut inner = self.inner();
         if let Some(cursor) = inner.held(&work.file).and_then(|held| held.cursors.get_mut(&work.partition)) {
@@ -271,7 +271,7 @@ impl State {
         if is_small {
             inner.trouble = None;
         }
-        // What an ended process left is closed when it is empty, for whoever wants that slot.
+        // A file that an ended process left is closed when it is empty, to release the slot.
         let left = inner.files.len().saturating_sub(1);
         let mut files = 0..;
         inner.files.retain(|held| files.next() == Some(left) || !held.is_empty());

@@ -23,7 +23,7 @@ use broker::{Broker, Mode};
 /// In place of the 2 s.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// For what must come.
+/// The time limit for an expected event.
 const LONG: Duration = Duration::from_secs(20);
 
 const PARTITIONS: u16 = 4;
@@ -48,7 +48,7 @@ impl Setup {
         Self { broker, spool, folder }
     }
 
-    /// Ends it without closing it, and starts it again.
+    /// Ends the spool without closing it, and starts it again.
     async fn crash(self) -> Self {
         let Self { broker, spool, folder } = self;
         end(spool).await;
@@ -76,7 +76,7 @@ impl Setup {
     }
 }
 
-/// Drops it, and waits for its end: of a process that is killed the system lets go at once.
+/// Drops the spool, and waits for its end: when a process is killed, the system releases its files at once.
 async fn end(spool: Arc<Spool>) {
     let tasks = spool.tasks.clone();
     assert!(Arc::into_inner(spool).is_some(), "pushes are under way");

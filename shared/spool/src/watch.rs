@@ -1,4 +1,4 @@
-//! Opens the spool, looks after its state, and tells it to the log and the metrics.
+//! Opens the spool, maintains its state, and reports the state to the log and the metrics.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How often a spool that could not be opened is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(10);
 
-/// How often the files of other processes are looked at: one that nobody holds twice in a row is taken over.
+/// How often the files of other processes are checked: a file that no process holds twice in a row is taken over.
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(30);
 
 /// How often a change is logged at most, while the broker comes and goes.
@@ -29,13 +29,13 @@ const LOG_EVERY: Duration = Duration::from_secs(5);
 /// What the spool does, for the log and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// All goes to the broker.
+    /// Every push goes to the broker.
     Direct,
-    /// The broker takes nothing.
+    /// The broker accepts nothing.
     Spooling,
-    /// The broker is back, and is given what waits.
+    /// The broker is back, and receives the waiting messages.
     Relaying,
-    /// Whatever the broker does not take is lost.
+    /// A push that the broker does not accept is lost.
     Unusable,
 }
 
@@ -61,7 +61,7 @@ impl Phase {
     }
 }
 
-/// Opens the spool, or fails to for now, and starts all that runs in the background.
+/// Opens the spool, or fails for the moment, and starts all background tasks.
 pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
     for (partition, turn) in Partition::all(spool.turns.len() as u16).zip(&spool.turns) {
         relay::start(spool, partition, turn.filled.clone());
@@ -108,7 +108,7 @@ async fn open(spool: &Spool, slots: &mut Slots) -> bool {
     }
 }
 
-/// Begins to use what was opened.
+/// Begins to use the opened files.
 pub(super) fn begin(spool: &Spool, opened: Opened) {
     let folder = opened.own.0.folder.display().to_string();
     let others = opened.left.len();
@@ -118,7 +118,7 @@ pub(super) fn begin(spool: &Spool, opened: Opened) {
     wake(spool, partitions);
 }
 
-/// Begins to relay what ended processes have left.
+/// Begins to relay the messages that ended processes have left.
 pub(super) fn take_over(spool: &Spool, left: Vec<Contents>) {
     for (file, _) in &left {
         tracing::info!(folder = %file.folder.display(), "relaying what an ended process has left in the spool");
@@ -130,7 +130,7 @@ fn wake(spool: &Spool, partitions: BTreeSet<Partition>) {
     for partition in partitions {
         match spool.turns.get(usize::from(partition.index())) {
             Some(turn) => turn.filled.notify_one(),
-            // There were more partitions when these were spooled.
+            // There were more partitions when these messages were spooled.
             None => relay::start(spool, partition, Arc::new(Notify::new())),
         }
     }
@@ -150,7 +150,7 @@ impl Watch {
 
     fn look(&mut self, spool: &Spool) {
         match spool.broker.health() {
-            // Pushes that come later need not wait for what is known already.
+            // Later pushes need not wait for a failure that is already known.
             Health::Down(_) if self.down_since.get_or_insert_with(Instant::now).elapsed() >= self.patience => {
                 spool.state.set_away(true);
             }

@@ -1,5 +1,5 @@
-//! Addresses that a webhook must not lead to: whoever may write rules, or answer with a redirect, could else have the
-//! secrets of the machine read that kefu runs on.
+//! Addresses that a webhook must not lead to: otherwise an author of rules, or of a redirect, could read the secrets of the
+//! machine that kefu runs on.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use reqwest::Url;
 use reqwest::dns::{Name, Resolve, Resolving};
 
-/// Where clouds tell a machine its secrets, besides the link-local 169.254.169.254 that most of them have.
-/// Alibaba, Azure, Oracle; Google, Scaleway.
+/// The addresses where clouds give a machine its secrets, besides the link-local 169.254.169.254 of most clouds. Alibaba,
+/// Azure, Oracle; Google, Scaleway.
 const METADATA: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
@@ -20,11 +20,11 @@ const METADATA: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
 ];
 
-/// Where AWS has its services for machines, fd00:ec2::254 for metadata and others beside it: fd00:ec2::/32.
+/// AWS's services for machines, fd00:ec2::254 for metadata and others beside it: fd00:ec2::/32.
 const AWS: [u16; 2] = [0xfd00, 0xec2];
 
-/// Whether an address is link-local, one of cloud metadata, or "this network" (0.0.0.0/8, ::), also when it is an IPv4
-/// address within an IPv6 one. Loopback and private networks are not: the service usually is there.
+/// Whether an address is link-local, an address of cloud metadata, or "this network" (0.0.0.0/8, ::), also as an IPv4
+/// address within an IPv6 address. Loopback and private networks are allowed: the service usually is there.
 pub fn is_forbidden(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local() || v4.octets()[0] == 0 || METADATA.contains(&v4.into()),
@@ -38,7 +38,7 @@ pub fn is_forbidden(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 addresses that a gateway may take an IPv6 one for: IPv4-compatible, IPv4-translated (SIIT), NAT64 and 6to4.
+/// The IPv4 addresses that a gateway may read in an IPv6 address: IPv4-compatible, IPv4-translated (SIIT), NAT64 and 6to4.
 fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     let [a, b, c, d, e, f, ..] = address.segments();
     let bytes = address.octets();
@@ -46,8 +46,8 @@ fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     const LAST: [usize; 4] = [12, 13, 14, 15];
     match [a, b, c, d, e, f] {
         [0, 0, 0, 0, 0, 0] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => vec![at(LAST)],
-        // RFC 8215: whoever has the gateway chooses how long the prefix is, and by that where the address is (RFC 6052).
-        // Each place but one holds a piece of something else, often zeros.
+        // RFC 8215: the owner of the gateway chooses the length of the prefix, and with it the place of the address (RFC
+        // 6052). All places but one contain pieces of other things, often zeros.
         [0x64, 0xff9b, 1, ..] => {
             let places = [LAST, [6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12]];
             places.map(at).into_iter().filter(|v4| v4.octets()[0] != 0).collect()
@@ -57,14 +57,14 @@ fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     }
 }
 
-/// Whether a URL's host is such an address, in whatever notation: the parser has brought it into the usual one.
+/// Whether a URL's host is a forbidden address, in any notation: the parser has converted the host to the usual notation.
 pub fn is_forbidden_literal(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host.parse().is_ok_and(is_forbidden)
 }
 
-/// A name that leads to none but forbidden addresses.
+/// A name that leads only to forbidden addresses.
 #[derive(Debug)]
 pub(super) struct Forbidden;
 
@@ -76,7 +76,7 @@ impl fmt::Display for Forbidden {
 
 impl std::error::Error for Forbidden {}
 
-/// What is said of such an address.
+/// The error text for such an address.
 pub const FORBIDDEN: &str = "its address is link-local or one of cloud metadata; if it is meant, set \
     [webhook] allow_link_local = true";
 
@@ -88,7 +88,7 @@ pub(super) fn system_lookup() -> Lookup {
     Arc::new(|name| async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }.boxed())
 }
 
-/// Resolves names and leaves the forbidden addresses out: what is connected to is what was looked at.
+/// Resolves names and leaves the forbidden addresses out, so that the checked address is the one that is connected to.
 pub(super) struct Resolver {
     pub(super) lookup: Lookup,
     pub(super) allow_link_local: bool,

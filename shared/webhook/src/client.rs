@@ -1,4 +1,4 @@
-//! The call: signed, bounded, and only to where it may go.
+//! The call: signed, bounded, and only to allowed places.
 
 use std::error::Error;
 use std::sync::OnceLock;
@@ -18,31 +18,31 @@ use super::signature::sign;
 use super::turns::Turns;
 use super::{Failure, Question, Settings};
 
-/// More than the longest list of replies has.
+/// More than the longest list of replies.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
-/// How many redirects are followed, where they are allowed.
+/// How many redirects the client follows, if redirects are allowed.
 const MAX_REDIRECTS: usize = 3;
 
-/// Services close idle connections; shorter than the minute that many of them take.
+/// Services close idle connections, many of them after a minute; this is shorter.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
-/// Asks webhooks. One a process.
+/// Calls webhooks. One for each process.
 pub struct Webhooks {
-    /// There is one when a rule has a webhook.
+    /// Present if a rule has a webhook.
     secret: Option<SecretString>,
     timeout: Duration,
     allow_redirects: bool,
     allow_link_local: bool,
     lookup: Lookup,
     plain: reqwest::Client,
-    /// Made when it is needed: without TLS the system's certificates are not needed, and need not be installed.
+    /// Made at its first use: without TLS the system's certificates are not needed, and need not be installed.
     tls: OnceLock<Result<reqwest::Client, String>>,
-    /// A backlog must not take the service.
+    /// Limits the calls, so that a backlog does not overload the service.
     turns: Turns,
 }
 
-/// A good answer: its status is 2xx and its body whole.
+/// A good answer: its status is 2xx and its body complete.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     pub(super) host: String,
@@ -51,7 +51,7 @@ pub struct Answer {
 }
 
 impl Webhooks {
-    /// Puts the client together; it connects to nothing yet.
+    /// Creates the client, which connects to nothing yet.
     ///
     /// # Errors
     /// When the HTTP client cannot be set up, in words.
@@ -73,8 +73,8 @@ impl Webhooks {
         })
     }
 
-    /// Asks once. Waits for one of the endpoint's turns first, for `turn_within` at most; then for the answer, as long as
-    /// the endpoint says.
+    /// Asks once. First waits for one of the endpoint's turns, for `turn_within` at most; then waits for the answer, as
+    /// long as the endpoint says.
     ///
     /// # Errors
     /// [`Failure`], with the host in its text.
@@ -138,8 +138,8 @@ impl Webhooks {
         tls.as_ref().map_err(Failure::passing)
     }
 
-    /// Where a redirect leads, if it may be followed: with another status than 307 and 308 a POST becomes a GET, which
-    /// has nothing to say; and to another origin nothing is sent.
+    /// Where a redirect leads, if it may be followed. With another status than 307 and 308 a POST becomes a GET without a
+    /// body, so such a redirect is not followed. To another origin nothing is sent.
     fn next(&self, from: &Url, response: &Response) -> Result<Url, Failure> {
         let refused = |error: String| Err(Failure::Refused(error));
         let status = response.status();
@@ -158,8 +158,8 @@ impl Webhooks {
         let Some(url) = location.and_then(|location| from.join(location).ok()) else {
             return refused("it redirects to no address".to_owned());
         };
-        // What is posted there is signed with the secret and holds what a user wrote: neither is for whomever a service
-        // names. Other schemes than the two have an origin that equals none.
+        // The posted body is signed with the secret and contains a user's text: neither is for another server that the
+        // service names. Schemes other than these two have an origin that equals none.
         if url.origin() != from.origin() {
             return refused(
                 "it redirects to another scheme, host or port, where nothing is posted: put the address that it \
@@ -174,7 +174,7 @@ impl Webhooks {
 fn client(scheme: &str, lookup: &Lookup, allow_link_local: bool) -> Result<reqwest::Client, String> {
     let builder = http_client::builder_for_scheme(scheme)
         .dns_resolver(Resolver { lookup: lookup.clone(), allow_link_local })
-        // A proxy would look names up itself, and connect to what kefu must not.
+        // A proxy would look names up itself, and connect to places that kefu must not connect to.
         .no_proxy()
         .pool_idle_timeout(IDLE_CONNECTION);
     builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", in_words(&error)))
@@ -193,7 +193,7 @@ fn failed(error: reqwest::Error) -> Failure {
     Failure::passing(format!("{what}: {}", in_words(&error)))
 }
 
-/// Reads an answer to its end and looks at its status.
+/// Reads an answer to its end and checks its status.
 async fn read(response: Response, host: String) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let refused = |error: String| Err(Failure::Refused(error));

@@ -1,4 +1,4 @@
-//! A synchronous answer: what WeChat itself is to get.
+//! A synchronous answer: the answer for WeChat itself.
 
 use std::str;
 
@@ -7,12 +7,11 @@ use kefu_wechat::{json, passive_reply};
 
 use super::{Answer, Failure};
 
-/// The largest, in bytes: documented ones have some hundred.
+/// The largest decision, in bytes: documented ones have some hundred.
 const MAX_DECISION_BYTES: usize = 64 * 1024;
 
-/// The text that WeChat is to get as the answer to a push of this format, as the service gave it: well-formed in that
-/// format, or `success`. A byte order mark is taken away, and a fault within a string mended; so is a character that XML has
-/// no place for.
+/// The answer for WeChat to a push of this format, as the service gave it: well-formed in that format, or `success`. The
+/// function removes a byte order mark, and mends a fault within a string and a character that XML does not allow.
 ///
 /// # Errors
 /// [`Failure::Refused`] for anything else.
@@ -51,7 +50,7 @@ fn read(answer: &Answer, format: Format) -> Result<String, Failure> {
     }
 }
 
-/// Not by the parser of pushes, which mends what is ill-formed.
+/// Not by the parser of pushes, which mends ill-formed texts.
 fn is_object(text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object())
 }
@@ -73,7 +72,7 @@ mod tests {
         assert_eq!(decide("success", Format::Xml).as_deref(), Some("success"));
     }
 
-    /// Taken from WeChat, and not given to it.
+    /// Accepted from WeChat, and not sent to WeChat.
     const ILL_FORMED: &str = "<xml><ErrMsg><![CDATA[<a><![CDATA[1]]></a>]]></ErrMsg></xml>";
 
     #[test]

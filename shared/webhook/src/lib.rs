@@ -1,7 +1,7 @@
-//! Webhooks: the team's own service is asked what to do with a push. docs/webhook.md is the contract.
+//! Webhooks: kefu asks the team's own service what to do with a push. docs/webhook.md is the contract.
 //!
-//! * [`Question`]: what is posted. * [`Webhooks`]: the call, signed.
-//! * [`replies()`] and [`decision()`]: what the answer says.
+//! * [`Question`]: the body of the call. * [`Webhooks`]: the call, signed.
+//! * [`replies()`] and [`decision()`]: the content of the answer.
 
 use std::time::Duration;
 
@@ -20,26 +20,26 @@ pub use question::{Media, MediaFile, Question};
 pub use replies::replies;
 pub use settings::Settings;
 
-/// Why a webhook gave no answer that can be used. Texts are for the operator: they name the host, and have neither the
-/// rest of the URL, which may hold a secret, nor anything of what was posted or answered.
+/// Why a webhook gave no usable answer. The texts are for the operator. They name the host. They contain neither the rest
+/// of the URL, which may contain a secret, nor anything of the question or the answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It may pass: no answer, an answer that is cut off, or one from something in front of the service.
+    /// The failure may pass: no answer, an incomplete answer, or an answer from something in front of the service.
     #[error("{error}")]
     Passing {
-        /// What was in the way.
+        /// The cause.
         error: String,
-        /// How long the service asks to be left alone, at least.
+        /// How long the service asks kefu to wait, at least.
         retry_after: Option<Duration>,
     },
     /// The same question would get the same answer.
     #[error("{0}")]
     Refused(String),
-    /// It was not asked: others' calls took all the turns that there are.
+    /// The webhook was not asked: other calls used all turns.
     #[error("{0}")]
     Crowded(String),
-    /// It answered, and whether its replies can be sent is not known: the disk with their pictures does not answer. That
-    /// passes, and is not the service's failure.
+    /// The webhook answered, but kefu does not know whether the replies can be sent: the disk with their pictures does not
+    /// answer. That passes, and is not the service's failure.
     #[error("{0}")]
     Unchecked(String),
 }
@@ -49,7 +49,7 @@ impl Failure {
         Self::Passing { error: error.into(), retry_after: None }
     }
 
-    /// With the host of the webhook in front.
+    /// With the host of the webhook at the front.
     fn of(self, host: &str) -> Self {
         let named = |error: String| format!("the webhook at {host}: {error}");
         match self {

@@ -1,10 +1,10 @@
-//! What is posted: the envelope, alone as JSON or beside a picture as a form.
+//! The body of a call: the envelope, alone as JSON or beside a picture as a form.
 
 use bytes::Bytes;
 use kefu_messages::envelope::Envelope;
 use rand::Rng;
 
-/// A signed call's body and what its headers say of it. Cheap to clone.
+/// The body of a signed call, and the headers about it. Cheap to clone.
 #[derive(Clone)]
 pub struct Question {
     pub(super) content_type: String,
@@ -18,22 +18,22 @@ pub struct Question {
 /// The picture that a push names.
 #[derive(Debug, Clone, Copy)]
 pub enum Media<'a> {
-    /// The push has none, or it was not asked for.
+    /// The push has no picture, or the rule does not ask for it.
     None,
-    /// It is here.
+    /// The picture is attached.
     File(MediaFile<'a>),
-    /// It could not be had: why, as a word for the header.
+    /// The picture could not be had: why, as a word for the header.
     Missing(&'static str),
 }
 
 /// A file.
 #[derive(Clone, Copy)]
 pub struct MediaFile<'a> {
-    /// What is after the dot of its name.
+    /// The extension of its name, without the dot.
     pub extension: &'a str,
     /// `image/png`
     pub content_type: &'a str,
-    /// All of it.
+    /// The whole content.
     pub content: &'a [u8],
 }
 
@@ -58,7 +58,7 @@ impl Question {
     }
 }
 
-/// `multipart/form-data` with the parts `envelope` and `media`. The boundary is random, so that no file has it in it.
+/// `multipart/form-data` with the parts `envelope` and `media`. The boundary is random, so that no file contains it.
 fn form(boundary: &str, envelope: &[u8], name: &str, file: MediaFile<'_>) -> Vec<u8> {
     let MediaFile { extension, content_type, content } = file;
     let head = format!(

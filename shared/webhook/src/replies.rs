@@ -1,4 +1,4 @@
-//! The replies of an answer: `{"replies": […]}`, in the shape that they have in rules.
+//! The replies of an answer: `{"replies": […]}`, in the shape of a rule's replies.
 
 use kefu_messages::reply::Reply;
 use kefu_messages::reply::foreign::{self, Misshapen};
@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use super::{Answer, Failure};
 
-/// The replies of an answer, checked as those of rules are: no more than `most`, with pictures of this folder only, which is
-/// on `disk`. None for status 204, or 202.
+/// The replies of an answer, checked like a rule's replies: no more than `most`, with pictures of this folder only, which
+/// is on `disk`. No replies for status 204 or 202.
 ///
 /// # Errors
-/// [`Failure::Passing`] for what is no JSON: something in front of the service may have answered. [`Failure::Refused`]
-/// for replies that are wrong, with all that is wrong. [`Failure::Unchecked`] when the disk does not give their pictures.
+/// [`Failure::Passing`] for a body that is no JSON: something in front of the service may have answered.
+/// [`Failure::Refused`] for wrong replies, with every mistake. [`Failure::Unchecked`] if the disk does not answer for their
+/// pictures.
 pub async fn replies(
     answer: Answer,
     most: usize,
@@ -35,7 +36,7 @@ async fn check(answer: Answer, most: usize, pictures: &PictureFolder, disk: &Dis
         }
     };
     let shows_picture = |reply: &Reply| reply.picture().is_some();
-    // Nothing else needs the disk.
+    // Only pictures need the disk.
     let (replies, problems) = if replies.iter().any(shows_picture) {
         let pictures = pictures.clone();
         let checked = disk.call(move || {
@@ -52,7 +53,7 @@ async fn check(answer: Answer, most: usize, pictures: &PictureFolder, disk: &Dis
     if problems.is_empty() { Ok(replies) } else { Err(Failure::Refused(problems.join("; "))) }
 }
 
-/// The replies as they are written, faults within a text mended. Errors name places, never values.
+/// The replies as they are written, with faults within a text mended. Errors name places, never values.
 fn read(body: &[u8], most: usize) -> Result<Vec<Reply>, Failure> {
     let answer: Value = json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());

@@ -1,21 +1,21 @@
-//! What holds for all rules with a webhook.
+//! The settings of all rules with a webhook.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// `[webhook]`: what holds for all rules with a webhook.
+/// `[webhook]`: the settings of all rules with a webhook.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What calls are signed with; at least 16 characters.
+    /// The secret that signs calls; at least 16 characters.
     pub secret: Option<SecretString>,
     /// How long one call may take. Default 5 seconds.
     pub timeout: Duration,
     /// How many calls of one webhook are under way at once. Default 64.
     pub concurrency: usize,
-    /// Whether redirects with status 307 and 308 to the same scheme, host and port are followed. Default false.
+    /// Whether the client follows redirects with status 307 and 308 to the same scheme, host and port. Default false.
     pub allow_redirects: bool,
-    /// Whether link-local addresses and those of cloud metadata may be called. Default false.
+    /// Whether the client may call link-local addresses and those of cloud metadata. Default false.
     pub allow_link_local: bool,
 }
 

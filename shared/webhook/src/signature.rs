@@ -1,4 +1,4 @@
-//! What proves to the team's service that a call is kefu's.
+//! The proof to the team's service that a call comes from kefu.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};

@@ -1,4 +1,4 @@
-//! Turns: how many calls of one endpoint are under way at once.
+//! Turns: a turn is a permit for one concurrent call to an endpoint; each endpoint has a fixed number.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,10 +8,10 @@ use kefu_messages::rules::Endpoint;
 use kefu_runtime::gate::{Gate, Permit};
 use tokio::time::Instant;
 
-/// Above this many endpoints those that nobody asks are forgotten: rules that are read again may bring ever new ones.
+/// Above this number of endpoints the unused ones are forgotten: rules that are read again may bring ever new ones.
 const MANY: usize = 64;
 
-/// The gates of all endpoints. Each endpoint has its own, so that one that hangs holds up nobody who asks another.
+/// The gates of all endpoints. Each endpoint has its own gate, so that an endpoint that hangs holds up no calls of others.
 pub(super) struct Turns {
     /// How many calls of each endpoint are under way at once.
     most: usize,
@@ -24,7 +24,7 @@ impl Turns {
         Self { most, gates: Mutex::default() }
     }
 
-    /// Waits for a turn, for `within` at most; `None` if there was none.
+    /// Waits for a turn, for `within` at most; `None` if no turn came free.
     pub(super) async fn take(&self, endpoint: &Endpoint, within: Duration) -> Option<Permit> {
         let gate = self.gate(endpoint);
         gate.enter(Instant::now() + within).await

@@ -1,9 +1,9 @@
-//! The time that the database's due times and ends of validity are in.
+//! The clock of the database's due times and expiries.
 
 use std::time::{Duration, Instant};
 
-/// Milliseconds since the Unix epoch, as the system had it at the start, counted on from there by the monotonic clock:
-/// a system clock that is set while the process runs neither ends a lease early nor makes one last for hours.
+/// Milliseconds since the Unix epoch. The clock starts at the system's time and continues by the monotonic clock: a change
+/// of the system's time while the process runs neither ends a lease early nor extends it for hours.
 #[derive(Debug, Clone)]
 pub(crate) struct Clock {
     started: Instant,
@@ -29,14 +29,14 @@ impl Clock {
         now_ms
     }
 
-    /// Lets time pass at once, for all clones.
+    /// Moves the time forward at once, for all clones.
     #[cfg(test)]
     pub(crate) fn advance(&self, by: Duration) {
         self.ahead_ms.fetch_add(millis(by), std::sync::atomic::Ordering::Relaxed);
     }
 }
 
-/// Whole milliseconds, rounded up: nothing may end, or be due, early. To be added with `saturating_add`.
+/// Whole milliseconds, rounded up, so that nothing expires or is due too early. Add them with `saturating_add`.
 pub(crate) fn millis(duration: Duration) -> u64 {
     duration.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(u64::MAX)
 }

@@ -1,17 +1,17 @@
-//! What can go wrong with the database.
+//! The errors of the database.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the database cannot be opened, or did not do what it was asked.
+/// Why the database cannot be opened, or did not do a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DatabaseError {
-    /// The data folder.
+    /// The data folder cannot be used.
     #[error("the data folder {} cannot be used: {reason}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the operating system says.
+        /// The words of the operating system.
         reason: String,
     },
     /// The file is open already, here or in another process.
@@ -23,18 +23,18 @@ pub enum DatabaseError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is no database, or a damaged one, or of another version.
+    /// The file is no database, or is damaged, or has another version.
     #[error("{} cannot be opened: {reason}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The mistake in the file.
         reason: String,
     },
-    /// Works again when there is room.
+    /// The disk is full; the database works again when the disk has room.
     #[error("the disk that holds the database is full")]
     Full,
-    /// The disk failed, or what is stored is damaged. Tried anew with each call.
+    /// The disk failed, or the stored data are damaged. Each call tries again.
     #[error("the database failed: {0}")]
     Failed(String),
     /// The file was deleted under the process.
@@ -43,7 +43,7 @@ pub enum DatabaseError {
         path.display()
     )]
     Gone {
-        /// Where it was.
+        /// The file's former path.
         path: PathBuf,
     },
     /// Another file was put in its place under the process.
@@ -53,15 +53,15 @@ pub enum DatabaseError {
         path.display()
     )]
     Replaced {
-        /// Where it was.
+        /// The file's former path.
         path: PathBuf,
     },
-    /// Its thread has ended.
+    /// The database's thread has ended.
     #[error("the database is closed")]
     Closed,
 }
 
-/// Of a task that panicked: without the error's text, which quotes the panic's, and that may quote what was handled.
+/// For a task that panicked. The error's text is dropped, because it quotes the panic's text, which may quote a message.
 impl From<tokio::task::JoinError> for DatabaseError {
     fn from(_: tokio::task::JoinError) -> Self {
         Self::Failed("the work on it panicked".to_owned())
@@ -77,7 +77,7 @@ impl From<&redb::Error> for DatabaseError {
     }
 }
 
-/// Whether redb may have stopped serving this file handle because of `error`: after a failed read, write or sync it
+/// Whether redb may have stopped serving this file handle because of `error`: after a failed read, write or sync, redb
 /// answers everything with `PreviousIo` until the file is closed and opened again.
 pub(super) fn needs_reopening(error: &redb::Error) -> bool {
     use redb::Error::{Corrupted, Io, LockPoisoned, PreviousIo, TransactionPoisoned};

@@ -1,4 +1,4 @@
-//! The database file: opening it, and opening it anew after the disk failed.
+//! The database file: opens the file, and opens it anew after the disk failed.
 
 use std::fs;
 use std::io;
@@ -22,29 +22,30 @@ use super::reserved::ReservedFile;
 /// `format` -> [`FORMAT`]; `openings` -> how often the file was opened by a process.
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 
-/// The layout of the tables; a file of a later one is not touched.
+/// The layout of the tables; kefu does not touch a file with a later layout.
 const FORMAT: u64 = 1;
 
 /// Enough for the upper levels of all trees and the young messages; redb's own default is 1 GiB.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
-/// How long to wait for a process that is ending to let go of the file.
+/// How long to wait for an ending process to release the file.
 const WAIT_FOR_LOCK: Duration = Duration::from_secs(1);
 
-/// Opens the file that a [`File`] stands for, each time it has to be opened.
+/// Opens the file of a [`File`], at each opening.
 type Opener = Box<dyn Fn() -> Result<redb::Database, redb::DatabaseError> + Send + Sync>;
 
-/// The file, open or (after a failure of the disk) not.
+/// The file, open or (after a failure of the disk) closed.
 pub(super) struct File {
     path: PathBuf,
     opener: Opener,
-    // Held for reading only to begin a transaction, which then lives without it: so whoever reopens waits for nobody.
+    // Locked for reading only to begin a transaction, which then lives without the lock. So a reopening waits for no
+    // reader.
     database: RwLock<Option<redb::Database>>,
-    /// What the path stood for when it was opened.
+    /// The identity of the file at its opening.
     opened: Option<Identity>,
-    /// Whether the log has it that the path leads elsewhere.
+    /// Whether the log has reported that the path leads to another file.
     told: AtomicBool,
-    /// Whether it is to be closed for good.
+    /// Whether the file is to be closed for good.
     ending: AtomicBool,
     pub(super) outage: Outage,
 }
@@ -99,7 +100,7 @@ impl File {
         })
     }
 
-    /// Whether writes can be served, and are to a file that will be found again.
+    /// Whether writes can be served, to a file that the next start will find.
     pub(super) fn health(&self) -> Health {
         match self.check_place() {
             Ok(()) => {
@@ -123,7 +124,7 @@ impl File {
             Ok(found) if found == opened => Ok(()),
             Ok(_) => Err(DatabaseError::Replaced { path: path() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DatabaseError::Gone { path: path() }),
-            // A disk that fails is found out by the next write.
+            // The next write finds out whether the disk fails.
             Err(_) => Ok(()),
         }
     }
@@ -175,8 +176,8 @@ impl File {
         self.database.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Takes note of a failure, and returns what to tell the callers. Closes the file if the failure has, or may have,
-    /// made it unusable, and opens it again.
+    /// Records a failure, and returns the error for the callers. If the failure has made the file unusable, or may have,
+    /// the method closes the file and opens it again.
     pub(super) fn recover(&self, error: &redb::Error) -> DatabaseError {
         let told = self.describe(error);
         if !matches!(error, redb::Error::DatabaseClosed) {
@@ -195,11 +196,11 @@ impl File {
         }
     }
 
-    /// Closes the file if it is open, and opens it. Readers wait meanwhile.
+    /// Closes the file if it is open, and opens it. Readers wait until then.
     pub(super) fn reopen(&self) {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         close(database.take());
-        // Opening it would make an empty one, or go on in another one's queue.
+        // An opening here would create an empty file, or continue in the queue of another file.
         if let Err(error) = self.check_place() {
             self.outage.failed(error, true);
             return;
@@ -213,7 +214,7 @@ impl File {
         }
     }
 
-    /// Asks the writer's thread to close it.
+    /// Asks the writer's thread to close the file.
     pub(super) fn end(&self) {
         self.ending.store(true, Ordering::Relaxed);
     }
@@ -229,7 +230,7 @@ impl File {
 
 fn close(database: Option<redb::Database>) {
     if let Some(Err(error)) = database.map(redb::Database::close) {
-        // Nothing is lost: the file is checked when it is opened the next time.
+        // Nothing is lost: the file is checked at its next opening.
         debug!(%error, "the database was not closed cleanly");
     }
 }
@@ -241,7 +242,7 @@ fn unreadable(path: &Path, error: redb::Error) -> DatabaseError {
     }
 }
 
-/// What lies there are messages of users and tokens of accounts: a folder that is created is its owner's alone.
+/// The folder contains users' messages and accounts' tokens, so only the owner may read a folder that is created here.
 fn create_folder(folder: &Path) -> Result<(), DatabaseError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -250,7 +251,7 @@ fn create_folder(folder: &Path) -> Result<(), DatabaseError> {
     builder.create(folder).map_err(failed)
 }
 
-/// A new file survives a loss of power only once the folder that names it is on the disk too.
+/// A new file survives a power failure only once its folder is on the disk too.
 fn sync_folder(folder: &Path) {
     if let Err(error) = fs::File::open(folder).and_then(|folder| folder.sync_all()) {
         debug!(%error, "this platform cannot sync a folder");

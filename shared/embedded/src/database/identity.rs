@@ -1,4 +1,4 @@
-//! Which file a path leads to.
+//! The identity of the file at a path.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;

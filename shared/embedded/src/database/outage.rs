@@ -8,10 +8,11 @@ use tracing::{error, info};
 
 use super::error::DatabaseError;
 
-/// How long a failure counts when no write came after it: nobody may write while it counts, so it has to lapse.
+/// How long a failure counts without a later write. While the failure counts, callers may not write, so the failure must
+/// lapse.
 const COUNTS_FOR: Duration = Duration::from_secs(5);
 
-/// How often a failure that goes on is logged.
+/// How often a lasting failure is logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Default)]

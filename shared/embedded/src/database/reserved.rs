@@ -1,7 +1,7 @@
-//! A database file with no holes: the room that redb counts on is the file's own.
+//! A database file without holes: the room that redb counts on belongs to the file.
 //!
-//! redb lengthens its file without writing to it. On a disk that fills up it would then believe in pages that the disk
-//! does not have, and could not even delete what is in the file: a deletion is written to free pages first.
+//! redb extends its file without writing to the new part. On a disk that fills up, redb would then count on pages that the
+//! disk does not have, and could not even delete a row: redb writes a deletion to free pages first.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,7 +14,7 @@ use redb::{BackendError, StorageBackend};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-/// The file of a database. A new one is its owner's alone: messages of users and tokens of accounts are in it.
+/// The file of a database. Only its owner may read a new file, because it contains users' messages and accounts' tokens.
 #[derive(Debug)]
 pub(super) struct ReservedFile {
     backend: FileBackend,
@@ -22,7 +22,7 @@ pub(super) struct ReservedFile {
 }
 
 impl ReservedFile {
-    /// Opens the file, or makes it.
+    /// Opens or creates the file.
     pub(super) fn open(path: &Path) -> Result<Self, redb::DatabaseError> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
@@ -31,7 +31,7 @@ impl ReservedFile {
 
     fn reserve(&self, from: u64, upto: u64) -> io::Result<()> {
         match fallocate(&self.file, FallocateFlags::empty(), from, upto - from) {
-            // Such file systems have no way to promise room.
+            // Such file systems cannot reserve room.
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -1,6 +1,6 @@
-//! A disk that fails when it is told to.
+//! A disk that fails on demand.
 
-// For tests alone, which end at the first fault of their own.
+// Tests only, which end at their own first fault.
 #![allow(clippy::unwrap_used)]
 
 use std::fs::OpenOptions;
@@ -16,7 +16,7 @@ use redb::{BackendError, StorageBackend, StorageError};
 use super::file::File;
 use super::{Database, FILE_NAME};
 
-/// A disk that fails when it is told to. Clones are the same one.
+/// A disk that fails on demand. Clones are the same disk.
 #[derive(Debug, Clone, Default)]
 pub struct Disk(Arc<Faults>);
 
@@ -31,30 +31,30 @@ impl Disk {
     /// Opens the database below `folder` on this disk.
     ///
     /// # Panics
-    /// When it cannot be opened.
+    /// When the database cannot be opened.
     pub fn open(&self, folder: &Path) -> Database {
         let (disk, path) = (self.clone(), folder.join(FILE_NAME));
         let opener = move || {
             disk.check_is_there()?;
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-            // Nothing is remembered, so that every read meets the disk.
+            // Without a cache, so that every read reaches the disk.
             let file = FailingFile { file: FileBackend::new(file)?, disk: disk.clone() };
             redb::Builder::new().set_cache_size(0).create_with_backend(file)
         };
         Database::start(File::open_with(folder.join(FILE_NAME), opener).unwrap()).unwrap()
     }
 
-    /// While it is full, nothing can be written.
+    /// Sets whether the disk is full; a full disk takes no writes.
     pub fn set_full(&self, is_full: bool) {
         self.0.is_full.store(is_full, Ordering::SeqCst);
     }
 
-    /// While it is gone, nothing works, not even opening the file.
+    /// Sets whether the disk is gone. Nothing works on such a disk, not even opening the file.
     pub fn set_gone(&self, is_gone: bool) {
         self.0.is_gone.store(is_gone, Ordering::SeqCst);
     }
 
-    /// The next sync writes everything and reports an error all the same.
+    /// Lets the next sync write everything and report an error all the same.
     pub fn fail_next_sync(&self) {
         self.0.next_sync_fails.store(true, Ordering::SeqCst);
     }

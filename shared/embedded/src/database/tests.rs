@@ -11,7 +11,7 @@ use super::*;
 
 mod faults;
 
-/// What the tests write: the keys of one table.
+/// The table of the tests; it has only keys.
 const TEST: TableDefinition<'static, u64, ()> = TableDefinition::new("test");
 
 fn folder() -> TempDir {
@@ -41,7 +41,7 @@ async fn keys(database: &Database) -> Vec<u64> {
     keys.await.unwrap()
 }
 
-/// Keeps the writer's thread busy with a write of its own until it is told to go on.
+/// Keeps the writer's thread busy with a write until the test lets it go on.
 async fn occupy(database: &Database) -> mpsc::Sender<()> {
     let (go_on, told) = mpsc::channel();
     let (begun, has_begun) = oneshot::channel();
@@ -58,7 +58,7 @@ async fn occupy(database: &Database) -> mpsc::Sender<()> {
     go_on
 }
 
-/// Hands a write over, behind all others.
+/// Submits a write, behind all others.
 async fn queued<F>(database: &Database, work: F) -> JoinHandle<Result<(), DatabaseError>>
 where
     F: FnOnce(&WriteTransaction) -> Result<(), redb::Error> + Send + 'static,

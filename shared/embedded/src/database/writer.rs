@@ -1,4 +1,4 @@
-//! The thread that all writes go through.
+//! The thread for all writes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use super::MAX_BATCH;
 use super::error::DatabaseError;
 use super::file::File;
 
-/// How often a database that could not be opened again after a failure is tried anew.
+/// How often the thread tries again to open a database after a failure.
 const REOPEN_EVERY: Duration = Duration::from_millis(200);
 
 /// One caller's part of a transaction.
 pub(super) trait Job: Send {
-    /// Does the work. Called once at most.
+    /// Does the work. Called at most once.
     fn run(&mut self, transaction: &WriteTransaction) -> Result<(), redb::Error>;
-    /// Tells the caller how the transaction ended. Called once, at the end.
+    /// Gives the caller the outcome of the transaction. Called once, at the end.
     fn finish(self: Box<Self>, outcome: Result<(), DatabaseError>);
 }
 
@@ -62,8 +62,8 @@ where
     }
 }
 
-/// Starts the thread. It ends when all senders are gone and what they sent is done, or when the file is to end; then it
-/// drops `closing`.
+/// Starts the thread. The thread ends when all senders are gone and their jobs are done, or when the file is to end; then
+/// it drops `closing`.
 pub(super) fn spawn(
     jobs: mpsc::Receiver<Box<dyn Job>>,
     file: Arc<File>,
@@ -88,7 +88,7 @@ fn serve(mut jobs: mpsc::Receiver<Box<dyn Job>>, file: &File) {
                 return;
             }
         } else {
-            // Nobody may be calling while health() says that it is down, so it has to come up by itself.
+            // Callers may stay away while health() says down, so the database must come up by itself.
             thread::sleep(REOPEN_EVERY);
             file.reopen();
             match jobs.try_recv() {
@@ -112,10 +112,10 @@ fn serve(mut jobs: mpsc::Receiver<Box<dyn Job>>, file: &File) {
     }
 }
 
-/// All of the batch, or nothing.
+/// Commits the whole batch, or nothing.
 fn commit(file: &File, batch: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> {
     let transaction = file.begin_write().or_else(|error| {
-        // Nothing is begun, so the batch itself need not fail for what an earlier one, or a reader, ran into.
+        // Nothing has begun, so the batch itself need not fail because of an earlier batch's or a reader's error.
         file.recover(&error);
         file.begin_write()
     });
@@ -133,7 +133,7 @@ fn commit(file: &File, batch: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> 
         }
         Ok(Err(error)) => Err(file.recover(&error)),
         Err(_) => {
-            // redb leaks the pages of a transaction that a panic ended, until the file is opened again.
+            // redb leaks the pages of a transaction that a panic ended, until the next opening of the file.
             let error = DatabaseError::Failed("a write panicked".to_owned());
             file.outage.failed(error.clone(), false);
             file.reopen();

@@ -1,7 +1,8 @@
-//! What of the queue is known in memory: where each partition ends, how far it is read, what is handed out.
+//! The queue's state in memory: the end of each partition, how far the partition is read, and which messages are handed
+//! out.
 //!
-//! Numbers are given out by the writer's thread, so they are committed in their order: who has read up to a number has
-//! missed nothing below it.
+//! The writer's thread gives out the numbers, so messages are committed in the order of their numbers: a reader that has
+//! read up to a number has missed no message below it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,14 +19,14 @@ mod lot;
 
 use lot::Lot;
 
-/// How many numbers one opening of the file has: 2^40, so there may be 16 million openings.
+/// How many numbers one opening of the file has: 2^40, so 16 million openings are possible.
 const NUMBERS_PER_OPENING: u32 = 40;
 
-/// One for a queue; shared by its publishers, consumers and deliveries.
+/// One for each queue; shared by its publishers, consumers and deliveries.
 pub(super) struct Backlog {
     state: Mutex<State>,
     next_number: AtomicU64,
-    /// Told whenever the active consumer may find something new to do.
+    /// Notified whenever the active consumer may have something new to do.
     pub(super) changed: Notify,
     /// The active consumer's right to read.
     pub(super) turn: Arc<Semaphore>,
@@ -34,21 +35,21 @@ pub(super) struct Backlog {
 struct State {
     lots: BTreeMap<Partition, Lot>,
     next_due_ms: Option<u64>,
-    /// Where the next reading begins, so that no partition starves.
+    /// The partition of the next reading, so that no partition starves.
     first_asked: Partition,
 }
 
-/// What is known of a message that is to be handed out.
+/// The state of a message that is about to be handed out.
 pub(super) struct HandOut {
     /// Cancelled at the end of its session.
     pub(super) session: CancellationToken,
-    /// Whether it was handed out before.
+    /// Whether the message was handed out before.
     pub(super) again: bool,
-    /// How often it was dropped unsettled since the queue was opened.
+    /// How often the message was dropped unsettled since the queue was opened.
     pub(super) given_back: u32,
 }
 
-/// A message that is handed out: which, and in which session.
+/// A message that is handed out: its number, and its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     pub(super) partition: Partition,
@@ -56,19 +57,19 @@ pub(super) struct Ticket {
     session: u64,
 }
 
-/// What a consumer should read next.
+/// The messages that a consumer should read next.
 #[derive(Debug, Clone)]
 pub(super) struct Ask {
     pub(super) partition: Partition,
     pub(super) from: u64,
     pub(super) limit: usize,
-    /// The last number committed when this was asked.
+    /// The last committed number at the time of this ask.
     tail: u64,
     session: u64,
 }
 
 impl Backlog {
-    /// Reads where the queue stands, when the queue is opened.
+    /// Reads the queue's state when the queue is opened.
     pub(super) fn load(transaction: &WriteTransaction) -> Result<Self, redb::Error> {
         let found = tables::open(transaction)?;
         let lots = found.tails.into_iter().map(|(partition, tail)| (partition, Lot::found(tail))).collect();
@@ -85,7 +86,7 @@ impl Backlog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number above all others. For works of the writer's thread only.
+    /// A number above all others. Only for works of the writer's thread.
     pub(super) fn next_number(&self) -> u64 {
         self.next_number.fetch_add(1, Ordering::Relaxed)
     }
@@ -106,9 +107,9 @@ impl Backlog {
         self.changed.notify_one();
     }
 
-    /// A commit reported an error: any partition may have got messages all the same.
+    /// A commit reported an error: any partition may have new messages all the same.
     pub(super) fn perhaps_appended(&self) {
-        // The last one given out: the next one must lie beyond the tail, or it would count as read already.
+        // The last number that was given out: the next number must be beyond the tail, or it would count as read already.
         let highest = self.next_number.load(Ordering::Relaxed).saturating_sub(1);
         self.state().lots.values_mut().for_each(|lot| lot.tail = highest);
         self.changed.notify_one();
@@ -118,7 +119,7 @@ impl Backlog {
         self.state().next_due_ms
     }
 
-    /// A message is due at `due_ms`, or, after a commit that reported an error, may be.
+    /// A message is due at `due_ms`; after a commit with an error, a message may be due then.
     pub(super) fn delayed(&self, due_ms: u64) {
         let mut state = self.state();
         state.next_due_ms = Some(state.next_due_ms.map_or(due_ms, |next| next.min(due_ms)));
@@ -134,7 +135,7 @@ impl Backlog {
         }
     }
 
-    /// What can be read now, `limit` messages in all, when each partition may have `prefetch` outstanding.
+    /// The messages that can be read now, `limit` in all, if each partition may have `prefetch` outstanding.
     pub(super) fn asks(&self, prefetch: usize, limit: usize) -> Vec<Ask> {
         let mut state = self.state();
         let first = state.first_asked;
@@ -157,8 +158,8 @@ impl Backlog {
         asks
     }
 
-    /// Takes down that `numbers` were read for `ask`; they are outstanding from now on. `all`: they are all that there
-    /// were, up to the limit. `None` when the session has ended meanwhile: what was read must be forgotten.
+    /// Records that `numbers` were read for `ask`; they are outstanding from now on. `all`: there were no more, up to the
+    /// limit. `None` if the session has ended in the meantime: the caller must forget the messages.
     pub(super) fn admit(
         &self,
         ask: &Ask,
@@ -181,12 +182,12 @@ impl Backlog {
         Some(numbers.map(ticket).collect())
     }
 
-    /// Has the next reading begin with `partition`.
+    /// Lets the next reading begin with `partition`.
     pub(super) fn begin_with(&self, partition: Partition) {
         self.state().first_asked = partition;
     }
 
-    /// Marks a message as handed out. `None` when its session has ended: the message will be read again.
+    /// Marks a message as handed out. `None` if its session has ended: the message will be read again.
     pub(super) fn hand_out(&self, ticket: Ticket) -> Option<HandOut> {
         let mut state = self.state();
         let lot = state.lot(ticket.partition);
@@ -199,8 +200,8 @@ impl Backlog {
         Some(HandOut { session: lot.ended.clone(), again, given_back })
     }
 
-    /// Asks, in the transaction, whether the message may still be settled. After a yes its session's end changes
-    /// nothing any more, and [`Backlog::settled`] must follow.
+    /// Asks, in the transaction, whether the message may still be settled. If so, the end of its session changes nothing
+    /// any more, and [`Backlog::settled`] must follow.
     pub(super) fn may_settle(&self, ticket: Ticket) -> bool {
         let mut state = self.state();
         let lot = state.lot(ticket.partition);
@@ -211,7 +212,7 @@ impl Backlog {
         may
     }
 
-    /// The transaction that settled the message has ended, durable or not.
+    /// The transaction that settled the message has ended, whether durable or not.
     pub(super) fn settled(&self, ticket: Ticket, durable: bool) {
         let mut state = self.state();
         let lot = state.lot(ticket.partition);
@@ -229,8 +230,8 @@ impl Backlog {
         self.tell(ended);
     }
 
-    /// The message was dropped unsettled: it and all others outstanding in its partition are read again. It alone is to
-    /// blame for that, so it alone is counted.
+    /// The message was dropped unsettled: the message and all other outstanding messages of its partition are read again.
+    /// Only the dropped message is to blame, so only its drops are counted.
     pub(super) fn give_back(&self, ticket: Ticket) {
         let mut state = self.state();
         let lot = state.lot(ticket.partition);
@@ -243,13 +244,13 @@ impl Backlog {
         self.tell(ended);
     }
 
-    /// The consumer is closed: all that is outstanding is read again by the next one.
+    /// The consumer is closed: the next consumer reads all outstanding messages again.
     pub(super) fn give_all_back(&self) {
         let ended: Vec<_> = self.state().lots.values_mut().map(Lot::end_session).collect();
         self.tell(ended);
     }
 
-    /// Outside the lock: cancelling wakes others.
+    /// Outside the lock: a cancellation wakes other tasks.
     fn tell(&self, ended: impl IntoIterator<Item = CancellationToken>) {
         ended.into_iter().for_each(|session| session.cancel());
         self.changed.notify_one();

@@ -18,23 +18,23 @@ use kefu_queue::{Consumer, ConsumerOptions, DeadReason, Delivery, Settlement};
 /// How many messages are read at once, over all partitions: enough to make the price of a read small.
 const MAX_READ: usize = 128;
 
-/// How many bytes are read at once, and what the last message has beyond them. A body is as large as ingress's
-/// `max_body_bytes` lets it be, and larger for being put into JSON.
+/// How many bytes are read at once; the last message may exceed them. A body is as large as ingress's `max_body_bytes`
+/// allows, and larger because it is in JSON.
 pub(super) const MAX_READ_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
 
-/// How often a message may be dropped unsettled. Only the one that is dropped is counted, not those that go back with it,
-/// and not what a crash of the whole process gives back: nobody takes that down.
+/// How often a message may be dropped unsettled. Only the dropped message is counted, not the messages that go back with
+/// it, and not those that a crash of the whole process gives back, because nobody records these.
 pub(super) const GIVE_BACK_LIMIT: u32 = 20;
 
-/// How long to wait after a read or write that failed. The database mends itself meanwhile, or goes on failing.
+/// How long to wait after a failed read or write. In that time the database repairs itself, or keeps failing.
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 pub(super) struct EmbeddedConsumer {
     queue: EmbeddedQueue,
     prefetch: usize,
-    /// Read and not yet handed out, in order.
+    /// Messages that are read but not yet handed out, in order.
     buffer: VecDeque<Read>,
-    /// Held from the first `next` on, until the end.
+    /// Held from the first `next` to the end.
     turn: Option<OwnedSemaphorePermit>,
     closed: bool,
 }
@@ -44,7 +44,7 @@ struct Read {
     message: Message,
 }
 
-/// A row as it is handed out.
+/// A row in the form in which it is handed out.
 struct Message {
     number: u64,
     envelope: Result<Envelope, EnvelopeError>,
@@ -52,11 +52,11 @@ struct Message {
     replays: u32,
 }
 
-/// What was read for an ask.
+/// The messages that were read for an ask.
 struct Found {
     ask: Ask,
     messages: Vec<Message>,
-    /// Whether there are no more that were asked for.
+    /// Whether the queue has no more messages for the ask.
     all: bool,
 }
 
@@ -70,7 +70,7 @@ impl EmbeddedConsumer {
     fn hand_out(&mut self) -> Option<(Delivery, u32)> {
         loop {
             let Read { ticket, message } = self.buffer.pop_front()?;
-            // `None`: the session ended after the reading. The message is read again.
+            // `None`: the session ended after the read. The message is read again.
             if let Some(HandOut { session, again, given_back }) = self.queue.backlog.hand_out(ticket) {
                 let holder = Box::new(Holder::new(self.queue.clone(), ticket));
                 let Message { envelope, attempt, replays, .. } = message;
@@ -86,12 +86,12 @@ impl EmbeddedConsumer {
         let reason = DeadReason::DeliveryLimit;
         tracing::error!(reason = reason.as_str(), error, "the message is a dead letter");
         if delivery.settle(Settlement::Dead { reason, error }).await.is_err() {
-            // Reported by the database. The message is read again.
+            // The database reports the error. The message is read again.
             tokio::time::sleep(AFTER_FAILURE).await;
         }
     }
 
-    /// Reads what there is room for. `false` when nothing is there to do.
+    /// Reads as many messages as there is room for. `false` if there are none.
     async fn fill(&mut self) -> Result<bool, DatabaseError> {
         let backlog = self.queue.backlog.clone();
         if backlog.next_due_ms().is_some_and(|due_ms| due_ms <= self.queue.database.clock().now_ms()) {
@@ -101,9 +101,10 @@ impl EmbeddedConsumer {
         if asks.is_empty() {
             return Ok(false);
         }
-        // Nothing is taken down before the rows are here, so a `next` that is dropped while they are read loses none.
+        // The backlog records nothing before the rows are here, so a `next` that is dropped during the read loses no
+        // message.
         let found = self.read(asks).await?;
-        // Else partitions behind one with large messages would starve.
+        // Otherwise the partitions behind a partition with large messages would starve.
         if let Some(left_out) = found.iter().find(|found| found.messages.is_empty() && !found.all) {
             backlog.begin_with(left_out.ask.partition);
         }
@@ -145,7 +146,7 @@ impl EmbeddedConsumer {
         returned.await.map(drop)
     }
 
-    /// Until something is published, settled, given back, or due.
+    /// Waits until a message is published, settled, given back, or due.
     async fn wait(&self) {
         let backlog = &self.queue.backlog;
         match backlog.next_due_ms() {
@@ -163,7 +164,7 @@ impl EmbeddedConsumer {
         if self.turn.is_some() {
             self.queue.backlog.give_all_back();
         }
-        // After that, so that the next consumer finds it all given back.
+        // After that, so that the next consumer finds all messages given back.
         self.turn = None;
     }
 }
@@ -186,7 +187,7 @@ impl Consumer for EmbeddedConsumer {
             match self.fill().await {
                 Ok(true) => {}
                 Ok(false) => self.wait().await,
-                // Reported by the database.
+                // The database reports the error.
                 Err(_) => tokio::time::sleep(AFTER_FAILURE).await,
             }
         }

@@ -10,10 +10,10 @@ use super::{EmbeddedQueue, tables};
 use kefu_queue::QueueError;
 use kefu_queue::dead_letters::{DeadLetter, DeadLetters, UNKNOWN_REASON, Walk};
 
-/// How many bytes are read at once, and what the last one has beyond them.
+/// How many bytes are read at once; the last dead letter may exceed them.
 const MAX_READ_BYTES: usize = 1024 * 1024;
 
-/// How many are read at once at most.
+/// How many dead letters are read at once at most.
 const MAX_READ: usize = 128;
 
 pub(super) struct InTheFile {
@@ -42,10 +42,10 @@ struct OnTheWay {
     _turn: OwnedMutexGuard<()>,
     /// All numbers below are read.
     from: u64,
-    /// The number of the last one that there was at the beginning.
+    /// The number of the last dead letter when the walk began.
     last: Option<u64>,
     read: std::vec::IntoIter<(u64, Record)>,
-    /// The number of the one that [`Walk::next`] gave last.
+    /// The number of the dead letter that [`Walk::next`] returned last.
     current: Option<u64>,
 }
 

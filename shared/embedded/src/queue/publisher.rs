@@ -47,7 +47,7 @@ impl Publisher for EmbeddedPublisher {
                     Ok(&number) => backlog.appended(partition, number),
                     Err(_) => backlog.perhaps_appended(),
                 }
-                // So that it ends, for `close`, once the caller has been answered.
+                // The token ends once the caller has its answer; `close` waits for it.
                 token
             },
         );
@@ -63,7 +63,7 @@ impl Publisher for EmbeddedPublisher {
 
     async fn close(&self, within: Duration) {
         self.under_way.close();
-        // What is not finished by then is still written; only nobody waits for it.
+        // A publish that has not finished by then is still written, but nobody waits for it.
         tokio::time::timeout(within, self.under_way.wait()).await.ok();
     }
 }

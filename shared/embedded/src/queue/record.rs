@@ -1,4 +1,4 @@
-//! What a row of the queue's tables holds.
+//! The rows of the queue's tables.
 
 use kefu_messages::partition::Partition;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub(super) struct Record {
     pub(super) body: Vec<u8>,
 }
 
-/// Without what the user wrote.
+/// Without the user's text.
 impl std::fmt::Debug for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Record").field("header", &self.header).finish_non_exhaustive()
@@ -24,20 +24,20 @@ impl std::fmt::Debug for Record {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) partition: Partition,
-    /// How often it was settled as a retry.
+    /// How often the message was settled as a retry.
     pub(super) attempt: u32,
-    /// When it was published: milliseconds since the epoch.
+    /// When the message was published: milliseconds since the epoch.
     pub(super) first_seen_ms: u64,
-    /// Why it last went back to wait, or died.
+    /// Why the message last went back to wait, or died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
-    /// Why it first went back to wait, or died.
+    /// Why the message first went back to wait, or died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) first_error: Option<String>,
-    /// How often it was a dead letter and was replayed.
+    /// How often the message was a dead letter and was replayed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) replays: u32,
-    /// Of a dead letter only.
+    /// For a dead letter only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) death: Option<Death>,
 }
@@ -60,13 +60,13 @@ impl Record {
         Self { header, body }
     }
 
-    /// Takes down why it goes back to wait, or dies.
+    /// Records why the message goes back to wait, or dies.
     pub(super) fn fails(&mut self, error: String) {
         self.header.first_error.get_or_insert_with(|| error.clone());
         self.header.error = Some(error);
     }
 
-    /// The dead letter as it goes back to its partition: a new message, but for its age.
+    /// The dead letter in the form in which it goes back to its partition: a new message, except for its age.
     pub(super) fn replayed(self) -> Self {
         let Header { partition, first_seen_ms, replays, .. } = self.header;
         let mut new = Self::new(partition, first_seen_ms, self.body);
@@ -77,15 +77,15 @@ impl Record {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.body.len() + 128);
         bytes.push(VERSION);
-        // Strings and numbers only, into memory: there is no way to fail.
+        // Strings and numbers only, into memory: this cannot fail.
         serde_json::to_writer(&mut bytes, &self.header).ok();
         bytes.push(b'\n');
         bytes.extend_from_slice(&self.body);
         bytes
     }
 
-    /// Reads what [`Record::to_bytes`] wrote. Anything else is kept whole as the body, so that it ends as an
-    /// undecodable dead letter and not as a row that blocks its partition.
+    /// Reads a row that [`Record::to_bytes`] wrote. Any other row becomes the body as a whole, so that it ends as an
+    /// undecodable dead letter and does not block its partition.
     pub(super) fn from_bytes(bytes: &[u8], partition: Partition) -> Self {
         let known = || {
             let rest = bytes.strip_prefix(&[VERSION])?;

@@ -9,7 +9,7 @@ use super::{EmbeddedQueue, tables};
 use crate::{DatabaseError, millis};
 use kefu_queue::{QueueError, Settle, Settlement};
 
-/// Belongs to one delivery. Gives the message back when it is dropped before it is settled.
+/// Belongs to one delivery. Gives the message back if it is dropped before it is settled.
 pub(super) struct Holder {
     queue: EmbeddedQueue,
     ticket: Ticket,
@@ -30,7 +30,7 @@ impl Drop for Holder {
     }
 }
 
-/// What a settlement's transaction did.
+/// The result of a settlement's transaction.
 enum Settled {
     Yes { due_ms: Option<u64> },
     Stale,
@@ -53,14 +53,14 @@ impl Settle for Holder {
             let due_ms = carry_out(transaction, record, settlement, clock.now_ms(), number)?;
             Ok(Settled::Yes { due_ms })
         };
-        // The holder moves into the hand-over: when this future is dropped before it, the message is given back.
+        // The holder moves into the submission: if this future is dropped before that, the message is given back.
         let then = move |outcome: Result<&Settled, &DatabaseError>| {
             self.settled = true;
             let backlog = &self.queue.backlog;
             backlog.settled(ticket, matches!(outcome, Ok(Settled::Yes { .. })));
             match outcome {
                 Ok(&Settled::Yes { due_ms: Some(due_ms) }) => backlog.delayed(due_ms),
-                // It may be durable all the same: then its time is found by looking.
+                // The settlement may be durable all the same: then a look at the table finds its time.
                 Err(_) if comes_back => backlog.delayed(0),
                 _ => {}
             }
@@ -72,7 +72,7 @@ impl Settle for Holder {
     }
 }
 
-/// Puts the message where it belongs now. Returns when it is due, if it comes back.
+/// Puts the message into its new place. Returns its due time, if the message comes back.
 fn carry_out(
     transaction: &WriteTransaction,
     mut record: Record,

@@ -1,4 +1,4 @@
-//! The queue's tables, and the moves between them. Every move is one transaction's work.
+//! The queue's tables, and the moves between them. Each move is one transaction's work.
 
 use std::ops::RangeInclusive;
 
@@ -21,12 +21,12 @@ const COUNTERS: TableDefinition<'static, &str, u64> = TableDefinition::new("queu
 /// How many messages come back from [`DUE`] in one transaction at most.
 const MAX_RETURNED: usize = 256;
 
-/// How many bytes come back from [`DUE`] in one transaction, and what the last message has beyond them.
+/// How many bytes come back from [`DUE`] in one transaction; the last message may exceed them.
 const MAX_RETURNED_BYTES: usize = 8 * 1024 * 1024;
 
-/// What is found when the file is opened.
+/// The queue's state at the opening of the file.
 pub(super) struct Found {
-    /// Counts the openings, from 1.
+    /// The number of openings, from 1.
     pub(super) opened: u64,
     /// The last number of each partition that has ready messages.
     pub(super) tails: Vec<(Partition, u64)>,
@@ -56,7 +56,7 @@ pub(super) fn append(transaction: &WriteTransaction, number: u64, record: &Recor
     Ok(())
 }
 
-/// Takes a ready message away; `None` if it is not there.
+/// Removes a ready message; `None` if it does not exist.
 pub(super) fn take(
     transaction: &WriteTransaction,
     partition: Partition,
@@ -82,15 +82,15 @@ pub(super) fn bury(transaction: &WriteTransaction, number: u64, record: &Record)
     Ok(())
 }
 
-/// What [`return_due`] did.
+/// The result of [`return_due`].
 pub(super) struct Returned {
-    /// The partitions that got messages, with their new last numbers.
+    /// The partitions that received messages, with their new last numbers.
     pub(super) tails: Vec<(Partition, u64)>,
-    /// When the next is due; it may be already.
+    /// When the next message is due; the time may be past already.
     pub(super) next_due_ms: Option<u64>,
 }
 
-/// Moves what is due to the tail of its partition, up to [`MAX_RETURNED`] messages or [`MAX_RETURNED_BYTES`].
+/// Moves due messages to the tails of their partitions, up to [`MAX_RETURNED`] messages or [`MAX_RETURNED_BYTES`].
 pub(super) fn return_due(
     transaction: &WriteTransaction,
     now_ms: u64,
@@ -112,16 +112,16 @@ pub(super) fn return_due(
     Ok(Returned { tails, next_due_ms })
 }
 
-/// What [`read`] found.
+/// The result of [`read`].
 pub(super) struct Rows {
     /// The messages with their numbers.
     pub(super) rows: Vec<(u64, Record)>,
-    /// Whether these are all that was asked for; else the bytes were used up.
+    /// Whether these are all of the requested messages; otherwise the bytes were used up.
     pub(super) all: bool,
 }
 
-/// The ready messages of a partition from `from` on, up to `limit`, as long as there are `bytes` left, which are used up
-/// by them. The last one may be larger than what is left.
+/// The ready messages of a partition from `from` on, up to `limit`, while `bytes` are left; each message uses up its bytes.
+/// The last message may be larger than the remaining bytes.
 pub(super) fn read(
     transaction: &ReadTransaction,
     partition: Partition,
@@ -149,7 +149,7 @@ pub(super) fn last_dead(transaction: &ReadTransaction) -> Result<Option<u64>, re
     Ok(ReadableTable::last(&dead)?.map(|(key, _)| key.value()))
 }
 
-/// The dead letters of these numbers, in the order in which they died, up to `limit` and until they have `bytes`.
+/// The dead letters with these numbers, in the order in which they died, up to `limit` and until they have `bytes`.
 pub(super) fn dead(
     transaction: &ReadTransaction,
     numbers: RangeInclusive<u64>,
@@ -169,7 +169,7 @@ pub(super) fn dead(
     Ok(rows)
 }
 
-/// Takes a dead letter away; `None` if it is not there.
+/// Removes a dead letter; `None` if it does not exist.
 pub(super) fn exhume(transaction: &WriteTransaction, number: u64) -> Result<Option<Record>, redb::Error> {
     let mut dead = transaction.open_table(DEAD)?;
     let taken = dead.remove(number)?;

@@ -40,7 +40,7 @@ impl Queue {
         Self { folder, database, queue, publisher }
     }
 
-    /// Closes it and waits until it is closed.
+    /// Closes the queue and waits until it is closed.
     async fn close(self) -> TempDir {
         drop((self.publisher, self.queue));
         self.database.close().await;
@@ -67,7 +67,7 @@ impl Queue {
     }
 }
 
-/// The next delivery; that there is none is a failure.
+/// The next delivery; fails if there is none.
 async fn next(consumer: &mut Box<dyn Consumer>) -> Delivery {
     tokio::time::timeout(Duration::from_secs(10), consumer.next()).await.unwrap().unwrap()
 }
@@ -76,7 +76,7 @@ fn id(delivery: &Delivery) -> u32 {
     delivery.envelope.as_ref().unwrap().push.msg_id.as_ref().unwrap().parse().unwrap()
 }
 
-/// Takes and settles, and returns whose messages these were, and whether they were redelivered.
+/// Takes and settles deliveries, and returns their messages, and whether they were redelivered.
 async fn drain(consumer: &mut Box<dyn Consumer>, count: usize) -> Vec<(u32, bool)> {
     let mut drained = Vec::new();
     for _ in 0..count {

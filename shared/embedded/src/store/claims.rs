@@ -1,4 +1,4 @@
-//! Ingress's holds on message keys.
+//! Ingress's claims on message keys.
 
 use std::time::Duration;
 

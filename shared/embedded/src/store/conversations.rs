@@ -1,4 +1,4 @@
-//! What users and the assistant said to each other.
+//! The conversations of users with the assistant.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The workers' record of plans and of how far they are sent.
+//! The workers' record of plans, and of the steps that were sent.
 
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<Plan>,
     next_step: u32,
-    /// Begun, and neither sent nor taken back.
+    /// A step that was begun, and neither sent nor taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sending: Option<u32>,
     done: bool,
 }
 
 impl Entry {
-    /// What the next holder of a fence begins with.
+    /// The entry for the next holder of a fence.
     fn new() -> Self {
         Self {
             fence: 0,
@@ -51,15 +51,15 @@ impl Entry {
             fence: self.fence,
             plan: self.plan.clone(),
             next_step: self.next_step,
-            // A late copy of a begin may have come after the step was recorded as sent.
+            // A late copy of a begin may have arrived after the step was recorded as sent.
             ambiguous: self.sending.is_some_and(|sending| sending >= self.next_step),
         }
     }
 }
 
 impl EmbeddedStore {
-    /// Applies `change` to the entry of `key`, at the time it is given, if the fence is still `fence` and it is not
-    /// done.
+    /// Applies `change` to the entry of `key`, if the fence is still `fence` and the entry is not done. The argument of
+    /// `change` is the time.
     async fn fenced<F>(&self, key: &MessageKey, fence: Fence, change: F) -> Result<Written, StoreError>
     where
         F: FnOnce(&mut Entry, u64) + Send + 'static,
@@ -129,7 +129,7 @@ impl Ledger for EmbeddedStore {
 
     async fn sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError> {
         let change = move |entry: &mut Entry, _: u64| {
-            // A call that is repeated because its outcome was unknown must not take a later step back.
+            // A call that is repeated because its outcome was unknown must not undo a later step.
             entry.next_step = entry.next_step.max(step + 1);
             entry.sending = entry.sending.filter(|&sending| sending > step);
         };
@@ -150,7 +150,7 @@ impl Ledger for EmbeddedStore {
     async fn done(&self, key: &MessageKey, fence: Fence, keep_for: Duration) -> Result<Written, StoreError> {
         let key = key.as_str().to_owned();
         let work = move |transaction: &_, now_ms: u64| match JOBS.get(transaction, &key, now_ms)? {
-            // Also when it is done: whoever does not know whether the first call took effect asks again.
+            // Also if the entry is done: a caller that does not know whether the first call took effect asks again.
             Some((mut entry, _)) if entry.fence == fence => {
                 entry.done = true;
                 entry.plan = None;

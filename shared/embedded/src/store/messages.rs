@@ -1,4 +1,4 @@
-//! What became of messages.
+//! The state of messages of a team's own backend.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const MESSAGES: Shelf<Note> = Shelf::new(shelf::MESSAGES);
 
 #[derive(Default, Serialize, Deserialize)]
 struct Note {
-    /// `None` when the message was not opened, or that is forgotten.
+    /// `None` if the message was not opened, or its note is forgotten.
     fingerprint: Option<String>,
     progress: Option<Progress>,
 }

@@ -1,4 +1,4 @@
-//! Which messages of a user are absent from their lane.
+//! The messages of a user that are absent from their lane.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Tables whose entries end: each entry carries its end, and an index over all of them finds what has ended.
+//! Tables whose entries expire: each entry carries its expiry, and an index over all tables finds the expired entries.
 
 use std::marker::PhantomData;
 
@@ -8,17 +8,17 @@ use serde::de::DeserializeOwned;
 
 use super::Failure;
 
-/// The first byte of an entry: [`END_BYTES`] bytes of its end follow (milliseconds since the epoch), then JSON.
+/// The first byte of an entry: [`END_BYTES`] bytes of its expiry follow (milliseconds since the epoch), then JSON.
 const VERSION: u8 = 1;
 
 const END_BYTES: usize = size_of::<u64>();
 
 type Bytes = TableDefinition<'static, &'static str, &'static [u8]>;
 
-/// (end, shelf, key) of each entry, the next to end first.
+/// (expiry, shelf, key) of each entry, the next to expire first.
 const ENDS: TableDefinition<'static, (u64, u8, &'static str), ()> = TableDefinition::new("ends");
 
-/// All tables with ends; the position is the number in [`ENDS`], so it must stay. New ones go to the end.
+/// All tables with expiries. The position is the number in [`ENDS`], so it must stay. Add new tables at the end.
 const TABLES: [Bytes; 8] = [
     TableDefinition::new("claims"),
     TableDefinition::new("jobs"),
@@ -39,7 +39,7 @@ pub(super) const MESSAGES: u8 = 5;
 pub(super) const TALKS: u8 = 6;
 pub(super) const ORDER: u8 = 7;
 
-/// One such table, of entries `T`.
+/// One of these tables, with entries `T`.
 pub(super) struct Shelf<T> {
     number: u8,
     entries: PhantomData<fn() -> T>,
@@ -54,7 +54,7 @@ impl<T: Serialize + DeserializeOwned> Shelf<T> {
         TABLES[usize::from(self.number)]
     }
 
-    /// The entry, unless it is absent or has ended, and its end.
+    /// The entry and its expiry, unless the entry is absent or expired.
     pub(super) fn get(
         &self,
         transaction: &WriteTransaction,
@@ -74,7 +74,7 @@ impl<T: Serialize + DeserializeOwned> Shelf<T> {
         now_ms: u64,
     ) -> Result<Option<(T, u64)>, Failure> {
         let table = match transaction.open_table(self.table()) {
-            // Nothing was ever put there.
+            // The table never had an entry.
             Err(TableError::TableDoesNotExist(_)) => return Ok(None),
             table => table?,
         };
@@ -82,7 +82,7 @@ impl<T: Serialize + DeserializeOwned> Shelf<T> {
         self.decode(entry, now_ms)
     }
 
-    /// Puts the entry in the place of what is there, until `end_ms`.
+    /// Puts the entry in place of the present one, until `end_ms`.
     pub(super) fn put(&self, transaction: &WriteTransaction, key: &str, entry: &T, end_ms: u64) -> Result<(), Failure> {
         let mut bytes = vec![VERSION];
         bytes.extend(end_ms.to_be_bytes());
@@ -99,7 +99,7 @@ impl<T: Serialize + DeserializeOwned> Shelf<T> {
         Ok(())
     }
 
-    /// Takes the entry away, if there is one.
+    /// Removes the entry, if it exists.
     pub(super) fn remove(&self, transaction: &WriteTransaction, key: &str) -> Result<(), Failure> {
         if let Some(end_ms) = transaction.open_table(self.table())?.remove(key)?.and_then(|before| end_of(&before)) {
             transaction.open_table(ENDS)?.remove((end_ms, self.number, key))?;
@@ -116,7 +116,7 @@ impl<T: Serialize + DeserializeOwned> Shelf<T> {
         if end_ms <= now_ms {
             return Ok(None);
         }
-        // serde_json's own message could quote a message's text.
+        // serde_json's own message could quote the text of a message.
         let value = serde_json::from_slice(&entry.value()[1 + END_BYTES..])
             .map_err(|error| corrupt(format!("line {} column {}", error.line(), error.column())))?;
         Ok(Some((value, end_ms)))
@@ -128,7 +128,7 @@ fn end_of(entry: &AccessGuard<'_, &[u8]>) -> Option<u64> {
     Some(u64::from_be_bytes(*bytes.first_chunk::<END_BYTES>()?))
 }
 
-/// Takes up to `limit` ended entries out of the file.
+/// Removes up to `limit` expired entries from the file.
 pub(super) fn purge(transaction: &WriteTransaction, now_ms: u64, limit: usize) -> Result<(), redb::Error> {
     let mut ends = transaction.open_table(ENDS)?;
     for _ in 0..limit {

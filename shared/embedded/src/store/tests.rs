@@ -22,7 +22,7 @@ fn opened() -> (TempDir, Database, Stores) {
     (folder, database, stores)
 }
 
-/// How many entries and ends the file has.
+/// How many entries and expiries the file has.
 async fn sizes(database: &Database) -> (u64, u64) {
     let sizes = database.read(|transaction| {
         let entries = transaction.open_table(TableDefinition::<&str, &[u8]>::new("claims"))?;
@@ -104,7 +104,7 @@ async fn what_a_process_that_is_gone_held_is_free_at_once() {
     };
     assert_eq!(job.fence, 2, "what is still on its way from before is fenced");
     assert_eq!(stores.tokens.lock("wx1", "b", MINUTE).await.unwrap(), Some(fence + 1));
-    // Those that were taken now count, also for the owner's own name of before.
+    // Claims that are taken now count, even against the owner's own former name.
     assert_eq!(stores.claims.claim(&key(1), "a", MINUTE).await.unwrap(), Claim::Pending);
     assert!(matches!(stores.ledger.claim(&key(1), "a", MINUTE, MINUTE).await.unwrap(), LedgerClaim::Leased { .. }));
     assert_eq!(stores.tokens.lock("wx1", "a", MINUTE).await.unwrap(), None);

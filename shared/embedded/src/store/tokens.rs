@@ -13,14 +13,14 @@ use kefu_store::{Fence, StoredToken, Tokens, Written};
 
 const TOKENS: Shelf<Entry> = Shelf::new(shelf::TOKENS);
 
-/// An entry outlives its token and lock, or its fences would begin again. There is one an account.
+/// An entry outlives its token and lock, or its fences would begin again. Each account has one entry.
 const NEVER_MS: u64 = u64::MAX;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Entry {
     #[serde(default)]
     token: Option<Token>,
-    /// The fence that the last token was stored with; it stays when the token goes.
+    /// The fence of the last stored token; it stays when the token goes.
     stored_fence: Fence,
     #[serde(default)]
     lock: Option<Lock>,
@@ -82,7 +82,7 @@ impl Tokens for EmbeddedStore {
             entry.stored_fence = fence;
             entry.token = Some(Token {
                 value: token.value.expose_secret().to_owned(),
-                // Rounded down: it must not be used after WeChat stopped honouring it.
+                // Rounded down: nobody may use the token after WeChat has stopped honouring it.
                 until_ms: now_ms.saturating_add(token.expires_in.as_millis().try_into().unwrap_or(NEVER_MS)),
             });
             TOKENS.put(transaction, &appid, &entry, NEVER_MS)?;

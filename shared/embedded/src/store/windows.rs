@@ -1,4 +1,4 @@
-//! What is known of users' windows.
+//! The record of users' windows.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use kefu_store::Windows;
 const WINDOWS: Shelf<Window> = Shelf::new(shelf::WINDOWS);
 
 impl EmbeddedStore {
-    /// Applies `change` to what is known of the user; nothing known is an entry only afterwards.
+    /// Applies `change` to the user's record; a user without a record gets one only here.
     async fn change<F>(&self, user: &SessionKey, keep_for: Duration, change: F) -> Result<Window, StoreError>
     where
         F: FnOnce(&mut Window) + Send + 'static,

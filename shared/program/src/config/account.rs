@@ -1,4 +1,4 @@
-//! Accounts: the mini programs that are served.
+//! Accounts: the mini programs that kefu serves.
 
 use std::path::{Path, PathBuf};
 
@@ -16,23 +16,22 @@ pub struct Account {
     pub appid: String,
     /// The AppSecret, for access_tokens.
     pub secret: SecretString,
-    /// The Tokens that signatures may be made with: the present one first, then the previous ones.
+    /// The Tokens that signatures may use: the present one first, then the previous ones.
     pub tokens: Vec<SecretString>,
-    /// The keys that pushes may be encrypted with: the present one first, then the previous ones. Empty only in plain
-    /// mode.
+    /// The keys that may encrypt pushes: the present one first, then the previous ones. Empty only in plain mode.
     pub keys: Vec<EncodingAesKey>,
-    /// The mode that WeChat's console is set to. The request never chooses.
+    /// The mode in WeChat's console. The request never chooses the mode.
     pub mode: Mode,
 }
 
-/// How pushes come in.
+/// The form in which pushes arrive.
 ///
 /// Source: <https://developers.weixin.qq.com/doc/oplatform/developers/dev/push/encryption>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// 明文: the body is plain; `signature` does not cover it.
     Plain,
-    /// 兼容: the body has the plain fields and `Encrypt`; only `Encrypt` is believed.
+    /// 兼容: the body has the plain fields and `Encrypt`; kefu believes only `Encrypt`.
     Compat,
     /// 安全: the body has `Encrypt` only.
     Safe,
@@ -54,7 +53,7 @@ impl Accounts {
         self.0.iter().find(|account| account.appid == appid)
     }
 
-    /// All of them, in the order of the file.
+    /// All accounts, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Account> {
         self.0.iter()
     }
@@ -96,7 +95,7 @@ pub(super) struct AccountSection {
     previous: Vec<PreviousSection>,
 }
 
-/// `[[account.previous]]`: what the console was set to before, while both are in use.
+/// `[[account.previous]]`: the console's previous values, while both are in use.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PreviousSection {

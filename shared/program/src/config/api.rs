@@ -10,13 +10,13 @@ use super::{Problems, secret};
 /// The fewest characters of a key.
 const LEAST: usize = 16;
 
-/// The most, so that it fits into a request's head beside what else is there.
+/// The most characters of a key, so that the key fits into a request's head beside the other headers.
 const MOST: usize = 256;
 
-/// `[api]` with a key: `/v1` is there.
+/// `[api]` with a key: `/v1` exists.
 #[derive(Debug, Clone)]
 pub struct Api {
-    /// The keys that are taken: the present one, and the one before while there is one. Visible ASCII.
+    /// The accepted keys: the present key, and the previous key if there is one. Visible ASCII.
     pub keys: Vec<SecretString>,
 }
 

@@ -1,4 +1,4 @@
-//! `[assistant]`: who answers where a rule says `assistant = true`.
+//! `[assistant]`: the assistant of rules with `assistant = true`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,33 +10,34 @@ use super::value::milliseconds;
 use super::{Problems, secret};
 use kefu_messages::rules::{Briefing, cleaned_fallback, fallback_problem, given};
 
-/// `[assistant]`: a server with OpenAI's chat completions API, and how it is asked.
+/// `[assistant]`: a server with OpenAI's chat completions API, and the settings of its requests.
 #[derive(Debug, Clone)]
 pub struct Assistant {
-    /// What stands before `/chat/completions`: `https://api.openai.com/v1`. Without a final slash.
+    /// The address before `/chat/completions`: `https://api.openai.com/v1`. Without a final slash.
     pub base_url: String,
-    /// The model, as the server names it.
+    /// The model's name on the server.
     pub model: String,
-    /// The API key, sent as `Authorization: Bearer KEY`. Servers of one's own often need none.
+    /// The API key, sent as `Authorization: Bearer KEY`. A team's own server often needs none.
     pub key: Option<SecretString>,
-    /// What holds unless the rule says something else. Default no system prompt and a polite fallback; no fallback when it is
-    /// given as empty.
+    /// The prompt and the fallback, unless the rule has its own. Default: no system prompt and a polite fallback. An empty
+    /// fallback means none.
     pub briefing: Briefing,
-    /// How many messages of the conversation so far, the user's and the answers, are sent along: 0 to 200, default 20. An
-    /// odd one counts as the even one below it; with 0 nothing is stored.
+    /// How many earlier messages of the conversation, the user's and the answers, each request contains: 0 to 200, default
+    /// 20. An odd number counts as the even number below it; with 0 nothing is stored.
     pub history_messages: usize,
-    /// How long each of them is kept, in seconds: 1 to 2,592,000 (30 days), default 86,400.
+    /// How long each of these messages is kept, in seconds: 1 to 2,592,000 (30 days), default 86,400.
     pub history_seconds: u64,
-    /// How long an answer may take, retries included, in milliseconds: 100 to 120,000, default 30,000.
+    /// How long an answer may take, including retries, in milliseconds: 100 to 120,000, default 30,000.
     pub timeout: Duration,
-    /// How many requests one worker has under way at once: 1 to 10,000, default 64. Others wait, within their timeout.
+    /// How many requests one worker has under way at once: 1 to 10,000, default 64. Other requests wait, within their
+    /// timeout.
     pub concurrency: usize,
     /// `max_tokens` of the request. Default none.
     pub max_tokens: Option<u32>,
     /// `temperature` of the request: 0 to 2. Default none.
     pub temperature: Option<f64>,
-    /// The longest answer, in bytes of UTF-8; what is longer is cut. 100 to 10,000, default 6,000. WeChat takes 2,000 bytes
-    /// in one text, and 5 texts.
+    /// The longest answer, in bytes of UTF-8; a longer answer is cut. 100 to 10,000, default 6,000. WeChat takes 2,000
+    /// bytes in one text, and 5 texts.
     pub max_reply_bytes: usize,
 }
 
@@ -81,7 +82,7 @@ impl Default for AssistantSection {
 }
 
 impl AssistantSection {
-    /// What it says, with all that is wrong in it noted.
+    /// The section as settings, with all its mistakes noted.
     pub(super) fn resolve(self, folder: &Path, problems: &mut Problems) -> Assistant {
         let place = "[assistant]";
         let base_url = self.base_url.trim_end_matches('/').to_owned();

@@ -1,4 +1,4 @@
-//! `[queue]`, `[store]`, and which backend they mean: the one place that looks at the scheme of a URL.
+//! `[queue]`, `[store]`, and the backend that they choose: the only place that looks at the scheme of a URL.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,9 @@ use super::secret;
 
 const MOST_PREFETCH: u16 = 2_000;
 
-/// What a worker holds of the whole queue, by default, as a multiple of what it works on at once: enough that it never waits
-/// for the broker, and little enough that a worker that joins has its partitions within a moment.
+/// The default number of messages that a worker holds of the whole queue, as a multiple of the messages that it works on at
+/// once: enough that the worker never waits for the broker, and small enough that a worker that joins has its partitions
+/// within a moment.
 const HELD_PER_CONCURRENCY: usize = 4;
 
 /// `[queue]`
@@ -22,9 +23,9 @@ const HELD_PER_CONCURRENCY: usize = 4;
 pub struct Queue {
     url: Option<SecretString>,
     url_file: Option<PathBuf>,
-    /// How many partitions there are: 1 to 1,024, default 64. It must not change while messages are queued.
+    /// The number of partitions: 1 to 1,024, default 64. The number must not change while messages are queued.
     pub partitions: u16,
-    /// How many unsettled messages of one partition a worker holds: 1 to 2,000. By default it follows the worker's
+    /// How many unsettled messages of one partition a worker holds: 1 to 2,000. By default the number follows the worker's
     /// concurrency, see [`Config::prefetch`](super::Config::prefetch).
     pub prefetch: Option<u16>,
 }
@@ -36,8 +37,8 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// `[queue] prefetch` or, without it, what follows from the worker's concurrency: over all partitions four times that,
-    /// rounded up, and at least 2 a partition.
+    /// `[queue] prefetch`, if it is set. Otherwise the number follows from the worker's concurrency: over all partitions
+    /// four times the concurrency, rounded up, and at least 2 for each partition.
     pub(super) fn prefetch(&self, concurrency: usize) -> u16 {
         let followed = concurrency.saturating_mul(HELD_PER_CONCURRENCY).div_ceil(usize::from(self.partitions.max(1)));
         self.prefetch.unwrap_or_else(|| u16::try_from(followed).unwrap_or(MOST_PREFETCH).clamp(2, MOST_PREFETCH))
@@ -59,7 +60,7 @@ pub(super) struct Store {
     url_file: Option<PathBuf>,
 }
 
-/// Where queue and state live: both on servers, or both in one folder.
+/// The place of queue and state: both on servers, or both in one folder.
 #[derive(Debug, Clone)]
 pub enum BackendUrls {
     /// RabbitMQ and Redis.

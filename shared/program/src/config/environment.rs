@@ -1,4 +1,4 @@
-//! What the environment overrides.
+//! The overrides of the environment.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -8,7 +8,7 @@ use super::Problems;
 const PREFIX: &str = "KEFU__";
 const SEPARATOR: &str = "__";
 
-/// A variable of the environment: its name, as it is written there, and its value.
+/// A variable of the environment: its name in the original spelling, and its value.
 #[derive(Clone)]
 pub(super) struct Variable {
     pub(super) name: String,
@@ -18,17 +18,17 @@ pub(super) struct Variable {
 /// By key.
 pub(super) type Keys = BTreeMap<String, Variable>;
 
-/// The variables that are kefu's, in lower case but for their values.
+/// kefu's variables, in lower case except for their values.
 #[derive(Default)]
 pub(super) struct Overrides {
     /// `KEFU__SECTION__KEY`, by section.
     pub(super) sections: BTreeMap<String, Keys>,
-    /// `KEFU__ACCOUNT__APPID__KEY`, by appid: environments often change case, so appids have one here.
+    /// `KEFU__ACCOUNT__APPID__KEY`, by appid: environments often change case, so appids here are all in one case.
     pub(super) accounts: BTreeMap<String, Keys>,
 }
 
 impl Overrides {
-    /// Sorts the variables, and notes those of kefu's that override nothing.
+    /// Sorts the variables, and notes kefu's variables that override nothing.
     pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, problems: &mut Problems) -> Self {
         let mut overrides = Self::default();
         let mut wrong = BTreeMap::new();

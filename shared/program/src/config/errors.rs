@@ -1,4 +1,4 @@
-//! What is wrong with a configuration.
+//! The mistakes in a configuration.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kefu_messages::problems::Problems;
 
-/// All that is wrong with a configuration. Holds no secret.
+/// All mistakes in a configuration. They contain no secret.
 #[derive(Debug)]
 pub struct ConfigErrors {
     pub(super) file: PathBuf,
@@ -20,12 +20,12 @@ impl ConfigErrors {
         Self { file: file.to_owned(), problems, notices }
     }
 
-    /// One line a problem.
+    /// One line for each problem.
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
 
-    /// What of the configuration would be taken otherwise than it is written, beside the problems.
+    /// Values that kefu would change before use, beside the problems.
     pub fn notices(&self) -> &[String] {
         &self.notices
     }
@@ -44,8 +44,8 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// The text with `\u{1}` and the like for control characters, which a terminal does not show: names of files may have them.
-/// Lines stay lines.
+/// The text with `\u{1}` and the like for control characters, which a terminal does not show: names of files may contain
+/// them. Lines stay lines.
 fn visible(text: &str) -> Cow<'_, str> {
     let is_hidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if !text.contains(is_hidden) {

@@ -1,11 +1,11 @@
-//! Files that are read whole at the start.
+//! Files that the programs read whole at their start.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// The text of a regular file of at most `max_bytes`, without a byte order mark. The error says what is wrong in words
-/// that follow the file's name, and shows nothing of the content.
+/// The text of a regular file of at most `max_bytes`, without a byte order mark. The error continues a sentence that begins
+/// with the file's name, and shows nothing of the content.
 pub(super) fn read(path: &Path, max_bytes: u64) -> Result<String, String> {
     text(read_bytes(path, max_bytes)?)
 }
@@ -16,7 +16,7 @@ pub(super) fn read_bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String>
         ErrorKind::NotFound => "does not exist".to_owned(),
         _ => format!("cannot be read: {error}"),
     };
-    // Before it is opened: to open a FIFO is to wait for its writer.
+    // Checked before the file is opened: opening a FIFO waits for its writer.
     let kind = std::fs::metadata(path).map_err(unreadable)?.file_type();
     if kind.is_dir() {
         return Err("is a folder, not a file".to_owned());
@@ -32,7 +32,7 @@ pub(super) fn read_bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String>
     Ok(bytes)
 }
 
-/// The text that a file has, without a byte order mark.
+/// The text of a file, without a byte order mark.
 pub(super) fn text(bytes: Vec<u8>) -> Result<String, String> {
     let text = String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())

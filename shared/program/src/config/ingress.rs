@@ -13,23 +13,23 @@ use super::{BackendUrls, Problems};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct Ingress {
-    /// Where WeChat's pushes come in. Default `0.0.0.0:8080`.
+    /// The address for WeChat's pushes. Default `0.0.0.0:8080`.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
-    /// `/livez`, `/readyz`, `/metrics`, `/v1`; not for the internet. Default `127.0.0.1:9080`.
+    /// The address for `/livez`, `/readyz`, `/metrics`, `/v1`; not for the internet. Default `127.0.0.1:9080`.
     #[serde(deserialize_with = "address")]
     pub internal_listen: SocketAddr,
     /// The largest push, in bytes. Default 1 MiB.
     pub max_body_bytes: usize,
-    /// How many bytes of bodies are held at once, the first 16 KiB of each not counted; those beyond wait. What is read
-    /// from them, and written to the queue, comes on top. Default 64 MiB.
+    /// How many bytes of bodies are held at once, without the first 16 KiB of each; bodies beyond this limit wait. Reading
+    /// the bodies and writing them to the queue needs more memory than this. Default 64 MiB.
     pub max_buffered_bytes: usize,
-    /// How many connections are served at once; those beyond wait in the kernel's queue. Default 4,096.
+    /// How many connections are served at once; connections beyond this limit wait in the kernel's queue. Default 4,096.
     pub max_connections: usize,
     /// How long a shutdown waits for pushes under way, in milliseconds. Default 10,000.
     #[serde(rename = "grace_ms", deserialize_with = "milliseconds")]
     pub grace: Duration,
-    /// The folder of the [`spool`](kefu_spool). Default none: what the broker does not take is refused.
+    /// The folder of the [`spool`](kefu_spool). Default none: ingress refuses pushes that the broker does not accept.
     #[serde(deserialize_with = "folder")]
     pub spool: Option<PathBuf>,
     /// How many bytes of messages the spool of one ingress keeps. Default 1 GiB.
@@ -62,7 +62,7 @@ impl Ingress {
         problems.within("[ingress] spool_max_bytes", self.spool_max_bytes, 1024 * 1024, 1 << 40);
     }
 
-    /// Takes the spool from the configuration's folder on, and only beside a broker.
+    /// Makes the spool's folder relative to the configuration's folder, and allows a spool only beside a broker.
     pub(super) fn resolve_spool(&mut self, backend: Option<&BackendUrls>, from: &Path, problems: &mut Problems) {
         self.spool = self.spool.take().map(|folder| from.join(folder));
         if self.spool.is_some() && matches!(backend, Some(BackendUrls::Embedded(_))) {

@@ -1,5 +1,5 @@
-//! Values that are given in place or by a file. Everybody knows the values that kefu.example.toml shows, so none of those is
-//! taken.
+//! Values that the configuration gives directly or in a file. Everybody knows the values that kefu.example.toml shows, so
+//! kefu accepts none of them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Problems, file};
 
-/// The most that a file with one secret may have: far more than any has.
+/// The largest file with one secret: far larger than any real one.
 pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// The beginning of texts that stand where a secret belongs.
+/// The beginning of the texts in the places of secrets.
 const PLACEHOLDER: &str = "put the ";
 
-/// Where the secrets of the example look like real ones, these.
+/// The secrets of the example that look like real ones.
 pub(super) const SHOWN_SECRETS: [&str; 4] = [
     "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
     "the Token before",
@@ -24,11 +24,12 @@ pub(super) const SHOWN_SECRETS: [&str; 4] = [
 /// The appid of the example.
 pub(super) const SHOWN_APPID: &str = "wx0123456789abcdef";
 
-/// What is wrong with a value that the example shows.
+/// The problem of a value that the example shows.
 pub(super) const IS_SHOWN: &str = "is still the text of kefu.example.toml: put your own there";
 
-/// The value of `name`, or the content of the file `name_file` without its final line break. Both of them, a file that
-/// cannot be read, and what can be no secret are problems at `place`; neither of them is left to the caller.
+/// The value of `name`, or the content of the file `name_file` without its final line break. Three mistakes are problems at
+/// `place`: both keys, an unreadable file, and a value that can be no secret. The caller must report a value that is not
+/// given at all.
 pub(super) fn resolve(
     place: &str,
     name: &str,

@@ -16,22 +16,22 @@ pub struct Worker {
     /// `/livez`, `/readyz`, `/metrics`. Default `127.0.0.1:9081`.
     #[serde(deserialize_with = "address")]
     pub internal_listen: SocketAddr,
-    /// How many messages are handled at once, of different users. Default 256.
+    /// How many messages are handled at once, each of another user. Default 256.
     pub concurrency: usize,
     /// How long a shutdown waits for messages under way, in milliseconds. Default 20,000.
     #[serde(rename = "grace_ms", deserialize_with = "milliseconds")]
     pub grace: Duration,
-    /// What becomes of a reply that may or may not have been sent, because a worker died in the middle of it or because
-    /// WeChat did not answer the call: sent again (default: nothing is lost) or skipped (nothing is doubled).
+    /// What the worker does with a reply that may or may not have been sent, because a worker died in the middle of it or
+    /// because WeChat did not answer the call: send it again (default: nothing is lost) or skip it (nothing is doubled).
     pub ambiguous: Ambiguous,
 }
 
 /// What to do with a step that may or may not have been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ambiguous {
-    /// Send it: the user may see it twice.
+    /// Send the step: the user may see the reply twice.
     Resend,
-    /// Leave it out: the user may not see it.
+    /// Skip the step: the user may not see the reply.
     Skip,
 }
 
@@ -62,26 +62,26 @@ impl Worker {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct WeChat {
-    /// Where WeChat's API is, without a path. Default `https://api.weixin.qq.com`.
+    /// The address of WeChat's API, without a path. Default `https://api.weixin.qq.com`.
     pub api_base: String,
-    /// Which API gives access_tokens. Default `stable_token`.
+    /// The API that gives access_tokens. Default `stable_token`.
     pub token_api: TokenApi,
     /// How long one call may take, in milliseconds. Default 10,000.
     #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
     pub timeout: Duration,
-    /// The largest image that is uploaded, in bytes. WeChat's page says 2 MB in one place and 10 MB in another; default
-    /// 2 MiB.
+    /// The largest image that kefu uploads, in bytes. WeChat's page says 2 MB in one place and 10 MB in another; default 2
+    /// MiB.
     pub max_image_bytes: u64,
-    /// Which API shows a user that somebody types. Default `business_typing`.
+    /// The API that shows a user that somebody is typing. Default `business_typing`.
     pub typing_api: TypingApi,
 }
 
 /// The APIs that give access_tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenApi {
-    /// `POST /cgi-bin/stable_token`: the same token for all who ask, so that processes cannot invalidate each other's.
+    /// `POST /cgi-bin/stable_token`: the same token for every caller, so that no process can invalidate another's token.
     StableToken,
-    /// `GET /cgi-bin/token`: each call may end the token before.
+    /// `GET /cgi-bin/token`: each call may end the previous token.
     Token,
 }
 
@@ -91,14 +91,14 @@ impl<'de> Deserialize<'de> for TokenApi {
     }
 }
 
-/// The APIs that show a user that somebody types.
+/// The APIs that show a user that somebody is typing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TypingApi {
-    /// `/cgi-bin/message/custom/business/typing`: that of mini programs.
+    /// `/cgi-bin/message/custom/business/typing`: the API of mini programs.
     Business,
-    /// `/cgi-bin/message/custom/typing`: that of official accounts, and of mini programs before.
+    /// `/cgi-bin/message/custom/typing`: the API of official accounts, and formerly of mini programs.
     Old,
-    /// None: users are shown nothing.
+    /// No API: users see no sign of typing.
     Off,
 }
 
@@ -132,14 +132,14 @@ impl WeChat {
     }
 }
 
-/// `[received_pictures]`: what becomes of the pictures that users send.
+/// `[received_pictures]`: what kefu does with the pictures that users send.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct ReceivedPictures {
-    /// The folder that they are stored below. Default none: they are not.
+    /// The folder that pictures are stored below. Default none: kefu stores no pictures.
     #[serde(deserialize_with = "folder")]
     pub folder: Option<PathBuf>,
-    /// The largest that is fetched, in bytes. Default 20 MiB.
+    /// The largest picture that kefu fetches, in bytes. Default 20 MiB.
     pub max_bytes: u64,
 }
 
@@ -150,7 +150,7 @@ impl Default for ReceivedPictures {
 }
 
 impl ReceivedPictures {
-    /// Takes the folder from the configuration's folder on and checks the values.
+    /// Makes the folder relative to the configuration's folder, and checks the values.
     pub(super) fn resolve(&mut self, from: &Path, problems: &mut Problems) {
         self.folder = self.folder.take().map(|folder| from.join(folder));
         problems.within("[received_pictures] max_bytes", self.max_bytes, 1_024, 256 * 1024 * 1024);
@@ -163,7 +163,7 @@ impl ReceivedPictures {
 pub struct Telemetry {
     /// `text` (default) or `json`.
     pub log_format: LogFormat,
-    /// What is logged, in the syntax of `tracing`'s `EnvFilter`; of other crates than kefu's, nothing below `info` is.
+    /// The filter of the log, in the syntax of `tracing`'s `EnvFilter`. Crates other than kefu's never log below `info`.
     /// Default `info,actix_server=warn,lapin=off`.
     pub log_filter: String,
 }

@@ -1,4 +1,4 @@
-//! All that a configuration says but the rules, which a process keeps as it was at its start.
+//! Everything in a configuration but the rules, which a process keeps as it was at its start.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,19 +13,19 @@ use super::environment::Keys;
 use super::secret::MAX_FILE_BYTES;
 use super::{Config, ConfigErrors, Problems, Source, file, resolve};
 
-/// The sections but `[[rule]]`, with what the environment overrides. It holds secrets: `Debug` does not show it. Clones
-/// share it.
+/// The sections but `[[rule]]`, with the overrides of the environment. They contain secrets, so `Debug` does not show them.
+/// Clones share the sections.
 #[derive(Clone)]
 pub struct SectionsAtStart(Arc<Sections>);
 
 struct Sections {
     tables: BTreeMap<String, Value>,
     accounts: BTreeMap<String, Keys>,
-    /// By section: a digest of it, and of the files that keys ending in `_file` name.
+    /// By section: a digest of the section, and of the files that keys ending in `_file` name.
     digests: BTreeMap<String, [u8; 32]>,
 }
 
-/// `[[rule]]` as it is written. It may hold a secret, in a webhook's address: `Debug` does not show it.
+/// `[[rule]]` as it is written. A webhook's address in it may contain a secret, so `Debug` does not show it.
 #[derive(Clone)]
 pub(super) struct RuleTables(pub(super) Option<Value>);
 
@@ -34,7 +34,7 @@ pub(crate) struct Reloaded {
     pub(crate) rules: Arc<Rules>,
     /// The SHA-256 of the file.
     pub(crate) digest: [u8; 32],
-    /// The sections that are not as they were: `[worker]`, `[[account]]`.
+    /// The sections that have changed: `[worker]`, `[[account]]`.
     pub(crate) changed: Vec<String>,
     /// As [`Config::notices`].
     pub(crate) notices: Vec<String>,
@@ -62,11 +62,12 @@ impl SectionsAtStart {
         Self(Arc::new(Sections { tables, accounts, digests }))
     }
 
-    /// Reads `file` for its rules. All of it must be good. What else has changed is not in force, so the rules must do
-    /// without it; accounts are the exception, as a rule for one that is not served does nothing.
+    /// Reads `file` for its rules. The whole file must be free of mistakes. Other changes in the file are not in force, so
+    /// the rules must do without them. Accounts are the exception, because a rule for an account that is not served does
+    /// nothing.
     ///
     /// # Errors
-    /// All that is wrong with the file, or, when nothing is, the rules that need what has changed beside them.
+    /// All mistakes in the file. If the file has none, the rules that need another change in the file.
     pub(crate) fn reload(&self, file: &Path) -> Result<Reloaded, ConfigErrors> {
         let loaded = super::load(file)?;
         let changed = self.differences(&loaded.at_start);
@@ -77,7 +78,8 @@ impl SectionsAtStart {
         match self.resolve_with(loaded.rule_tables, file) {
             Ok(fitted) => Ok(Reloaded { rules: fitted.rules.current(), digest, changed, notices }),
             Err(mut errors) => {
-                // What else is wrong now, such as a secret's file that is gone, was read at the start.
+                // Everything else was read at the start, so its present mistakes, such as a secret's missing file, do not
+                // matter now.
                 errors.problems.retain(|problem| problem.contains("[[rule]]"));
                 let until = "with the rest of the file as it was at the program's start, which holds until a restart";
                 errors.problems.iter_mut().for_each(|problem| *problem += &format!(" ({until})"));
@@ -100,7 +102,7 @@ impl SectionsAtStart {
     }
 }
 
-/// Adds a key and its value, each with its length or its count, so that no two configurations read the same.
+/// Adds a key and its value, each with its length or its count, so that no two configurations have the same digest.
 fn digest(sha256: &mut Sha256, key: &str, value: &Value, folder: &Path) {
     let mut add = |text: &str| {
         sha256.update((text.len() as u64).to_be_bytes());

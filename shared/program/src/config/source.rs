@@ -1,4 +1,4 @@
-//! The tables of the file with what the environment overrides.
+//! The tables of the file with the overrides of the environment.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,22 +12,22 @@ use super::sections_at_start::RuleTables;
 use super::typed::typed;
 use super::{AccountSection, Problems, SectionsAtStart, file};
 
-/// The most that the file may have: hundreds of rules with the longest texts.
+/// The largest configuration file: hundreds of rules with the longest texts.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 type Table = config::Map<String, Value>;
 
-/// What is left of the configuration while its pieces are taken out.
+/// The rest of the configuration while its pieces are taken out.
 pub(super) struct Source {
     pub(super) tables: BTreeMap<String, Value>,
     pub(super) accounts: BTreeMap<String, Keys>,
     /// The SHA-256 of the file.
     pub(super) digest: [u8; 32],
-    /// Rules may name accounts that are not there.
+    /// Whether rules may name accounts that do not exist.
     pub(super) any_account: bool,
 }
 
-/// The SHA-256 of the file as it is now, or why it has none.
+/// The SHA-256 of the present file, or why the file has none.
 pub(crate) fn digest(file: &Path) -> Result<[u8; 32], String> {
     file::read_bytes(file, MAX_FILE_BYTES).map(|bytes| Sha256::digest(&bytes).into())
 }
@@ -49,7 +49,7 @@ impl Source {
                 keys.values().take(1).for_each(|one| problems.comes_from(format!("[{name}]"), one.name.clone()));
                 Table::new().into()
             });
-            // What is not a table is reported when its turn comes.
+            // A section that is no table is reported when its turn comes.
             if let ValueKind::Table(table) = &mut section.kind {
                 overlay(table, keys, &format!("[{name}]"), problems);
             }
@@ -57,7 +57,7 @@ impl Source {
         Ok(Self { tables, accounts: overrides.accounts, digest, any_account: false })
     }
 
-    /// All that is not a rule.
+    /// Everything that is not a rule.
     pub(super) fn at_start(&self, folder: &Path) -> SectionsAtStart {
         SectionsAtStart::of(&self.tables, &self.accounts, folder)
     }
@@ -67,18 +67,18 @@ impl Source {
         RuleTables(self.tables.get("rule").cloned())
     }
 
-    /// The table `[name]`, or its defaults when it is absent or wrong.
+    /// The table `[name]`, or its defaults if the table is absent or wrong.
     pub(super) fn section<T: DeserializeOwned + Default>(&mut self, name: &str, problems: &mut Problems) -> T {
         let value = self.tables.remove(name);
         value.and_then(|value| typed(value, &format!("[{name}]"), problems)).unwrap_or_default()
     }
 
-    /// As [`Source::section`]; `None` when it is absent.
+    /// As [`Source::section`]; `None` if the table is absent.
     pub(super) fn optional<T: DeserializeOwned + Default>(&mut self, name: &str, problems: &mut Problems) -> Option<T> {
         self.tables.contains_key(name).then(|| self.section(name, problems))
     }
 
-    /// The tables `[[name]]`, each with its place in words; hopeless ones are left out.
+    /// The tables `[[name]]`, each with its place in words; unreadable tables are left out.
     pub(super) fn list<T: DeserializeOwned>(&mut self, name: &str, problems: &mut Problems) -> Vec<(String, T)> {
         let values = self.values(name, problems);
         let typed = values.into_iter().filter_map(|(place, value)| {
@@ -88,7 +88,7 @@ impl Source {
         typed.collect()
     }
 
-    /// `[[account]]` with the overrides of the environment, each with its place in words, its appid among them.
+    /// `[[account]]` with the overrides of the environment. Each account has its place in words, with the appid.
     pub(super) fn accounts(&mut self, problems: &mut Problems) -> Vec<(String, AccountSection)> {
         let mut overrides = std::mem::take(&mut self.accounts);
         let mut tables = self.values("account", problems);
@@ -134,7 +134,7 @@ impl Source {
     }
 }
 
-/// Puts the variables in place of what the file says.
+/// Replaces values of the file by the variables.
 fn overlay(table: &mut Table, keys: Keys, place: &str, problems: &mut Problems) {
     for (key, variable) in keys {
         problems.comes_from(format!("{place} {key}"), variable.name);
@@ -142,7 +142,7 @@ fn overlay(table: &mut Table, keys: Keys, place: &str, problems: &mut Problems) 
     }
 }
 
-/// Where the TOML is wrong. The parser's own message shows the line, which may hold a secret.
+/// The place of the TOML's mistake. The parser's own message shows the line, which may contain a secret.
 fn syntax_error(error: &ConfigError) -> String {
     let text = error.to_string();
     let place = text.lines().find(|line| line.contains("at line")).unwrap_or("at an unknown place");

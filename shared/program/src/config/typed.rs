@@ -1,4 +1,4 @@
-//! Tables as typed values, and what is wrong with them in plain words.
+//! Reads tables as typed values, and reports their mistakes in plain words.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 
 use super::{Problems, keys};
 
-/// Reads a table and notes all that is wrong or unknown in it. A key whose value is wrong is left out of what is read;
-/// `None` when that does not help.
+/// Reads a table and notes every wrong or unknown key in it. A key with a wrong value is left out of the result; `None` if
+/// leaving keys out does not help.
 pub(super) fn typed<T: DeserializeOwned>(value: Value, place: &str, problems: &mut Problems) -> Option<T> {
     let ValueKind::Table(mut table) = value.kind else {
         problems.add(place, "must be a table");
         return None;
     };
-    // Read again without what is wrong, until all that is wrong has been seen.
+    // Read again without the wrong keys, until every mistake has been seen.
     let (mut wrong, mut unknown) = (BTreeSet::new(), BTreeSet::new());
     let read = loop {
         let mut track = serde_path_to_error::Track::new();
@@ -35,7 +35,7 @@ pub(super) fn typed<T: DeserializeOwned>(value: Value, place: &str, problems: &m
         problems.leave_out(place, &key);
     };
     for path in unknown {
-        // The keys of this table are known, those of the tables in it are not.
+        // Only the keys of this table are known, not those of the tables in it.
         let meant = if path.contains(['.', ' ']) { None } else { meant(keys::<T>(), &path) };
         let hint = meant.map(|key| format!("; did you mean {key}?")).unwrap_or_default();
         problems.add(format!("{place} {path}"), format!("there is no such key{hint}"));
@@ -50,7 +50,7 @@ pub(super) fn typed<T: DeserializeOwned>(value: Value, place: &str, problems: &m
     read
 }
 
-/// A path in words: `previous 1 token` where serde_ignored writes `previous.?.0.token` and serde_path_to_error
+/// A path in words: `previous 1 token`, where serde_ignored writes `previous.?.0.token` and serde_path_to_error writes
 /// `previous[0].token`, or a lone dot for the root.
 fn readable(path: &str) -> String {
     let mut words = String::new();
@@ -75,7 +75,7 @@ fn plain(error: &ConfigError) -> String {
     match error {
         ConfigError::Type { expected, .. } => expectation(expected),
         ConfigError::At { error, .. } => plain(error),
-        // With its whole path, which has been said.
+        // The error contains its whole path, which is said already.
         ConfigError::NotFound(path) => format!("{} is missing", path.rsplit(['.', ']']).next().unwrap_or(path)),
         other => {
             let text = other.to_string();
@@ -87,7 +87,7 @@ fn plain(error: &ConfigError) -> String {
     }
 }
 
-/// What the libraries expect, in words of a TOML file.
+/// The libraries' expectation, in words of a TOML file.
 fn expectation(expected: &str) -> String {
     let expected = match expected {
         _ if expected.contains("16 bit") => "a whole number from 0 to 65535",
@@ -101,13 +101,13 @@ fn expectation(expected: &str) -> String {
     format!("must be {expected}")
 }
 
-/// The key that was meant where another was written, if one is much like it.
+/// The key that the author probably meant, if a known key is similar to the written one.
 fn meant(keys: &[&'static str], written: &str) -> Option<&'static str> {
     let candidates = keys.iter().filter_map(|key| Some((difference(key, written)?, *key)));
     candidates.min().map(|(_, key)| key)
 }
 
-/// How many letters differ, capital letters and hyphens aside; `None` when most of the letters do.
+/// How many letters differ, without regard to case and hyphens; `None` if most of the letters differ.
 fn difference(key: &str, written: &str) -> Option<usize> {
     let letters = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     let (key, written) = (letters(key), letters(written));

@@ -1,4 +1,4 @@
-//! Values as they are written in a section.
+//! Values of a section as they are written.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// An empty text is no folder: so an environment variable can take away what the file says.
+/// An empty text means no folder: so an environment variable can remove a value of the file.
 pub(super) fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     let folder = PathBuf::deserialize(deserializer)?;
     Ok(Some(folder).filter(|folder| !folder.as_os_str().is_empty()))
@@ -21,8 +21,8 @@ pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sock
     text.parse().map_err(|_| de::Error::custom("must be \"IP:PORT\", for example \"127.0.0.1:8080\""))
 }
 
-/// One of `choices`, by its name. The error names them all, and not what was given: it may have been a secret in the
-/// wrong place.
+/// One of `choices`, by its name. The error names all choices, and not the given value, which may be a secret in the wrong
+/// place.
 pub(super) fn choice<'de, D: Deserializer<'de>, T: Copy>(
     deserializer: D,
     choices: &[(&str, T)],

@@ -35,12 +35,12 @@ impl Default for WebhookSection {
 }
 
 impl WebhookSection {
-    /// Whether a secret is given, right or wrong.
+    /// Whether the section has a secret, right or wrong.
     pub(super) fn has_secret(&self) -> bool {
         self.secret.is_some() || self.secret_file.is_some()
     }
 
-    /// What it says, with all that is wrong in it noted. `from`: the folder in which relative paths start.
+    /// The section as settings, with all its mistakes noted. `from`: the folder in which relative paths start.
     pub(super) fn resolve(self, from: &Path, problems: &mut Problems) -> Settings {
         let Self { secret, secret_file, timeout, concurrency, allow_redirects, allow_link_local } = self;
         let secret = secret::resolve("[webhook]", "secret", secret.as_ref(), secret_file.as_ref(), from, problems);
@@ -58,7 +58,8 @@ impl WebhookSection {
     }
 }
 
-/// Notes what rules with a webhook need and do not find. `secret_given`: whether a secret is given, right or wrong.
+/// Notes the settings that rules with a webhook need and that are missing. `secret_given`: whether the section has a
+/// secret, right or wrong.
 pub(super) fn check_rules(settings: &Settings, rules: &Rules, secret_given: bool, problems: &mut Problems) {
     let mut secret_missing = !secret_given;
     for rule in rules.iter() {

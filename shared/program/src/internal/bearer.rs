@@ -1,12 +1,12 @@
-//! `Authorization: Bearer KEY`: who may use what the internal server has for some alone.
+//! `Authorization: Bearer KEY`: the right to use the protected resources of the internal server.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// Whether the request has one of these keys, in one header. What is compared is digests, in constant time: neither a key
-/// nor its length shows in how long that takes.
+/// Whether the request has one of these keys, in one header. The function compares digests, in constant time: the time
+/// reveals neither a key nor its length.
 pub fn is_given<'a>(request: &HttpRequest, keys: impl IntoIterator<Item = &'a str>) -> bool {
     let Some(given) = key(request) else { return false };
     let given = Sha256::digest(given.as_bytes());

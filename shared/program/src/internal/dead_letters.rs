@@ -1,7 +1,8 @@
 //! `POST /internal/dead-letters`: an [`Order`] as JSON, answered with its [`Report`](kefu_queue::dead_letters::Report).
 //!
-//! For `kefu dead` while another process has the database file. There is no such resource in a process that offers
-//! none, and it is for those who can read the data folder alone: they find the key there, in an [`Access`].
+//! The command `kefu dead` uses this resource while another process has the database file open. A process that offers no
+//! dead letters has no such resource. Only a reader of the data folder can use the resource, because the folder has the
+//! key, in an [`Access`].
 
 use std::fs;
 use std::io::{self, Write};
@@ -21,10 +22,11 @@ use serde_json::json;
 /// The path of the resource.
 pub const PATH: &str = "/internal/dead-letters";
 
-/// The file in the data folder that an [`Access`] is in.
+/// The file in the data folder that contains an [`Access`].
 pub const ACCESS_FILE: &str = "serve.json";
 
-/// The resource of a process. Clones are the same one; a new one is not there (404) until something is offered.
+/// The resource of a process. Clones are the same resource. A new resource does not exist (404) until dead letters are
+/// offered.
 #[derive(Clone, Default)]
 pub struct Resource(Arc<RwLock<Option<Offer>>>);
 
@@ -34,16 +36,16 @@ struct Offer {
     key: Arc<str>,
 }
 
-/// How the resource of a running process is reached.
+/// How to reach the resource of a running process.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Access {
-    /// Where its internal server listens.
+    /// The address of the internal server.
     pub address: SocketAddr,
-    /// For the header `authorization: Bearer KEY`; new with each start.
+    /// The key for the header `authorization: Bearer KEY`; new at each start.
     pub key: String,
 }
 
-/// Ends the offer, and takes the file away, when it is dropped.
+/// Dropping this value ends the offer and removes the file.
 #[must_use]
 pub struct Offered {
     resource: Resource,
@@ -61,7 +63,7 @@ impl Resource {
         let access = Access { address: reachable(address), key: hex::encode(key) };
         let offer = Offer { letters, key: access.key.as_str().into() };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(offer);
-        // From here on, so that a failure ends it.
+        // Created first, so that a failure ends the offer.
         let offered = Offered { resource: self.clone(), file: folder.join(ACCESS_FILE) };
         access.write(&offered.file)?;
         Ok(offered)
@@ -74,23 +76,23 @@ impl Resource {
 
 impl Drop for Offered {
     fn drop(&mut self) {
-        // First, as long as nobody else can have the database, and written its own. One that stays leads nowhere; the next
-        // start writes its own.
+        // Removed first, while no other process can open the database and write its own file. A file that stays leads
+        // nowhere; the next start writes its own.
         fs::remove_file(&self.file).ok();
         *self.resource.0.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
 impl Access {
-    /// Reads what a running process has put into the data folder.
+    /// Reads the access that a running process has put into the data folder.
     ///
     /// # Errors
-    /// `NotFound` when no process offers its dead letters; others when the file cannot be read or is none of kefu's.
+    /// `NotFound` if no process offers its dead letters; other errors if the file cannot be read or is not kefu's.
     pub fn read(folder: &Path) -> io::Result<Self> {
         serde_json::from_slice(&fs::read(folder.join(ACCESS_FILE))?).map_err(io::Error::other)
     }
 
-    /// Whole or not at all, and for the owner's eyes alone.
+    /// Written as a whole or not at all, and readable for the owner alone.
     fn write(&self, file: &Path) -> io::Result<()> {
         let draft = file.with_extension("new");
         fs::remove_file(&draft).or_else(|error| match error.kind() {
@@ -104,7 +106,7 @@ impl Access {
     }
 }
 
-/// A server that listens on all addresses is reached on loopback.
+/// The reachable address of a server: a server on all addresses is reached on loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));

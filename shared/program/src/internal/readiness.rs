@@ -1,4 +1,4 @@
-//! What must be up for the process to be ready.
+//! The parts that must be up before the process is ready.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,10 +9,11 @@ use kefu_runtime::health::Health;
 use kefu_store::Probe;
 use serde_json::{Map, Value};
 
-/// How long a look at the store may take.
+/// How long a probe of the store may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
-/// The checks behind `/readyz`. Clones share them. Until [`Readiness::complete`], the process is starting and not ready.
+/// The checks behind `/readyz`. Clones share the checks. Until [`Readiness::complete`], the process is starting and not
+/// ready.
 #[derive(Clone, Default)]
 pub struct Readiness(Arc<Mutex<Checks>>);
 
@@ -31,10 +32,10 @@ struct Check {
     ask: Ask,
 }
 
-/// What all checks together say.
+/// The result of all checks together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Checks are still to be added.
+    /// Not all checks have been added.
     Starting,
     /// Every required check says that it is up.
     Ready,
@@ -43,7 +44,7 @@ pub(super) enum Standing {
 }
 
 impl Readiness {
-    /// Adds a check. One that is not `required` shows in the answer as degraded and leaves the process ready.
+    /// Adds a check. A check that is not `required` appears in the answer as degraded, and leaves the process ready.
     pub fn add(
         &self,
         name: &'static str,
@@ -53,7 +54,7 @@ impl Readiness {
         self.checks().all.push(Check { name, required, ask: Arc::new(ask) });
     }
 
-    /// Adds the check of a store: it is up when it answers `probe` within a second.
+    /// Adds the check of a store: the store is up if it answers `probe` within a second.
     pub fn add_store(&self, name: &'static str, required: bool, probe: Arc<dyn Probe>) {
         self.add(name, required, move || {
             let probe = Arc::clone(&probe);
@@ -68,12 +69,12 @@ impl Readiness {
         });
     }
 
-    /// Says that every part of the process has added its checks: from now on they decide.
+    /// Declares that every part of the process has added its checks: from now on the checks decide.
     pub fn complete(&self) {
         self.checks().complete = true;
     }
 
-    /// Asks all checks, at the same time.
+    /// Runs all checks at the same time.
     pub(super) async fn ask(&self) -> (Standing, Map<String, Value>) {
         let (checks, complete) = {
             let checks = self.checks();

@@ -1,11 +1,11 @@
-//! Slashes too many in a path, which consoles, probes and proxies add: `//push/wx1/` is `/push/wx1`.
+//! Extra slashes in a path, which consoles, probes and proxies add: `//push/wx1/` means `/push/wx1`.
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Uri;
 use actix_web::http::uri::PathAndQuery;
 
-/// Gives the request the path that is meant, before a resource is looked for. Nothing is redirected, as WeChat follows no
-/// redirect; the query stays as it is. An encoded slash, `%2F`, is none.
+/// Gives the request the path that its sender means, before a resource is looked for. Nothing is redirected, because WeChat
+/// follows no redirect; the query stays unchanged. An encoded slash, `%2F`, does not count.
 pub fn merge(request: &mut ServiceRequest) {
     let Some(path) = merged(request.path()) else { return };
     let mut parts = request.uri().clone().into_parts();
@@ -19,7 +19,7 @@ pub fn merge(request: &mut ServiceRequest) {
     request.head_mut().uri = uri;
 }
 
-/// The path without empty parts; `None` when it has none, as nearly every path.
+/// The path without empty parts; `None` if the path has no empty parts, like nearly every path.
 fn merged(path: &str) -> Option<String> {
     let bytes = path.as_bytes();
     let is_fine = !bytes.windows(2).any(|pair| pair == b"//") && (bytes.len() == 1 || !bytes.ends_with(b"/"));
@@ -40,7 +40,7 @@ mod tests {
 
     use super::*;
 
-    /// The target of a request after the merge, and the path that resources are matched with.
+    /// The target of a request after the merge, and the path by which resources are matched.
     fn target(uri: &str) -> (String, String) {
         let mut request = TestRequest::with_uri(uri).to_srv_request();
         merge(&mut request);

@@ -1,4 +1,4 @@
-//! The files that this process holds, and what has gone wrong with them.
+//! The files that this process holds, and their failures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use crate::cursor::Cursor;
 use crate::file::SpoolFile;
 use crate::slots::Contents;
 
-/// After a write that failed, the next one is tried this much later: until then only the broker is asked.
+/// After a failed write, the next write is tried this much later: until then only the broker is asked.
 const REST: Duration = Duration::from_millis(500);
 
-/// All that the lock of [`State`](super::State) guards.
+/// The state behind the lock of [`State`](super::State).
 #[derive(Default)]
 pub(super) struct Inner {
-    /// Those of ended processes first, the own one last; none while it is not open.
+    /// First the files of ended processes, last the process's own file; empty while the spool is not open.
     pub(super) files: Vec<Held>,
-    /// Since when the broker takes nothing.
+    /// Since when the broker has accepted nothing.
     pub(super) away: Option<Instant>,
     pub(super) trouble: Option<Trouble>,
-    /// Since when a file cannot be read.
+    /// Since when a file has been unreadable.
     pub(super) unread: Option<Instant>,
-    /// It has been so for too long: a file that stays unreadable must not keep a broker that is up from newer pushes.
+    /// A file has been unreadable for too long: it must not keep newer pushes from a broker that is up.
     pub(super) order_is_given_up: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Held {
     pub(super) bytes: u64,
 }
 
-/// Why the spool took nothing, the last time it failed.
+/// Why the spool took nothing at its last failure.
 pub(super) struct Trouble {
     pub(super) text: String,
     pub(super) at: Instant,
@@ -63,7 +63,7 @@ impl Inner {
         self.files.iter().flat_map(|held| held.cursors.values())
     }
 
-    /// Whether nothing of the partition waits that a push must not overtake.
+    /// Whether the partition has no waiting message that a push must not overtake.
     pub(super) fn is_clear(&self, partition: Partition) -> bool {
         self.order_is_given_up
             || self.files.iter().all(|held| held.cursors.get(&partition).is_none_or(Cursor::is_clear))

@@ -1,4 +1,4 @@
-//! A broker that does as it is told.
+//! A broker that behaves on demand.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use super::*;
 pub(super) enum Mode {
     /// Stores it and confirms.
     Up,
-    /// Says at once that it is not there.
+    /// Says at once that it is unavailable.
     Down,
     /// Neither stores nor answers, but its connection stays.
     Hanging,
@@ -58,7 +58,7 @@ impl Broker {
         users
     }
 
-    /// The same of one user.
+    /// The same for one user.
     pub(super) fn of(&self, user: &str) -> Vec<u32> {
         self.by_user().remove(user).unwrap_or_default()
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::file::SpoolFile;
 use crate::slots::Opened;
 
-/// A spool whose disk fails when it is told to, with messages of the user `a` in it and a broker that hangs.
+/// A spool whose disk fails on demand, with messages of the user `a` in it and a broker that hangs.
 async fn on(disk: &Disk, messages: u32) -> Setup {
     let (folder, unusable) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
     let broker = Broker::new();
@@ -76,7 +76,7 @@ async fn what_cannot_be_taken_away_is_relayed_once_and_newer_pushes_go_straight_
 async fn nobody_waits_for_a_file_that_stays_unreadable_and_it_is_relayed_when_it_can_be_read() {
     let disk = Disk::default();
     let setup = on(&disk, 1).await;
-    // The first message is in memory already; what comes after it is not.
+    // The first message is in memory already; the later messages are not.
     for id in 2..=3 {
         setup.push("a", id).await;
     }

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::Media;
 
-/// A service that answers each request, head and body in one text, as `answer` says; and the requests it had.
+/// A service that answers each request (head and body in one text) by `answer`; and the requests that it received.
 async fn service(answer: impl Fn(&str) -> String + Send + 'static) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));

@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::Disk;
 
-/// Tries until it works: the database mends itself on a thread of its own.
+/// Tries until it works: the database repairs itself on a thread of its own.
 async fn insert_at_last(database: &Database, key: u64) {
     let tries = async {
         while database.write(insert(key)).await.is_err() {

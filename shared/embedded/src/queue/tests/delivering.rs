@@ -110,7 +110,7 @@ async fn a_next_that_is_dropped_loses_nothing() {
     let mut consumer = queue.consumer(3);
     let mut got = Vec::new();
     while got.len() < 20 {
-        // Polled once, and dropped if that was not enough; the reading goes on behind it.
+        // Polled once, and dropped if that was not enough; the read continues behind it.
         let delivery = tokio::select! {
             biased;
             delivery = consumer.next() => delivery,
