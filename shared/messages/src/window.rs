@@ -62,7 +62,7 @@ pub struct Window {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<String>,
     /// Messages before this time, in milliseconds since the Unix epoch, say nothing about the window: the user was with the
-    /// human agents, and kefu does not learn of their replies.
+    /// human agents, and WeChat does not push these messages to kefu.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_until_ms: Option<u64>,
 }

@@ -88,7 +88,7 @@ fn serve(mut jobs: mpsc::Receiver<Box<dyn Job>>, file: &File) {
                 return;
             }
         } else {
-            // Callers may stay away while health() says down, so the database must come up by itself.
+            // Callers may send nothing while health() says down, so the database must come up by itself.
             thread::sleep(REOPEN_EVERY);
             file.reopen();
             match jobs.try_recv() {

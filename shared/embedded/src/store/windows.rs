@@ -15,7 +15,7 @@ use kefu_store::Windows;
 const WINDOWS: Shelf<Window> = Shelf::new(shelf::WINDOWS);
 
 impl EmbeddedStore {
-    /// Applies `change` to the user's record; a user without a record gets one only here.
+    /// Applies `change` to the user's record; an empty record is not stored.
     async fn change<F>(&self, user: &SessionKey, keep_for: Duration, change: F) -> Result<Window, StoreError>
     where
         F: FnOnce(&mut Window) + Send + 'static,
