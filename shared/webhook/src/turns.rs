@@ -1,11 +1,12 @@
 //! Turns: how many calls of one endpoint are under way at once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kefu_messages::rules::Endpoint;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -58,7 +59,7 @@ impl Turns {
     }
 
     fn line(&self, endpoint: &Endpoint) -> Arc<Line> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         if let Some(line) = lines.get(endpoint) {
             return Arc::clone(line);
         }
@@ -125,7 +126,7 @@ mod tests {
         for number in 0..1_000 {
             drop(turns.take(&endpoint(&format!("http://shop.example/{number}")), LONG).await);
         }
-        let lines = turns.lines.lock().unwrap();
+        let lines = turns.lines.lock();
         assert!(lines.len() <= MANY && lines.contains_key(&endpoint("http://shop.example/asked")));
     }
 }

@@ -5,11 +5,11 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kefu_runtime::health::Health;
+use parking_lot::RwLock;
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use tracing::{debug, warn};
 
@@ -156,7 +156,7 @@ impl File {
     }
 
     pub(super) fn begin_write(&self) -> Result<WriteTransaction, redb::Error> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = self.database.read();
         Ok(database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?)
     }
 
@@ -165,14 +165,14 @@ impl File {
         work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, DatabaseError> {
         let begin = || {
-            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let database = self.database.read();
             Ok(database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_read()?)
         };
         begin().and_then(|transaction| work(&transaction)).map_err(|error| self.describe(&error))
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.database.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.database.read().is_some()
     }
 
     /// Takes note of a failure, and returns what to tell the callers. Closes the file if the failure has, or may have,
@@ -197,7 +197,7 @@ impl File {
 
     /// Closes the file if it is open, and opens it. Readers wait meanwhile.
     pub(super) fn reopen(&self) {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self.database.write();
         close(database.take());
         // Opening it would make an empty one, or go on in another one's queue.
         if let Err(error) = self.check_place() {
@@ -223,7 +223,7 @@ impl File {
     }
 
     pub(super) fn close(&self) {
-        close(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+        close(self.database.write().take());
     }
 }
 

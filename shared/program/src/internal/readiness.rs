@@ -1,12 +1,13 @@
 //! What must be up for the process to be ready.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use kefu_runtime::health::Health;
 use kefu_store::Probe;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
 
 /// How long a look at the store may take.
@@ -99,6 +100,6 @@ impl Readiness {
     }
 
     fn checks(&self) -> MutexGuard<'_, Checks> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -3,12 +3,13 @@
 //! The AMQP library's own recovery stays off: with it, confirms of a dead connection only fail once a new one is up,
 //! and when its attempts are used up it stays silent for ever.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 use kefu_runtime::health::Health;
 use lapin::{Connection, ConnectionProperties, Event};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +43,7 @@ pub(super) struct Session {
 impl Session {
     /// Ends this life; a new connection is made, and the topology declared again. The first reason stands.
     pub(super) fn end(&self, fault: Fault) {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        self.fault.lock().get_or_insert(fault);
         self.ended.cancel();
     }
 
@@ -57,7 +58,7 @@ impl Session {
     }
 
     fn take_fault(&self) -> Fault {
-        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fault = self.fault.lock().take();
         fault.unwrap_or_else(|| Fault::Passing("the connection was lost".into()))
     }
 }
