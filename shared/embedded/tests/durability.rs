@@ -3,7 +3,9 @@
 //! The test starts itself again as a process that publishes and settles, and reports each acknowledgement; kills it in
 //! the middle of that; and looks at what the file has.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+// The test hands its settings to itself through the environment.
+#![allow(clippy::disallowed_methods)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};

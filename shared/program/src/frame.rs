@@ -43,6 +43,7 @@ pub struct Frame {
 ///
 /// Exit status: 0 after a shutdown, 1 when something failed, 2 when the configuration is wrong; the reasons go to
 /// standard error.
+#[expect(clippy::print_stderr, reason = "the reason for the exit status is for whoever started the program")]
 pub async fn run<E: Into<Box<dyn Error>>>(
     name: &str,
     file: &Path,
@@ -77,6 +78,7 @@ pub async fn run<E: Into<Box<dyn Error>>>(
 }
 
 /// The status of all programs for a configuration or a command that says nothing sensible, and on standard error why.
+#[expect(clippy::print_stderr, reason = "no log has begun yet")]
 pub fn not_understood(why: &impl Display) -> ExitCode {
     eprintln!("{why}");
     ExitCode::from(2)

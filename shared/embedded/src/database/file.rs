@@ -80,6 +80,7 @@ impl File {
                 Ok(database) => break database,
                 // redb has no waiting lock.
                 Err(redb::DatabaseError::DatabaseAlreadyOpen) if Instant::now() < give_up => {
+                    #[expect(clippy::disallowed_methods, reason = "a database is opened on a thread that may block")]
                     thread::sleep(Duration::from_millis(10));
                 }
                 Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(DatabaseError::InUse { path }),

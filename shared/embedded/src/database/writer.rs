@@ -89,6 +89,7 @@ fn serve(mut jobs: mpsc::Receiver<Box<dyn Job>>, file: &File) {
             }
         } else {
             // Nobody may be calling while health() says that it is down, so it has to come up by itself.
+            #[expect(clippy::disallowed_methods, reason = "the writer has a thread of its own")]
             thread::sleep(REOPEN_EVERY);
             file.reopen();
             match jobs.try_recv() {
