@@ -5,35 +5,35 @@
 #
 # It builds with BuildKit and without it.
 
-FROM rust:1-trixie AS builder
+FROM rust:1-trixie AS chef
 WORKDIR /src
+RUN cargo install --locked cargo-chef@0.1.78
 
-# The dependencies alone, compiled under empty sources: this layer is built again only after a change of a manifest or
-# of Cargo.lock. Nothing of `tests` is compiled, but a workspace without one of its members would not match Cargo.lock.
+# The recipe lists the dependencies: it changes with a manifest or with Cargo.lock, and not with the sources. Nothing of
+# `tests` is compiled, but a workspace without one of its members would not match Cargo.lock.
+FROM chef AS planner
 COPY Cargo.toml Cargo.lock ./
-COPY shared/Cargo.toml shared/
-COPY ingress/Cargo.toml ingress/
-COPY worker/Cargo.toml worker/
-COPY cli/Cargo.toml cli/
-COPY simulator/Cargo.toml simulator/
-COPY tests/Cargo.toml tests/
-RUN for crate in shared ingress worker cli simulator; do \
-         mkdir "$crate/src" && echo '//! Empty.' >"$crate/src/lib.rs" \
-         && printf '//! Empty.\nfn main() {}\n' >"$crate/src/main.rs" || exit 1; \
-       done \
-    && cargo build --release --locked -p kefu-ingress -p kefu-worker -p kefu-cli \
-    && rm -r shared/src ingress/src worker/src cli/src simulator/src \
-         target/release/kefu-ingress target/release/kefu-worker target/release/kefu
-
-# The sources keep the dates they have outside, which may be older than what was just compiled from the empty ones:
-# cargo would take that for up to date, so they are dated now.
 COPY shared shared
 COPY ingress ingress
 COPY worker worker
 COPY cli cli
 COPY simulator simulator
-RUN find shared ingress worker cli simulator -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked -p kefu-ingress -p kefu-worker -p kefu-cli \
+COPY tests/Cargo.toml tests/
+RUN cargo chef prepare --recipe-path recipe.json
+
+# The dependencies alone, compiled under empty sources: this layer is built again only when the recipe has changed.
+FROM chef AS builder
+COPY --from=planner /src/recipe.json .
+RUN cargo chef cook --release --locked --package kefu-ingress --package kefu-worker --package kefu-cli
+
+COPY Cargo.toml Cargo.lock ./
+COPY shared shared
+COPY ingress ingress
+COPY worker worker
+COPY cli cli
+COPY simulator simulator
+COPY tests/Cargo.toml tests/
+RUN cargo build --release --locked --package kefu-ingress --package kefu-worker --package kefu-cli \
     && mkdir /out \
     && cp target/release/kefu-ingress target/release/kefu-worker target/release/kefu /out/
 

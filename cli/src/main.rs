@@ -1,5 +1,7 @@
 //! The command `kefu`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to whoever typed it")]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

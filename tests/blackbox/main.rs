@@ -1,6 +1,6 @@
 //! Black-box tests: real processes of the real programs, a real Redis, a real RabbitMQ.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod assistant;
 mod command;

@@ -3,7 +3,7 @@
 //! `cargo run -p kefu-embedded --example embedded_figures [FOLDER]`; without a folder, the system's temporary one.
 
 // A measurement that cannot be made ends with its reason.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::io::Write;
 use std::path::Path;

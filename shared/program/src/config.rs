@@ -125,6 +125,7 @@ pub fn refused_as_shown() -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads the configuration of `file` with the overrides of the process environment.
+#[expect(clippy::disallowed_methods, reason = "this is the configuration")]
 pub fn load(file: &Path) -> Result<Config, ConfigErrors> {
     load_with(file, std::env::vars_os())
 }

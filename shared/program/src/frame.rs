@@ -42,6 +42,7 @@ pub struct Frame {
 /// own `routes`.
 ///
 /// Exit status: 0 after a shutdown, 1 after a failure, 2 for a wrong configuration; the reasons go to standard error.
+#[expect(clippy::print_stderr, reason = "the reason for the exit status is for whoever started the program")]
 pub async fn run<E: Into<Box<dyn Error>>>(
     name: &str,
     file: &Path,
@@ -76,6 +77,7 @@ pub async fn run<E: Into<Box<dyn Error>>>(
 }
 
 /// The exit status of all programs for a wrong configuration or command. Prints the reason on standard error.
+#[expect(clippy::print_stderr, reason = "no log has begun yet")]
 pub fn not_understood(why: &impl Display) -> ExitCode {
     eprintln!("{why}");
     ExitCode::from(2)

@@ -27,11 +27,16 @@ pub fn block_on<T>(program: impl Future<Output = T>) -> std::io::Result<T> {
 /// Chooses rustls's provider of cryptography: with two providers compiled in (dependencies decide that), rustls would panic
 /// at the first connection instead of choosing. Makes the log show a panic by its place alone. Raises the limit of open
 /// files as far as the process may: many systems start with 1,024, for programs of the time before `poll`.
+#[expect(clippy::print_stderr, reason = "a panic before the logs begin has no other place")]
 pub fn prepare_process() {
     // A panic's text may quote the data in work. The place of the panic is enough to find the fault.
     std::panic::set_hook(Box::new(|panic| {
         // `print!` panics when the reader of the output has seen enough of it, as `head` has.
         if panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to stdout")) {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the output is gone, and main cannot be returned to from here"
+            )]
             std::process::exit(1);
         }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -74,6 +79,7 @@ pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
             };
             if already {
                 tracing::warn!(signal = name, "second signal: leaving at once");
+                #[expect(clippy::disallowed_methods, reason = "the operator asked for an end at once")]
                 std::process::exit(130);
             }
             tracing::info!(signal = name, "shutting down");

@@ -1,6 +1,6 @@
 //! Measures the spool on this machine: how fast it takes pushes and gives them back, and how large its file becomes.
 // A measurement that cannot be made ends with its reason.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::Path;
 use std::sync::Arc;

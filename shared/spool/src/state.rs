@@ -1,11 +1,12 @@
 //! The spool's state in memory, and the way of each push.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kefu_messages::partition::Partition;
 use kefu_runtime::health::Health;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 use super::cursor::Cursor;
@@ -91,7 +92,7 @@ impl State {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<()> {

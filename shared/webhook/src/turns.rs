@@ -1,11 +1,11 @@
 //! Turns: a turn is a permit for one concurrent call to an endpoint; each endpoint has a fixed number.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kefu_messages::rules::Endpoint;
 use kefu_runtime::gate::{Gate, Permit};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Above this number of endpoints the unused ones are forgotten: rules that are read again may bring ever new ones.
@@ -31,7 +31,7 @@ impl Turns {
     }
 
     fn gate(&self, endpoint: &Endpoint) -> Gate {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = self.gates.lock();
         if let Some(gate) = gates.get(endpoint) {
             return gate.clone();
         }
@@ -90,7 +90,7 @@ mod tests {
         for number in 0..1_000 {
             drop(turns.take(&endpoint(&format!("http://shop.example/{number}")), LONG).await);
         }
-        let gates = turns.gates.lock().unwrap();
+        let gates = turns.gates.lock();
         assert!(gates.len() <= MANY && gates.contains_key(&endpoint("http://shop.example/asked")));
     }
 }

@@ -5,11 +5,11 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kefu_runtime::health::Health;
+use parking_lot::RwLock;
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use tracing::{debug, warn};
 
@@ -81,6 +81,7 @@ impl File {
                 Ok(database) => break database,
                 // redb has no waiting lock.
                 Err(redb::DatabaseError::DatabaseAlreadyOpen) if Instant::now() < give_up => {
+                    #[expect(clippy::disallowed_methods, reason = "a database is opened on a thread that may block")]
                     thread::sleep(Duration::from_millis(10));
                 }
                 Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(DatabaseError::InUse { path }),
@@ -157,7 +158,7 @@ impl File {
     }
 
     pub(super) fn begin_write(&self) -> Result<WriteTransaction, redb::Error> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = self.database.read();
         Ok(database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?)
     }
 
@@ -166,14 +167,14 @@ impl File {
         work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, DatabaseError> {
         let begin = || {
-            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let database = self.database.read();
             Ok(database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_read()?)
         };
         begin().and_then(|transaction| work(&transaction)).map_err(|error| self.describe(&error))
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.database.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.database.read().is_some()
     }
 
     /// Records a failure, and returns the error for the callers. If the failure has made the file unusable, or may have,
@@ -198,7 +199,7 @@ impl File {
 
     /// Closes the file if it is open, and opens it. Readers wait until then.
     pub(super) fn reopen(&self) {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self.database.write();
         close(database.take());
         // An opening here would create an empty file, or continue in the queue of another file.
         if let Err(error) = self.check_place() {
@@ -224,7 +225,7 @@ impl File {
     }
 
     pub(super) fn close(&self) {
-        close(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+        close(self.database.write().take());
     }
 }
 

@@ -1,9 +1,9 @@
 //! Whether the database works, for `/readyz` and the log.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kefu_runtime::health::Health;
+use parking_lot::Mutex;
 use tracing::{error, info};
 
 use super::error::DatabaseError;
@@ -29,7 +29,7 @@ impl Outage {
     /// A write failed, or (`unopened`) the file could not even be opened again.
     pub(super) fn failed(&self, error: DatabaseError, unopened: bool) {
         let now = Instant::now();
-        let mut failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failure = self.0.lock();
         let logged = failure.as_ref().map(|failure| failure.logged);
         let due = logged.is_none_or(|logged| now.duration_since(logged) >= LOG_EVERY);
         if due {
@@ -39,25 +39,25 @@ impl Outage {
     }
 
     pub(super) fn reopened(&self) {
-        if let Some(failure) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(failure) = &mut *self.0.lock() {
             failure.unopened = false;
         }
     }
 
     pub(super) fn committed(&self) {
-        if self.0.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+        if self.0.lock().take().is_some() {
             info!("the database works again");
         }
     }
 
     /// Why the file is not open.
     pub(super) fn why_closed(&self) -> DatabaseError {
-        let failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = self.0.lock();
         failure.as_ref().map_or(DatabaseError::Closed, |failure| failure.error.clone())
     }
 
     pub(super) fn health(&self) -> Health {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.0.lock() {
             Some(failure) if failure.unopened || failure.last.elapsed() < COUNTS_FOR => {
                 Health::Down(failure.error.to_string())
             }

@@ -89,6 +89,7 @@ fn serve(mut jobs: mpsc::Receiver<Box<dyn Job>>, file: &File) {
             }
         } else {
             // Callers may send nothing while health() says down, so the database must come up by itself.
+            #[expect(clippy::disallowed_methods, reason = "the writer has a thread of its own")]
             thread::sleep(REOPEN_EVERY);
             file.reopen();
             match jobs.try_recv() {

@@ -5,10 +5,11 @@
 //! read up to a number has missed no message below it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kefu_messages::partition::Partition;
+use parking_lot::{Mutex, MutexGuard};
 use redb::WriteTransaction;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -83,7 +84,7 @@ impl Backlog {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// A number above all others. Only for works of the writer's thread.

@@ -1,8 +1,9 @@
 //! Rules that are replaced while programs run.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use kefu_runtime::health::Health;
+use parking_lot::RwLock;
 
 use super::Rules;
 
@@ -19,22 +20,22 @@ struct State {
 impl LiveRules {
     /// The rules in force now; their earlier decisions stay.
     pub fn current(&self) -> Arc<Rules> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).current)
+        Arc::clone(&self.0.read().current)
     }
 
     /// Puts new rules in force, from the next push or message on.
     pub fn replace(&self, rules: impl Into<Arc<Rules>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = State { current: rules.into(), refused: None };
+        *self.0.write() = State { current: rules.into(), refused: None };
     }
 
     /// Notes that the configuration's present rules are refused, with the reason; the rules in force stay.
     pub fn refuse(&self, why: String) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).refused = Some(why);
+        self.0.write().refused = Some(why);
     }
 
     /// Degraded while the configuration has other rules, which are refused.
     pub fn health(&self) -> Health {
-        let refused = self.0.read().unwrap_or_else(PoisonError::into_inner).refused.clone();
+        let refused = self.0.read().refused.clone();
         refused.map_or(Health::Up, Health::Degraded)
     }
 }

@@ -9,9 +9,10 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use kefu_queue::dead_letters::{DeadLetters, Order};
+use parking_lot::RwLock;
 
 use super::bearer;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
@@ -62,7 +63,7 @@ impl Resource {
         rand::rng().fill_bytes(&mut key);
         let access = Access { address: reachable(address), key: hex::encode(key) };
         let offer = Offer { letters, key: access.key.as_str().into() };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(offer);
+        *self.0.write() = Some(offer);
         // Created first, so that a failure ends the offer.
         let offered = Offered { resource: self.clone(), file: folder.join(ACCESS_FILE) };
         access.write(&offered.file)?;
@@ -70,7 +71,7 @@ impl Resource {
     }
 
     fn get(&self) -> Option<Offer> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 }
 
@@ -79,7 +80,7 @@ impl Drop for Offered {
         // Removed first, while no other process can open the database and write its own file. A file that stays leads
         // nowhere; the next start writes its own.
         fs::remove_file(&self.file).ok();
-        *self.resource.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.resource.0.write() = None;
     }
 }
 

@@ -1,12 +1,13 @@
 //! The parts that must be up before the process is ready.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use kefu_runtime::health::Health;
 use kefu_store::Probe;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
 
 /// How long a probe of the store may take.
@@ -100,6 +101,6 @@ impl Readiness {
     }
 
     fn checks(&self) -> MutexGuard<'_, Checks> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -216,6 +216,7 @@ impl Walk for OnTheWay {
         })?;
         let Message { exchange, routing_key, properties, body } = original.replayed(target.to_string());
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        #[expect(clippy::disallowed_methods, reason = "the confirm is awaited here")]
         let confirmed = async {
             self.outlet.basic_publish(exchange.into(), routing_key.into(), options, &body, properties).await?.await
         };

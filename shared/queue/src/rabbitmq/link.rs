@@ -3,12 +3,13 @@
 //! The AMQP library's own recovery stays off. With that recovery, the confirms of a dead connection fail only once a new
 //! connection is up, and after its last attempt the library stays silent for ever.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 use kefu_runtime::health::Health;
 use lapin::{Connection, ConnectionProperties, Event};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +43,7 @@ pub(super) struct Session {
 impl Session {
     /// Ends this life. The keeper then makes a new connection, and declares the topology again. The first reason stands.
     pub(super) fn end(&self, fault: Fault) {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        self.fault.lock().get_or_insert(fault);
         self.ended.cancel();
     }
 
@@ -57,7 +58,7 @@ impl Session {
     }
 
     fn take_fault(&self) -> Fault {
-        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fault = self.fault.lock().take();
         fault.unwrap_or_else(|| Fault::Passing("the connection was lost".into()))
     }
 }

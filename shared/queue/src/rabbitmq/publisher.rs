@@ -115,6 +115,7 @@ async fn confirmed(session: &Session, channel: &Channel, message: Message) -> Re
     };
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
     let (exchange, key) = (message.exchange.into(), message.routing_key.into());
+    #[expect(clippy::disallowed_methods, reason = "this is the Publisher")]
     let confirm = channel.basic_publish(exchange, key, options, &message.body, message.properties).await;
     match confirm.map_err(lost)?.await.map_err(lost)? {
         Confirmation::Ack(None) => Ok(()),

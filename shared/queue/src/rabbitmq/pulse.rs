@@ -1,10 +1,10 @@
 //! Notices a broker that is connected but silent, long before the heartbeats do.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lapin::Connection;
 use lapin::options::BasicQosOptions;
+use parking_lot::Mutex;
 use tokio::time::sleep;
 
 /// How often the broker is asked.
@@ -19,7 +19,7 @@ pub(super) struct Pulse(Mutex<Option<Instant>>);
 impl Pulse {
     /// How long an answer is overdue that should have come within [`PATIENCE`].
     pub(super) fn silent_for(&self) -> Option<Duration> {
-        let asked = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = *self.0.lock();
         asked.map(|asked| asked.elapsed()).filter(|open| *open > PATIENCE)
     }
 
@@ -44,6 +44,6 @@ impl Pulse {
     }
 
     fn set(&self, asked: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        *self.0.lock() = asked;
     }
 }
