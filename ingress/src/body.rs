@@ -58,7 +58,7 @@ impl Bodies {
             let lacking = length.saturating_sub(SMALL).saturating_sub(body.room.bytes());
             if lacking > 0 {
                 // Else the library would read on and hold it elsewhere.
-                let _held = reading.map(Reading::hold);
+                let _paused = reading.map(Reading::pause);
                 timeout_at(deadline, body.room.grow(&self.room, lacking)).await.map_err(|_| Refusal::NoRoom)?;
                 // Those who had it may have given it up for the same reason at the same moment: else it would seem that the
                 // client had been slow.

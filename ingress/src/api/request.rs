@@ -22,9 +22,9 @@ const MAX_BUSINESS_ID: u64 = (1 << 53) - 1;
 /// The longest openid, in characters; WeChat's have 28.
 const LONGEST_OPENID: usize = 128;
 
-/// What is to be sent, to whom.
+/// A message of a team's own backend to a user.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ToSend {
+pub(crate) struct OutboundMessage {
     pub(crate) user: OpenId,
     pub(crate) outbound: Outbound,
     /// Equal for bodies that say the same, however they are written.
@@ -83,7 +83,7 @@ fn null_in(value: &Value, path: String) -> Option<String> {
     }
 }
 
-impl From<SendRequest> for ToSend {
+impl From<SendRequest> for OutboundMessage {
     fn from(request: SendRequest) -> Self {
         // Strings, numbers and lists: serialising them has no way to fail.
         let fingerprint = hex::encode(Sha256::digest(serde_json::to_vec(&request).unwrap_or_default()));
@@ -94,8 +94,8 @@ impl From<SendRequest> for ToSend {
 
 /// Judges what the shape does not show: it may be another judgement tomorrow, when a picture is gone or the configuration
 /// another. Reads the pictures, which takes a moment.
-pub(crate) fn judge(to_send: &ToSend, config: &Config) -> Result<(), Problem> {
-    let ToSend { user, outbound, .. } = to_send;
+pub(crate) fn judge(message: &OutboundMessage, config: &Config) -> Result<(), Problem> {
+    let OutboundMessage { user, outbound, .. } = message;
     let mut problems = Vec::new();
     let is_openid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let to = user.as_str();
