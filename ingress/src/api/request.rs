@@ -3,8 +3,8 @@
 use actix_web::web::{Bytes, Payload};
 use futures_util::StreamExt;
 use kefu_messages::outbound::Outbound;
-use kefu_messages::reply::foreign::{self, Misshapen};
 use kefu_messages::reply::picture::PictureFolder;
+use kefu_messages::reply::untrusted::{self, Misshapen};
 use kefu_program::config::Config;
 use kefu_wechat::json;
 use kefu_wechat::openid::OpenId;
@@ -58,7 +58,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Problem> {
 
 fn strictly(body: &[u8]) -> Result<SendRequest, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let request = foreign::read(&mut json).map_err(|Misshapen { place, problem }| {
+    let request = untrusted::read(&mut json).map_err(|Misshapen { place, problem }| {
         let place = if place.is_empty() { "the body".to_owned() } else { place };
         Problem::Malformed(format!("{place}: {problem}"))
     })?;
