@@ -13,7 +13,6 @@ use super::problem::Problem;
 use super::request::OutboundMessage;
 use super::shapes::{Accepted, Status};
 use crate::intake::Intake;
-use crate::refusal::Refusal;
 
 /// The wait after a call of the store that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -73,10 +72,7 @@ impl OutboundMessages {
             Opened::Same(Some(progress)) => return Ok(Accepted { id, status: Status::from(&progress) }),
             Opened::New | Opened::Same(None) => {}
         }
-        self.intake.take(&envelope, String::new(), deadline).await.map_err(|refusal| match refusal {
-            Refusal::NotStored(reason) => Problem::Unavailable(reason),
-            other => Problem::Unavailable(other.to_string()),
-        })?;
+        self.intake.take(&envelope, String::new(), deadline).await?;
         let queued = Progress::Queued { accepted_at_ms: now_ms };
         // In the time that the intake keeps for its claim, of which little is used. A store that fails here costs the client
         // a repetition; to say that it is accepted, and then that nothing is known of it, would cost trust.

@@ -1,7 +1,5 @@
-//! The body of a request to send: its bytes, its shape, and whether it can be sent.
+//! The body of a request to send: its shape, and whether it can be sent.
 
-use actix_web::web::{Bytes, Payload};
-use futures_util::StreamExt;
 use kefu_messages::outbound::Outbound;
 use kefu_messages::reply::picture::PictureFolder;
 use kefu_messages::reply::untrusted::{self, Misshapen};
@@ -11,9 +9,8 @@ use kefu_wechat::openid::OpenId;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, timeout_at};
 
-use super::problem::{MAX_BODY_BYTES, Problem};
+use super::problem::Problem;
 use super::shapes::SendRequest;
 
 /// The largest `business_id`: the largest whole number that every JSON library reads as it is.
@@ -29,22 +26,6 @@ pub(crate) struct OutboundMessage {
     pub(crate) outbound: Outbound,
     /// Equal for bodies that say the same, however they are written.
     pub(crate) fingerprint: String,
-}
-
-/// Reads a body whose head announces this length, if any.
-pub(crate) async fn read(body: &mut Payload, announced: Option<u64>, deadline: Instant) -> Result<Bytes, Problem> {
-    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
-        return Err(Problem::TooLarge);
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = timeout_at(deadline, body.next()).await.map_err(|_| Problem::SlowBody)? {
-        let chunk = chunk.map_err(|_| Problem::Malformed("the body was cut".to_owned()))?;
-        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(Problem::TooLarge);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.into())
 }
 
 /// Reads the shape: what the OpenAPI document describes. Faults within a text are mended.

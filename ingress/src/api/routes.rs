@@ -8,11 +8,11 @@ use kefu_program::config::Config;
 use kefu_runtime::disk::Disk;
 use tokio::time::Instant;
 
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{MAX_BODY_BYTES, Problem, ProblemDocument};
 use super::request::OutboundMessage;
 use super::shapes::{Accepted, Message, SendRequest};
 use super::{Api, Service, Stage, document, head, request};
-use crate::{ANSWER_WITHIN, metric, routes};
+use crate::{ANSWER_WITHIN, body, metric, routes};
 
 const MESSAGES: &str = "/v1/accounts/{appid}/messages";
 const MESSAGE: &str = "/v1/messages/{id}";
@@ -192,7 +192,7 @@ impl Service {
         head::require_json(request)?;
         let idempotency_key = head::idempotency_key(request)?;
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let bytes = request::read(body, announced, deadline).await?;
+        let bytes = body::read(body, announced, MAX_BODY_BYTES, deadline, async |_| Ok(())).await?;
         let message = OutboundMessage::from(request::parse(&bytes)?);
         self.judge_if_new(appid, idempotency_key, &message, deadline).await?;
         self.outbound.accept(appid, idempotency_key, message, routes::traceparent(request), deadline).await
