@@ -215,7 +215,7 @@ impl Filters {
 impl Which {
     fn order(&self, action: Action, now_ms: u64) -> anyhow::Result<Order> {
         let order = Order { action, all: self.all, dry_run: self.dry_run, ..self.filters.order(&self.id, now_ms)? };
-        if !order.all && order.selection == Selection::default() {
+        if order.names_none() {
             bail!("which ones? give ids, or --account, --reason or --since, or --all");
         }
         Ok(order)
