@@ -9,13 +9,13 @@ use kefu_program::{ConfigFile, config};
 use kefu_queue::dead_letters::{Action, Order, Report, Selection, reasons};
 use kefu_runtime::clock::now_ms;
 
+mod backend;
 mod letter;
-mod moment;
-mod source;
+mod since;
 mod table;
 
 use crate::terminal;
-use moment::Moment;
+use since::Since;
 
 /// What `kefu dead` is told.
 #[derive(clap::Args)]
@@ -73,7 +73,7 @@ struct Filters {
     reason: Option<String>,
     /// Those that died since: 2h, 30m, 1d ago, or a time like 2026-11-22T12:00:00Z.
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
-    since: Option<Moment>,
+    since: Option<Since>,
     /// At most so many, those that died first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max: Option<u32>,
@@ -109,7 +109,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(errors) => return Ok(kefu_program::not_understood(&errors)),
     };
-    let report = source::carry_out(&config, &order).await?;
+    let report = backend::carry_out(&config, &order).await?;
     let told = arguments.command.tell(&report, &order);
     match told {
         // Whoever reads the list has seen enough of it.
@@ -215,7 +215,7 @@ impl Filters {
 impl Which {
     fn order(&self, action: Action, now_ms: u64) -> anyhow::Result<Order> {
         let order = Order { action, all: self.all, dry_run: self.dry_run, ..self.filters.order(&self.id, now_ms)? };
-        if !order.all && order.selection == Selection::default() {
+        if order.names_none() {
             bail!("which ones? give ids, or --account, --reason or --since, or --all");
         }
         Ok(order)

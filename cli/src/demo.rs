@@ -16,7 +16,7 @@ use kefu_runtime::lifecycle;
 use kefu_simulator::{Simulator, SimulatorConfig};
 use tokio::sync::oneshot;
 
-use crate::pair;
+use crate::both;
 
 mod accounts;
 mod play;
@@ -47,12 +47,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let frame = Frame { config: Arc::new(config), backend, readiness, internal, shutdown: shutdown.clone() };
 
     let (listening, address) = oneshot::channel();
-    let pair = tokio::spawn(pair::run(frame, Api::default(), move |addresses| {
+    let both = tokio::spawn(both::run(frame, Api::default(), move |addresses| {
         // The receiver is gone only when the demo has failed already.
         listening.send(addresses.first().copied()).ok();
     }));
     let Some(address) = address.await.ok().flatten() else {
-        pair.await??;
+        both.await??;
         anyhow::bail!("ingress has no address");
     };
     let url = |appid: &str| format!("http://{address}/push/{appid}");
@@ -71,7 +71,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         shutdown.cancelled().await;
     }
     shutdown.cancel();
-    pair.await.context("the pair crashed")??;
+    both.await.context("the pair crashed")??;
     simulator.shutdown().await;
     Ok(if all_arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use kefu_runtime::{in_words, lifecycle};
 
+mod both;
 mod dead;
 mod demo;
 mod doctor;
-mod pair;
 mod push;
 mod rules;
 mod serve;

@@ -11,7 +11,7 @@ use kefu_program::{ConfigFile, config};
 use crate::terminal::printable;
 
 mod listing;
-mod trial;
+mod try_push;
 
 /// What `kefu rules` is told.
 #[derive(clap::Args)]
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     let told = match &arguments.command {
         Command::Check => listing::write(&mut out, &arguments.config.path, &config),
-        Command::Try { push, account } => match trial::Trial::read(&config, push, account.as_deref()) {
+        Command::Try { push, account } => match try_push::Trial::read(&config, push, account.as_deref()) {
             Ok(trial) => trial.write(&mut out),
             Err(error) => return Ok(kefu_program::not_understood(&format!("kefu: {error:#}"))),
         },

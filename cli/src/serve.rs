@@ -8,7 +8,7 @@ use kefu_program::config::BackendUrls;
 use kefu_program::internal::dead_letters::{ACCESS_FILE, Offered};
 use kefu_program::{ConfigFile, Frame};
 
-use crate::pair;
+use crate::both;
 
 /// What `kefu serve` is told.
 #[derive(clap::Args)]
@@ -22,7 +22,7 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     let api = Api::default();
     kefu_program::run("kefu serve", &arguments.config.path, internal, api.routes(), async |frame| {
         let _offered = offer_dead_letters(&frame)?;
-        pair::run(frame, api, |_| {}).await
+        both::run(frame, api, |_| {}).await
     })
     .await
 }

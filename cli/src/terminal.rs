@@ -2,6 +2,7 @@
 
 use rustix::termios::tcgetwinsize;
 use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 /// How wide the terminal is; `None` when standard output is none.
 pub(crate) fn width() -> Option<usize> {
@@ -21,23 +22,7 @@ fn obeyed(char: char) -> bool {
 
 /// How many columns the text has.
 pub(crate) fn columns(text: &str) -> usize {
-    text.graphemes(true).map(columns_of).sum()
-}
-
-/// What is seen as one character has two when one of its code points has, or when it is a flag.
-fn columns_of(cluster: &str) -> usize {
-    let is_flag = cluster.starts_with(|char| matches!(char, '\u{1f1e6}'..='\u{1f1ff}'));
-    if is_flag { 2 } else { cluster.chars().map(columns_of_char).max().unwrap_or(0) }
-}
-
-/// Chinese characters and their punctuation have two.
-fn columns_of_char(char: char) -> usize {
-    match char {
-        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' => 2,
-        '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{1f300}'..='\u{1faff}' => 2,
-        '\u{20000}'..='\u{3fffd}' => 2,
-        _ => 1,
-    }
+    text.graphemes(true).map(UnicodeWidthStr::width).sum()
 }
 
 /// `1 rule`, `2 rules`
@@ -52,7 +37,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     }
     let mut used = 1;
     let kept = text.graphemes(true).take_while(|cluster| {
-        used += columns_of(cluster);
+        used += cluster.width();
         used <= most
     });
     let mut kept: String = kept.collect();
@@ -70,7 +55,7 @@ pub(crate) fn wrap(text: &str, most: usize) -> Vec<String> {
             used = 0;
         }
         for cluster in word.graphemes(true) {
-            let columns = columns_of(cluster);
+            let columns = cluster.width();
             if cluster != " " && used + columns > most.max(2) {
                 lines.push(std::mem::take(&mut line));
                 used = 0;

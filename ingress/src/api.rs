@@ -21,13 +21,13 @@ use crate::intake::Intake;
 
 mod document;
 mod head;
+mod outbound;
 mod problem;
 mod request;
 mod routes;
-mod sending;
 mod shapes;
 
-use sending::Sending;
+use outbound::OutboundMessages;
 
 /// What the internal server of a process has of ingress. Clones are the same one. It is there before ingress is: until
 /// [`Ingress::bind`](crate::Ingress::bind) opens it, it answers that it is not ready.
@@ -38,7 +38,7 @@ pub struct Api(Arc<OnceLock<Option<Service>>>);
 pub(crate) struct Service {
     keys: config::Api,
     config: Arc<Config>,
-    sending: Sending,
+    outbound: OutboundMessages,
     /// With the pictures that backends name.
     disk: Disk,
     shutdown: CancellationToken,
@@ -68,10 +68,10 @@ impl Api {
         intake: Intake,
         shutdown: CancellationToken,
     ) {
-        let sending = Sending::new(messages, intake);
+        let outbound = OutboundMessages::new(messages, intake);
         self.0.get_or_init(|| {
             let keys = config.api.clone()?;
-            Some(Service { keys, config, sending, disk: Disk::default(), shutdown, under_way: TaskTracker::new() })
+            Some(Service { keys, config, outbound, disk: Disk::default(), shutdown, under_way: TaskTracker::new() })
         });
     }
 

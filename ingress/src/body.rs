@@ -36,8 +36,8 @@ impl Bodies {
         Self { max_bytes, room: Arc::new(Semaphore::new(max_buffered_bytes.min(Semaphore::MAX_PERMITS))) }
     }
 
-    /// Reads a body whose head announces this length, if any, from a connection. When there is no room it waits, and
-    /// lets the client wait, until `deadline`: a quick refusal would only make WeChat spend its few re-sends.
+    /// Reads the body of a push. When there is no room it waits, and lets the client wait, until `deadline`: a quick refusal
+    /// would only make WeChat spend its few re-sends. `reading` is that of the connection.
     pub(crate) async fn read<B: AsRef<[u8]>, E>(
         &self,
         chunks: &mut (impl Stream<Item = Result<B, E>> + Unpin),
@@ -45,31 +45,46 @@ impl Bodies {
         reading: Option<&Reading>,
         deadline: Instant,
     ) -> Result<Body, Refusal> {
-        if announced.is_some_and(|length| length > self.max_bytes) {
+        let mut room = Room::default();
+        let bytes = read(chunks, announced, self.max_bytes, deadline, async |length| {
+            let lacking = length.saturating_sub(SMALL).saturating_sub(room.bytes());
+            if lacking == 0 {
+                return Ok(());
+            }
+            // Else the library would read on and hold it elsewhere.
+            let _paused = reading.map(Reading::pause);
+            timeout_at(deadline, room.grow(&self.room, lacking)).await.map_err(|_| Refusal::NoRoom)?;
+            // Those who had the room may have given it up for the same reason at the same moment: else it would seem that
+            // the client had been slow.
+            if Instant::now() >= deadline { Err(Refusal::NoRoom) } else { Ok(()) }
+        });
+        Ok(Body { bytes: bytes.await?, room })
+    }
+}
+
+/// Reads a body of at most `max_bytes` bytes, whose head announces this length, if any. Calls `make_room` with the length
+/// that the bytes will have, before it takes more of them.
+pub(crate) async fn read<B: AsRef<[u8]>, E>(
+    chunks: &mut (impl Stream<Item = Result<B, E>> + Unpin),
+    announced: Option<usize>,
+    max_bytes: usize,
+    deadline: Instant,
+    mut make_room: impl AsyncFnMut(usize) -> Result<(), Refusal>,
+) -> Result<Vec<u8>, Refusal> {
+    if announced.is_some_and(|length| length > max_bytes) {
+        return Err(Refusal::TooLarge);
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = timeout_at(deadline, chunks.next()).await.map_err(|_| Refusal::SlowBody)? {
+        let chunk = chunk.map_err(|_| Refusal::CutBody)?;
+        let length = bytes.len() + chunk.as_ref().len();
+        if length > max_bytes {
             return Err(Refusal::TooLarge);
         }
-        let mut body = Body { bytes: Vec::new(), room: Room::default() };
-        while let Some(chunk) = timeout_at(deadline, chunks.next()).await.map_err(|_| Refusal::SlowBody)? {
-            let chunk = chunk.map_err(|_| Refusal::CutBody)?;
-            let length = body.bytes.len() + chunk.as_ref().len();
-            if length > self.max_bytes {
-                return Err(Refusal::TooLarge);
-            }
-            let lacking = length.saturating_sub(SMALL).saturating_sub(body.room.bytes());
-            if lacking > 0 {
-                // Else the library would read on and hold it elsewhere.
-                let _held = reading.map(Reading::hold);
-                timeout_at(deadline, body.room.grow(&self.room, lacking)).await.map_err(|_| Refusal::NoRoom)?;
-                // Those who had it may have given it up for the same reason at the same moment: else it would seem that the
-                // client had been slow.
-                if Instant::now() >= deadline {
-                    return Err(Refusal::NoRoom);
-                }
-            }
-            body.bytes.extend_from_slice(chunk.as_ref());
-        }
-        Ok(body)
+        make_room(length).await?;
+        bytes.extend_from_slice(chunk.as_ref());
     }
+    Ok(bytes)
 }
 
 impl Room {

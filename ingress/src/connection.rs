@@ -24,7 +24,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// How much is read at once: as many requests as fit into it may be waiting for their turn in memory.
 const PIECE: usize = 4 * 1024;
 
-/// A connection that does not read on while a push is being stored, nor once answers have found no room; and that ends
+/// A connection that does not read on while a push is being stored, nor once the client does not take its answers; and that ends
 /// when a request or the taking of its answer lasts longer than [`WITHIN`].
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -38,10 +38,10 @@ pub(crate) struct Connection {
 /// What the client has begun and not finished.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Awaited {
-    /// Asking.
+    /// A request: the client has not sent all of it, or has no answer yet.
     Request,
     /// Taking the answers.
-    Room,
+    Taking,
 }
 
 impl Connection {
@@ -64,11 +64,11 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.awaits == Some(Awaited::Room) {
+        if this.awaits == Some(Awaited::Taking) {
             // As if the client had no more to say: what it asked is still answered.
             return Poll::Ready(Ok(()));
         }
-        if this.reading.holds(context) {
+        if this.reading.is_paused(context) {
             return Poll::Pending;
         }
         if this.left == 0 {
@@ -108,8 +108,8 @@ impl AsyncWrite for Connection {
             }
             return written;
         }
-        if this.awaits != Some(Awaited::Room) {
-            this.awaits(Awaited::Room);
+        if this.awaits != Some(Awaited::Taking) {
+            this.awaits(Awaited::Taking);
         }
         ready!(this.limit.as_mut().poll(context));
         metric::connection_ended("slow_reader");
@@ -119,7 +119,7 @@ impl AsyncWrite for Connection {
     /// Called when all that there was has been written.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.awaits == Some(Awaited::Room) {
+        if this.awaits == Some(Awaited::Taking) {
             this.awaits = None;
         }
         Pin::new(&mut this.stream).poll_flush(context)
@@ -132,36 +132,36 @@ impl AsyncWrite for Connection {
 
 /// Whether a connection reads on; shared by the connection and the handlers of its requests, all on one thread.
 #[derive(Clone, Default)]
-pub(crate) struct Reading(Rc<Held>);
+pub(crate) struct Reading(Rc<State>);
 
 #[derive(Default)]
-struct Held {
-    held: Cell<bool>,
+struct State {
+    paused: Cell<bool>,
     reader: RefCell<Option<Waker>>,
 }
 
 impl Reading {
     /// Reads no more until the value is dropped.
-    pub(crate) fn hold(&self) -> HeldReading {
-        self.0.held.set(true);
-        HeldReading(self.clone())
+    pub(crate) fn pause(&self) -> PausedReading {
+        self.0.paused.set(true);
+        PausedReading(self.clone())
     }
 
-    fn holds(&self, context: &Context<'_>) -> bool {
-        if self.0.held.get() {
+    fn is_paused(&self, context: &Context<'_>) -> bool {
+        if self.0.paused.get() {
             self.0.reader.replace(Some(context.waker().clone()));
         }
-        self.0.held.get()
+        self.0.paused.get()
     }
 }
 
-/// See [`Reading::hold`].
-pub(crate) struct HeldReading(Reading);
+/// See [`Reading::pause`].
+pub(crate) struct PausedReading(Reading);
 
-impl Drop for HeldReading {
+impl Drop for PausedReading {
     fn drop(&mut self) {
         let Reading(state) = &self.0;
-        state.held.set(false);
+        state.paused.set(false);
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }

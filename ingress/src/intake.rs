@@ -1,4 +1,4 @@
-//! Claim, publish, complete: what makes a push ours, once.
+//! Claim, publish, complete: how a push is stored once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::metric;
 use crate::refusal::Refusal;
 
-/// How long a claim holds without being completed. Shorter than the answer may take, so that already the first re-send
+/// How long a claim lasts without being completed. Shorter than the answer may take, so that already the first re-send
 /// can take over from an ingress that died.
 const PENDING_FOR: Duration = Duration::from_secs(4);
 
@@ -23,10 +23,10 @@ const PENDING_FOR: Duration = Duration::from_secs(4);
 /// direction, is refused: nobody could tell a copy of it any more.
 pub const PUSH_REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often a push that somebody else is publishing is looked at.
+/// The wait between two looks at a claim that another request has.
 const LOOK_AGAIN: Duration = Duration::from_millis(75);
 
-/// What is kept of the time for settling the claim: as long as the store may take.
+/// The part of the time that is kept for settling the claim.
 const SETTLE_WITHIN: Duration = Duration::from_millis(300);
 
 /// How long a claim may take. The store on Redis gives up sooner.
@@ -35,25 +35,29 @@ const STORE_WITHIN: Duration = Duration::from_secs(1);
 /// The wait after a publish that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
-/// Takes pushes in. Cheap to share.
+/// The three steps that store a push once: [`Intake::claim`], [`Intake::publish`] and [`Claimed::complete`]. Between claim
+/// and publish its answer is decided, so that copies of the push wait for the decision and get the same answer.
+///
+/// Each step tries until the deadline of the request: a quick refusal would only make WeChat spend its few re-sends within
+/// a second.
 pub(crate) struct Intake {
     claims: Arc<dyn Claims>,
     publisher: Arc<dyn Publisher>,
-    /// Whether the last push had no claim: an outage is said once, not with every push.
+    /// Whether the last push had no claim: the log tells of an outage once, not with every push.
     unclaimed: AtomicBool,
 }
 
 /// How a push came to be stored.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// By this request.
+    /// This request stored the push.
     Published {
-        /// What it is answered: the empty text for `success`.
+        /// The answer to the push: the empty text for `success`.
         answer: String,
     },
-    /// By an earlier one.
+    /// An earlier request stored the push.
     Duplicate {
-        /// What that one was answered, and this one is as well: the empty text for `success`.
+        /// The answer to that request, and to this one as well: the empty text for `success`.
         answer: String,
     },
 }
@@ -69,13 +73,25 @@ impl fmt::Debug for Taken {
     }
 }
 
-/// What a request has of the claim.
-enum Hold {
-    Claimed,
-    /// The store is away: publish all the same, the ledger drops the copies.
-    Unclaimed,
-    /// The push is stored already, and was answered so.
-    Done(String),
+/// Whose push it is.
+pub(crate) enum Ownership<'a> {
+    /// This request stores the push.
+    Ours(Claimed<'a>),
+    /// An earlier request has stored the push, and was answered so.
+    Stored {
+        /// The empty text for `success`.
+        answer: String,
+    },
+}
+
+/// The claim of this request on a message key, until the claim is completed or released.
+#[must_use = "a claim is completed or released; else copies of the push wait until the claim runs out"]
+pub(crate) struct Claimed<'a> {
+    claims: &'a dyn Claims,
+    key: &'a MessageKey,
+    /// None while the store is unavailable: the push is published all the same, and the ledger drops the copies.
+    owner: Option<String>,
+    deadline: Instant,
 }
 
 impl Intake {
@@ -83,66 +99,43 @@ impl Intake {
         Self { claims, publisher, unclaimed: AtomicBool::new(false) }
     }
 
-    /// Returns when the push is stored, with its `answer` for its copies: the empty text for `success`. Tries until
-    /// `deadline`: a quick refusal would only make WeChat spend its few re-sends within a second.
-    ///
-    /// The answer may have to be asked for. That happens while the push is claimed, so that copies wait for it and get
-    /// the same; when there is none, nothing is stored.
-    pub(crate) async fn take(
-        &self,
-        envelope: &Envelope,
-        answer: impl Future<Output = Result<String, Refusal>>,
-        deadline: Instant,
-    ) -> Result<Taken, Refusal> {
-        let owner = Uuid::new_v4().simple().to_string();
-        let publish_by = deadline - SETTLE_WITHIN;
-        let claimed = match self.claim(&envelope.key, &owner, publish_by).await? {
-            Hold::Done(answer) => return Ok(Taken::Duplicate { answer }),
-            Hold::Claimed => true,
-            Hold::Unclaimed => false,
+    /// All three steps, for a message whose `answer` is known before the claim: the empty text for `success`.
+    pub(crate) async fn take(&self, envelope: &Envelope, answer: String, deadline: Instant) -> Result<Taken, Refusal> {
+        let claimed = match self.claim(&envelope.key, deadline).await? {
+            Ownership::Stored { answer } => return Ok(Taken::Duplicate { answer }),
+            Ownership::Ours(claimed) => claimed,
         };
-        let published = match answer.await {
-            Ok(answer) => self.publish(envelope, publish_by).await.map(|()| answer),
-            Err(refusal) => Err(refusal),
-        };
-        let settled = timeout_at(deadline, async {
-            match &published {
-                Ok(answer) => self.claims.complete(&envelope.key, answer, PUSH_REMEMBERED_FOR).await,
-                Err(_) if claimed => self.claims.release(&envelope.key, &owner).await,
-                Err(_) => Ok(()),
-            }
-        });
-        // Nothing depends on it: the claim runs out, the ledger drops the copy that may come, and its answer is decided
-        // again.
-        if !matches!(settled.await, Ok(Ok(()))) {
-            metric::claim("unsettled");
-        }
-        published.map(|answer| Taken::Published { answer })
+        claimed.or_release(self.publish(envelope, deadline).await).await?;
+        claimed.complete(&answer).await;
+        Ok(Taken::Published { answer })
     }
 
-    /// The hold on the key.
-    async fn claim(&self, key: &MessageKey, owner: &str, deadline: Instant) -> Result<Hold, Refusal> {
+    /// Claims the key of a push whose request is answered by `deadline`. Waits while another request has the claim.
+    pub(crate) async fn claim<'a>(&'a self, key: &'a MessageKey, deadline: Instant) -> Result<Ownership<'a>, Refusal> {
+        let owner = Uuid::new_v4().simple().to_string();
+        let claim_by = deadline - SETTLE_WITHIN;
+        let ours = |owner| Ok(Ownership::Ours(Claimed { claims: &*self.claims, key, owner, deadline }));
         loop {
-            // A store that hangs counts as one that is away.
-            let limit = (Instant::now() + STORE_WITHIN).min(deadline);
-            let answer = timeout_at(limit, self.claims.claim(key, owner, PENDING_FOR)).await;
-            let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
-            if answer.is_ok() && self.unclaimed.swap(false, Ordering::Relaxed) {
+            // A store that hangs counts as unavailable.
+            let limit = (Instant::now() + STORE_WITHIN).min(claim_by);
+            let claim = timeout_at(limit, self.claims.claim(key, &owner, PENDING_FOR)).await;
+            let claim = claim.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
+            if claim.is_ok() && self.unclaimed.swap(false, Ordering::Relaxed) {
                 tracing::info!("the store is back: pushes are claimed again");
             }
-            match answer {
+            match claim {
                 Ok(Claim::Won) => {
                     metric::claim("won");
-                    return Ok(Hold::Claimed);
+                    return ours(Some(owner));
                 }
                 Ok(Claim::Done { answer }) => {
                     metric::claim("done");
-                    return Ok(Hold::Done(answer));
+                    return Ok(Ownership::Stored { answer });
                 }
                 Ok(Claim::Pending) => {
                     metric::claim("pending");
                     let again = Instant::now() + LOOK_AGAIN;
-                    if again >= deadline {
+                    if again >= claim_by {
                         return Err(Refusal::NotStored("another request is still storing the same push".into()));
                     }
                     sleep_until(again).await;
@@ -152,29 +145,55 @@ impl Intake {
                     if !self.unclaimed.swap(true, Ordering::Relaxed) {
                         tracing::error!(%error, "pushes are published without a claim until the store is back");
                     }
-                    return Ok(Hold::Unclaimed);
+                    return ours(None);
                 }
             }
         }
     }
 
-    async fn publish(&self, envelope: &Envelope, deadline: Instant) -> Result<(), Refusal> {
+    /// Returns when the queue has stored the envelope of a push whose request is answered by `deadline`.
+    pub(crate) async fn publish(&self, envelope: &Envelope, deadline: Instant) -> Result<(), Refusal> {
+        let publish_by = deadline - SETTLE_WITHIN;
         let started = Instant::now();
         let mut last = "the queue did not answer".to_owned();
         loop {
-            match timeout_at(deadline, self.publisher.publish(envelope)).await {
+            match timeout_at(publish_by, self.publisher.publish(envelope)).await {
                 Ok(Ok(())) => {
                     metric::published(started.elapsed());
                     return Ok(());
                 }
-                // One that refuses at once, as a closed publisher does, is not cut off by its deadline.
-                Ok(Err(error)) if Instant::now() >= deadline => return Err(Refusal::NotStored(error.to_string())),
+                // A publisher that refuses at once, as a closed one does, is not cut off by its deadline.
+                Ok(Err(error)) if Instant::now() >= publish_by => return Err(Refusal::NotStored(error.to_string())),
                 Ok(Err(error)) => {
                     last = error.to_string();
-                    sleep_until((Instant::now() + TRY_AGAIN).min(deadline)).await;
+                    sleep_until((Instant::now() + TRY_AGAIN).min(publish_by)).await;
                 }
                 Err(_) => return Err(Refusal::NotStored(last)),
             }
+        }
+    }
+}
+
+impl Claimed<'_> {
+    /// Passes the result of a step on. When the step was refused nothing is stored, so the claim is released first, and the
+    /// next copy of the push can have it.
+    pub(crate) async fn or_release<T>(&self, step: Result<T, Refusal>) -> Result<T, Refusal> {
+        if let (Err(_), Some(owner)) = (&step, &self.owner) {
+            self.settle(self.claims.release(self.key, owner)).await;
+        }
+        step
+    }
+
+    /// Notes that the push is stored, with its `answer` for the copies: the empty text for `success`.
+    pub(crate) async fn complete(self, answer: &str) {
+        self.settle(self.claims.complete(self.key, answer, PUSH_REMEMBERED_FOR)).await;
+    }
+
+    /// Nothing depends on the settlement: a claim without one runs out, the ledger drops the copy that may come, and the
+    /// answer to the copy is decided again.
+    async fn settle(&self, settlement: impl Future<Output = Result<(), StoreError>>) {
+        if !matches!(timeout_at(self.deadline, settlement).await, Ok(Ok(()))) {
+            metric::claim("unsettled");
         }
     }
 }

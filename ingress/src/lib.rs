@@ -16,10 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 mod answer;
 mod api;
-mod asking;
-mod authentic;
 mod body;
 mod connection;
+mod decision;
 mod freshness;
 mod intake;
 mod metric;
@@ -27,12 +26,15 @@ mod query;
 mod refusal;
 mod routes;
 mod server;
+mod sync_webhook;
 mod unreadable;
+mod verify;
 
-pub use answer::{Decided, keeps_unreadable};
 pub use api::Api;
+pub use decision::Decision;
 pub use intake::PUSH_REMEMBERED_FOR;
 pub use server::{Ingress, IngressError};
+pub use unreadable::keeps_unreadable;
 
 /// WeChat waits 5 s, then sends the push again; the rest is for the way back.
 ///

@@ -9,23 +9,24 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_LENGTH};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
-use kefu_messages::envelope::{Answered, Envelope};
+use kefu_messages::envelope::Envelope;
 use kefu_messages::unreadable::Unreadable;
 use kefu_program::config::{Account, Config};
 use kefu_runtime::clock;
 use tokio::time::Instant;
 
-use crate::answer::{self, Decided, Undecided};
-use crate::asking::Asking;
-use crate::authentic::Authentic;
+use crate::answer::Answer;
 use crate::body::{Bodies, Body};
 use crate::connection::Reading;
+use crate::decision::{Decision, UndecidedEvents};
 use crate::freshness::ClockWarning;
-use crate::intake::{Intake, Taken};
+use crate::intake::{Intake, Ownership, Taken};
 use crate::query::SignedQuery;
 use crate::refusal::{Refusal, shown};
+use crate::sync_webhook::SyncWebhooks;
 use crate::unreadable::UnreadablePushes;
-use crate::{ANSWER_WITHIN, authentic, metric};
+use crate::verify::Verified;
+use crate::{ANSWER_WITHIN, metric, verify};
 
 /// The largest body, in bytes, that is decrypted, parsed and matched with rules on the thread that serves connections.
 const QUICK: usize = 64 * 1024;
@@ -35,8 +36,8 @@ pub(crate) struct Callback {
     pub(crate) config: Arc<Config>,
     pub(crate) intake: Intake,
     pub(crate) bodies: Bodies,
-    pub(crate) undecided: Undecided,
-    pub(crate) asking: Asking,
+    pub(crate) undecided_events: UndecidedEvents,
+    pub(crate) sync_webhooks: SyncWebhooks,
     pub(crate) unreadable: UnreadablePushes,
     pub(crate) clock_warning: ClockWarning,
 }
@@ -56,11 +57,11 @@ async fn verify_url(request: HttpRequest, appid: web::Path<String>, callback: we
     let started = Instant::now();
     let echo = callback.account(&appid).and_then(|account| {
         let query = SignedQuery::parse(request.query_string())?;
-        authentic::verify_url(account, &query, clock::now_ms())?;
+        verify::verify_url(account, &query, clock::now_ms())?;
         query.echostr.clone().ok_or(Refusal::Unauthenticated("echostr is missing"))
     });
     let echo = echo.inspect_err(|refusal| callback.clock_warning.note(refusal, &appid));
-    answer("verify", &appid, started, echo.map(|echostr| (answer::Body::plain(echostr), "verified")))
+    respond("verify", &appid, started, echo.map(|echostr| (Answer::plain(echostr), "verified")))
 }
 
 async fn receive_push(
@@ -73,8 +74,8 @@ async fn receive_push(
     let _under_way = metric::UnderWay::start();
     let result = callback.receive(&request, &appid, &mut body, started).await;
     let result = result.inspect_err(|refusal| callback.clock_warning.note(refusal, &appid));
-    let answer = answer("push", &appid, started, result);
-    answer.map_body(|_, text| AnswerBody { text, _unread: body })
+    let response = respond("push", &appid, started, result);
+    response.map_body(|_, text| AnswerBody { text, _unread: body })
 }
 
 /// The body of an answer, and with it what the request still has to say.
@@ -110,17 +111,17 @@ impl Callback {
         appid: &str,
         body: &mut web::Payload,
         started: Instant,
-    ) -> Result<(answer::Body, &'static str), Refusal> {
+    ) -> Result<(Answer, &'static str), Refusal> {
         let deadline = started + ANSWER_WITHIN;
         let account = self.account(appid)?;
         let query = SignedQuery::parse(request.query_string())?;
         let now_ms = clock::now_ms();
-        authentic::admit(account, &query, now_ms)?;
+        verify::admit(account, &query, now_ms)?;
         let reading = request.conn_data::<Reading>();
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
-        let _held = reading.map(Reading::hold);
-        let (Authentic { content, pair }, decided) = self.open(account, &query, bytes, now_ms).await?;
+        let _paused = reading.map(Reading::pause);
+        let (Verified { content, pair }, decision) = self.open_and_decide(account, &query, bytes, now_ms).await?;
         let envelope = match content {
             Ok((push, raw)) => Envelope::of_push(appid, push, raw, clock::now_ms()),
             Err((bytes, error)) => {
@@ -128,44 +129,70 @@ impl Callback {
                 Envelope::of_unreadable(appid, Unreadable::new(bytes, &error), clock::now_ms())
             }
         };
-        let envelope = Envelope { answered: decided.answered, traceparent: traceparent(request), ..envelope };
-        let answer = async {
-            match &decided.ask {
-                Some(endpoint) => self.asking.decide(endpoint, &envelope, started).await,
-                None => Ok(decided.answer),
-            }
-        };
-        let (answer, outcome) = match self.intake.take(&envelope, answer, deadline).await? {
-            Taken::Duplicate { answer } => (answer, "duplicate"),
-            Taken::Published { answer } => {
-                if let Some(event) = decided.undecided {
-                    self.undecided.note(event);
-                }
-                let outcome = match (decided.answered, &envelope.unreadable) {
-                    (_, Some(unreadable)) => {
-                        tell_unreadable(&envelope, unreadable);
-                        "unreadable"
-                    }
-                    (Some(Answered::Transfer), None) => "transferred",
-                    (Some(Answered::Webhook), None) => "decided",
-                    (Some(Answered::Other) | None, None) => "published",
-                };
-                (answer, outcome)
-            }
-        };
+        let envelope = Envelope { answered: decision.answered(), traceparent: traceparent(request), ..envelope };
+        let taken = self.take(&envelope, &decision, started, deadline).await?;
+        let outcome = self.outcome(&taken, &envelope, &decision);
         tracing::debug!(key = %envelope.key, account = appid, outcome, "the push is stored");
+        let (Taken::Published { answer } | Taken::Duplicate { answer }) = taken;
         let seal = pair.and_then(|pair| pair.seal(account));
-        Ok((answer::Body::of(answer, &envelope.push, seal, &query.nonce), outcome))
+        Ok((Answer::to(&envelope.push, answer, seal, &query.nonce), outcome))
+    }
+
+    /// Stores the push once: claim, decision, publish, complete, answer.
+    async fn take(
+        &self,
+        envelope: &Envelope,
+        decision: &Decision,
+        started: Instant,
+        deadline: Instant,
+    ) -> Result<Taken, Refusal> {
+        let claimed = match self.intake.claim(&envelope.key, deadline).await? {
+            Ownership::Stored { answer } => return Ok(Taken::Duplicate { answer }),
+            Ownership::Ours(claimed) => claimed,
+        };
+        let answer = claimed.or_release(self.answer(envelope, decision, started).await).await?;
+        claimed.or_release(self.intake.publish(envelope, deadline).await).await?;
+        claimed.complete(&answer).await;
+        Ok(Taken::Published { answer })
+    }
+
+    /// The text of the answer, which may have to be asked for; the empty text for `success`.
+    async fn answer(&self, envelope: &Envelope, decision: &Decision, started: Instant) -> Result<String, Refusal> {
+        match decision {
+            Decision::Ask(endpoint) => self.sync_webhooks.decide(endpoint, envelope, started).await,
+            Decision::Transfer(text) | Decision::EventAnswer(text) => Ok(text.clone()),
+            Decision::Success | Decision::Undecided(_) => Ok(String::new()),
+        }
+    }
+
+    /// The word for metrics and logs of how a push was taken in. Reports what an operator should know of it.
+    fn outcome(&self, taken: &Taken, envelope: &Envelope, decision: &Decision) -> &'static str {
+        if let Taken::Duplicate { .. } = taken {
+            return "duplicate";
+        }
+        if let Some(unreadable) = &envelope.unreadable {
+            tell_unreadable(envelope, unreadable);
+            return "unreadable";
+        }
+        match decision {
+            Decision::Transfer(_) => "transferred",
+            Decision::Ask(_) => "decided",
+            Decision::Success | Decision::EventAnswer(_) => "published",
+            Decision::Undecided(event) => {
+                self.undecided_events.note(event);
+                "published"
+            }
+        }
     }
 
     /// [`open_and_decide`], on another thread when it takes long enough to keep other requests waiting.
-    async fn open(
+    async fn open_and_decide(
         &self,
         account: &Account,
         query: &SignedQuery,
         body: Vec<u8>,
         now_ms: u64,
-    ) -> Result<(Authentic, Decided), Refusal> {
+    ) -> Result<(Verified, Decision), Refusal> {
         if body.len() <= QUICK {
             return open_and_decide(&self.config, account, query, body, now_ms);
         }
@@ -178,20 +205,20 @@ impl Callback {
     }
 }
 
-/// What the request holds, and what it is to be answered once that is stored.
+/// What the request holds, and the decision what to answer once that is stored.
 fn open_and_decide(
     config: &Config,
     account: &Account,
     query: &SignedQuery,
     body: Vec<u8>,
     now_ms: u64,
-) -> Result<(Authentic, Decided), Refusal> {
-    let opened = authentic::open(account, query, body, now_ms)?;
-    let decided = match &opened.content {
-        Ok((push, _)) => Decided::of(&config.rules.current(), &account.appid, push),
-        Err(_) => Decided::success(),
+) -> Result<(Verified, Decision), Refusal> {
+    let verified = verify::open(account, query, body, now_ms)?;
+    let decision = match &verified.content {
+        Ok((push, _)) => Decision::of(&config.rules.current(), &account.appid, push),
+        Err(_) => Decision::Success,
     };
-    Ok((opened, decided))
+    Ok((verified, decision))
 }
 
 fn tell_unreadable(envelope: &Envelope, unreadable: &Unreadable) {
@@ -204,11 +231,11 @@ fn tell_unreadable(envelope: &Envelope, unreadable: &Unreadable) {
     );
 }
 
-fn answer(
+fn respond(
     kind: &'static str,
     appid: &str,
     started: Instant,
-    result: Result<(answer::Body, &'static str), Refusal>,
+    result: Result<(Answer, &'static str), Refusal>,
 ) -> HttpResponse {
     let took = started.elapsed();
     match result {
@@ -225,7 +252,7 @@ fn answer(
             if refusal.ends_connection() {
                 response.force_close();
             }
-            response.content_type(answer::Body::PLAIN).body(refusal.text())
+            response.content_type(Answer::PLAIN).body(refusal.text())
         }
     }
 }

@@ -14,13 +14,13 @@ use kefu_queue::Publisher;
 use kefu_runtime::lifecycle;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::answer::Undecided;
-use crate::asking::Asking;
 use crate::body::Bodies;
 use crate::connection::Connection;
+use crate::decision::UndecidedEvents;
 use crate::freshness::ClockWarning;
 use crate::intake::Intake;
 use crate::routes::{self, Callback};
+use crate::sync_webhook::SyncWebhooks;
 use crate::unreadable::UnreadablePushes;
 use crate::{Api, Parts, metric};
 
@@ -115,9 +115,9 @@ impl Ingress {
         let callback = web::Data::new(Callback {
             intake: Intake::new(stores.claims, publisher.clone()),
             bodies: Bodies::new(settings.max_body_bytes, settings.max_buffered_bytes),
-            asking: Asking::new(&config.webhook).map_err(IngressError::Client)?,
+            sync_webhooks: SyncWebhooks::new(&config.webhook).map_err(IngressError::Client)?,
             config,
-            undecided: Undecided::default(),
+            undecided_events: UndecidedEvents::default(),
             unreadable: UnreadablePushes::default(),
             clock_warning: ClockWarning::default(),
         });

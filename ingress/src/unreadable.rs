@@ -67,6 +67,14 @@ impl UnreadablePushes {
     }
 }
 
+/// Whether ingress keeps a push of these bytes, which it cannot read because of `error`, as a dead letter.
+///
+/// # Errors
+/// Why it refuses the push instead, in words.
+pub fn keeps_unreadable(account: &Account, bytes: &[u8], error: &PushError) -> Result<(), String> {
+    UnreadablePushes::default().admit(account, bytes, error).map_err(|refusal| refusal.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use kefu_messages::unreadable;
 use kefu_queue::dead_letters::Summary;
 
-use super::moment::{ago, rfc3339};
+use super::since::{ago, rfc3339};
 use crate::terminal::{printable, width, wrap};
 
 /// Where the values begin.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use kefu_queue::dead_letters::Summary;
 
-use super::moment::ago;
+use super::since::ago;
 use crate::terminal::{columns, cut, printable, width};
 
 const HEADINGS: [&str; 6] = ["ID", "DIED", "ACCOUNT", "REASON", "TRIES", "LAST ERROR"];

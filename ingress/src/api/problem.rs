@@ -7,6 +7,8 @@ use serde::Serialize;
 use tracing::Level;
 use utoipa::ToSchema;
 
+use crate::refusal::Refusal;
+
 /// What is wrong. Texts are for the client; those that quote what it sent are not for the log.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
@@ -58,6 +60,19 @@ pub(crate) struct ProblemDocument {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<Vec<String>>,
+}
+
+/// What pushes and messages of a backend are both refused for.
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooLarge => Self::TooLarge,
+            Refusal::SlowBody => Self::SlowBody,
+            Refusal::CutBody => Self::Malformed(refusal.to_string()),
+            Refusal::NotStored(reason) => Self::Unavailable(reason),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
 }
 
 impl Problem {

@@ -1,19 +1,16 @@
-//! The body of a request to send: its bytes, its shape, and whether it can be sent.
+//! The body of a request to send: its shape, and whether it can be sent.
 
-use actix_web::web::{Bytes, Payload};
-use futures_util::StreamExt;
 use kefu_messages::outbound::Outbound;
-use kefu_messages::reply::foreign::{self, Misshapen};
 use kefu_messages::reply::picture::PictureFolder;
+use kefu_messages::reply::untrusted::{self, Misshapen};
 use kefu_program::config::Config;
 use kefu_wechat::json;
 use kefu_wechat::openid::OpenId;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, timeout_at};
 
-use super::problem::{MAX_BODY_BYTES, Problem};
+use super::problem::Problem;
 use super::shapes::SendRequest;
 
 /// The largest `business_id`: the largest whole number that every JSON library reads as it is.
@@ -22,29 +19,13 @@ const MAX_BUSINESS_ID: u64 = (1 << 53) - 1;
 /// The longest openid, in characters; WeChat's have 28.
 const LONGEST_OPENID: usize = 128;
 
-/// What is to be sent, to whom.
+/// A message of a team's own backend to a user.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ToSend {
+pub(crate) struct OutboundMessage {
     pub(crate) user: OpenId,
     pub(crate) outbound: Outbound,
     /// Equal for bodies that say the same, however they are written.
     pub(crate) fingerprint: String,
-}
-
-/// Reads a body whose head announces this length, if any.
-pub(crate) async fn read(body: &mut Payload, announced: Option<u64>, deadline: Instant) -> Result<Bytes, Problem> {
-    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
-        return Err(Problem::TooLarge);
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = timeout_at(deadline, body.next()).await.map_err(|_| Problem::SlowBody)? {
-        let chunk = chunk.map_err(|_| Problem::Malformed("the body was cut".to_owned()))?;
-        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(Problem::TooLarge);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.into())
 }
 
 /// Reads the shape: what the OpenAPI document describes. Faults within a text are mended.
@@ -58,7 +39,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Problem> {
 
 fn strictly(body: &[u8]) -> Result<SendRequest, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let request = foreign::read(&mut json).map_err(|Misshapen { place, problem }| {
+    let request = untrusted::read(&mut json).map_err(|Misshapen { place, problem }| {
         let place = if place.is_empty() { "the body".to_owned() } else { place };
         Problem::Malformed(format!("{place}: {problem}"))
     })?;
@@ -83,7 +64,7 @@ fn null_in(value: &Value, path: String) -> Option<String> {
     }
 }
 
-impl From<SendRequest> for ToSend {
+impl From<SendRequest> for OutboundMessage {
     fn from(request: SendRequest) -> Self {
         // Strings, numbers and lists: serialising them has no way to fail.
         let fingerprint = hex::encode(Sha256::digest(serde_json::to_vec(&request).unwrap_or_default()));
@@ -94,8 +75,8 @@ impl From<SendRequest> for ToSend {
 
 /// Judges what the shape does not show: it may be another judgement tomorrow, when a picture is gone or the configuration
 /// another. Reads the pictures, which takes a moment.
-pub(crate) fn judge(to_send: &ToSend, config: &Config) -> Result<(), Problem> {
-    let ToSend { user, outbound, .. } = to_send;
+pub(crate) fn judge(message: &OutboundMessage, config: &Config) -> Result<(), Problem> {
+    let OutboundMessage { user, outbound, .. } = message;
     let mut problems = Vec::new();
     let is_openid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let to = user.as_str();

@@ -8,11 +8,11 @@ use kefu_program::config::Config;
 use kefu_runtime::disk::Disk;
 use tokio::time::Instant;
 
-use super::problem::{Problem, ProblemDocument};
-use super::request::ToSend;
+use super::problem::{MAX_BODY_BYTES, Problem, ProblemDocument};
+use super::request::OutboundMessage;
 use super::shapes::{Accepted, Message, SendRequest};
 use super::{Api, Service, Stage, document, head, request};
-use crate::{ANSWER_WITHIN, metric, routes};
+use crate::{ANSWER_WITHIN, body, metric, routes};
 
 const MESSAGES: &str = "/v1/accounts/{appid}/messages";
 const MESSAGE: &str = "/v1/messages/{id}";
@@ -21,7 +21,7 @@ const DOCUMENT: &str = "/v1/openapi.json";
 pub(super) fn configure(service: &mut web::ServiceConfig, api: &Api) {
     let not_allowed = |allowed: &'static str| {
         web::to(move |api: web::Data<Api>| async move {
-            answer("other", "", Instant::now(), api.service().and(Err(Unserved::Problem(Problem::Method(allowed)))))
+            respond("other", "", Instant::now(), api.service().and(Err(Unserved::Problem(Problem::Method(allowed)))))
         })
     };
     service
@@ -97,14 +97,14 @@ async fn send_message(
     let sent = async {
         let service = api.service()?;
         let _under_way = service.under_way.token();
-        service.send(&request, &appid, &mut body, started + ANSWER_WITHIN).await.map_err(Unserved::from)
+        service.accept(&request, &appid, &mut body, started + ANSWER_WITHIN).await.map_err(Unserved::from)
     };
     let response = sent.await.map(|accepted| {
         let location = format!("/v1/messages/{}", accepted.id);
         HttpResponse::Accepted().insert_header((LOCATION, location)).json(accepted)
     });
     let account = if let Stage::InService(service) = api.stage() { service.account(&appid) } else { "" };
-    answer("send_message", account, started, response)
+    respond("send_message", account, started, response)
 }
 
 /// Tells what became of a message.
@@ -130,10 +130,10 @@ async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data
     let known = async {
         let service = api.service()?;
         head::authorize(&request, &service.keys)?;
-        let progress = service.sending.progress(&id, started + ANSWER_WITHIN).await?;
+        let progress = service.outbound.progress(&id, started + ANSWER_WITHIN).await?;
         Ok(HttpResponse::Ok().json(Message::new(id.into_inner(), progress)))
     };
-    answer("get_message", "", started, known.await)
+    respond("get_message", "", started, known.await)
 }
 
 /// This document. It needs no key.
@@ -149,10 +149,10 @@ async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data
     security(()),
 )]
 async fn get_document(api: web::Data<Api>) -> HttpResponse {
-    answer("get_document", "", Instant::now(), api.service().map(|_| HttpResponse::Ok().json(document::document())))
+    respond("get_document", "", Instant::now(), api.service().map(|_| HttpResponse::Ok().json(document::document())))
 }
 
-fn answer(
+fn respond(
     operation: &'static str,
     account: &str,
     started: Instant,
@@ -180,7 +180,7 @@ impl Service {
         self.config.accounts.get(appid).map_or("(unknown)", |account| account.appid.as_str())
     }
 
-    async fn send(
+    async fn accept(
         &self,
         request: &HttpRequest,
         appid: &str,
@@ -192,10 +192,10 @@ impl Service {
         head::require_json(request)?;
         let idempotency_key = head::idempotency_key(request)?;
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let bytes = request::read(body, announced, deadline).await?;
-        let to_send = ToSend::from(request::parse(&bytes)?);
-        self.judge_if_new(appid, idempotency_key, &to_send, deadline).await?;
-        self.sending.send(appid, idempotency_key, to_send, routes::traceparent(request), deadline).await
+        let bytes = body::read(body, announced, MAX_BODY_BYTES, deadline, async |_| Ok(())).await?;
+        let message = OutboundMessage::from(request::parse(&bytes)?);
+        self.judge_if_new(appid, idempotency_key, &message, deadline).await?;
+        self.outbound.accept(appid, idempotency_key, message, routes::traceparent(request), deadline).await
     }
 
     /// Judges a message that is new. One that was taken before is not judged anew: it is on its way, or becomes so with
@@ -204,15 +204,15 @@ impl Service {
         &self,
         appid: &str,
         idempotency_key: &str,
-        to_send: &ToSend,
+        message: &OutboundMessage,
         deadline: Instant,
     ) -> Result<(), Problem> {
-        let is_new = || self.sending.is_new(appid, idempotency_key, &to_send.fingerprint, deadline);
+        let is_new = || self.outbound.is_new(appid, idempotency_key, &message.fingerprint, deadline);
         // What needs no disk is judged sooner than the store answers.
-        if shows_pictures(to_send) && !is_new().await? {
+        if shows_pictures(message) && !is_new().await? {
             return Ok(());
         }
-        match judge(to_send, &self.config, &self.disk, deadline).await {
+        match judge(message, &self.config, &self.disk, deadline).await {
             // It was taken before, or a moment ago.
             Err(Problem::Unsendable(_)) if !is_new().await? => Ok(()),
             judged => judged,
@@ -220,17 +220,17 @@ impl Service {
     }
 }
 
-fn shows_pictures(to_send: &ToSend) -> bool {
-    to_send.outbound.replies.iter().any(|reply| reply.picture().is_some())
+fn shows_pictures(message: &OutboundMessage) -> bool {
+    message.outbound.replies.iter().any(|reply| reply.picture().is_some())
 }
 
 /// [`request::judge`], on the disk only for what has pictures: that may hang.
-async fn judge(to_send: &ToSend, config: &Arc<Config>, disk: &Disk, deadline: Instant) -> Result<(), Problem> {
-    if !shows_pictures(to_send) {
-        return request::judge(to_send, config);
+async fn judge(message: &OutboundMessage, config: &Arc<Config>, disk: &Disk, deadline: Instant) -> Result<(), Problem> {
+    if !shows_pictures(message) {
+        return request::judge(message, config);
     }
-    let (to_send, config) = (to_send.clone(), Arc::clone(config));
-    while_disk_answers(disk, deadline, move || request::judge(&to_send, &config)).await
+    let (message, config) = (message.clone(), Arc::clone(config));
+    while_disk_answers(disk, deadline, move || request::judge(&message, &config)).await
 }
 
 /// What `check`, which may read files, returns by the deadline.
@@ -276,13 +276,13 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let config = Arc::new(kefu_program::config::load_with(&file, []).unwrap());
         let (disk, deadline) = (Disk::default(), Instant::now() + Duration::from_secs(30));
-        let to_send = |replies: &str| {
-            ToSend::from(request::parse(format!(r#"{{"to":"oU","replies":[{replies}]}}"#).as_bytes()).unwrap())
+        let message = |replies: &str| {
+            OutboundMessage::from(request::parse(format!(r#"{{"to":"oU","replies":[{replies}]}}"#).as_bytes()).unwrap())
         };
-        let text = to_send(r#"{"text":"hi"}"#);
+        let text = message(r#"{"text":"hi"}"#);
         let judged = judge(&text, &config, &disk, deadline).now_or_never().unwrap();
         assert!(judged.is_ok(), "{judged:?}");
-        let picture = to_send(r#"{"text":"hi"},{"image":"missing.png"}"#);
+        let picture = message(r#"{"text":"hi"},{"image":"missing.png"}"#);
         let picture = judge(&picture, &config, &disk, deadline);
         tokio::pin!(picture);
         assert!((&mut picture).now_or_never().is_none(), "it is looked at on another thread");

@@ -96,7 +96,7 @@ async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), Q
     let push = Push::parse(r#"{"FromUserName":"oUSER","MsgType":"text","MsgId":1,"Content":"hi"}"#).unwrap();
     let envelope = Envelope::of_push("wx1", push, String::new(), 0);
     let started = Instant::now();
-    let result = intake.take(&envelope, async { Ok(ANSWER.to_owned()) }, started + ANSWER_WITHIN).await;
+    let result = intake.take(&envelope, ANSWER.to_owned(), started + ANSWER_WITHIN).await;
     let (notes, published) = (claims.notes.lock().unwrap().clone(), *publisher.asked.lock().unwrap());
     let completed_with = claims.completed_with.lock().unwrap().clone();
     Run { result, notes, completed_with, published, took: started.elapsed() }

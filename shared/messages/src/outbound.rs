@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::reply::Reply;
-use crate::reply::foreign;
 use crate::reply::picture::PictureFolder;
+use crate::reply::untrusted;
 
 /// `msg_type` in an envelope where a push has its `MsgType`.
 pub const MSG_TYPE: &str = "kefu_send";
@@ -21,7 +21,7 @@ pub struct Outbound {
 
 impl Outbound {
     /// The reasons, in words, why the message cannot be sent. `most`: how many replies WeChat takes after a user's message;
-    /// each part of a long text counts. `pictures`: as for [`foreign::problems`].
+    /// each part of a long text counts. `pictures`: as for [`untrusted::problems`].
     pub fn problems(&self, most: u32, pictures: Option<&PictureFolder>) -> Vec<String> {
         let mut problems = Vec::new();
         let count = self.replies.len();
@@ -32,7 +32,7 @@ impl Outbound {
             let text = format!("replies: with long texts in parts they are {sends} sends, the most is {most}");
             problems.push(text);
         }
-        problems.extend(foreign::problems(&self.replies, pictures));
+        problems.extend(untrusted::problems(&self.replies, pictures));
         problems
     }
 }

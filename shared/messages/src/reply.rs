@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 pub mod cluster;
 pub mod control;
 mod fields;
-pub mod foreign;
 pub(crate) mod markup;
 pub mod picture;
 pub mod split;
 pub mod template;
+pub mod untrusted;
 
 /// One reply to a user: `{ text = "…" }`, `{ image = "FILE" }`, `{ link = {…} }` or `{ miniprogrampage = {…} }`, and the
 /// sender. The shape is the same in rules, in a webhook's answer, in `/v1` and in a stored plan.

@@ -13,9 +13,9 @@ use crate::window::Limits;
 mod assistant;
 mod condition;
 mod endpoint;
+mod explain;
 mod live;
 mod replies;
-mod words;
 
 pub use assistant::{Briefing, cleaned_fallback, fallback_problem, given};
 pub use endpoint::{DECIDE_WITHIN, Endpoint};

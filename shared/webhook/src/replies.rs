@@ -1,8 +1,8 @@
 //! The replies of an answer: `{"replies": […]}`, in the shape of a rule's replies.
 
 use kefu_messages::reply::Reply;
-use kefu_messages::reply::foreign::{self, Misshapen};
 use kefu_messages::reply::picture::PictureFolder;
+use kefu_messages::reply::untrusted::{self, Misshapen};
 use kefu_runtime::disk::Disk;
 use kefu_wechat::json;
 use serde_json::Value;
@@ -40,14 +40,14 @@ async fn check(answer: Answer, most: usize, pictures: &PictureFolder, disk: &Dis
     let (replies, problems) = if replies.iter().any(shows_picture) {
         let pictures = pictures.clone();
         let checked = disk.call(move || {
-            let problems = foreign::problems(&replies, Some(&pictures));
+            let problems = untrusted::problems(&replies, Some(&pictures));
             Ok((replies, problems))
         });
         let unchecked =
             |error| Failure::Unchecked(format!("the pictures that it answered with cannot be looked at: {error}"));
         checked.await.map_err(unchecked)?
     } else {
-        let problems = foreign::problems(&replies, None);
+        let problems = untrusted::problems(&replies, None);
         (replies, problems)
     };
     if problems.is_empty() { Ok(replies) } else { Err(Failure::Refused(problems.join("; "))) }
@@ -68,7 +68,7 @@ fn read(body: &[u8], most: usize) -> Result<Vec<Reply>, Failure> {
     }
     let (mut read, mut problems) = (Vec::new(), Vec::new());
     for (index, value) in replies.iter().enumerate() {
-        match foreign::read(value) {
+        match untrusted::read(value) {
             Ok(reply) => read.push(reply),
             Err(Misshapen { place, problem }) => {
                 let dot = if place.is_empty() { "" } else { "." };

@@ -80,9 +80,9 @@ fn config() -> (Config, tempfile::TempDir) {
     (kefu_program::config::load_with(&file, []).unwrap(), folder)
 }
 
-fn check(request: SendRequest, config: &Config) -> Result<ToSend, Problem> {
-    let to_send = ToSend::from(request);
-    judge(&to_send, config).map(|()| to_send)
+fn check(request: SendRequest, config: &Config) -> Result<OutboundMessage, Problem> {
+    let message = OutboundMessage::from(request);
+    judge(&message, config).map(|()| message)
 }
 
 #[test]

@@ -98,12 +98,17 @@ impl Order {
         Self { action: Action::List, selection, all: false, max, dry_run, forgotten, with_content }
     }
 
+    /// Whether the order would change dead letters and says neither which ones nor that all are meant.
+    pub fn names_none(&self) -> bool {
+        self.action != Action::List && !self.all && self.selection == Selection::default()
+    }
+
     /// Carries the order out.
     ///
     /// The report has the error, if one occurred, and everything that was done before it.
     pub async fn carry_out(&self, letters: &dyn DeadLetters) -> Report {
         let mut report = Report::default();
-        if self.action != Action::List && !self.all && self.selection == Selection::default() {
+        if self.names_none() {
             report.error = Some("the order says neither which dead letters nor that all are meant".to_owned());
             return report;
         }

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use kefu_ingress::Decided;
+use kefu_ingress::Decision;
 use kefu_messages::plan::{Plan, Planned};
 use kefu_messages::reply::{Content, Reply, template};
 use kefu_messages::rules::{Action, Rule, Rules};
@@ -91,24 +91,24 @@ impl<'a> Trial<'a> {
                 }
             }
         }
-        let answer = Decided::of(&rules, appid, push);
-        if let Some(endpoint) = &answer.ask {
-            return writeln!(out, "ingress asks the webhook at {} and answers what it says", endpoint.host());
-        }
-        if answer.answered.is_some() {
-            return writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent");
-        }
-        let answered = match answer.answer.as_str() {
-            "" => "it is acknowledged".to_owned(),
-            text => format!("ingress answers {}", printable(text)),
+        let decision = Decision::of(&rules, appid, push);
+        let answered = match &decision {
+            Decision::Ask(endpoint) => {
+                return writeln!(out, "ingress asks the webhook at {} and answers what it says", endpoint.host());
+            }
+            Decision::Transfer(_) => {
+                return writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent");
+            }
+            Decision::EventAnswer(text) => format!("ingress answers {}", printable(text)),
+            Decision::Success | Decision::Undecided(_) => "it is acknowledged".to_owned(),
         };
         self.write_what_is_sent(out, push, &rules, &answered)?;
-        match answer.undecided {
-            Some(event) => writeln!(
+        match decision {
+            Decision::Undecided(event) => writeln!(
                 out,
                 "WeChat wants a decision in the answer to {event}, and nobody makes one: a webhook with sync = true would"
             ),
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 

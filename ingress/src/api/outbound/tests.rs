@@ -101,26 +101,26 @@ impl Publisher for Store {
     async fn close(&self, _: Duration) {}
 }
 
-fn store(fates: Vec<Fate>) -> (Arc<Store>, Sending) {
+fn store(fates: Vec<Fate>) -> (Arc<Store>, OutboundMessages) {
     let store = Arc::new(Store { fates: Mutex::new(fates.into()), ..Store::default() });
     let intake = Intake::new(store.clone(), store.clone());
-    (store.clone(), Sending::new(store, intake))
+    (store.clone(), OutboundMessages::new(store, intake))
 }
 
-async fn send(sending: &Sending, text: &str) -> (Result<Accepted, Problem>, Duration) {
+async fn send(messages: &OutboundMessages, text: &str) -> (Result<Accepted, Problem>, Duration) {
     let started = Instant::now();
     let replies = vec![Reply::from(Content::Text(text.to_owned()))];
     let outbound = Outbound { replies, business_id: None };
-    let message = ToSend { user: OpenId::new("oUSER"), outbound, fingerprint: text.to_owned() };
-    let answer = sending.send("wx1", "key", message, None, started + ANSWER_WITHIN).await;
+    let message = OutboundMessage { user: OpenId::new("oUSER"), outbound, fingerprint: text.to_owned() };
+    let answer = messages.accept("wx1", "key", message, None, started + ANSWER_WITHIN).await;
     (answer, started.elapsed())
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_accepted_is_known_as_queued() {
-    let (store, sending) = store(vec![Fate::Refused, Fate::Noted]);
-    let accepted = send(&sending, "hi").await.0.unwrap();
-    let known = sending.progress(&accepted.id, Instant::now() + ANSWER_WITHIN).await;
+    let (store, messages) = store(vec![Fate::Refused, Fate::Noted]);
+    let accepted = send(&messages, "hi").await.0.unwrap();
+    let known = messages.progress(&accepted.id, Instant::now() + ANSWER_WITHIN).await;
     assert!(matches!(known, Ok(Progress::Queued { .. })), "{known:?}");
     assert_eq!(*store.published.lock().unwrap(), 1);
 }
@@ -128,27 +128,27 @@ async fn what_is_accepted_is_known_as_queued() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_noted_as_queued_is_not_said_to_be_accepted_and_its_repetition_is() {
     for fate in [vec![Fate::Hangs], (0..100).map(|_| Fate::Refused).collect()] {
-        let (store, sending) = store(fate);
-        let (answer, took) = send(&sending, "hi").await;
+        let (store, messages) = store(fate);
+        let (answer, took) = send(&messages, "hi").await;
         assert!(matches!(answer, Err(Problem::Unavailable(_))), "it is accepted, and nothing is known of it");
         assert!(took <= ANSWER_WITHIN, "{took:?}");
         store.fates.lock().unwrap().clear();
-        let (repeated, _) = send(&sending, "hi").await;
-        let known = sending.progress(&repeated.unwrap().id, Instant::now() + ANSWER_WITHIN).await;
+        let (repeated, _) = send(&messages, "hi").await;
+        let known = messages.progress(&repeated.unwrap().id, Instant::now() + ANSWER_WITHIN).await;
         assert!(matches!(known, Ok(Progress::Queued { .. })), "{known:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_key_of_a_request_that_the_queue_did_not_take_is_still_that_of_its_message() {
-    let (store, sending) = store(Vec::new());
+    let (store, messages) = store(Vec::new());
     *store.publisher_is_away.lock().unwrap() = true;
-    let (answer, took) = send(&sending, "hi").await;
+    let (answer, took) = send(&messages, "hi").await;
     assert!(matches!(answer, Err(Problem::Unavailable(_))));
     assert!(took <= ANSWER_WITHIN, "{took:?}");
     *store.publisher_is_away.lock().unwrap() = false;
-    assert!(matches!(send(&sending, "another").await.0, Err(Problem::KeyReused)));
-    assert!(send(&sending, "hi").await.0.is_ok());
-    assert!(send(&sending, "hi").await.0.is_ok());
+    assert!(matches!(send(&messages, "another").await.0, Err(Problem::KeyReused)));
+    assert!(send(&messages, "hi").await.0.is_ok());
+    assert!(send(&messages, "hi").await.0.is_ok());
     assert_eq!(*store.published.lock().unwrap(), 1);
 }

@@ -1,11 +1,10 @@
-//! Webhooks that decide what an event is answered, within WeChat's patience.
+//! Synchronous webhooks: they decide what an event is answered with, within WeChat's patience.
 
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::rules::{DECIDE_WITHIN, Endpoint};
-use kefu_webhook::Settings;
-use kefu_webhook::{Failure, Media, Question, Webhooks, decision};
+use kefu_webhook::{Failure, Media, Question, Settings, Webhooks, decision};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::metric;
@@ -14,18 +13,18 @@ use crate::refusal::Refusal;
 /// The wait after a failure that may pass.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Asks for decisions.
-pub(crate) struct Asking(Webhooks);
+/// The client of synchronous webhooks.
+pub(crate) struct SyncWebhooks(Webhooks);
 
-impl Asking {
+impl SyncWebhooks {
     pub(crate) fn new(settings: &Settings) -> Result<Self, String> {
         Webhooks::new(settings).map(Self)
     }
 
-    /// The answer to a push whose request came at `started`, as the webhook gave it; the empty text for `success`.
+    /// Asks the webhook for the answer to a push whose request came at `started`; the empty text means `success`.
     ///
-    /// What may pass is asked again until the time is over: a quick refusal would only make WeChat spend its few re-sends
-    /// within a second, and the event would be lost while the service restarts.
+    /// A call that failed for a reason that may pass is repeated until the time is over: a quick refusal would only make
+    /// WeChat spend its few re-sends within a second, and the event would be lost while the service restarts.
     pub(crate) async fn decide(
         &self,
         endpoint: &Endpoint,
@@ -33,17 +32,17 @@ impl Asking {
         started: Instant,
     ) -> Result<String, Refusal> {
         let deadline = started + DECIDE_WITHIN;
-        // It is asked what is to be answered: nothing is yet.
+        // The question is what to answer, so it says nothing of an answer yet.
         let question = Question::new(&Envelope { answered: None, ..envelope.clone() }, Media::None);
         loop {
             let begun = Instant::now();
-            let asked = self.0.ask(endpoint, &question, deadline.saturating_duration_since(begun));
-            let Ok(answered) = timeout_at(deadline, asked).await else {
+            let call = self.0.ask(endpoint, &question, deadline.saturating_duration_since(begun));
+            let Ok(response) = timeout_at(deadline, call).await else {
                 metric::webhook_called("late", begun.elapsed());
                 let error = format!("the webhook at {} did not answer within {DECIDE_WITHIN:?}", endpoint.host());
                 return Err(Refusal::Undecided(error));
             };
-            let decided = answered.and_then(|answer| decision(&answer, envelope.push.format));
+            let decided = response.and_then(|response| decision(&response, envelope.push.format));
             metric::webhook_called(decided.as_ref().map_or_else(Failure::label, |_| "answered"), begun.elapsed());
             match decided {
                 Ok(text) => return Ok(if text == "success" { String::new() } else { text }),

@@ -8,14 +8,14 @@ use time::format_description::well_known::Rfc3339;
 
 /// What `--since` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum Since {
     /// So long ago.
     Ago(Duration),
     /// Milliseconds since the Unix epoch.
     At(u64),
 }
 
-impl FromStr for Moment {
+impl FromStr for Since {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -41,7 +41,7 @@ impl FromStr for Moment {
     }
 }
 
-impl Moment {
+impl Since {
     /// Milliseconds since the Unix epoch.
     pub(super) fn ms(self, now_ms: u64) -> u64 {
         match self {
@@ -84,7 +84,7 @@ mod tests {
             ("99999999d", 0),
         ];
         for (text, ms) in cases {
-            assert_eq!(text.parse::<Moment>().map(|moment| moment.ms(now_ms)), Ok(ms), "{text}");
+            assert_eq!(text.parse::<Since>().map(|since| since.ms(now_ms)), Ok(ms), "{text}");
         }
     }
 
@@ -106,7 +106,7 @@ mod tests {
             "99999999999999999999d",
             "1969-12-31T23:59:59Z",
         ] {
-            assert!(text.parse::<Moment>().is_err(), "{text}");
+            assert!(text.parse::<Since>().is_err(), "{text}");
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) fn admit(account: &Account, query: &SignedQuery, now_ms: u64) -> Resu
 }
 
 /// What an admitted request held.
-pub(crate) struct Authentic {
+pub(crate) struct Verified {
     /// The push and its decrypted text; else the decrypted bytes, and why this version cannot read them.
     pub(crate) content: Result<(Push, String), (Vec<u8>, PushError)>,
     /// Set in safe and compat mode.
@@ -65,7 +65,7 @@ impl Pair {
 /// The account's mode alone decides how: in safe and compat mode only what `Encrypt` holds is believed, and
 /// `msg_signature`, which covers it, is checked before anything is decrypted, and after it the timestamp. `signature` says
 /// nothing of the body.
-pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>, now_ms: u64) -> Result<Authentic, Refusal> {
+pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>, now_ms: u64) -> Result<Verified, Refusal> {
     match account.mode {
         Mode::Plain => Ok(read(body, None)),
         Mode::Compat | Mode::Safe => {
@@ -103,6 +103,6 @@ fn decrypt(account: &Account, query: &SignedQuery, body: &str, now_ms: u64) -> R
     Err(last.map_or(Refusal::Unauthenticated("there is no key"), Refusal::Cipher))
 }
 
-fn read(bytes: Vec<u8>, pair: Option<Pair>) -> Authentic {
-    Authentic { content: unreadable::read(bytes), pair }
+fn read(bytes: Vec<u8>, pair: Option<Pair>) -> Verified {
+    Verified { content: unreadable::read(bytes), pair }
 }

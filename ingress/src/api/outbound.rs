@@ -1,6 +1,5 @@
 //! From an accepted request to a message on the queue, once.
 
-use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,21 +10,20 @@ use kefu_store::{Messages, Opened, Progress, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::problem::Problem;
-use super::request::ToSend;
+use super::request::OutboundMessage;
 use super::shapes::{Accepted, Status};
 use crate::intake::Intake;
-use crate::refusal::Refusal;
 
 /// The wait after a call of the store that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
-/// Puts messages on the queue, and tells what became of them.
-pub(crate) struct Sending {
+/// The messages of teams' own backends: puts them on the queue, and tells what became of them.
+pub(crate) struct OutboundMessages {
     messages: Arc<dyn Messages>,
     intake: Intake,
 }
 
-impl Sending {
+impl OutboundMessages {
     pub(crate) fn new(messages: Arc<dyn Messages>, intake: Intake) -> Self {
         Self { messages, intake }
     }
@@ -33,7 +31,7 @@ impl Sending {
     /// Whether no message of this key is known, neither this one nor another.
     ///
     /// # Errors
-    /// As [`Sending::send`].
+    /// As [`OutboundMessages::accept`].
     pub(crate) async fn is_new(
         &self,
         appid: &str,
@@ -57,15 +55,15 @@ impl Sending {
     ///
     /// # Errors
     /// [`Problem::KeyReused`]; [`Problem::Unavailable`] when that was not to be done until then: parts of it may have been.
-    pub(crate) async fn send(
+    pub(crate) async fn accept(
         &self,
         appid: &str,
         idempotency_key: &str,
-        to_send: ToSend,
+        message: OutboundMessage,
         traceparent: Option<String>,
         deadline: Instant,
     ) -> Result<Accepted, Problem> {
-        let ToSend { user, outbound, fingerprint } = to_send;
+        let OutboundMessage { user, outbound, fingerprint } = message;
         let now_ms = clock::now_ms();
         let envelope = Envelope { traceparent, ..Envelope::of_send(appid, idempotency_key, user, outbound, now_ms) };
         let id = envelope.key.id();
@@ -74,10 +72,7 @@ impl Sending {
             Opened::Same(Some(progress)) => return Ok(Accepted { id, status: Status::from(&progress) }),
             Opened::New | Opened::Same(None) => {}
         }
-        self.intake.take(&envelope, ready(Ok(String::new())), deadline).await.map_err(|refusal| match refusal {
-            Refusal::NotStored(reason) => Problem::Unavailable(reason),
-            other => Problem::Unavailable(other.to_string()),
-        })?;
+        self.intake.take(&envelope, String::new(), deadline).await?;
         let queued = Progress::Queued { accepted_at_ms: now_ms };
         // In the time that the intake keeps for its claim, of which little is used. A store that fails here costs the client
         // a repetition; to say that it is accepted, and then that nothing is known of it, would cost trust.
@@ -102,7 +97,7 @@ impl Sending {
         let mut last = "the store did not answer".to_owned();
         loop {
             match timeout_at(deadline, call()).await {
-                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => {
                     last = error.to_string();
                     let again = Instant::now() + TRY_AGAIN;

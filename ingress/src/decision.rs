@@ -1,0 +1,72 @@
+//! What ingress answers a push with, decided before the push is stored.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use kefu_messages::envelope::Answered;
+use kefu_messages::rules::{Endpoint, Rules};
+use kefu_wechat::event_answer::EventAnswer;
+use kefu_wechat::passive_reply;
+use kefu_wechat::push::Push;
+
+use crate::answer::now_s;
+use crate::metric;
+
+/// How ingress answers a push, as it decides for the push's first copy. Copies get the same answer.
+///
+/// No text is encrypted here: each copy's answer is sealed anew.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// With `success`.
+    Success,
+    /// With this transfer to the human agents, because a rule says so.
+    Transfer(String),
+    /// With this text, which WeChat's documentation asks for after such an event. No rule decided it, so the worker asks
+    /// the rules what else there is to do.
+    EventAnswer(String),
+    /// With `success`, although WeChat wants a decision about this event: no rule makes one.
+    Undecided(&'static str),
+    /// With what the synchronous webhook at this endpoint says.
+    Ask(Endpoint),
+}
+
+impl Decision {
+    /// Decides about a push to the account `appid`. The creation time in a transfer is now.
+    pub fn of(rules: &Rules, appid: &str, push: &Push) -> Self {
+        if let Some(endpoint) = rules.synchronous(appid, push) {
+            return Self::Ask(endpoint.clone());
+        }
+        match push.event().map(EventAnswer::to) {
+            Some(EventAnswer::Success) => Self::Success,
+            Some(EventAnswer::Body(body)) => Self::EventAnswer(body.text(push.format).to_owned()),
+            Some(EventAnswer::Decision { event }) => Self::Undecided(event),
+            None if rules.transfers(appid, push) => Self::Transfer(passive_reply::transfer(push, now_s())),
+            None => Self::Success,
+        }
+    }
+
+    /// What the envelope says about the answer: set where the answer is all that there is to do.
+    pub(crate) fn answered(&self) -> Option<Answered> {
+        match self {
+            Self::Transfer(_) => Some(Answered::Transfer),
+            Self::Ask(_) => Some(Answered::Webhook),
+            Self::Success | Self::EventAnswer(_) | Self::Undecided(_) => None,
+        }
+    }
+}
+
+/// Reports the events that ingress acknowledged although WeChat wanted a decision: counts each, and warns once for each name.
+#[derive(Default)]
+pub(crate) struct UndecidedEvents(Mutex<BTreeSet<&'static str>>);
+
+impl UndecidedEvents {
+    pub(crate) fn note(&self, event: &'static str) {
+        metric::undecided(event);
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(event) {
+            tracing::warn!(
+                event,
+                "WeChat wants a decision in the answer to this event, and nobody makes one: it is only acknowledged"
+            );
+        }
+    }
+}
