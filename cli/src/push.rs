@@ -6,8 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use kefu_runtime::http_client;
-use kefu_simulator::answer::judge;
-use kefu_simulator::{Cdata, Message, Mode, MsgId, Push, SimulatedAccount, build_request};
+use kefu_simulator::{Cdata, Message, Mode, MsgId, Push, SimulatedAccount, judge};
 use kefu_wechat::push::Format;
 use reqwest::Url;
 
@@ -117,9 +116,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let msg_id = message.has_msg_id().then(|| MsgId::Number(arguments.msg_id.unwrap_or(now.as_micros() as u64 * 16)));
     let cdata = if arguments.unescaped { Cdata::AsItIs } else { Cdata::Split };
-    let push = Push { user: arguments.user, create_time: now.as_secs() as i64, msg_id, message, cdata };
+    let create_time = now.as_secs() as i64;
+    let push = Push { account, user: arguments.user, create_time, msg_id, message, cdata, format, mode };
     let nonce = rand::random::<u32>().to_string();
-    let request = build_request(&account, &push, format, mode, now.as_secs() as i64, &nonce, rand::random())?;
+    let request = push.build(now.as_secs() as i64, &nonce, rand::random())?;
 
     let client = http_client::builder(&arguments.url).timeout(TIMEOUT).build()?;
     let started = Instant::now();
@@ -144,7 +144,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         404 => eprintln!("kefu: refused: nobody serves this appid there, or the path is another"),
         _ => {}
     }
-    let verdict = judge(&account, &push, format, mode, &nonce, status.as_u16(), body.as_bytes());
+    let verdict = judge(&push, &nonce, status.as_u16(), body.as_bytes());
     if verdict.transfer.is_some() {
         println!("the answer hands the message over to the human agents");
     }

@@ -1,108 +1,97 @@
-//! The API side: what `api.weixin.qq.com` does with a call. Synchronous and without network, so that one lock makes a
-//! call, its fault and its entry in the journal one step.
+//! The API side: how `api.weixin.qq.com` answers a call. Synchronous and without network, so that one lock makes a call,
+//! its fault and its entry in the journal one step.
 
-use actix_web::web::Bytes;
+use std::time::{Duration, UNIX_EPOCH};
+
+use actix_web::http::header::Date;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value};
 
-use crate::errcode::{self, ApiError};
 use crate::faults::{FaultKind, FaultRequest};
 use crate::journal::{ApiCall, Event};
-use crate::platform::Platform;
-use crate::tokens::{LONG_CHARS, USUAL_CHARS};
+use crate::state::{State, WeChat};
 
 mod call;
-
 mod callback;
-mod media;
-mod send;
-mod token;
-mod typing;
+mod errcode;
+pub(crate) mod media;
+mod message;
+pub(crate) mod token;
+pub(crate) mod user;
 mod wire;
 
-pub(crate) use call::Call;
-pub(crate) use wire::{Cut, Wire};
+use call::Call;
+use errcode::ApiError;
+use wire::{Cut, Wire};
 
-/// The paths that are simulated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Token,
-    StableToken,
-    CustomSend,
-    BusinessTyping,
-    CustomTyping,
-    MediaUpload,
-    MediaGet,
-    CallbackCheck,
-}
+const TOKEN: &str = "/cgi-bin/token";
+const STABLE_TOKEN: &str = "/cgi-bin/stable_token";
+const SEND: &str = "/cgi-bin/message/custom/send";
+const MEDIA_UPLOAD: &str = "/cgi-bin/media/upload";
+const MEDIA_GET: &str = "/cgi-bin/media/get";
+const CALLBACK_CHECK: &str = "/cgi-bin/callback/check";
 
-impl Route {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Token,
-        Self::StableToken,
-        Self::CustomSend,
-        Self::BusinessTyping,
-        Self::CustomTyping,
-        Self::MediaUpload,
-        Self::MediaGet,
-        Self::CallbackCheck,
-    ];
-
-    pub(crate) fn path(self) -> &'static str {
-        match self {
-            Self::Token => "/cgi-bin/token",
-            Self::StableToken => "/cgi-bin/stable_token",
-            Self::CustomSend => "/cgi-bin/message/custom/send",
-            Self::BusinessTyping => "/cgi-bin/message/custom/business/typing",
-            Self::CustomTyping => "/cgi-bin/message/custom/typing",
-            Self::MediaUpload => "/cgi-bin/media/upload",
-            Self::MediaGet => "/cgi-bin/media/get",
-            Self::CallbackCheck => "/cgi-bin/callback/check",
-        }
-    }
-
-    fn of(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|route| route.path() == path)
-    }
-
-    fn check_method(self, method: &str) -> Result<(), ApiError> {
-        match (self, method) {
-            (Self::Token | Self::MediaGet, "GET") => Ok(()),
-            (Self::Token | Self::MediaGet, _) => Err(ApiError::REQUIRES_GET),
-            (_, "POST") => Ok(()),
-            _ => Err(ApiError::REQUIRES_POST),
-        }
-    }
-}
+/// The paths that are simulated, and their methods.
+pub(crate) const ROUTES: [(&str, &str); 8] = [
+    (TOKEN, "GET"),
+    (STABLE_TOKEN, "POST"),
+    (SEND, "POST"),
+    ("/cgi-bin/message/custom/business/typing", "POST"),
+    ("/cgi-bin/message/custom/typing", "POST"),
+    (MEDIA_UPLOAD, "POST"),
+    (MEDIA_GET, "GET"),
+    (CALLBACK_CHECK, "POST"),
+];
 
 /// A good answer.
-pub(crate) enum Answer {
+enum Answer {
     Json(Value),
     File { content_type: &'static str, filename: String, bytes: Bytes },
 }
 
-/// Answers a call, with the fault that waits for it, and writes it down.
-pub(crate) fn answer(platform: &mut Platform, call: &Call) -> Wire {
-    let bearer = call.access_token().and_then(|token| platform.tokens.bearer(token));
+/// Every request that is not for the simulator itself.
+pub(crate) async fn serve(state: Data<State>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    let call = Call::read(&request, body);
+    let date = date(&state);
+    let wire = answer(&mut state.lock(), &call);
+    if !wire.delay.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(wire.delay) => {}
+            () = state.stopping.cancelled() => {}
+        }
+    }
+    wire.respond(date)
+}
+
+/// The simulator's own time.
+pub(crate) fn date(state: &State) -> Date {
+    let now_s = u64::try_from(state.clock().now_s()).unwrap_or(0);
+    Date((UNIX_EPOCH + Duration::from_secs(now_s)).into())
+}
+
+/// Answers a call, with the fault that waits for it, and writes the call into the journal.
+fn answer(wechat: &mut WeChat, call: &Call) -> Wire {
+    let bearer = call.access_token().and_then(|token| wechat.tokens.bearer(token));
     let account = match &bearer {
         Some(bearer) => Some(bearer.appid.clone()),
-        None => call.claimed_appid().filter(|appid| platform.accounts.contains_key(*appid)).map(str::to_owned),
+        None => call.claimed_appid().filter(|appid| wechat.accounts.contains_key(*appid)).map(str::to_owned),
     };
     let user = call.user().map(str::to_owned);
-    let fault = platform.faults.take(&call.path, account.as_deref(), user.as_deref());
+    let fault = wechat.faults.take(&call.path, account.as_deref(), user.as_deref());
 
     let takes_effect = fault.as_ref().is_none_or(FaultRequest::takes_effect);
     let chars = match &fault {
-        Some(fault) if fault.kind == FaultKind::LongToken => LONG_CHARS,
-        _ => USUAL_CHARS,
+        Some(fault) if fault.kind == FaultKind::LongToken => token::LONG_CHARS,
+        _ => token::USUAL_CHARS,
     };
     let result = match takes_effect {
-        true => act(platform, call, chars),
-        // What it would have been does not matter: the fault says what is answered.
+        true => act(wechat, call, chars),
+        // The fault replaces this answer.
         false => Ok(ok()),
     };
-    let is_send = Route::of(&call.path) == Some(Route::CustomSend);
-    let delivered = is_send.then_some(takes_effect && result.is_ok());
-    let now_s = platform.clock.now_s();
+    let delivered = (call.path == SEND).then_some(takes_effect && result.is_ok());
+    let now_s = wechat.clock.now_s();
     let wire = Wire::new(result, now_s);
     let wire = match &fault {
         Some(fault) => wire.with_fault(fault, now_s),
@@ -117,28 +106,32 @@ pub(crate) fn answer(platform: &mut Platform, call: &Call) -> Wire {
         errcode: wire.errcode,
         errmsg: wire.errmsg.clone(),
         delivered,
-        fault: fault.map(|fault| fault.kind.name().to_owned()),
+        fault: fault.map(|fault| fault.kind.to_string()),
     };
-    platform.record(account, user, Event::ApiCall(entry));
+    wechat.record(account, user, Event::ApiCall(entry));
     wire
 }
 
-fn act(platform: &mut Platform, call: &Call, token_chars: usize) -> Result<Answer, ApiError> {
-    let route = Route::of(&call.path).ok_or(ApiError::INVALID_URL)?;
-    route.check_method(&call.method)?;
-    match route {
-        Route::Token => return token::plain(platform, call, token_chars),
-        Route::StableToken => return token::stable(platform, call, token_chars),
+fn act(wechat: &mut WeChat, call: &Call, token_chars: usize) -> Result<Answer, ApiError> {
+    let (path, method) = ROUTES.into_iter().find(|(path, _)| *path == call.path).ok_or(ApiError::INVALID_URL)?;
+    match method {
+        "GET" if call.method != "GET" => return Err(ApiError::REQUIRES_GET),
+        "POST" if call.method != "POST" => return Err(ApiError::REQUIRES_POST),
+        _ => {}
+    }
+    match path {
+        TOKEN => return token::plain(wechat, call, token_chars),
+        STABLE_TOKEN => return token::stable(wechat, call, token_chars),
         _ => {}
     }
     let access_token = call.access_token().ok_or(ApiError::TOKEN_MISSING)?;
-    let appid = platform.tokens.check(access_token, platform.clock.now_ms())?.appid;
-    match route {
-        Route::CustomSend => send::send(platform, &appid, call),
-        Route::MediaUpload => media::upload(platform, &appid, call),
-        Route::MediaGet => media::get(platform, &appid, call),
-        Route::CallbackCheck => callback::check(platform, &appid, call),
-        _ => typing::typing(platform, &appid, call),
+    let appid = wechat.tokens.check(access_token, wechat.clock.now_ms())?.appid;
+    match path {
+        SEND => message::send(wechat, &appid, call),
+        MEDIA_UPLOAD => media::upload(wechat, &appid, call),
+        MEDIA_GET => media::get(wechat, &appid, call),
+        CALLBACK_CHECK => callback::check(wechat, &appid, call),
+        _ => message::typing(wechat, &appid, call),
     }
 }
 

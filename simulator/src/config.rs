@@ -1,4 +1,4 @@
-//! What a simulator is started with.
+//! The configuration of a simulator.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 
-/// What a simulator is started with.
+/// The configuration of a simulator.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulatorConfig {
-    /// Where to listen; a free port of loopback by default. Everybody who reaches it rules the simulator.
+    /// The address to listen on; a free port of loopback by default. Everybody who reaches it rules the simulator.
     #[serde(default = "loopback")]
     pub listen: SocketAddr,
     /// The mini programs; at least one, no appid twice.
@@ -38,7 +38,6 @@ pub struct SimulatedAccount {
     /// The Token of the console's page on message push.
     pub token: String,
     /// The EncodingAESKey, 43 characters; needed in compat and safe mode, and for a push that asks for one of them.
-    #[serde(default)]
     pub encoding_aes_key: Option<String>,
     /// How pushes travel unless a push says otherwise.
     #[serde(default)]
@@ -49,7 +48,6 @@ pub struct SimulatedAccount {
     /// The original id, `gh_…`: `ToUserName` of pushes.
     pub raw_id: String,
     /// Where pushes go; can be set later.
-    #[serde(default)]
     pub callback_url: Option<String>,
 }
 
@@ -124,7 +122,7 @@ impl SimulatorConfig {
         Self { listen: loopback(), accounts, limits: Limits::default(), clock: Clock::system() }
     }
 
-    /// Everything that is wrong with it, in words; empty if nothing is.
+    /// All mistakes in the configuration, in words; empty if there are none.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.accounts.is_empty() {
@@ -150,7 +148,7 @@ impl SimulatedAccount {
     /// The key, if there is one.
     ///
     /// # Errors
-    /// If the EncodingAESKey is none.
+    /// If the EncodingAESKey is malformed.
     pub fn key(&self) -> Result<Option<EncodingAesKey>, kefu_wechat::cipher::KeyError> {
         self.encoding_aes_key.as_deref().map(EncodingAesKey::parse).transpose()
     }

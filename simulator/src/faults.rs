@@ -1,10 +1,12 @@
 //! Faults on demand.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::api::Route;
+use crate::api::ROUTES;
 
-/// What goes wrong.
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
@@ -32,22 +34,10 @@ pub enum FaultKind {
     InvalidateToken,
 }
 
-impl FaultKind {
-    /// Its name in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Errcode => "errcode",
-            Self::Latency => "latency",
-            Self::Drop => "drop",
-            Self::Status => "status",
-            Self::Html => "html",
-            Self::CutJson => "cut_json",
-            Self::CutBody => "cut_body",
-            Self::ErrcodeAsText => "errcode_as_text",
-            Self::LongToken => "long_token",
-            Self::ExpireToken => "expire_token",
-            Self::InvalidateToken => "invalidate_token",
-        }
+/// Its name in JSON.
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -55,39 +45,31 @@ impl FaultKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRequest {
-    /// What goes wrong.
+    /// The kind of the fault.
     pub kind: FaultKind,
-    /// Which calls: the end of a path, for example `custom/send`, `stable_token` or `media/upload`; `*` for all.
+    /// The calls that it is for: the end of a path, for example `custom/send`, `stable_token` or `media/upload`; `*` for all.
     #[serde(default = "any")]
     pub path: String,
     /// How many calls, exactly.
     #[serde(default = "once")]
     pub times: u32,
     /// Only calls of this appid; required for `expire_token` and `invalidate_token`.
-    #[serde(default)]
     pub account: Option<String>,
     /// Only calls for this openid.
-    #[serde(default)]
     pub user: Option<String>,
     /// Whether the call takes effect all the same: a `drop` with effect is a message that the user has received and an
     /// answer that never came. By default only `latency`, `cut_json`, `cut_body`, `errcode_as_text` without an errcode
     /// and `long_token` do.
-    #[serde(default)]
     pub effect: Option<bool>,
     /// For `errcode` and `errcode_as_text`.
-    #[serde(default)]
     pub errcode: Option<i64>,
     /// For `errcode` and `errcode_as_text`; WeChat's text by default.
-    #[serde(default)]
     pub errmsg: Option<String>,
     /// For `latency`.
-    #[serde(default)]
     pub latency_ms: Option<u64>,
     /// For `status` and `html`.
-    #[serde(default)]
     pub status: Option<u16>,
     /// For `status`.
-    #[serde(default)]
     pub body: Option<String>,
 }
 
@@ -122,7 +104,7 @@ impl FaultRequest {
         Self { errcode: Some(errcode), times, ..Self::new(FaultKind::Errcode, path) }
     }
 
-    /// Whether the call does what it is for.
+    /// Whether the call does its work all the same.
     pub(crate) fn takes_effect(&self) -> bool {
         self.effect.unwrap_or(match self.kind {
             FaultKind::Latency | FaultKind::CutJson | FaultKind::CutBody | FaultKind::LongToken => true,
@@ -136,11 +118,11 @@ impl FaultRequest {
         matches!(self.kind, FaultKind::ExpireToken | FaultKind::InvalidateToken)
     }
 
-    /// What is wrong with it, in words.
+    /// Refuses a fault that could never happen, in words.
     pub(crate) fn check(&self) -> Result<(), String> {
         let needs = |given: bool, what: &str| match given {
             true => Ok(()),
-            false => Err(format!("a fault of the kind {} needs {what}", self.kind.name())),
+            false => Err(format!("a fault of the kind {} needs {what}", self.kind)),
         };
         match self.kind {
             FaultKind::Errcode => needs(self.errcode.is_some(), "an errcode")?,
@@ -151,7 +133,7 @@ impl FaultRequest {
         if self.status.is_some_and(|status| !(200..=599).contains(&status)) {
             return Err("the status of a fault is a number from 200 to 599".to_owned());
         }
-        match self.is_immediate() || Route::ALL.iter().any(|route| path_matches(route.path(), &self.path)) {
+        match self.is_immediate() || ROUTES.iter().any(|(path, _)| path_matches(path, &self.path)) {
             true => Ok(()),
             false => {
                 Err(format!("no path of the API ends with {:?}: for example custom/send, or * for all", self.path))
@@ -171,9 +153,9 @@ pub(crate) fn path_matches(path: &str, pattern: &str) -> bool {
 pub struct ActiveFault {
     /// Its number.
     pub id: u64,
-    /// For how many calls it is still good.
+    /// The number of calls that it is still good for.
     pub remaining: u32,
-    /// What was ordered.
+    /// The fault as it was ordered.
     #[serde(flatten)]
     pub request: FaultRequest,
 }
@@ -212,7 +194,7 @@ impl Faults {
         &self.active
     }
 
-    /// Forgets all; gives how many calls they were still good for.
+    /// Forgets all faults; gives the number of calls that they were still good for.
     pub(crate) fn clear(&mut self) -> u64 {
         self.active.drain(..).map(|fault| u64::from(fault.remaining)).sum()
     }

@@ -1,4 +1,4 @@
-//! What happened, in order.
+//! The journal: everything that happened, in order.
 
 use kefu_wechat::push::Format;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::Mode;
 use crate::faults::path_matches;
-use crate::report::Try;
+use crate::push::report::Try;
 
 mod log;
 
@@ -81,9 +81,9 @@ pub struct ApiCall {
     pub method: String,
     /// For example `/cgi-bin/message/custom/send`.
     pub path: String,
-    /// The body if it is JSON, the parameters of a GET, or what an upload consists of. Secrets and tokens are not in it.
+    /// A body in JSON, the parameters of a GET, or filename and size of an upload; without secrets and tokens.
     pub request: Value,
-    /// Which access_token it bore, counted in the order they were issued; absent if that is none.
+    /// The number of the call's access_token, in the order of issue; absent without a token that was issued.
     pub token_serial: Option<u64>,
     /// The HTTP status; absent if the connection was cut.
     pub status: Option<u16>,
@@ -97,11 +97,11 @@ pub struct ApiCall {
     pub fault: Option<String>,
 }
 
-/// Which entries are wanted; an empty filter means all.
+/// A choice of entries; an empty filter means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
-    /// Only those with a higher number.
+    /// Only entries with a higher number.
     pub since: u64,
     /// Only this appid.
     pub account: Option<String>,

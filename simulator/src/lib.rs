@@ -17,36 +17,26 @@
 //! # }
 //! ```
 
-pub mod answer;
 mod api;
 pub mod clock;
 pub mod config;
 mod control;
-mod errcode;
 pub mod faults;
 pub mod journal;
-mod load;
-mod media;
 pub mod message;
 mod multipart;
-mod platform;
-pub mod push;
-pub mod pusher;
-mod pushing;
-pub mod report;
-mod routes;
+mod push;
 mod simulator;
-mod tokens;
-mod users;
-mod window;
-mod world;
+mod state;
 
 pub use clock::Clock;
 pub use config::{Limits, Mode, SimulatedAccount, SimulatorConfig};
 pub use faults::{FaultKind, FaultRequest};
 pub use journal::{ApiCall, Entry, Event, Filter};
 pub use message::{Message, MsgId};
-pub use push::{BuildError, Cdata, Push, SignedRequest, build_request};
-pub use pusher::{PushOrder, Pusher, PusherError};
-pub use report::{LoadReport, LoadRequest, Outcome, PushCopy, PushReport, PushRequest, Transfer, Try, VerifyReport};
-pub use simulator::{RequestError, Simulator, StartError};
+pub use push::answer::{Verdict, judge};
+pub use push::load::{LoadReport, LoadRequest};
+pub use push::report::{Outcome, PushCopy, PushReport, PushRequest, Transfer, Try, VerifyReport};
+pub use push::request::{BuildError, Cdata, Push, SignedRequest};
+pub use simulator::{Simulator, StartError};
+pub use state::{RequestError, State};

@@ -1,9 +1,9 @@
-//! What a simulated user sends.
+//! The messages and events of simulated users.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a user does, and so what a push says.
+/// An action of a user, which a push tells of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Message {
@@ -68,7 +68,7 @@ pub enum Message {
     },
 }
 
-/// `MsgId`: a number for pushes to a server, a text for those to cloud functions.
+/// `MsgId`: a number for pushes to a server, a text for pushes to cloud functions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum MsgId {
@@ -115,7 +115,7 @@ impl Message {
         }
     }
 
-    /// Whether WeChat gives it a `MsgId`: it does for what users write, never for events.
+    /// Whether WeChat gives it a `MsgId`: every message of a user has one, an event never has.
     pub fn has_msg_id(&self) -> bool {
         !matches!(self, Self::Enter { .. } | Self::Event { .. } | Self::Raw { .. })
     }

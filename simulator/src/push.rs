@@ -1,196 +1,257 @@
-//! One push as WeChat would send it: pure functions, without clock, chance or network.
-//!
-//! Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>.
+//! The pushing side: the copies of a push, their tries, the journal's entries, the report.
 
-use kefu_wechat::cipher::EncodingAesKey;
-use kefu_wechat::push::Format;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::web::Bytes;
+use kefu_wechat::push::{Content, Push as ParsedPush};
 use kefu_wechat::signature;
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::config::{Mode, SimulatedAccount};
-use crate::message::{Message, MsgId};
+use crate::api::media::ImageKind;
+use crate::api::user::Action;
+use crate::config::{Limits, Mode};
+use crate::journal::{Event, PushAnswered, PushSent};
+use crate::message::Message;
+use crate::state::{RequestError, State, WeChat};
 
-mod fields;
-#[cfg(test)]
-mod tests;
+pub(crate) mod answer;
+pub(crate) mod load;
+pub(crate) mod pusher;
+pub(crate) mod report;
+pub(crate) mod request;
 
-use fields::PushFields;
+use pusher::{milliseconds, nonce};
+use report::{PushCopy, PushReport, PushRequest, Try, VerifyReport};
+use request::{BuildError, Push, with_query};
 
-/// What one push says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Push {
-    /// `FromUserName`.
-    pub user: String,
-    /// `CreateTime`, in seconds since the Unix epoch.
-    pub create_time: i64,
-    /// `MsgId`.
-    pub msg_id: Option<MsgId>,
-    /// What the user does.
-    pub message: Message,
-    /// How texts stand in XML.
-    pub cdata: Cdata,
+const MAX_COPIES: u32 = 100;
+const MAX_TRIES: u32 = 10;
+/// Longer messages are not kept in the journal.
+const MAX_JOURNAL_BYTES: usize = 64 * 1_024;
+/// The picture that a simulated user sends.
+const PICTURE: &[u8] = include_bytes!("../assets/picture.png");
+
+/// A push that can leave, with the settings of that moment.
+struct Outgoing {
+    push: Push,
+    callback_url: String,
+    limits: Limits,
+    journal: bool,
 }
 
-/// What becomes of a text in XML that holds `]]>`, which ends its CDATA section.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cdata {
-    /// It is split over two sections, and the XML is well-formed.
-    #[default]
-    Split,
-    /// Nothing: the XML may be ill-formed, or say something else. Users' reports show such pushes of WeChat.
-    AsItIs,
-}
-
-/// An HTTP POST, ready but for the address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedRequest {
-    /// The query parameters, not yet percent-encoded.
-    pub query: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: String,
-    /// Its Content-Type. What WeChat sends is undocumented.
-    pub content_type: &'static str,
-}
-
-/// Why a push cannot be built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// Compat and safe mode encrypt.
-    #[error("compat and safe mode need an EncodingAESKey, and the account has none")]
-    NoKey,
-    /// The EncodingAESKey is none.
-    #[error(transparent)]
-    Key(#[from] kefu_wechat::cipher::KeyError),
-}
-
-/// Signs and, where `mode` asks for it, encrypts a push. `random` must be fresh for each.
-///
-/// # Errors
-/// If the mode needs a key and the account has no usable one.
-pub fn build_request(
-    account: &SimulatedAccount,
-    push: &Push,
-    format: Format,
-    mode: Mode,
-    timestamp: i64,
-    nonce: &str,
-    random: [u8; 16],
-) -> Result<SignedRequest, BuildError> {
-    let text = push.text(account, format);
-    let timestamp = timestamp.to_string();
-    let mut query = vec![
-        ("signature", signature::sign(&account.token, &timestamp, nonce)),
-        ("timestamp", timestamp.clone()),
-        ("nonce", nonce.to_owned()),
-        ("openid", push.user.clone()),
-    ];
-    let body = match mode {
-        Mode::Plain => text,
-        Mode::Compat | Mode::Safe => {
-            let encrypt = key(account)?.encrypt(&text, &account.appid, random);
-            query.push(("encrypt_type", "aes".to_owned()));
-            query.push(("msg_signature", signature::sign_encrypted(&account.token, &timestamp, nonce, &encrypt)));
-            match mode {
-                Mode::Compat => with_encrypt(text, &encrypt, format),
-                _ => {
-                    let mut fields = PushFields::default();
-                    fields.text("ToUserName", &account.raw_id);
-                    fields.text("Encrypt", &encrypt);
-                    fields.write(format, push.cdata)
-                }
-            }
+impl Outgoing {
+    /// Writes an event of this push into the journal, unless the push is not to be there.
+    fn record(&self, state: &State, event: impl FnOnce(&Push) -> Event) {
+        let push = &self.push;
+        if self.journal {
+            let event = event(push);
+            state.lock().record(Some(push.account.appid.clone()), Some(push.user.clone()), event);
         }
+    }
+}
+
+/// Pushes, and waits for the answers to all copies.
+pub(crate) async fn push(state: &Arc<State>, request: PushRequest) -> Result<PushReport, RequestError> {
+    check(&request)?;
+    let (times, at_once) = (request.times, request.at_once);
+    let (since, push_id, outgoing) = {
+        let mut wechat = state.lock();
+        let since = wechat.journal.last();
+        let outgoing = prepare(&mut wechat, request, &state.url())?;
+        (since, leave(&mut wechat, &outgoing.push), Arc::new(outgoing))
     };
-    let content_type = match format {
-        Format::Xml => "text/xml",
-        Format::Json => "application/json",
+    let send = |copy| {
+        let (pushing, outgoing) = (Arc::clone(state), Arc::clone(&outgoing));
+        state.pusher.spawn(async move {
+            let tries = deliver(&pushing, &outgoing, push_id, copy).await?;
+            Ok::<_, BuildError>(PushCopy { copy, answered: answered(&tries), tries })
+        })
     };
-    Ok(SignedRequest { query, body, content_type })
-}
-
-fn key(account: &SimulatedAccount) -> Result<EncodingAesKey, BuildError> {
-    account.key()?.ok_or(BuildError::NoKey)
-}
-
-/// Compat mode's body: the fields in clear with `Encrypt` after them. A raw text without an end gets one.
-fn with_encrypt(text: String, encrypt: &str, format: Format) -> String {
-    let (end, addition) = match format {
-        Format::Xml => ("</xml>", format!("<Encrypt><![CDATA[{encrypt}]]></Encrypt>")),
-        Format::Json => ("}", format!(",\"Encrypt\":\"{encrypt}\"")),
-    };
-    match text.trim_end().strip_suffix(end) {
-        Some(open) => format!("{open}{addition}{end}"),
-        None => format!("{text}{addition}{end}"),
-    }
-}
-
-impl Push {
-    /// Whether it is the event of this name.
-    pub(crate) fn is(&self, name: &str) -> bool {
-        matches!(&self.message, Message::Event { event, .. } if event.eq_ignore_ascii_case(name))
-    }
-
-    /// The decrypted body.
-    pub fn text(&self, account: &SimulatedAccount, format: Format) -> String {
-        let mut fields = PushFields::default();
-        fields.text("ToUserName", &account.raw_id);
-        fields.text("FromUserName", &self.user);
-        fields.number("CreateTime", self.create_time);
-        fields.text("MsgType", self.message.msg_type());
-        match &self.message {
-            Message::Raw { text } => return text.clone(),
-            Message::Text { content } => fields.text("Content", content),
-            Message::Image { pic_url, media_id } => {
-                fields.text("PicUrl", pic_url);
-                fields.text("MediaId", media_id);
-            }
-            Message::Miniprogrampage { title, app_id, page_path, thumb_url, thumb_media_id } => {
-                fields.text("Title", title);
-                fields.text("AppId", if app_id.is_empty() { &account.appid } else { app_id });
-                fields.text("PagePath", page_path);
-                fields.text("ThumbUrl", thumb_url);
-                fields.text("ThumbMediaId", thumb_media_id);
-            }
-            Message::Enter { session_from } => {
-                fields.text("Event", "user_enter_tempsession");
-                fields.text("SessionFrom", session_from);
-            }
-            Message::Event { event, fields: further } => {
-                fields.text("Event", event);
-                fields.extend(further);
-            }
-            Message::Other { fields: further, .. } => fields.extend(further),
+    let mut copies = Vec::new();
+    if at_once {
+        let under_way: Vec<_> = (1..=times).map(send).collect();
+        for copy in under_way {
+            copies.push(copy.await.map_err(|_| RequestError::Stopped)??);
         }
-        match &self.msg_id {
-            Some(MsgId::Number(number)) => fields.number("MsgId", *number),
-            Some(MsgId::Text(text)) => fields.text("MsgId", text),
-            None => {}
+    } else {
+        for copy in 1..=times {
+            copies.push(send(copy).await.map_err(|_| RequestError::Stopped)??);
         }
-        fields.write(format, self.cdata)
     }
-}
-
-impl SignedRequest {
-    /// The callback URL with the query parameters added, percent-encoded.
-    pub fn url(&self, callback_url: &str) -> String {
-        with_query(callback_url, &self.query)
-    }
-}
-
-/// A URL with parameters added to those it may have.
-pub(crate) fn with_query(url: &str, query: &[(&'static str, String)]) -> String {
-    let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
-    let joint = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{joint}{}", pairs.join("&"))
-}
-
-fn percent_encoded(value: &str) -> String {
-    value.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-        out
+    let all_answered = copies.iter().all(|copy| copy.answered);
+    let push = &outgoing.push;
+    Ok(PushReport {
+        push_id,
+        since,
+        account: push.account.appid.clone(),
+        user: push.user.clone(),
+        msg_id: push.msg_id.as_ref().map(ToString::to_string),
+        create_time: push.create_time,
+        format: push.format,
+        mode: push.mode,
+        answered: all_answered,
+        fault_notice: !all_answered && awaited(&push.message),
+        copies,
     })
+}
+
+/// WeChat's check of a callback URL.
+pub(crate) async fn verify(state: &State, appid: &str) -> Result<VerifyReport, RequestError> {
+    let ((account, callback_url), limits) = {
+        let wechat = state.lock();
+        (wechat.target(appid)?, wechat.limits)
+    };
+    let (timestamp, nonce) = (state.clock().now_s().to_string(), nonce());
+    let echostr = rand::random_range(10_u64.pow(18)..10_u64.pow(19)).to_string();
+    let query = [
+        ("signature", signature::sign(&account.token, &timestamp, &nonce)),
+        ("timestamp", timestamp),
+        ("nonce", nonce),
+        ("echostr", echostr.clone()),
+    ];
+    let started = Instant::now();
+    let get = state.pusher.client.get(with_query(&callback_url, &query));
+    let received = state.pusher.spawn(pusher::exchange(get, limits.push_timeout_ms)).await;
+    let received = received.map_err(|_| RequestError::Stopped)?;
+    let duration_ms = milliseconds(started.elapsed());
+    let (status, body, detail) = match received {
+        Err(verdict) => (None, None, verdict.detail),
+        Ok(received) => {
+            let detail = match (received.status, received.body == echostr.as_bytes()) {
+                (200, true) => None,
+                (200, false) => Some("the body is not the echostr and nothing else".to_owned()),
+                (status, _) => Some(format!("the status is {status}")),
+            };
+            (Some(received.status), Some(String::from_utf8_lossy(&received.body).into_owned()), detail)
+        }
+    };
+    Ok(VerifyReport { ok: detail.is_none(), echostr, status, body, duration_ms, detail })
+}
+
+fn check(request: &PushRequest) -> Result<(), RequestError> {
+    let invalid = |text: String| Err(RequestError::Invalid(text));
+    if !(1..=MAX_COPIES).contains(&request.times) {
+        return invalid(format!("times is a number from 1 to {MAX_COPIES}"));
+    }
+    if request.tries.is_some_and(|tries| !(1..=MAX_TRIES).contains(&tries)) {
+        return invalid(format!("tries is a number from 1 to {MAX_TRIES}"));
+    }
+    if request.user.is_empty() {
+        return invalid("user is an openid, which is never empty".to_owned());
+    }
+    Ok(())
+}
+
+/// The push of a request. A push that cannot be built is refused here, before it opens the user's window.
+fn prepare(wechat: &mut WeChat, request: PushRequest, url: &str) -> Result<Outgoing, RequestError> {
+    let (account, callback_url) = wechat.target(&request.account)?;
+    let mut limits = wechat.limits;
+    limits.push_tries = request.tries.unwrap_or(limits.push_tries);
+    let message = furnish(wechat, &account.appid, request.message, url);
+    let msg_id = message.has_msg_id().then(|| request.msg_id.unwrap_or_else(|| wechat.new_msg_id()));
+    let push = Push {
+        user: request.user,
+        create_time: request.create_time.unwrap_or_else(|| wechat.clock.now_s()),
+        msg_id,
+        message,
+        cdata: request.cdata,
+        format: request.format.unwrap_or(account.format),
+        mode: request.mode.unwrap_or(account.mode),
+        account,
+    };
+    if push.mode != Mode::Plain {
+        push.key()?;
+    }
+    Ok(Outgoing { push, callback_url, limits, journal: true })
+}
+
+/// Gives a picture without a media_id one that media/get knows.
+fn furnish(wechat: &mut WeChat, appid: &str, message: Message, url: &str) -> Message {
+    match message {
+        Message::Image { pic_url, media_id } if media_id.is_empty() => {
+            let (limits, now_s) = (wechat.limits, wechat.clock.now_s());
+            let media_id = wechat.media.add(appid, ImageKind::Png, Bytes::from_static(PICTURE), &limits, now_s);
+            let pic_url = if pic_url.is_empty() { format!("{url}/simulator/media/{media_id}") } else { pic_url };
+            Message::Image { pic_url, media_id }
+        }
+        other => other,
+    }
+}
+
+/// The user does what the push says: becomes known, and opens a window where WeChat does. Gives the push's number.
+fn leave(wechat: &mut WeChat, push: &Push) -> u64 {
+    let (user, action) = match &push.message {
+        Message::Enter { .. } => (push.user.clone(), Some(Action::Enter)),
+        Message::Event { .. } => (push.user.clone(), None),
+        Message::Raw { text } => raw_action(text).unwrap_or_else(|| (push.user.clone(), None)),
+        _ => (push.user.clone(), Some(Action::Message)),
+    };
+    let (appid, limits, now_ms) = (&push.account.appid, wechat.limits, wechat.clock.now_ms());
+    wechat.users.register(appid, &push.user);
+    match action {
+        Some(action) => wechat.users.act(appid, &user, action, &limits, now_ms),
+        None => wechat.users.register(appid, &user),
+    }
+    wechat.new_push_id()
+}
+
+/// The user and the action of a raw text, if that can be read.
+fn raw_action(text: &str) -> Option<(String, Option<Action>)> {
+    let push = ParsedPush::parse(text).ok()?;
+    let action = match &push.content {
+        Content::Event { event, .. } if event == "user_enter_tempsession" => Some(Action::Enter),
+        Content::Event { .. } => None,
+        _ => Some(Action::Message),
+    };
+    Some((push.from_user.as_str().to_owned(), action))
+}
+
+/// Sends one copy until WeChat is content with the answer or the tries are used up. Each try is signed and encrypted anew;
+/// whether WeChat does so is undocumented, and a receiver must not depend on it.
+async fn deliver(state: &State, outgoing: &Outgoing, push_id: u64, copy: u32) -> Result<Vec<Try>, BuildError> {
+    let Outgoing { push, callback_url, limits, .. } = outgoing;
+    let mut tries = Vec::new();
+    for number in 1..=limits.push_tries.max(1) {
+        if number > 1 {
+            tokio::time::sleep(Duration::from_millis(limits.resend_after_ms)).await;
+        }
+        let nonce = nonce();
+        let request = push.build(state.clock().now_s(), &nonce, rand::random())?;
+        outgoing.record(state, |push| {
+            let (msg_id, message) = (push.msg_id.as_ref().map(ToString::to_string), shown(&push.message));
+            Event::Push(PushSent { push_id, copy, number, msg_id, format: push.format, mode: push.mode, message })
+        });
+        let post = state.pusher.client.post(request.url(callback_url));
+        let post = post.header("Content-Type", request.content_type).body(request.body);
+        let attempt = pusher::attempt(push, &nonce, number, post, limits.push_timeout_ms).await;
+        let accepted = attempt.outcome.accepted();
+        let last = accepted || number >= limits.push_tries;
+        outgoing.record(state, |push| {
+            let fault_notice = last && !accepted && awaited(&push.message);
+            Event::PushAnswer(PushAnswered { push_id, copy, answer: attempt.clone(), fault_notice })
+        });
+        tries.push(attempt);
+        if last {
+            break;
+        }
+    }
+    Ok(tries)
+}
+
+/// Whether the last try got an answer that WeChat accepts.
+fn answered(tries: &[Try]) -> bool {
+    tries.last().is_some_and(|attempt| attempt.outcome.accepted())
+}
+
+/// Whether a user waits for the answer, and would be told that the service is out of order.
+fn awaited(message: &Message) -> bool {
+    !matches!(message, Message::Event { .. })
+}
+
+fn shown(message: &Message) -> Value {
+    match serde_json::to_value(message) {
+        Ok(value) if value.to_string().len() <= MAX_JOURNAL_BYTES => value,
+        _ => json!({ "type": message.msg_type(), "bytes": "too many" }),
+    }
 }

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use crate::stand_in::{Does, Request, StandIn};
 
@@ -62,7 +61,6 @@ impl Asked {
 pub struct Assistant {
     server: StandIn,
     script: Arc<Mutex<Script>>,
-    released: watch::Sender<bool>,
 }
 
 /// Questions, and what the next requests for each get.
@@ -71,14 +69,13 @@ type Script = Vec<(String, VecDeque<Answer>)>;
 impl Assistant {
     /// Starts it on a port of its own. Unless told otherwise it answers `re: ` and the user's text.
     pub async fn start() -> Self {
-        let (script, (released, release)) = (Arc::new(Mutex::new(Script::new())), watch::channel(false));
+        let script = Arc::new(Mutex::new(Script::new()));
         let told = Arc::clone(&script);
         let server = StandIn::start(move |request| {
             let asked = Asked::of(request);
-            let answer = next(&mut told.lock().expect("nothing panics while it holds this"), asked.question());
-            does(answer, release.clone())
+            does(next(&mut told.lock().expect("nothing panics while it holds this"), asked.question()))
         });
-        Self { server: server.await, script, released }
+        Self { server: server.await, script }
     }
 
     /// For `[assistant] base_url`.
@@ -94,7 +91,7 @@ impl Assistant {
 
     /// Lets all [`Answer::Held`] go, those to come as well.
     pub fn release(&self) {
-        self.released.send_replace(true);
+        self.server.release();
     }
 
     /// All requests so far, in order.
@@ -113,22 +110,18 @@ fn next(script: &mut Script, question: &str) -> Answer {
     scripted.unwrap_or_else(|| Answer::Says(format!("re: {question}")))
 }
 
-async fn does(answer: Answer, mut release: watch::Receiver<bool>) -> Does {
+fn does(answer: Answer) -> Does {
     let says = |text: &str| completion(json!({ "role": "assistant", "content": text }), "stop");
-    let body = match answer {
-        Answer::Says(text) => says(&text),
-        Answer::Message(message, finish_reason) => completion(message, finish_reason),
-        Answer::Status(status, "", body) => return Does::answer(status, body),
-        Answer::Status(status, header, body) => return Does::answer_with(status, header, body),
-        Answer::Cut => return Does::Cut(says("a half").into()),
-        Answer::Hang => return Does::Hang,
-        Answer::Held(text) => {
-            // The sender goes with the test only.
-            let _released = release.wait_for(|released| *released).await;
-            says(&text)
-        }
-    };
-    Does::answer_with(200, "content-type: application/json", body)
+    let json = |body| Does::answer_with(200, "content-type: application/json", body);
+    match answer {
+        Answer::Says(text) => json(says(&text)),
+        Answer::Message(message, finish_reason) => json(completion(message, finish_reason)),
+        Answer::Status(status, "", body) => Does::answer(status, body),
+        Answer::Status(status, header, body) => Does::answer_with(status, header, body),
+        Answer::Cut => Does::Cut(says("a half").into()),
+        Answer::Hang => Does::Hang,
+        Answer::Held(text) => Does::Held(Box::new(json(says(&text)))),
+    }
 }
 
 fn completion(message: Value, finish_reason: &str) -> String {

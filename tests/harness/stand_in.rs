@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// A request as it came.
@@ -44,6 +45,8 @@ pub enum Does {
     Cut(Vec<u8>),
     /// Nothing, for as long as the caller stays.
     Hang,
+    /// Nothing until [`StandIn::release`], then this.
+    Held(Box<Does>),
 }
 
 impl Does {
@@ -68,32 +71,35 @@ impl Does {
 pub struct StandIn {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
+    released: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl StandIn {
     /// Starts it on a port of its own. Each request is kept, and then given to `answer`.
-    pub async fn start<F>(answer: impl Fn(Request) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Does> + Send + 'static,
-    {
+    pub async fn start(answer: impl Fn(Request) -> Does + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port of loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (requests, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer));
-        let kept = Arc::clone(&requests);
+        let (kept, (released, release)) = (Arc::clone(&requests), watch::channel(false));
         let task = tokio::spawn(async move {
             // They end with it.
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                connections.spawn(serve(socket, Arc::clone(&kept), Arc::clone(&answer)));
+                connections.spawn(serve(socket, Arc::clone(&kept), Arc::clone(&answer), release.clone()));
             }
         });
-        Self { address, requests, task }
+        Self { address, requests, released, task }
     }
 
     /// Its address as a URL with this path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Lets all [`Does::Held`] go, those to come as well.
+    pub fn release(&self) {
+        self.released.send_replace(true);
     }
 
     /// All requests so far, in order.
@@ -109,14 +115,12 @@ impl Drop for StandIn {
 }
 
 /// The requests of one connection, until either side ends it.
-async fn serve<F>(
+async fn serve(
     mut socket: TcpStream,
     requests: Arc<Mutex<Vec<Request>>>,
-    answer: Arc<impl Fn(Request) -> F>,
-) -> std::io::Result<()>
-where
-    F: Future<Output = Does>,
-{
+    answer: Arc<impl Fn(Request) -> Does>,
+    mut release: watch::Receiver<bool>,
+) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     loop {
         let Some(request) = take(&mut bytes) else {
@@ -126,8 +130,14 @@ where
             continue;
         };
         requests.lock().expect("nothing panics while it holds this").push(request.clone());
-        let (status, headers, body, cut) = match answer(request).await {
-            Does::Hang => {
+        let mut does = answer(request);
+        while let Does::Held(then) = does {
+            // The sender goes with the server only.
+            let _released = release.wait_for(|released| *released).await;
+            does = *then;
+        }
+        let (status, headers, body, cut) = match does {
+            Does::Hang | Does::Held(_) => {
                 while socket.read_buf(&mut bytes).await? > 0 {}
                 return Ok(());
             }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::sync::watch;
 
 use crate::eventually;
 use crate::stand_in::{Request, StandIn};
@@ -102,35 +101,27 @@ pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
 pub struct Service {
     server: StandIn,
     next: Arc<Mutex<VecDeque<Does>>>,
-    released: watch::Sender<bool>,
 }
 
 impl Service {
     /// Starts one that does `otherwise` with each call that it is not told anything else about.
     pub async fn start(otherwise: Does) -> Self {
-        let service = Self::held(otherwise).await;
-        service.release();
-        service
-    }
-
-    /// The same, but each call waits for [`Service::release`] first.
-    pub async fn held(otherwise: Does) -> Self {
-        let (next, (released, release)) = (Arc::new(Mutex::new(VecDeque::new())), watch::channel(false));
+        let next = Arc::new(Mutex::new(VecDeque::new()));
         let told = Arc::clone(&next);
         let server = StandIn::start(move |_| {
-            let (told, otherwise, mut release) = (Arc::clone(&told), otherwise.clone(), release.clone());
-            async move {
-                // The sender goes with the test only.
-                let _released = release.wait_for(|released| *released).await;
-                told.lock().expect("nothing panics while it holds this").pop_front().unwrap_or(otherwise)
-            }
+            told.lock().expect("nothing panics while it holds this").pop_front().unwrap_or_else(|| otherwise.clone())
         });
-        Self { server: server.await, next, released }
+        Self { server: server.await, next }
+    }
+
+    /// The same, but each such call waits for [`Service::release`] first.
+    pub async fn held(otherwise: Does) -> Self {
+        Self::start(Does::Held(Box::new(otherwise))).await
     }
 
     /// Lets all calls go that were held, and holds none any more.
     pub fn release(&self) {
-        self.released.send_replace(true);
+        self.server.release();
     }
 
     /// Its address as a URL with this path.

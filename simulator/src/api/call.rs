@@ -1,10 +1,12 @@
-//! A call, read before the lock is taken.
+//! One call of the API, read before the lock is taken.
 
 use std::collections::HashMap;
 
-use actix_web::web::Bytes;
+use actix_web::HttpRequest;
+use actix_web::web::{Bytes, Query};
 use serde_json::{Map, Value, json};
 
+use super::errcode::ApiError;
 use crate::multipart;
 
 /// Bodies above this are not kept in the journal.
@@ -31,14 +33,10 @@ pub(crate) struct Upload {
 }
 
 impl Call {
-    pub(crate) fn read(
-        method: &str,
-        path: &str,
-        query: HashMap<String, String>,
-        content_type: &str,
-        body: Bytes,
-    ) -> Self {
-        let upload = multipart::parts(content_type, &body).and_then(|parts| {
+    pub(super) fn read(request: &HttpRequest, body: Bytes) -> Self {
+        let query = Query::from_query(request.query_string()).map(Query::into_inner).unwrap_or_default();
+        let content_type = request.headers().get("Content-Type").and_then(|value| value.to_str().ok());
+        let upload = multipart::parts(content_type.unwrap_or_default(), &body).and_then(|parts| {
             let part = parts.into_iter().find(|part| part.name.as_deref() == Some("media"))?;
             Some(Upload { filename: part.filename, bytes: body.slice_ref(part.data) })
         });
@@ -46,7 +44,8 @@ impl Call {
             Ok(Value::Object(object)) => Some(object),
             _ => None,
         };
-        Self { method: method.to_owned(), path: path.to_owned(), query, body, json, upload }
+        let (method, path) = (request.method().as_str().to_owned(), request.path().to_owned());
+        Self { method, path, query, body, json, upload }
     }
 
     /// A query parameter that is there and not empty.
@@ -68,9 +67,8 @@ impl Call {
         self.json.as_ref()?.get("touser")?.as_str()
     }
 
-    /// The body's JSON, or what is wrong with it.
-    pub(crate) fn object(&self) -> Result<&Map<String, Value>, crate::errcode::ApiError> {
-        use crate::errcode::ApiError;
+    /// The body's JSON, or the error that WeChat answers to such a body.
+    pub(crate) fn object(&self) -> Result<&Map<String, Value>, ApiError> {
         match &self.json {
             _ if self.body.is_empty() => Err(ApiError::EMPTY_BODY),
             _ if has_escaped_text(&self.body) => Err(ApiError::ESCAPED_TEXT),
@@ -79,7 +77,7 @@ impl Call {
         }
     }
 
-    /// What the journal shows of it.
+    /// The call as the journal shows it.
     pub(crate) fn for_journal(&self) -> Value {
         let masked = |name: &String| SECRETS.contains(&name.as_str());
         match (&self.upload, &self.json) {
@@ -117,6 +115,8 @@ fn has_escaped_text(body: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
@@ -130,11 +130,11 @@ mod tests {
 
     #[test]
     fn the_journal_sees_neither_secret_nor_token() {
-        let query = HashMap::from([("access_token".to_owned(), "T".to_owned()), ("a".to_owned(), "1".to_owned())]);
-        let get = Call::read("GET", "/", query, "", Bytes::new());
+        let get = TestRequest::get().uri("/?access_token=T&a=1").to_http_request();
+        let get = Call::read(&get, Bytes::new());
         assert_eq!(get.for_journal(), json!({ "a": "1" }));
         let body = Bytes::from_static(br#"{"appid":"wx1","secret":"hush"}"#);
-        let post = Call::read("POST", "/", HashMap::new(), "", body);
+        let post = Call::read(&TestRequest::post().to_http_request(), body);
         assert_eq!(post.for_journal(), json!({ "appid": "wx1" }));
     }
 }

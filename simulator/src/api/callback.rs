@@ -6,13 +6,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::errcode::ApiError;
 use super::{Answer, Call, filled};
-use crate::errcode::ApiError;
-use crate::platform::Platform;
+use crate::state::WeChat;
 
 const OPERATORS: [&str; 4] = ["CHINANET", "UNICOM", "CAP", "DEFAULT"];
 
-pub(super) fn check(platform: &mut Platform, appid: &str, call: &Call) -> Result<Answer, ApiError> {
+pub(super) fn check(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
     let object: &Map<String, Value> = call.object()?;
     let operator = filled(object, "check_operator").filter(|operator| OPERATORS.contains(operator));
     let operator = operator.ok_or(ApiError::CHECK_OPERATOR)?;
@@ -22,7 +22,7 @@ pub(super) fn check(platform: &mut Platform, appid: &str, call: &Call) -> Result
         Some("ping") => (false, true),
         _ => return Err(ApiError::CHECK_ACTION),
     };
-    let url = platform.accounts.get(appid).and_then(|account| account.callback_url.as_deref());
+    let url = wechat.accounts.get(appid).and_then(|account| account.callback_url.as_deref());
     let host = url.and_then(host_of).ok_or(ApiError::NO_CALLBACK_URL)?;
     let mut answer = Map::new();
     if dns {

@@ -1,16 +1,24 @@
-//! `POST /cgi-bin/media/upload` and `GET /cgi-bin/media/get`.
+//! `POST /cgi-bin/media/upload`, `GET /cgi-bin/media/get`, and the temporary media: uploads, and pictures of simulated
+//! users.
 
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 
+use actix_web::web::Bytes;
 use serde_json::json;
 
+use super::errcode::ApiError;
+use super::token::random_text;
 use super::{Answer, Call};
-use crate::errcode::ApiError;
-use crate::media::ImageKind;
-use crate::platform::Platform;
+use crate::config::Limits;
+use crate::state::WeChat;
+
+/// All media together; the oldest go first.
+const MAX_BYTES: usize = 256 * 1_024 * 1_024;
+const ID_CHARS: usize = 64;
 
 /// Mini programs may upload pictures only. The page on it gives 2 MB and 10 MB as the limit; the smaller one is taken.
-pub(super) fn upload(platform: &mut Platform, appid: &str, call: &Call) -> Result<Answer, ApiError> {
+pub(super) fn upload(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
     if call.parameter("type") != Some("image") {
         return Err(ApiError::INVALID_MEDIA_TYPE);
     }
@@ -21,7 +29,7 @@ pub(super) fn upload(platform: &mut Platform, appid: &str, call: &Call) -> Resul
     if upload.bytes.is_empty() {
         return Err(ApiError::EMPTY_MEDIA);
     }
-    if upload.bytes.len() > platform.limits.image_bytes {
+    if upload.bytes.len() > wechat.limits.image_bytes {
         return Err(ApiError::MEDIA_TOO_LARGE);
     }
     let extension = Path::new(filename).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -29,17 +37,125 @@ pub(super) fn upload(platform: &mut Platform, appid: &str, call: &Call) -> Resul
         return Err(ApiError::INVALID_FILE_TYPE);
     }
     let kind = ImageKind::of(&upload.bytes).ok_or(ApiError::INVALID_IMAGE)?;
-    let created_at = platform.clock.now_s();
-    let media_id = platform.media.add(appid, kind, upload.bytes.clone(), &platform.limits, created_at);
+    let created_at = wechat.clock.now_s();
+    let media_id = wechat.media.add(appid, kind, upload.bytes.clone(), &wechat.limits, created_at);
     Ok(Answer::Json(json!({ "type": "image", "media_id": media_id, "created_at": created_at })))
 }
 
-pub(super) fn get(platform: &mut Platform, appid: &str, call: &Call) -> Result<Answer, ApiError> {
+pub(super) fn get(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
     let media_id = call.parameter("media_id").ok_or(ApiError::MEDIA_ID_MISSING)?;
-    let item = platform.media.get(appid, media_id, platform.clock.now_s()).ok_or(ApiError::INVALID_MEDIA_ID)?;
+    let item = wechat.media.get(appid, media_id, wechat.clock.now_s()).ok_or(ApiError::INVALID_MEDIA_ID)?;
     Ok(Answer::File {
         content_type: item.kind.content_type(),
         filename: format!("{media_id}.{}", item.kind.extension()),
         bytes: item.bytes.clone(),
     })
+}
+
+/// All media that are kept.
+#[derive(Default)]
+pub(crate) struct Media {
+    items: HashMap<String, Item>,
+    order: VecDeque<String>,
+    bytes: usize,
+}
+
+/// One file.
+#[derive(Clone)]
+pub(crate) struct Item {
+    appid: String,
+    pub(crate) kind: ImageKind,
+    pub(crate) bytes: Bytes,
+    expires_s: i64,
+}
+
+/// The picture formats that WeChat takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ImageKind {
+    Png,
+    Jpeg,
+    Gif,
+}
+
+impl ImageKind {
+    /// Tells the format by the first bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::Gif => "image/gif",
+        }
+    }
+
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::Gif => "gif",
+        }
+    }
+}
+
+impl Media {
+    /// Keeps a file; gives its media_id.
+    pub(crate) fn add(&mut self, appid: &str, kind: ImageKind, bytes: Bytes, limits: &Limits, now_s: i64) -> String {
+        let media_id = random_text(ID_CHARS);
+        self.bytes += bytes.len();
+        let item = Item {
+            appid: appid.to_owned(),
+            kind,
+            bytes,
+            expires_s: now_s.saturating_add_unsigned(limits.media_lifetime_s),
+        };
+        self.items.insert(media_id.clone(), item);
+        self.order.push_back(media_id.clone());
+        while self.bytes > MAX_BYTES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.bytes -= self.items.remove(&oldest).map_or(0, |item| item.bytes.len());
+        }
+        media_id
+    }
+
+    /// An account's file that has not expired.
+    pub(crate) fn get(&self, appid: &str, media_id: &str, now_s: i64) -> Option<&Item> {
+        self.items.get(media_id).filter(|item| item.appid == appid && now_s < item.expires_s)
+    }
+
+    /// A file of any account, for the chat page.
+    pub(crate) fn peek(&self, media_id: &str) -> Option<&Item> {
+        self.items.get(media_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_belongs_to_its_account_and_ends_after_three_days() {
+        let mut media = Media::default();
+        let id = media.add("wx1", ImageKind::Png, Bytes::from_static(b"x"), &Limits::default(), 0);
+        assert!(media.get("wx1", &id, 3 * 86_400 - 1).is_some());
+        assert!(media.get("wx1", &id, 3 * 86_400).is_none());
+        assert!(media.get("wx2", &id, 0).is_none());
+    }
+
+    #[test]
+    fn the_oldest_files_make_room() {
+        let mut media = Media::default();
+        let half = Bytes::from(vec![0; MAX_BYTES / 2]);
+        let ids = [(); 3].map(|()| media.add("wx1", ImageKind::Png, half.clone(), &Limits::default(), 0));
+        let kept = ids.map(|id| media.peek(&id).is_some());
+        assert_eq!(kept, [false, true, true]);
+    }
 }

@@ -1,34 +1,65 @@
-//! `GET /cgi-bin/token` and `POST /cgi-bin/stable_token`.
+//! `GET /cgi-bin/token`, `POST /cgi-bin/stable_token`, and the access_tokens that they give.
+//!
+//! Source: <https://developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getstableaccesstoken.html>.
 
-use serde_json::{Map, Value, json};
+use std::collections::{HashMap, VecDeque};
 
-use super::{Answer, Call};
-use crate::errcode::ApiError;
-use crate::platform::Platform;
-use crate::tokens::Granted;
+use rand::Rng;
+use rand::distr::slice::Choose;
+use serde_json::{Value, json};
 
-pub(super) fn plain(platform: &mut Platform, call: &Call, chars: usize) -> Result<Answer, ApiError> {
-    let parameters = ["grant_type", "appid", "secret"].map(|name| call.parameter(name));
-    let appid = authenticate(platform, parameters, ApiError::INVALID_CREDENTIAL)?;
-    let now_ms = platform.clock.now_ms();
-    Ok(granted(platform.tokens.plain(&appid, &platform.limits, chars, now_ms)))
+use super::errcode::ApiError;
+use super::{Answer, Call, filled};
+use crate::config::Limits;
+use crate::state::WeChat;
+
+/// The length of a token unless a fault says otherwise.
+pub(crate) const USUAL_CHARS: usize = 136;
+/// The length of a token with the fault `long_token`.
+pub(crate) const LONG_CHARS: usize = 600;
+const CHARACTERS: &[char] = &[
+    'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y',
+    'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', '2',
+    '3', '4', '5', '6', '7', '8', '9', '_', '-',
+];
+/// Forced refreshes of a stable token: at most so many a day, and so far apart.
+const FORCED_A_DAY: usize = 20;
+const FORCED_APART_MS: i64 = 30_000;
+const DAY_MS: i64 = 24 * 3_600 * 1_000;
+/// Tokens that are known to have been valid once. Older ones are taken for invented.
+const REMEMBERED: usize = 10_000;
+
+/// The endpoint that a token comes from; one family never invalidates the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Family {
+    /// `/cgi-bin/token`
+    Plain,
+    /// `/cgi-bin/stable_token`
+    Stable,
 }
 
-pub(super) fn stable(platform: &mut Platform, call: &Call, chars: usize) -> Result<Answer, ApiError> {
-    let object: &Map<String, Value> = call.object()?;
-    let parameters = ["grant_type", "appid", "secret"].map(|name| super::filled(object, name));
-    let appid = authenticate(platform, parameters, ApiError::INVALID_SECRET)?;
+pub(super) fn plain(wechat: &mut WeChat, call: &Call, chars: usize) -> Result<Answer, ApiError> {
+    let parameters = ["grant_type", "appid", "secret"].map(|name| call.parameter(name));
+    let appid = authenticate(wechat, parameters, ApiError::INVALID_CREDENTIAL)?;
+    let now_ms = wechat.clock.now_ms();
+    Ok(granted(wechat.tokens.plain(&appid, &wechat.limits, chars, now_ms)))
+}
+
+pub(super) fn stable(wechat: &mut WeChat, call: &Call, chars: usize) -> Result<Answer, ApiError> {
+    let object = call.object()?;
+    let parameters = ["grant_type", "appid", "secret"].map(|name| filled(object, name));
+    let appid = authenticate(wechat, parameters, ApiError::INVALID_SECRET)?;
     let force = match object.get("force_refresh") {
         None | Some(Value::Null) => false,
         Some(Value::Bool(force)) => *force,
         Some(_) => return Err(ApiError::FORMAT),
     };
-    let now_ms = platform.clock.now_ms();
-    platform.tokens.stable(&appid, force, &platform.limits, chars, now_ms).map(granted)
+    let now_ms = wechat.clock.now_ms();
+    wechat.tokens.stable(&appid, force, &wechat.limits, chars, now_ms).map(granted)
 }
 
 fn authenticate(
-    platform: &Platform,
+    wechat: &WeChat,
     [grant_type, appid, secret]: [Option<&str>; 3],
     wrong_secret: ApiError,
 ) -> Result<String, ApiError> {
@@ -37,7 +68,7 @@ fn authenticate(
     }
     let appid = appid.ok_or(ApiError::APPID_MISSING)?;
     let secret = secret.ok_or(ApiError::SECRET_MISSING)?;
-    let account = platform.accounts.get(appid).ok_or(ApiError::INVALID_APPID)?;
+    let account = wechat.accounts.get(appid).ok_or(ApiError::INVALID_APPID)?;
     match account.secret == secret {
         true => Ok(account.appid.clone()),
         false => Err(wrong_secret),
@@ -47,3 +78,160 @@ fn authenticate(
 fn granted(granted: Granted) -> Answer {
     Answer::Json(json!({ "access_token": granted.token, "expires_in": granted.expires_in_s }))
 }
+
+/// All access_tokens that are known.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    issued: HashMap<String, Issued>,
+    order: VecDeque<String>,
+    current: HashMap<(String, Family), String>,
+    forced: HashMap<String, VecDeque<i64>>,
+    serial: u64,
+}
+
+struct Issued {
+    appid: String,
+    serial: u64,
+    expires_ms: i64,
+    /// The moment from which another token is the latest.
+    superseded_ms: i64,
+}
+
+/// A token as it is answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Granted {
+    pub(crate) token: String,
+    pub(crate) expires_in_s: i64,
+}
+
+/// The account and the number of a call's token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bearer {
+    pub(crate) appid: String,
+    pub(crate) serial: u64,
+}
+
+impl Tokens {
+    /// `/cgi-bin/token`: a new token each time; the former works on for the overlap.
+    pub(crate) fn plain(&mut self, appid: &str, limits: &Limits, chars: usize, now_ms: i64) -> Granted {
+        self.supersede(appid, Family::Plain, now_ms.saturating_add(ms(limits.token_overlap_s)));
+        self.issue(appid, Family::Plain, limits, chars, now_ms)
+    }
+
+    /// `/cgi-bin/stable_token`: the same token until its last minutes, unless a refresh is forced and allowed.
+    pub(crate) fn stable(
+        &mut self,
+        appid: &str,
+        force: bool,
+        limits: &Limits,
+        chars: usize,
+        now_ms: i64,
+    ) -> Result<Granted, ApiError> {
+        if force && self.may_force(appid, now_ms)? {
+            self.supersede(appid, Family::Stable, now_ms);
+        } else if let Some(granted) = self.still_current(appid, limits, chars, now_ms) {
+            return Ok(granted);
+        }
+        Ok(self.issue(appid, Family::Stable, limits, chars, now_ms))
+    }
+
+    fn still_current(&self, appid: &str, limits: &Limits, chars: usize, now_ms: i64) -> Option<Granted> {
+        let token = self.current.get(&(appid.to_owned(), Family::Stable))?;
+        let issued = self.issued.get(token)?;
+        let left_ms = issued.expires_ms - now_ms;
+        let usable = left_ms >= ms(limits.token_overlap_s) && left_ms > 0 && now_ms < issued.superseded_ms;
+        (usable && (chars == USUAL_CHARS || token.len() == chars))
+            .then(|| Granted { token: token.clone(), expires_in_s: left_ms / 1_000 })
+    }
+
+    /// Within 30 seconds of the last one a forced refresh is taken as a normal call.
+    fn may_force(&mut self, appid: &str, now_ms: i64) -> Result<bool, ApiError> {
+        let forced = self.forced.entry(appid.to_owned()).or_default();
+        while forced.front().is_some_and(|at| now_ms - at >= DAY_MS) {
+            forced.pop_front();
+        }
+        if forced.back().is_some_and(|at| now_ms - at < FORCED_APART_MS) {
+            return Ok(false);
+        }
+        if forced.len() >= FORCED_A_DAY {
+            return Err(ApiError::QUOTA_USED_UP);
+        }
+        forced.push_back(now_ms);
+        Ok(true)
+    }
+
+    fn supersede(&mut self, appid: &str, family: Family, at_ms: i64) {
+        if let Some(token) = self.current.remove(&(appid.to_owned(), family))
+            && let Some(issued) = self.issued.get_mut(&token)
+        {
+            issued.superseded_ms = issued.superseded_ms.min(at_ms);
+        }
+    }
+
+    fn issue(&mut self, appid: &str, family: Family, limits: &Limits, chars: usize, now_ms: i64) -> Granted {
+        self.serial += 1;
+        let serial = self.serial;
+        let token = random_text(chars);
+        let expires_ms = now_ms.saturating_add(ms(limits.token_lifetime_s));
+        let issued = Issued { appid: appid.to_owned(), serial, expires_ms, superseded_ms: i64::MAX };
+        self.issued.insert(token.clone(), issued);
+        self.order.push_back(token.clone());
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.issued.remove(&oldest);
+        }
+        self.current.insert((appid.to_owned(), family), token.clone());
+        let expires_in_s = i64::try_from(limits.token_lifetime_s).unwrap_or(i64::MAX);
+        Granted { token, expires_in_s }
+    }
+
+    /// The account of a token.
+    pub(crate) fn check(&self, token: &str, now_ms: i64) -> Result<Bearer, ApiError> {
+        let Some(issued) = self.issued.get(token) else {
+            let proper = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+            return Err(if proper { ApiError::INVALID_CREDENTIAL } else { ApiError::MALFORMED_TOKEN });
+        };
+        if now_ms >= issued.superseded_ms {
+            return Err(ApiError::INVALID_CREDENTIAL);
+        }
+        if now_ms >= issued.expires_ms {
+            return Err(ApiError::TOKEN_EXPIRED);
+        }
+        Ok(Bearer { appid: issued.appid.clone(), serial: issued.serial })
+    }
+
+    /// The account and the number of a token, whether the token still works or not.
+    pub(crate) fn bearer(&self, token: &str) -> Option<Bearer> {
+        self.issued.get(token).map(|issued| Bearer { appid: issued.appid.clone(), serial: issued.serial })
+    }
+
+    /// The account's current tokens have come to their end.
+    pub(crate) fn expire(&mut self, appid: &str, now_ms: i64) {
+        self.end(appid, |issued| issued.expires_ms = issued.expires_ms.min(now_ms));
+    }
+
+    /// The account's current tokens are not the latest any more.
+    pub(crate) fn invalidate(&mut self, appid: &str, now_ms: i64) {
+        self.end(appid, |issued| issued.superseded_ms = issued.superseded_ms.min(now_ms));
+    }
+
+    /// Superseded tokens that still work end with the current ones: "now" means that no token works.
+    fn end(&mut self, appid: &str, end: impl Fn(&mut Issued)) {
+        self.issued.values_mut().filter(|issued| issued.appid == appid).for_each(end);
+    }
+}
+
+fn ms(seconds: u64) -> i64 {
+    i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)
+}
+
+/// Characters as WeChat's tokens and media_ids have them.
+pub(crate) fn random_text(chars: usize) -> String {
+    // The list is not empty, which is the only way this can fail.
+    let Ok(choose) = Choose::new(CHARACTERS) else { return String::new() };
+    rand::rng().sample_iter(choose).take(chars).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,18 @@
 //! An answer as it goes over the wire, with or without a fault.
 
+use std::io;
 use std::time::Duration;
 
+use actix_web::body::SizedStream;
+use actix_web::http::StatusCode;
+use actix_web::http::header::Date;
 use actix_web::web::Bytes;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::Answer;
-use crate::errcode::{self, ApiError};
+use super::errcode::{self, ApiError};
 use crate::faults::{FaultKind, FaultRequest};
 
 /// WeChat writes `encoding` where others write `charset`.
@@ -24,7 +30,7 @@ pub(crate) enum Cut {
     Middle,
 }
 
-/// What is sent.
+/// The answer that is sent.
 pub(crate) struct Wire {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
@@ -98,6 +104,35 @@ impl Wire {
             FaultKind::LongToken | FaultKind::ExpireToken | FaultKind::InvalidateToken => self,
         }
     }
+
+    pub(super) fn respond(self, date: Date) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK));
+        response.insert_header(date);
+        response.content_type(self.content_type);
+        if let Some(filename) = self.filename {
+            response.insert_header(("Content-disposition", format!("attachment; filename=\"{filename}\"")));
+        }
+        let length = self.body.len();
+        match self.cut {
+            Cut::Never => response.body(self.body),
+            Cut::Before => response.body(SizedStream::new(1, stream::once(async { Err::<Bytes, _>(broken()) }))),
+            Cut::Middle => {
+                let first = stream::once(std::future::ready(Ok(self.body.slice(..length / 2))));
+                let then = stream::once(async {
+                    // Lets the server write the first part.
+                    tokio::task::yield_now().await;
+                    Err(broken())
+                });
+                response.body(SizedStream::new(length as u64, first.chain(then)))
+            }
+        }
+    }
+}
+
+/// The end of a body that makes the server close the connection. The server never sends what it has not written by then,
+/// and it does not write the head before the body has been asked for its first part.
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "cut by order of a fault")
 }
 
 fn read_errcode(value: &Value) -> Option<i64> {

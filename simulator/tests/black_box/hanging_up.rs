@@ -3,19 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_simulator::{Cdata, Clock, Message, Mode, MsgId, Outcome, Push, PushOrder, Pusher};
+use kefu_simulator::{Message, Outcome, PushRequest, Simulator, SimulatorConfig};
 use kefu_wechat::push::Format;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::bench::account;
+use crate::bench::{APPID, account};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nsuccess";
-
-/// Far more than an answer takes here.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Each may meet the instant at which a connection ends.
 const PUSHES: usize = 5_000;
@@ -49,14 +46,15 @@ async fn a_push_on_a_connection_that_is_just_ending_fails_at_once_or_leaves_on_a
             hang_up.send_replace(());
         }
     });
-    let pusher = Pusher::new().unwrap();
-    let url = Arc::new(url);
+    let simulator = Arc::new(Simulator::start(SimulatorConfig::new(vec![account(Some(&url))])).await.unwrap());
     let mut pushing = JoinSet::new();
-    for lane in 0..AT_A_TIME {
-        let (pusher, url) = (pusher.clone(), Arc::clone(&url));
+    for _ in 0..AT_A_TIME {
+        let simulator = Arc::clone(&simulator);
         pushing.spawn(async move {
-            for number in 0..PUSHES / AT_A_TIME {
-                let outcome = push(&pusher, &url, lane * PUSHES + number).await;
+            for _ in 0..PUSHES / AT_A_TIME {
+                let request = PushRequest::new(APPID, "oUser", Message::text("hello"));
+                let request = PushRequest { format: Some(Format::Json), tries: Some(1), ..request };
+                let outcome = simulator.push(request).await.unwrap().copies[0].tries[0].outcome;
                 assert!(matches!(outcome, Outcome::Success | Outcome::Connection), "{outcome:?}");
             }
         });
@@ -64,29 +62,6 @@ async fn a_push_on_a_connection_that_is_just_ending_fails_at_once_or_leaves_on_a
     while let Some(ended) = pushing.join_next().await {
         ended.unwrap();
     }
-}
-
-async fn push(pusher: &Pusher, url: &str, number: usize) -> Outcome {
-    let account = account(None);
-    let push = Push {
-        user: "oUser".to_owned(),
-        create_time: 1_700_000_000,
-        msg_id: Some(MsgId::Number(number as u64)),
-        message: Message::text("hello"),
-        cdata: Cdata::Split,
-    };
-    let order = PushOrder {
-        account: &account,
-        callback_url: url,
-        push: &push,
-        format: Format::Json,
-        mode: Mode::Plain,
-        timeout: TIMEOUT,
-        tries: 1,
-        resend_after: Duration::ZERO,
-    };
-    let tries = pusher.deliver(&order, &Clock::system(), |_| {}).await.unwrap();
-    tries[0].outcome
 }
 
 /// Reads requests and answers each.

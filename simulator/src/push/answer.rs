@@ -1,19 +1,19 @@
-//! What WeChat makes of the answer to a push.
+//! How WeChat judges the answer to a push.
 
 use kefu_wechat::push::{Body, Format};
 use kefu_wechat::signature;
 
-use crate::config::{Mode, SimulatedAccount};
+use super::report::{Outcome, Transfer};
+use super::request::Push;
+use crate::config::Mode;
 use crate::message::Message;
-use crate::push::Push;
-use crate::report::{Outcome, Transfer};
 
 /// The judgement on one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// How the try ended.
     pub outcome: Outcome,
-    /// What is wrong with the answer, in words.
+    /// The mistake in the answer, in words.
     pub detail: Option<String>,
     /// The transfer, if it is one.
     pub transfer: Option<Transfer>,
@@ -33,19 +33,11 @@ impl Verdict {
 /// encrypted, and good but for a call from a device. What users write may be answered with a transfer in the push's own
 /// format, encrypted in safe mode; entering the session with neither; other events with any well-formed reply that does
 /// not tell of an error.
-pub fn judge(
-    account: &SimulatedAccount,
-    push: &Push,
-    format: Format,
-    mode: Mode,
-    nonce: &str,
-    status: u16,
-    body: &[u8],
-) -> Verdict {
+pub fn judge(push: &Push, nonce: &str, status: u16, body: &[u8]) -> Verdict {
     if !(200..300).contains(&status) {
         return Verdict::bad(Outcome::Status, format!("the status is {status}"));
     }
-    if push.is(DEVICE_CALL) {
+    if matches!(&push.message, Message::Event { event, .. } if event.eq_ignore_ascii_case(DEVICE_CALL)) {
         return match device_call(body) {
             Ok(()) => Verdict::good(Outcome::Reply),
             Err(detail) => Verdict::bad(Outcome::Malformed, detail),
@@ -56,7 +48,7 @@ pub fn judge(
         b"success" => return Verdict::good(Outcome::Success),
         _ => {}
     }
-    match reply(account, push, format, mode, nonce, body) {
+    match reply(push, nonce, body) {
         Ok(Some(transfer)) => Verdict { transfer: Some(transfer), ..Verdict::good(Outcome::Transfer) },
         Ok(None) => Verdict::good(Outcome::Reply),
         Err(detail) => Verdict::bad(Outcome::Malformed, detail),
@@ -74,14 +66,8 @@ fn device_call(body: &[u8]) -> Result<(), String> {
     }
 }
 
-fn reply(
-    account: &SimulatedAccount,
-    push: &Push,
-    format: Format,
-    mode: Mode,
-    nonce: &str,
-    body: &[u8],
-) -> Result<Option<Transfer>, String> {
+fn reply(push: &Push, nonce: &str, body: &[u8]) -> Result<Option<Transfer>, String> {
+    let (account, format, mode) = (&push.account, push.format, push.mode);
     let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
     let outer = read(text, format)?;
     let encrypted = outer.encrypt().is_some();
@@ -89,7 +75,7 @@ fn reply(
         Mode::Plain if encrypted => return Err("the reply is encrypted, and the mode is plain".to_owned()),
         _ if encrypted => {
             has_a_number_for_its_time(text, format)?;
-            read(&decrypt(account, &outer, nonce)?, format)?
+            read(&decrypt(push, &outer, nonce)?, format)?
         }
         _ => outer,
     };
@@ -139,7 +125,8 @@ fn read(text: &str, format: Format) -> Result<Body, String> {
     }
 }
 
-fn decrypt(account: &SimulatedAccount, outer: &Body, nonce: &str) -> Result<String, String> {
+fn decrypt(push: &Push, outer: &Body, nonce: &str) -> Result<String, String> {
+    let account = &push.account;
     let field = |name: &str| outer.fields.text(name).ok_or_else(|| format!("the encrypted reply has no {name}"));
     let encrypt = field("Encrypt")?;
     let expected = signature::sign_encrypted(&account.token, field("TimeStamp")?, field("Nonce")?, encrypt);

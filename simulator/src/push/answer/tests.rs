@@ -2,8 +2,9 @@
 use serde_json::json;
 
 use super::*;
+use crate::config::SimulatedAccount;
 use crate::message::MsgId;
-use crate::push::Cdata;
+use crate::push::request::Cdata;
 
 fn account() -> SimulatedAccount {
     serde_json::from_value(json!({
@@ -13,13 +14,10 @@ fn account() -> SimulatedAccount {
     .unwrap()
 }
 
-fn push(message: Message) -> Push {
-    let (user, msg_id, cdata) = ("oUSER".to_owned(), Some(MsgId::Number(1)), Cdata::Split);
-    Push { user, create_time: 1, msg_id, message, cdata }
-}
-
 fn verdict(message: Message, format: Format, mode: Mode, status: u16, body: &str) -> Verdict {
-    judge(&account(), &push(message), format, mode, "n", status, body.as_bytes())
+    let (user, msg_id, cdata) = ("oUSER".to_owned(), Some(MsgId::Number(1)), Cdata::Split);
+    let push = Push { account: account(), user, create_time: 1, msg_id, message, cdata, format, mode };
+    judge(&push, "n", status, body.as_bytes())
 }
 
 fn transfer_json() -> String {

@@ -1,35 +1,36 @@
-//! `POST /cgi-bin/message/custom/send`.
+//! `POST /cgi-bin/message/custom/send`, `/cgi-bin/message/custom/business/typing` and the older
+//! `/cgi-bin/message/custom/typing`.
 //!
 //! The four types of mini programs; fields as in
 //! <https://developers.weixin.qq.com/miniprogram/dev/api-backend/open-api/customer-message/customerServiceMessage.send.html>.
 
 use serde_json::{Map, Value};
 
+use super::errcode::ApiError;
 use super::{Answer, Call, filled, ok};
-use crate::errcode::ApiError;
-use crate::platform::Platform;
+use crate::state::WeChat;
 
-pub(super) fn send(platform: &mut Platform, appid: &str, call: &Call) -> Result<Answer, ApiError> {
+pub(super) fn send(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
     let object = call.object()?;
     let user = filled(object, "touser").ok_or(ApiError::INVALID_OPENID)?;
     let kind = filled(object, "msgtype").ok_or(ApiError::INVALID_MESSAGE_TYPE)?;
     let payload = || object.get(kind).and_then(Value::as_object);
     match kind {
-        "text" => check_text(platform, payload().ok_or(ApiError::EMPTY_TEXT)?)?,
-        "image" => check_media(platform, appid, payload().ok_or(ApiError::MEDIA_ID_MISSING)?, "media_id")?,
+        "text" => check_text(wechat, payload().ok_or(ApiError::EMPTY_TEXT)?)?,
+        "image" => check_media(wechat, appid, payload().ok_or(ApiError::MEDIA_ID_MISSING)?, "media_id")?,
         "link" => check_link(payload().ok_or(ApiError::INVALID_ARGUMENTS)?)?,
-        "miniprogrampage" => check_card(platform, appid, payload().ok_or(ApiError::INVALID_ARGUMENTS)?)?,
+        "miniprogrampage" => check_card(wechat, appid, payload().ok_or(ApiError::INVALID_ARGUMENTS)?)?,
         // It belongs into the answer to a push; the API mistakes it for a bad receiver.
         "transfer_customer_service" => return Err(ApiError::INVALID_OPENID),
         _ => return Err(ApiError::INVALID_MESSAGE_TYPE),
     }
     check_speaker(object)?;
-    let now_ms = platform.clock.now_ms();
-    platform.users.addressee(appid, user)?.receive(now_ms)?;
+    let now_ms = wechat.clock.now_ms();
+    wechat.users.addressee(appid, user)?.receive(now_ms)?;
     Ok(ok())
 }
 
-/// Who speaks, and for which sub-merchant, where that is said.
+/// The fields that say who speaks, and for which sub-merchant.
 fn check_speaker(object: &Map<String, Value>) -> Result<(), ApiError> {
     let account = object.get("customservice").map(|speaker| &speaker["kf_account"]);
     let mark = object.get("aimsgcontext").map(|context| &context["is_ai_msg"]);
@@ -40,17 +41,17 @@ fn check_speaker(object: &Map<String, Value>) -> Result<(), ApiError> {
     if fine { Ok(()) } else { Err(ApiError::INVALID_ARGUMENTS) }
 }
 
-fn check_text(platform: &Platform, text: &Map<String, Value>) -> Result<(), ApiError> {
+fn check_text(wechat: &WeChat, text: &Map<String, Value>) -> Result<(), ApiError> {
     let content = filled(text, "content").ok_or(ApiError::EMPTY_TEXT)?;
-    match content.len() > platform.limits.text_bytes {
+    match content.len() > wechat.limits.text_bytes {
         true => Err(ApiError::TEXT_TOO_LONG),
         false => Ok(()),
     }
 }
 
-fn check_media(platform: &Platform, appid: &str, holder: &Map<String, Value>, name: &str) -> Result<(), ApiError> {
+fn check_media(wechat: &WeChat, appid: &str, holder: &Map<String, Value>, name: &str) -> Result<(), ApiError> {
     let media_id = filled(holder, name).ok_or(ApiError::MEDIA_ID_MISSING)?;
-    match platform.media.get(appid, media_id, platform.clock.now_s()) {
+    match wechat.media.get(appid, media_id, wechat.clock.now_s()) {
         Some(_) => Ok(()),
         None => Err(ApiError::INVALID_MEDIA_ID),
     }
@@ -69,9 +70,22 @@ fn check_link(link: &Map<String, Value>) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn check_card(platform: &Platform, appid: &str, card: &Map<String, Value>) -> Result<(), ApiError> {
+fn check_card(wechat: &WeChat, appid: &str, card: &Map<String, Value>) -> Result<(), ApiError> {
     for name in ["title", "appid", "pagepath"] {
         filled(card, name).ok_or(ApiError::INVALID_ARGUMENTS)?;
     }
-    check_media(platform, appid, card, "thumb_media_id")
+    check_media(wechat, appid, card, "thumb_media_id")
+}
+
+pub(super) fn typing(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
+    let object = call.object()?;
+    let openid = filled(object, "touser").ok_or(ApiError::INVALID_OPENID)?;
+    let now_ms = wechat.clock.now_ms();
+    let user = wechat.users.addressee(appid, openid)?;
+    match filled(object, "command") {
+        Some("Typing") => user.show_typing(now_ms)?,
+        Some("CancelTyping") => user.hide_typing(),
+        _ => return Err(ApiError::TYPING_COMMAND),
+    }
+    Ok(ok())
 }

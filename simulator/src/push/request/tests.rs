@@ -21,11 +21,15 @@ fn text_push() -> Push {
         msg_id: Some(MsgId::Number(23_637_352_235_060_880)),
         message: Message::text("hi"),
         cdata: Cdata::Split,
+        format: Format::Json,
+        mode: Mode::Plain,
+        account: account(),
     }
 }
 
 fn build(push: &Push, format: Format, mode: Mode) -> SignedRequest {
-    build_request(&account(), push, format, mode, 1_714_112_445, "415670741", *b"a8eedb185eb2fecf").unwrap()
+    let push = Push { format, mode, ..push.clone() };
+    push.build(1_714_112_445, "415670741", *b"a8eedb185eb2fecf").unwrap()
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn compat_carries_the_fields_in_clear_and_the_same_encrypted() {
     for format in [Format::Xml, Format::Json] {
         let body = Body::parse(&build(&text_push(), format, Mode::Compat).body).unwrap();
         let decrypted = EncodingAesKey::parse(KEY).unwrap().decrypt(body.encrypt().unwrap(), &account().appid).unwrap();
-        assert_eq!(decrypted, text_push().text(&account(), format));
+        assert_eq!(decrypted, Push { format, ..text_push() }.text());
         assert_eq!(body.fields.text("Content"), Some("hi"));
     }
 }
@@ -124,7 +128,7 @@ fn the_query_is_percent_encoded_and_joins_a_query_of_the_callback() {
 #[test]
 fn encryption_without_a_key_is_refused() {
     let keyless = SimulatedAccount { encoding_aes_key: None, ..account() };
-    let build = |mode| build_request(&keyless, &text_push(), Format::Xml, mode, 1, "2", [0; 16]);
+    let build = |mode| Push { account: keyless.clone(), mode, ..text_push() }.build(1, "2", [0; 16]);
     assert_eq!(build(Mode::Safe), Err(BuildError::NoKey));
     assert!(build(Mode::Plain).is_ok());
 }

@@ -1,0 +1,237 @@
+//! Everything that the simulated WeChat knows, and everything that can be asked of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::media::Media;
+use crate::api::token::Tokens;
+use crate::api::user::Users;
+use crate::clock::Clock;
+use crate::config::{Limits, SimulatedAccount, SimulatorConfig};
+use crate::faults::{FaultKind, FaultRequest, Faults};
+use crate::journal::{Entry, Event, Filter, Log};
+use crate::message::MsgId;
+use crate::push::load::{self, LoadReport, LoadRequest};
+use crate::push::pusher::Pusher;
+use crate::push::report::{PushReport, PushRequest, VerifyReport};
+use crate::push::request::BuildError;
+use crate::push::{push, verify};
+
+/// A running simulator without its server. [`Simulator`](crate::Simulator) dereferences to it, and the HTTP routes below
+/// `/simulator` call the same methods.
+pub struct State {
+    wechat: Mutex<WeChat>,
+    clock: Clock,
+    url: String,
+    pub(crate) pusher: Pusher,
+    pub(crate) stopping: CancellationToken,
+}
+
+/// The part of the state behind the lock. One lock around all of it makes a fault exact in its count, and the journal's
+/// order the true one.
+pub(crate) struct WeChat {
+    pub(crate) accounts: BTreeMap<String, SimulatedAccount>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) tokens: Tokens,
+    pub(crate) users: Users,
+    pub(crate) media: Media,
+    pub(crate) faults: Faults,
+    pub(crate) journal: Log,
+    last_push_id: u64,
+    last_msg_id: u64,
+}
+
+/// Why the simulator refuses a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// No such account.
+    #[error("there is no account {0}: name the appid of one of the simulator's accounts")]
+    UnknownAccount(String),
+    /// The account has no callback URL.
+    #[error("account {0} has no callback URL: set one in the configuration or with POST /simulator/callback")]
+    NoCallback(String),
+    /// A value that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The push cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The simulator stops.
+    #[error("the simulator is stopping")]
+    Stopped,
+}
+
+impl State {
+    pub(crate) fn new(config: SimulatorConfig, pusher: Pusher, url: String) -> Self {
+        let SimulatorConfig { accounts, limits, clock, .. } = config;
+        let wechat = WeChat {
+            accounts: accounts.into_iter().map(|account| (account.appid.clone(), account)).collect(),
+            limits,
+            clock: clock.clone(),
+            tokens: Tokens::default(),
+            users: Users::default(),
+            media: Media::default(),
+            faults: Faults::default(),
+            journal: Log::default(),
+            last_push_id: 0,
+            // Beyond 2^53, and other numbers after each start: a receiver remembers the old ones.
+            last_msg_id: u64::try_from(clock.now_ms()).unwrap_or(0).saturating_mul(10_000),
+        };
+        Self { wechat: Mutex::new(wechat), clock, url, pusher, stopping: CancellationToken::new() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, WeChat> {
+        // Every change is complete before anything can panic.
+        self.wechat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `http://127.0.0.1:PORT`: the base URL of the API, without a slash at the end.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The time it goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Sets where an account's pushes go.
+    ///
+    /// # Errors
+    /// If there is no such account, or the URL is none.
+    pub fn set_callback(&self, account: &str, url: &str) -> Result<(), RequestError> {
+        if !(url.starts_with("http://") || url.starts_with("https://")) {
+            return Err(RequestError::Invalid("a callback URL begins with http:// or https://".to_owned()));
+        }
+        let mut wechat = self.lock();
+        let unknown = || RequestError::UnknownAccount(account.to_owned());
+        wechat.accounts.get_mut(account).ok_or_else(unknown)?.callback_url = Some(url.to_owned());
+        Ok(())
+    }
+
+    /// Makes users known who have not written yet; the API refuses unknown openids.
+    ///
+    /// # Errors
+    /// If there is no such account.
+    pub fn register(&self, account: &str, users: &[impl AsRef<str>]) -> Result<(), RequestError> {
+        let mut wechat = self.lock();
+        wechat.account(account)?;
+        users.iter().for_each(|user| wechat.users.register(account, user.as_ref()));
+        Ok(())
+    }
+
+    /// Pushes and waits for the answers to all copies.
+    ///
+    /// # Errors
+    /// If the request cannot be met; a push that fails is no error.
+    pub async fn push(self: &Arc<Self>, request: PushRequest) -> Result<PushReport, RequestError> {
+        push(self, request).await
+    }
+
+    /// Does WeChat's URL verification.
+    ///
+    /// # Errors
+    /// If there is no such account or it has no callback URL.
+    pub async fn verify(&self, account: &str) -> Result<VerifyReport, RequestError> {
+        verify(self, account).await
+    }
+
+    /// Pushes at a rate.
+    ///
+    /// # Errors
+    /// If the request cannot be met.
+    pub async fn load(self: &Arc<Self>, request: LoadRequest) -> Result<LoadReport, RequestError> {
+        load::load(self, request).await
+    }
+
+    /// Orders a fault, or ends the account's tokens at once if the fault is of that kind; gives its number.
+    ///
+    /// # Errors
+    /// If the request cannot be met.
+    pub fn fault(&self, request: FaultRequest) -> Result<u64, RequestError> {
+        request.check().map_err(RequestError::Invalid)?;
+        let (mut wechat, now_ms) = (self.lock(), self.clock.now_ms());
+        if let Some(account) = &request.account {
+            wechat.account(account)?;
+            match request.kind {
+                FaultKind::ExpireToken => wechat.tokens.expire(account, now_ms),
+                FaultKind::InvalidateToken => wechat.tokens.invalidate(account, now_ms),
+                _ => {}
+            }
+        }
+        Ok(wechat.faults.add(request))
+    }
+
+    /// The journal's entries that match.
+    pub fn journal(&self, filter: &Filter) -> Vec<Arc<Entry>> {
+        self.lock().journal.find(filter)
+    }
+
+    /// The number of the journal's last entry, 0 before the first.
+    pub fn journal_last(&self) -> u64 {
+        self.lock().journal.last()
+    }
+
+    /// Waits until `count` entries match, at most for `timeout`; gives those that do.
+    pub async fn journal_wait(&self, filter: &Filter, count: usize, timeout: Duration) -> Vec<Arc<Entry>> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let mut changes = self.lock().journal.subscribe();
+        let mut rest = filter.clone();
+        let mut found = Vec::new();
+        loop {
+            let last = *changes.borrow_and_update();
+            found.extend(self.journal(&rest));
+            // An entry written between the two lines above was found already.
+            rest.since = found.last().map_or(last, |entry| entry.seq.max(last)).max(rest.since);
+            if found.len() >= count {
+                return found;
+            }
+            tokio::select! {
+                changed = tokio::time::timeout_at(deadline, changes.changed()) => {
+                    if !matches!(changed, Ok(Ok(()))) {
+                        return found;
+                    }
+                }
+                () = self.stopping.cancelled() => return found,
+            }
+        }
+    }
+
+    /// A file that was uploaded or that a user sent, if it is still kept.
+    pub fn media(&self, media_id: &str) -> Option<Bytes> {
+        self.lock().media.peek(media_id).map(|item| item.bytes.clone())
+    }
+}
+
+impl WeChat {
+    pub(crate) fn account(&self, appid: &str) -> Result<&SimulatedAccount, RequestError> {
+        self.accounts.get(appid).ok_or_else(|| RequestError::UnknownAccount(appid.to_owned()))
+    }
+
+    /// An account and its callback URL.
+    pub(crate) fn target(&self, appid: &str) -> Result<(SimulatedAccount, String), RequestError> {
+        let account = self.account(appid)?.clone();
+        let callback_url = account.callback_url.clone().ok_or_else(|| RequestError::NoCallback(appid.to_owned()))?;
+        Ok((account, callback_url))
+    }
+
+    pub(crate) fn new_push_id(&mut self) -> u64 {
+        self.last_push_id += 1;
+        self.last_push_id
+    }
+
+    pub(crate) fn new_msg_id(&mut self) -> MsgId {
+        self.last_msg_id += 1;
+        MsgId::Number(self.last_msg_id)
+    }
+
+    /// Writes an entry into the journal, now.
+    pub(crate) fn record(&mut self, account: Option<String>, user: Option<String>, event: Event) {
+        self.journal.append(self.clock.now_ms(), account, user, event, self.limits.journal_entries);
+    }
+}
