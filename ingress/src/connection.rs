@@ -132,10 +132,11 @@ impl AsyncWrite for Connection {
 
 /// Whether a connection reads on; shared by the connection and the handlers of its requests, all on one thread.
 #[derive(Clone, Default)]
-pub(crate) struct Reading(Rc<State>);
+pub(crate) struct Reading(Rc<Pause>);
 
+/// Whether reading is paused, and the task to wake when it goes on.
 #[derive(Default)]
-struct State {
+struct Pause {
     paused: Cell<bool>,
     reader: RefCell<Option<Waker>>,
 }
@@ -160,9 +161,9 @@ pub(crate) struct PausedReading(Reading);
 
 impl Drop for PausedReading {
     fn drop(&mut self) {
-        let Reading(state) = &self.0;
-        state.paused.set(false);
-        if let Some(reader) = state.reader.take() {
+        let Reading(pause) = &self.0;
+        pause.paused.set(false);
+        if let Some(reader) = pause.reader.take() {
             reader.wake();
         }
     }
