@@ -24,6 +24,8 @@ mod assistant;
 mod backoff;
 mod behind;
 mod dispatch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod halt;
 mod hold;
 mod lanes;

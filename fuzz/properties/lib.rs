@@ -1,0 +1,3 @@
+//! What must hold for any bytes at all.
+
+pub mod wechat;
