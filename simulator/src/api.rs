@@ -52,7 +52,7 @@ enum Answer {
 
 /// Every request that is not for the simulator itself.
 pub(crate) async fn serve(state: Data<State>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    let call = Call::read(&request, body);
+    let call = Call::read(&request, body).await;
     let date = date(&state);
     let wire = answer(&mut state.lock(), &call);
     if !wire.delay.is_zero() {

@@ -24,7 +24,6 @@ mod control;
 pub mod faults;
 pub mod journal;
 pub mod message;
-mod multipart;
 mod push;
 mod simulator;
 mod state;

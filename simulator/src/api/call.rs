@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
+use actix_multipart::Multipart;
 use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
+use actix_web::http::header::HeaderMap;
 use actix_web::web::{Bytes, Query};
+use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::errcode::ApiError;
-use crate::multipart;
+use crate::simulator::MAX_BODY;
 
 /// Bodies above this are not kept in the journal.
 const MAX_JOURNAL_BYTES: usize = 64 * 1_024;
@@ -33,13 +37,9 @@ pub(crate) struct Upload {
 }
 
 impl Call {
-    pub(super) fn read(request: &HttpRequest, body: Bytes) -> Self {
+    pub(super) async fn read(request: &HttpRequest, body: Bytes) -> Self {
         let query = Query::from_query(request.query_string()).map(Query::into_inner).unwrap_or_default();
-        let content_type = request.headers().get("Content-Type").and_then(|value| value.to_str().ok());
-        let upload = multipart::parts(content_type.unwrap_or_default(), &body).and_then(|parts| {
-            let part = parts.into_iter().find(|part| part.name.as_deref() == Some("media"))?;
-            Some(Upload { filename: part.filename, bytes: body.slice_ref(part.data) })
-        });
+        let upload = upload(request.headers(), body.clone()).await;
         let json = match serde_json::from_slice(&body) {
             Ok(Value::Object(object)) => Some(object),
             _ => None,
@@ -93,6 +93,22 @@ impl Call {
     }
 }
 
+/// The part `media` of a multipart body; `None` if the body is no such one or does not keep to its boundary. WeChat does
+/// not know the parameter `filename*`.
+async fn upload(headers: &HeaderMap, body: Bytes) -> Option<Upload> {
+    let mut parts = Multipart::new(headers, stream::iter([Ok::<_, PayloadError>(body)]));
+    let mut upload = None;
+    while let Some(part) = parts.next().await {
+        let mut part = part.ok()?;
+        let bytes = part.bytes(MAX_BODY).await.ok()?.ok()?;
+        if upload.is_none() && part.name() == Some("media") {
+            let filename = part.content_disposition().and_then(|disposition| disposition.get_filename());
+            upload = Some(Upload { filename: filename.map(str::to_owned), bytes });
+        }
+    }
+    upload
+}
+
 fn owned((name, value): (&String, &Value)) -> (String, Value) {
     (name.clone(), value.clone())
 }
@@ -115,6 +131,7 @@ fn has_escaped_text(body: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use actix_web::test::TestRequest;
 
     use super::*;
@@ -128,13 +145,38 @@ mod tests {
         assert!(!has_escaped_text("{\"content\":\"你\"}".as_bytes()));
     }
 
-    #[test]
-    fn the_journal_sees_neither_secret_nor_token() {
+    #[tokio::test]
+    async fn the_journal_sees_neither_secret_nor_token() {
         let get = TestRequest::get().uri("/?access_token=T&a=1").to_http_request();
-        let get = Call::read(&get, Bytes::new());
+        let get = Call::read(&get, Bytes::new()).await;
         assert_eq!(get.for_journal(), json!({ "a": "1" }));
         let body = Bytes::from_static(br#"{"appid":"wx1","secret":"hush"}"#);
-        let post = Call::read(&TestRequest::post().to_http_request(), body);
+        let post = Call::read(&TestRequest::post().to_http_request(), body).await;
         assert_eq!(post.for_journal(), json!({ "appid": "wx1" }));
+    }
+
+    async fn upload_of(content_type: &str, body: &'static [u8]) -> Option<Upload> {
+        let request = TestRequest::post().insert_header(("Content-Type", content_type)).to_http_request();
+        Call::read(&request, Bytes::from_static(body)).await.upload
+    }
+
+    const TYPE: &str = "multipart/form-data; boundary=XX";
+
+    #[tokio::test]
+    async fn the_part_media_of_a_body_is_found_with_its_filename_and_bytes() {
+        let body = b"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--XX\r\n\
+            content-disposition: form-data; name=\"media\"; filename=\"p.png\"\r\nContent-Type: image/png\r\n\r\n\
+            \x89\r\n--X\r\n--XX--\r\n";
+        let upload = upload_of(TYPE, body).await.unwrap();
+        assert_eq!(upload.filename.as_deref(), Some("p.png"));
+        assert_eq!(upload.bytes, &b"\x89\r\n--X"[..]);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_cut_or_of_another_type_has_no_upload() {
+        let cut = b"--XX\r\nContent-Disposition: form-data; name=\"media\"\r\n\r\nabc";
+        assert!(upload_of(TYPE, cut).await.is_none());
+        assert!(upload_of("application/json", b"{}").await.is_none());
+        assert!(upload_of("multipart/form-data", b"").await.is_none());
     }
 }
