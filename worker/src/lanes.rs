@@ -8,6 +8,8 @@ use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::UserKey;
 use kefu_queue::Delivery;
 
+pub(crate) mod dispatch;
+
 /// Whose lane it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum LaneKey {

@@ -2,8 +2,10 @@
 //! ended, though the lane is free.
 //!
 //! The store knows which messages left their lane, so that the order outlives the worker. A message that is still in the
-//! lane, and has not had its turn, is in [`crate::behind`].
+//! lane, and has not had its turn, is in [`Behind`].
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
@@ -13,8 +15,9 @@ use kefu_messages::window::Opening;
 use kefu_queue::Delivery;
 use tokio::time::Instant;
 
-use crate::halt::{Halt, Interrupt};
-use crate::message::{Handler, Message};
+use crate::handle::{Handler, Message};
+use crate::lanes::LaneKey;
+use crate::outcome::{Halt, Interrupt};
 
 impl Message<'_> {
     /// [`Halt::Postponed`] while an earlier message of the user is in the queue again, for no longer than it would be waited
@@ -71,6 +74,43 @@ impl Handler {
     async fn end_absence(&self, user: &UserKey, key: &MessageKey, interrupt: &Interrupt) {
         // An interruption is no harm: the next messages wait for it until its time is over.
         let _ended = self.outage.outlast(interrupt, || self.order.end(user, key)).await;
+    }
+}
+
+/// How many messages wait in a lane that opened the user's window anew when they came: WeChat knows of them already, the
+/// record does not.
+#[derive(Debug, Default)]
+pub(crate) struct Behind(Mutex<HashMap<LaneKey, usize>>);
+
+impl Behind {
+    /// Whether a message of the user opens a window.
+    pub(crate) fn opens(delivery: &Delivery) -> bool {
+        delivery.envelope.as_ref().is_ok_and(|envelope| Opening::of(&envelope.push).is_some())
+    }
+
+    /// One that does so waits now.
+    pub(crate) fn add(&self, lane: &LaneKey) {
+        *self.lock().entry(lane.clone()).or_default() += 1;
+    }
+
+    /// One that does so waits no longer.
+    pub(crate) fn remove(&self, lane: &LaneKey) {
+        let mut waiting = self.lock();
+        if let Some(count) = waiting.get_mut(lane) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.remove(lane);
+            }
+        }
+    }
+
+    /// Whether one that does so waits.
+    pub(crate) fn any(&self, lane: &LaneKey) -> bool {
+        self.lock().contains_key(lane)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<LaneKey, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use kefu_store::StoreError;
 
-use crate::halt::{Halt, Interrupt};
 use crate::metric;
+use crate::outcome::{Halt, Interrupt};
 
 /// Knows whether the store is down, and says it once per outage.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use kefu_program::config::Config;
 use kefu_wechat::push::Content;
 
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
-use crate::pauses::Pauses;
+use crate::handle::Message;
+use crate::lease::Lease;
+use crate::outcome::Halt;
+use crate::send::pauses::Pauses;
 
 mod fetch;
 mod folder;
@@ -77,7 +77,7 @@ impl ReceivedPictures {
 impl<'a> Message<'a> {
     /// The push's picture. It is kept as well, where pictures are kept; if that fails, [`Message::keep_picture`] tries it
     /// again, and what is done with the picture does not wait for it.
-    pub(crate) async fn picture(&mut self, hold: &Hold) -> Result<Received, Halt> {
+    pub(crate) async fn picture(&mut self, hold: &Lease) -> Result<Received, Halt> {
         let Some(media_id) = self.media_id() else { return Ok(Received::None) };
         // Asked before there is room: a disk that hangs then holds none of it.
         let is_kept = match &self.handler.received_pictures.folder {
@@ -111,7 +111,7 @@ impl<'a> Message<'a> {
     }
 
     /// Keeps the push's picture, where pictures are kept and this one is not yet.
-    pub(crate) async fn keep_picture(&mut self, hold: &Hold) -> Result<(), Halt> {
+    pub(crate) async fn keep_picture(&mut self, hold: &Lease) -> Result<(), Halt> {
         let (Some(media_id), Some(folder)) = (self.media_id(), &self.handler.received_pictures.folder) else {
             return Ok(());
         };
@@ -136,7 +136,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    async fn room(&mut self, hold: &Hold) -> Result<Room, Halt> {
+    async fn room(&mut self, hold: &Lease) -> Result<Room, Halt> {
         let room = self.handler.received_pictures.rooms.take(&self.account.appid);
         // The message is not to blame.
         let busy = || Halt::Postponed { at_least: Duration::ZERO, error: "there are too many pictures at once".into() };
@@ -144,7 +144,7 @@ impl<'a> Message<'a> {
     }
 
     /// Within: why it is not kept, in words.
-    async fn keep(&mut self, hold: &Hold, picture: Arc<File>) -> Result<Result<(), String>, Halt> {
+    async fn keep(&mut self, hold: &Lease, picture: Arc<File>) -> Result<Result<(), String>, Halt> {
         match &self.handler.received_pictures.folder {
             Some(folder) => self.on_disk(hold, folder.keep(self.envelope, picture)).await,
             None => Ok(Ok(())),
@@ -152,7 +152,7 @@ impl<'a> Message<'a> {
     }
 
     /// Waits for what may hang, then without the slot that other messages need.
-    async fn on_disk<T>(&mut self, hold: &Hold, work: impl Future<Output = T>) -> Result<T, Halt> {
+    async fn on_disk<T>(&mut self, hold: &Lease, work: impl Future<Output = T>) -> Result<T, Halt> {
         hold.during(self.interrupt.or(self.slot.leave_if_long(work))).await?
     }
 }

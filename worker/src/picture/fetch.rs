@@ -5,12 +5,12 @@ use std::time::Duration;
 use kefu_runtime::clock;
 
 use super::why;
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
+use crate::handle::Message;
+use crate::lease::Lease;
 use crate::metric;
-use crate::pauses::{Cause, PauseLength};
-use crate::step::RefusedTokens;
+use crate::outcome::Halt;
+use crate::send::RefusedTokens;
+use crate::send::pauses::{Cause, PauseLength};
 use crate::wechat::Download;
 use crate::wechat::errcode::Action;
 use crate::wechat::failure::{Failure, Refusal};
@@ -20,7 +20,7 @@ const WECHAT_KEEPS: Duration = Duration::from_secs(3 * 24 * 3_600);
 
 impl Message<'_> {
     /// The picture. Within: why there is none, in a word.
-    pub(super) async fn fetch(&mut self, hold: &Hold, media_id: &str) -> Result<Result<Vec<u8>, &'static str>, Halt> {
+    pub(super) async fn fetch(&mut self, hold: &Lease, media_id: &str) -> Result<Result<Vec<u8>, &'static str>, Halt> {
         let fetched = match self.download(hold, media_id).await {
             // The end of the pause would come too late.
             Err(Halt::Postponed { error, .. }) if self.is_forgotten() => {
@@ -40,7 +40,7 @@ impl Message<'_> {
         clock::now_ms().saturating_sub(self.envelope.received_at_ms) > WECHAT_KEEPS.as_millis() as u64
     }
 
-    async fn download(&mut self, hold: &Hold, media_id: &str) -> Result<Result<Vec<u8>, &'static str>, Halt> {
+    async fn download(&mut self, hold: &Lease, media_id: &str) -> Result<Result<Vec<u8>, &'static str>, Halt> {
         let (handler, appid) = (self.handler, self.account.appid.as_str());
         let pictures = &handler.received_pictures;
         let (mut tokens, mut doubted) = (RefusedTokens::default(), 0);
@@ -105,7 +105,7 @@ impl Message<'_> {
     }
 
     /// Waits for what passes; else says what the failure means for the message.
-    async fn outlast(&mut self, hold: &Hold, failure: Failure) -> Result<(), Halt> {
+    async fn outlast(&mut self, hold: &Lease, failure: Failure) -> Result<(), Halt> {
         match failure {
             Failure::Store(error) => hold.during(self.handler.outage.sit_out(&self.interrupt, &error)).await?,
             // Of a token call: without an access_token nothing is sent either.

@@ -7,8 +7,8 @@ use kefu_queue::{DeadReason, Delivery, Settlement};
 use kefu_runtime::clock;
 use kefu_store::Progress;
 
-use crate::halt::{Halt, Interrupt};
-use crate::message::{Handler, Message};
+use crate::handle::{Handler, Message};
+use crate::outcome::{Halt, Interrupt};
 
 impl Message<'_> {
     /// The replies as they came, long texts in parts; no rule has a say. They were checked when they were accepted; the

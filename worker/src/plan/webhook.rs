@@ -12,15 +12,15 @@ use kefu_runtime::disk::Disk;
 use kefu_webhook::{Failure, Media, MediaFile, Question, Webhooks, replies};
 use tokio::time::Instant;
 
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
+use crate::handle::Message;
+use crate::lease::Lease;
 use crate::metric;
+use crate::outcome::Halt;
 use crate::picture::Received;
 
-mod breakers;
+mod breaker;
 
-use breakers::{Breakers, Permit};
+use breaker::{Breakers, Permit};
 
 /// The longest wait for one of a webhook's turns, with a delivery that others of the partition may need.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
@@ -70,7 +70,7 @@ impl<'a> Message<'a> {
     /// The replies that the webhook wants sent. What passes is tried again, in the lane for as long as a send is, unless
     /// other messages have the same trouble: then they all leave their lanes. It is asked also when WeChat takes no reply any
     /// more: a service may do more with a push than reply to it.
-    pub(super) async fn ask_webhook(&mut self, hold: &Hold, endpoint: &Endpoint) -> Result<Vec<Reply>, Halt> {
+    pub(super) async fn ask_webhook(&mut self, hold: &Lease, endpoint: &Endpoint) -> Result<Vec<Reply>, Halt> {
         let handler = self.handler;
         // Before its picture is fetched.
         drop(self.permit_to_ask(endpoint)?);

@@ -15,26 +15,25 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::assistant::Assistant;
-use crate::backoff::Backoff;
-use crate::behind::Behind;
-use crate::halt::{Halt, Interrupt};
+use crate::attempt::backoff::Backoff;
+use crate::concurrency::{Slot, Slots};
 use crate::metric;
+use crate::order::Behind;
 use crate::outage::StoreOutage;
-use crate::pauses::Pauses;
+use crate::outcome::{Halt, Interrupt};
 use crate::picture::ReceivedPictures;
-use crate::planning::{Asked, AskedWebhooks};
-use crate::slots::{Slot, Slots};
+use crate::plan::assistant::Assistant;
+use crate::plan::{Asked, AskedWebhooks};
+use crate::send::pauses::Pauses;
 use crate::timings::Timings;
 use crate::wechat::WeChat;
 use crate::wechat::client::Transport;
 use crate::wechat::media::Uploads;
 use crate::wechat::token::AccessTokens;
 
-mod settling;
 mod way;
 
-use settling::End;
+use crate::settle::End;
 
 /// Handles messages; all lanes share it.
 pub(crate) struct Handler {

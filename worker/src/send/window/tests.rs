@@ -6,7 +6,7 @@ use kefu_messages::envelope::{Answered, Envelope};
 use kefu_queue::Settlement;
 use kefu_wechat::push::Push;
 
-use crate::dispatch::{QueueHealth, dispatch};
+use crate::lanes::dispatch::{QueueHealth, dispatch};
 use crate::testing::queue::{self, Settled, delivery, envelope};
 use crate::testing::store::Entry;
 use crate::testing::wechat::SEND;

@@ -11,16 +11,16 @@ use kefu_store::{Exchange, StoreError};
 use kefu_wechat::push;
 
 use super::answer;
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
+use crate::handle::Message;
+use crate::lease::Lease;
 use crate::metric;
+use crate::outcome::Halt;
 
 impl Message<'_> {
     /// Asks the assistant. Its answer, or what is said in its place; `None` when there is nothing to answer.
     pub(crate) async fn plan_by_assistant(
         &mut self,
-        hold: &Hold,
+        hold: &Lease,
         rule: &Rule,
         briefing: &Briefing,
     ) -> Result<Option<Plan>, Halt> {

@@ -9,10 +9,10 @@ use kefu_runtime::health::Health;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::behind::Behind;
+use crate::handle::Handler;
 use crate::lanes::{LaneKey, Lanes};
-use crate::message::Handler;
 use crate::metric;
+use crate::order::Behind;
 
 /// The queue's health as of a moment ago: the consumer itself is busy waiting for deliveries.
 #[derive(Debug, Clone)]

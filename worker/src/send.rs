@@ -8,17 +8,20 @@ use kefu_queue::DeadReason;
 use kefu_runtime::clock;
 use tokio::time::Instant;
 
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
+use crate::handle::Message;
+use crate::lease::Lease;
 use crate::metric;
-use crate::pauses::{Cause, PauseLength};
+use crate::outcome::Halt;
+use crate::send::pauses::{Cause, PauseLength};
 use crate::wechat::body;
 use crate::wechat::errcode::Action;
 use crate::wechat::failure::{Failure, Refusal};
 use crate::wechat::token::Renewal;
 
+pub(crate) mod pauses;
+pub(crate) mod typing;
 mod waits;
+pub(crate) mod window;
 
 pub(crate) use waits::RefusedTokens;
 
@@ -62,7 +65,7 @@ impl Message<'_> {
     /// not known.
     pub(crate) async fn send_step(
         &mut self,
-        hold: &Hold,
+        hold: &Lease,
         index: u32,
         reply: &Reply,
         ambiguous: bool,
@@ -88,7 +91,7 @@ impl Message<'_> {
         }
     }
 
-    async fn try_step(&mut self, hold: &Hold, index: u32, reply: &Reply) -> Result<(), Miss> {
+    async fn try_step(&mut self, hold: &Lease, index: u32, reply: &Reply) -> Result<(), Miss> {
         let (handler, appid) = (self.handler, &self.account.appid);
         let token = hold.during(handler.tokens.get(appid)).await??;
         let sent = async {
@@ -137,7 +140,7 @@ impl Message<'_> {
     /// Decides what a failure means for the step, and waits where that is a wait.
     async fn weigh(
         &mut self,
-        hold: &Hold,
+        hold: &Lease,
         index: u32,
         failure: Failure,
         renewal: Option<Renewal>,

@@ -11,11 +11,11 @@ use kefu_queue::DeadReason;
 use kefu_runtime::clock;
 use kefu_store::StoreError;
 
-use crate::halt::{Halt, Interrupt};
-use crate::hold::Hold;
+use crate::handle::{Handler, Message};
 use crate::lanes::LaneKey;
-use crate::message::{Handler, Message};
+use crate::lease::Lease;
 use crate::metric;
+use crate::outcome::{Halt, Interrupt};
 
 /// How much longer than the window lasts it is remembered.
 const KEPT_BEYOND: Duration = Duration::from_secs(3_600);
@@ -131,7 +131,7 @@ impl Message<'_> {
     }
 
     /// Records a step that was sent, and counts it.
-    pub(crate) async fn record_sent(&mut self, hold: &Hold, step: u32) -> Result<(), Halt> {
+    pub(crate) async fn record_sent(&mut self, hold: &Lease, step: u32) -> Result<(), Halt> {
         if !self.window.has_opening() {
             return hold.sent(step).await;
         }

@@ -8,11 +8,11 @@ use kefu_messages::plan::Plan;
 use kefu_store::{Fence, Ledger, StoreError, Written};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::halt::{Halt, Interrupt};
 use crate::outage::StoreOutage;
+use crate::outcome::{Halt, Interrupt};
 
 /// The claim of this worker on one message. All errors but those of the store mean: stop.
-pub(crate) struct Hold {
+pub(crate) struct Lease {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) outage: Arc<StoreOutage>,
     pub(crate) interrupt: Interrupt,
@@ -22,12 +22,12 @@ pub(crate) struct Hold {
     pub(crate) keep_for: Duration,
 }
 
-impl Hold {
+impl Lease {
     pub(crate) async fn store_plan(&self, plan: &Plan) -> Result<(), Halt> {
         self.write(&self.interrupt, || self.ledger.store_plan(&self.key, self.fence, plan)).await
     }
 
-    /// As [`Hold::store_plan`], in the place of the one that is stored.
+    /// As [`Lease::store_plan`], in the place of the one that is stored.
     pub(crate) async fn replace_plan(&self, plan: &Plan) -> Result<(), Halt> {
         self.write(&self.interrupt, || self.ledger.replace_plan(&self.key, self.fence, plan)).await
     }
@@ -42,7 +42,7 @@ impl Hold {
         self.write(&Interrupt::never(), || self.ledger.not_sent(&self.key, self.fence, step)).await
     }
 
-    /// Not given up at a shutdown, as [`Hold::not_sent`].
+    /// Not given up at a shutdown, as [`Lease::not_sent`].
     pub(crate) async fn sent(&self, step: u32) -> Result<(), Halt> {
         self.write(&Interrupt::never(), || self.ledger.sent(&self.key, self.fence, step)).await
     }

@@ -6,14 +6,16 @@ use kefu_messages::plan::{Plan, Planned};
 use kefu_messages::reply::{Reply, template};
 use kefu_messages::rules::{Action, Rule, Rules};
 
-use crate::assistant::Assistant;
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
+use crate::handle::Message;
+use crate::lease::Lease;
 use crate::metric;
+use crate::outcome::Halt;
 
+pub(crate) mod assistant;
+mod outbound;
 mod webhook;
 
+use assistant::Assistant;
 pub(crate) use webhook::AskedWebhooks;
 
 /// Whom rules ask.
@@ -25,7 +27,7 @@ pub(crate) struct Asked {
 
 impl Message<'_> {
     /// The replies that are to be sent; `None` when no rule says any.
-    pub(crate) async fn plan(&mut self, hold: &Hold) -> Result<Option<Plan>, Halt> {
+    pub(crate) async fn plan(&mut self, hold: &Lease) -> Result<Option<Plan>, Halt> {
         let rules = self.handler.config.rules.current();
         // What is answered already does not come here. What was for ingress to do by other rules than these is too late
         // for that, and gets what the rules say besides.

@@ -4,8 +4,8 @@ use kefu_store::LedgerClaim;
 use tokio::time::Instant;
 
 use super::*;
-use crate::backoff::Backoff;
-use crate::halt::Interrupt;
+use crate::attempt::backoff::Backoff;
+use crate::outcome::Interrupt;
 use crate::testing::queue::envelope;
 use crate::testing::wechat::TYPING;
 use crate::testing::{Bench, seconds};
@@ -20,7 +20,7 @@ async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'stati
         unreachable!()
     };
     let interrupt = Interrupt::new(&bench.shutdown, &Default::default());
-    let hold = Hold {
+    let hold = Lease {
         ledger: handler.ledger.clone(),
         outage: handler.outage.clone(),
         interrupt: interrupt.clone(),

@@ -7,10 +7,10 @@ use kefu_queue::DeadReason;
 use tokio::time::Instant;
 
 use super::Next;
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
-use crate::pauses::{Begun, Cause, PauseLength, Pauses};
+use crate::handle::Message;
+use crate::lease::Lease;
+use crate::outcome::Halt;
+use crate::send::pauses::{Begun, Cause, PauseLength, Pauses};
 use crate::wechat::failure::{Failure, Refusal};
 use crate::wechat::token::Renewal;
 
@@ -29,7 +29,7 @@ pub(crate) struct RefusedTokens {
 }
 
 impl Message<'_> {
-    pub(super) async fn back_off(&mut self, hold: &Hold, failure: &Failure) -> Result<Next, Halt> {
+    pub(super) async fn back_off(&mut self, hold: &Lease, failure: &Failure) -> Result<Next, Halt> {
         self.wait_after(hold, failure, Duration::ZERO).await.map(|()| Next::Again)
     }
 
@@ -37,7 +37,7 @@ impl Message<'_> {
     /// too long for the lane.
     pub(crate) async fn wait_after(
         &mut self,
-        hold: &Hold,
+        hold: &Lease,
         failure: &impl Display,
         at_least: Duration,
     ) -> Result<(), Halt> {
@@ -55,7 +55,7 @@ impl Message<'_> {
     /// message postponed.
     pub(crate) async fn wait_for_token(
         &mut self,
-        hold: &Hold,
+        hold: &Lease,
         refusal: &Refusal,
         renewal: Option<Renewal>,
         tried: &mut RefusedTokens,
@@ -79,12 +79,12 @@ impl Message<'_> {
         Err(self.pause_account(Cause::Operator, PauseLength::Growing, why))
     }
 
-    pub(crate) async fn wait_while_paused(&mut self, hold: &Hold) -> Result<(), Halt> {
+    pub(crate) async fn wait_while_paused(&mut self, hold: &Lease) -> Result<(), Halt> {
         self.wait_out(hold, &self.handler.pauses).await
     }
 
     /// Waits for the end of the account's pause among these; [`Halt::Postponed`] when that would be too long for the lane.
-    pub(crate) async fn wait_out(&mut self, hold: &Hold, pauses: &Pauses) -> Result<(), Halt> {
+    pub(crate) async fn wait_out(&mut self, hold: &Lease, pauses: &Pauses) -> Result<(), Halt> {
         while let Some(pause) = pauses.of(&self.account.appid) {
             let remaining = pause.until.saturating_duration_since(Instant::now());
             let too_long = remaining > self.handler.timings.retry_total || self.slowed >= MAX_SLOWED;
@@ -120,7 +120,7 @@ impl Message<'_> {
     }
 
     /// Waits without a slot, with the lease kept, until an interruption.
-    pub(crate) async fn pause(&mut self, hold: &Hold, wait: Duration) -> Result<(), Halt> {
+    pub(crate) async fn pause(&mut self, hold: &Lease, wait: Duration) -> Result<(), Halt> {
         hold.during(self.interrupt.or(self.slot.leave_for(tokio::time::sleep(wait)))).await?
     }
 }

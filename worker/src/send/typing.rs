@@ -6,10 +6,10 @@ use kefu_messages::window::Opening;
 use kefu_program::config::TypingApi;
 use kefu_runtime::clock;
 
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
+use crate::handle::Message;
+use crate::lease::Lease;
 use crate::metric;
+use crate::outcome::Halt;
 use crate::wechat::failure::Failure;
 
 /// WeChat takes it only this long after the user did something (45080).
@@ -18,7 +18,11 @@ const AFTER_THE_USER: Duration = Duration::from_secs(30);
 impl Message<'_> {
     /// Waits for what another program answers to `asking`, without a slot: one that hangs must not hold up messages that are
     /// not for it. The lease is kept, the user sees somebody typing, and an interruption ends it.
-    pub(crate) async fn wait_for_answer<T>(&mut self, hold: &Hold, asking: impl Future<Output = T>) -> Result<T, Halt> {
+    pub(crate) async fn wait_for_answer<T>(
+        &mut self,
+        hold: &Lease,
+        asking: impl Future<Output = T>,
+    ) -> Result<T, Halt> {
         self.slot.leave();
         let answer = self.while_typing(hold, asking).await?;
         hold.during(self.interrupt.or(self.slot.take_again())).await??;
@@ -27,7 +31,7 @@ impl Message<'_> {
 
     /// The user sees somebody typing once `work` takes longer than a second. Whatever becomes of the typing, neither is the
     /// work kept waiting nor does it fail by it.
-    async fn while_typing<T>(&self, hold: &Hold, work: impl Future<Output = T>) -> Result<T, Halt> {
+    async fn while_typing<T>(&self, hold: &Lease, work: impl Future<Output = T>) -> Result<T, Halt> {
         let work = async {
             tokio::pin!(work);
             tokio::select! {

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use kefu_queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
 
-use super::Handler;
-use crate::halt::Halt;
+use crate::handle::Handler;
 use crate::metric;
+use crate::outcome::Halt;
 
 /// The longest wait that a queue has.
 const LONGEST_DELAY: Duration = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
 
 /// How the work on a message ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     Done,
     /// Ingress has answered it, and there is nothing to send.
     Answered,
@@ -25,7 +25,7 @@ pub(super) enum End {
 
 impl Handler {
     /// Settles the delivery; returned is what [`Handler::handle`] returns.
-    pub(super) async fn conclude(&self, delivery: Delivery, result: Result<End, Halt>) -> Option<Delivery> {
+    pub(crate) async fn conclude(&self, delivery: Delivery, result: Result<End, Halt>) -> Option<Delivery> {
         let attempt = delivery.attempt;
         let dead = |reason: DeadReason, error: String| {
             tracing::warn!(reason = reason.as_str(), attempt, error, "the message is a dead letter");

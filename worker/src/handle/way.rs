@@ -11,9 +11,9 @@ use kefu_store::{Job, LedgerClaim};
 use tokio::time::Instant;
 
 use super::Message;
-use super::settling::End;
-use crate::halt::Halt;
-use crate::hold::Hold;
+use crate::lease::Lease;
+use crate::outcome::Halt;
+use crate::settle::End;
 
 impl Message<'_> {
     pub(super) async fn process(mut self) -> Result<End, Halt> {
@@ -73,7 +73,7 @@ impl Message<'_> {
     }
 
     /// Keeps the picture, whatever became of the replies: the message may not come again. Done is what needs nothing more.
-    async fn conclude_with_picture(&mut self, hold: &Hold, sent: Result<End, Halt>) -> Result<End, Halt> {
+    async fn conclude_with_picture(&mut self, hold: &Lease, sent: Result<End, Halt>) -> Result<End, Halt> {
         if let Err(halt @ (Halt::Fenced | Halt::Interrupted)) = sent {
             return Err(halt);
         }
@@ -94,7 +94,7 @@ impl Message<'_> {
     }
 
     /// Claims the message in the ledger; `None` when all of it is sent already.
-    async fn claim(&mut self) -> Result<Option<(Hold, Job)>, Halt> {
+    async fn claim(&mut self) -> Result<Option<(Lease, Job)>, Halt> {
         let handler = self.handler;
         let (key, lease, keep_for) = (&self.envelope.key, handler.lease(), handler.timings.keep_for);
         // A worker that died loses its lease within that time. One that lives on and renews it also works in its lane.
@@ -104,7 +104,7 @@ impl Message<'_> {
             match handler.outage.outlast(&self.interrupt, call).await? {
                 LedgerClaim::Done => return Ok(None),
                 LedgerClaim::Claimed(job) => {
-                    let hold = Hold {
+                    let hold = Lease {
                         ledger: Arc::clone(&handler.ledger),
                         outage: Arc::clone(&handler.outage),
                         interrupt: self.interrupt.clone(),
@@ -126,7 +126,7 @@ impl Message<'_> {
         }
     }
 
-    async fn send_plan(&mut self, hold: &Hold, job: Job) -> Result<End, Halt> {
+    async fn send_plan(&mut self, hold: &Lease, job: Job) -> Result<End, Halt> {
         let plan = match job.plan {
             Some(plan) => {
                 let plan = self.whole_if_replayed(hold, plan, job.next_step, job.ambiguous).await?;
@@ -159,7 +159,7 @@ impl Message<'_> {
 
     /// The stored plan; in a replay with its texts whole that were cut to what was left of the window then. It is stored
     /// before any of it is sent, so that whoever goes on after a crash sends the same.
-    async fn whole_if_replayed(&self, hold: &Hold, plan: Plan, next_step: u32, ambiguous: bool) -> Result<Plan, Halt> {
+    async fn whole_if_replayed(&self, hold: &Lease, plan: Plan, next_step: u32, ambiguous: bool) -> Result<Plan, Halt> {
         if !self.replayed || plan.rests.is_empty() {
             return Ok(plan);
         }

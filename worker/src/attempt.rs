@@ -1,0 +1,3 @@
+//! One attempt at one message.
+
+pub(crate) mod backoff;
