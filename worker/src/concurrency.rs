@@ -10,20 +10,21 @@ use crate::metric;
 /// How long a wait may last without leaving the slot: longer than a disk that works takes.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// Room for a number of messages. One that only waits gives its room to another, so that an account in trouble does not
-/// hold up the others.
+/// As many slots as messages may be worked on at once. A message that only waits leaves its slot to another, so that an
+/// account in trouble does not hold up the others.
 #[derive(Debug, Clone)]
 pub(crate) struct Slots(Arc<Semaphore>);
 
-/// Room for one message, given back by dropping it.
+/// The slot of one message, given back by dropping it.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Slots,
-    held: Option<Held>,
+    /// `None` while the message has left its slot.
+    taken: Option<Taken>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Taken {
     /// `None` only if the semaphore were closed, which nobody does.
     _permit: Option<OwnedSemaphorePermit>,
 }
@@ -33,28 +34,29 @@ impl Slots {
         Self(Arc::new(Semaphore::new(count)))
     }
 
-    /// Waits for room; first come, first served.
+    /// Waits for a slot; first come, first served.
     pub(crate) async fn take(&self) -> Slot {
-        Slot { slots: self.clone(), held: Some(self.hold().await) }
+        Slot { slots: self.clone(), taken: Some(self.take_one().await) }
     }
 
-    async fn hold(&self) -> Held {
+    async fn take_one(&self) -> Taken {
         let permit = Arc::clone(&self.0).acquire_owned().await.ok();
         metrics::gauge!(metric::IN_FLIGHT).increment(1);
-        Held { _permit: permit }
+        Taken { _permit: permit }
     }
 }
 
 impl Slot {
-    /// Gives the room away for as long as `wait` takes, and waits for room again: what ends `wait` early should end both.
+    /// Leaves the slot for as long as `wait` takes, and waits for a slot again: what ends `wait` early should end both.
     pub(crate) async fn leave_for<T>(&mut self, wait: impl Future<Output = T>) -> T {
-        self.leave();
+        self.taken = None;
         let output = wait.await;
-        self.take_again().await;
+        self.taken = Some(self.slots.take_one().await);
         output
     }
 
-    /// As [`Slot::leave_for`], once `wait` takes longer than a moment: what nearly always ends at once, and may hang.
+    /// As [`Slot::leave_for`], once `wait` takes longer than a moment: for a wait that nearly always ends at once and may
+    /// hang.
     pub(crate) async fn leave_if_long<T>(&mut self, wait: impl Future<Output = T>) -> T {
         tokio::pin!(wait);
         match tokio::time::timeout(MOMENT, &mut wait).await {
@@ -62,19 +64,9 @@ impl Slot {
             Err(_) => self.leave_for(wait).await,
         }
     }
-
-    /// Gives the room away until [`Slot::take_again`].
-    pub(crate) fn leave(&mut self) {
-        self.held = None;
-    }
-
-    /// Waits for room again.
-    pub(crate) async fn take_again(&mut self) {
-        self.held = Some(self.slots.hold().await);
-    }
 }
 
-impl Drop for Held {
+impl Drop for Taken {
     fn drop(&mut self) {
         metrics::gauge!(metric::IN_FLIGHT).decrement(1);
     }

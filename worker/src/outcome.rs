@@ -1,75 +1,90 @@
-//! Why the work on a message ends before all of its steps are sent.
+//! How an attempt at a message ends, and what interrupts it.
 
 use std::time::Duration;
 
 use kefu_queue::DeadReason;
 use tokio_util::sync::CancellationToken;
 
-/// Why the work on a message ends early. Texts are for the operator, without secrets, users' texts or openids.
+/// How an attempt ends. As an error, an outcome ends the attempt before all stages are through. Texts are for the operator,
+/// without secrets, users' texts or openids.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Halt {
-    /// Another worker has the message: nothing more may be sent or written.
-    Fenced,
-    /// The process shuts down, or the delivery's session is over.
-    Interrupted,
-    /// It is worth another try, later.
-    Later {
+pub(crate) enum Outcome {
+    /// All replies are sent.
+    Done,
+    /// Ingress has answered the push, and there is nothing to send.
+    Answered,
+    /// No rule says a reply.
+    Ignored,
+    /// An earlier attempt sent all replies.
+    Duplicate,
+    /// The message is worth another try, later.
+    Retry {
         /// The least wait that makes sense.
         at_least: Duration,
         /// What was in the way.
         error: String,
-        /// As what it is given up when all tries are used up.
+        /// The dead-letter reason once all tries are used up.
         in_the_end: DeadReason,
     },
-    /// It is worth another try, later, and the message is not to blame: that costs it no try. Its account is paused, its
-    /// webhook is not asked, an earlier message of its user goes first, or there is no room for its picture.
-    Postponed {
+    /// The message is worth another try, later, which costs no try, because the cause lies elsewhere: its account is paused,
+    /// its webhook is not asked, an earlier message of its user goes first, or there is no room for its picture.
+    Postpone {
         /// The least wait that makes sense.
         at_least: Duration,
         /// What is in the way.
         error: String,
     },
-    /// It is not worth another try.
+    /// The message is not worth another try.
     Dead {
         /// The kind of reason.
         reason: DeadReason,
         /// What was in the way.
         error: String,
     },
+    /// The process shuts down, or the delivery's session is over: the delivery goes back to the queue as it came.
+    HandedBack,
+    /// Another worker has taken the message over: this one must not send or write anything more for it.
+    Fenced,
 }
 
-impl Halt {
-    pub(crate) fn later(error: impl Into<String>) -> Self {
-        Self::later_or_dead(DeadReason::Exhausted, error)
+impl Outcome {
+    pub(crate) fn retry(error: impl Into<String>) -> Self {
+        Self::retry_or_dead(DeadReason::Exhausted, error)
     }
 
-    /// As [`Halt::later`], with the reason for when all tries are used up.
-    pub(crate) fn later_or_dead(in_the_end: DeadReason, error: impl Into<String>) -> Self {
-        Self::Later { at_least: Duration::ZERO, error: error.into(), in_the_end }
-    }
-
-    /// The same, with something else that was in the way as well.
-    pub(crate) fn and(self, what: &str, other: &Self) -> Self {
-        let why = match other {
-            Self::Fenced => "another worker has taken the message over",
-            Self::Interrupted => "the worker was shut down",
-            Self::Later { error, .. } | Self::Postponed { error, .. } | Self::Dead { error, .. } => error,
-        };
-        let and = |error| format!("{error}; {what}: {why}");
-        match self {
-            Self::Fenced | Self::Interrupted => self,
-            Self::Later { at_least, error, in_the_end } => Self::Later { at_least, error: and(error), in_the_end },
-            Self::Postponed { at_least, error } => Self::Postponed { at_least, error: and(error) },
-            Self::Dead { reason, error } => Self::Dead { reason, error: and(error) },
-        }
+    /// As [`Outcome::retry`], with the dead-letter reason once all tries are used up.
+    pub(crate) fn retry_or_dead(in_the_end: DeadReason, error: impl Into<String>) -> Self {
+        Self::Retry { at_least: Duration::ZERO, error: error.into(), in_the_end }
     }
 
     pub(crate) fn dead(reason: DeadReason, error: impl Into<String>) -> Self {
         Self::Dead { reason, error: error.into() }
     }
+
+    /// Whether the message waits in the queue for another attempt, so that the user's next messages must wait for it.
+    pub(crate) fn leaves_the_lane(&self) -> bool {
+        matches!(self, Self::Retry { .. } | Self::Postpone { .. })
+    }
+
+    /// The same outcome, with the reason for another one added to its error.
+    pub(crate) fn and(self, what: &str, other: &Self) -> Self {
+        let why = match other {
+            Self::Fenced => "another worker has taken the message over",
+            Self::HandedBack => "the worker was shut down",
+            Self::Retry { error, .. } | Self::Postpone { error, .. } | Self::Dead { error, .. } => error,
+            Self::Done | Self::Answered | Self::Ignored | Self::Duplicate => return self,
+        };
+        let and = |error| format!("{error}; {what}: {why}");
+        match self {
+            Self::Retry { at_least, error, in_the_end } => Self::Retry { at_least, error: and(error), in_the_end },
+            Self::Postpone { at_least, error } => Self::Postpone { at_least, error: and(error) },
+            Self::Dead { reason, error } => Self::Dead { reason, error: and(error) },
+            without_error => without_error,
+        }
+    }
 }
 
-/// What ends waits: the process's shutdown and the delivery's session.
+/// What ends waits: the process's shutdown, and the end of the delivery's session.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
     shutdown: CancellationToken,
@@ -81,17 +96,17 @@ impl Interrupt {
         Self { shutdown: shutdown.clone(), session: session.clone() }
     }
 
-    /// One that never comes, for writes that must not be given up while the process lives.
+    /// An interrupt that never comes, for writes that must go on while the process lives.
     pub(crate) fn never() -> Self {
         Self { shutdown: CancellationToken::new(), session: CancellationToken::new() }
     }
 
     /// Waits for `wait`, but not beyond an interruption.
-    pub(crate) async fn or<T>(&self, wait: impl Future<Output = T>) -> Result<T, Halt> {
+    pub(crate) async fn or<T>(&self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
         tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => Err(Halt::Interrupted),
-            () = self.session.cancelled() => Err(Halt::Interrupted),
+            () = self.shutdown.cancelled() => Err(Outcome::HandedBack),
+            () = self.session.cancelled() => Err(Outcome::HandedBack),
             output = wait => Ok(output),
         }
     }

@@ -10,9 +10,9 @@ use kefu_queue::Delivery;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::handle::Handler;
+use crate::handle::{Asked, Handler};
 use crate::plan::assistant::Assistant;
-use crate::plan::{Asked, AskedWebhooks};
+use crate::plan::webhook::AskedWebhooks;
 use crate::timings::Timings;
 
 pub(crate) mod assistant;

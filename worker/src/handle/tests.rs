@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::time::Duration;
+
 use kefu_messages::envelope::{Answered, EnvelopeError};
 use kefu_queue::Settlement;
 

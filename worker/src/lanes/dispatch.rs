@@ -10,9 +10,9 @@ use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::handle::Handler;
-use crate::lanes::{LaneKey, Lanes};
+use crate::lanes::Lanes;
 use crate::metric;
-use crate::order::Behind;
+use crate::order::{Behind, LaneKey};
 
 /// The queue's health as of a moment ago: the consumer itself is busy waiting for deliveries.
 #[derive(Debug, Clone)]
@@ -53,8 +53,7 @@ pub(crate) async fn dispatch(
             Some(ended) = work.tasks.join_next_with_id() => work.ended(ended.map(|(id, _)| id)),
             _ = state_poll.tick() => {
                 health.set(consumer.health());
-                work.handler.pauses.sweep();
-                work.handler.received_pictures.pauses.sweep();
+                work.handler.sweep();
             }
             delivery = consumer.next() => match delivery {
                 Some(delivery) => work.take(delivery),

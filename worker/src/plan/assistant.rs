@@ -2,7 +2,7 @@
 //!
 //! * [`client`]: the HTTP below it. * [`request`], [`answer`]: what is asked, and what came back.
 //! * [`failure`]: why there is no answer. * [`standing`]: whether there are any, for the operator.
-//! * [`answering`]: from a message to its plan, and the conversation so far.
+//! * [`answering`]: from a message to the reply, and the conversation so far.
 
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub(crate) mod client;
 pub(crate) mod failure;
 mod request;
 pub(crate) mod standing;
+
+pub(crate) use answering::AssistantReplies;
 
 use client::Completions;
 use failure::{Failure, Kind};

@@ -1,10 +1,12 @@
 //! A plan that a webhook makes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::reply::Reply;
 use kefu_messages::reply::picture::PictureFolder;
 use kefu_messages::rules::Endpoint;
+use kefu_messages::window::Limits;
 use kefu_program::config::Config;
 use kefu_queue::DeadReason;
 use kefu_runtime::clock;
@@ -12,20 +14,21 @@ use kefu_runtime::disk::Disk;
 use kefu_webhook::{Failure, Media, MediaFile, Question, Webhooks, replies};
 use tokio::time::Instant;
 
-use crate::handle::Message;
-use crate::lease::Lease;
+use crate::attempt::Attempt;
 use crate::metric;
-use crate::outcome::Halt;
-use crate::picture::Received;
+use crate::outcome::Outcome;
+use crate::picture::{Pictures, Received};
+use crate::send::typing::Typing;
+use crate::send::window::UserWindows;
 
 mod breaker;
 
 use breaker::{Breakers, Permit};
 
-/// The longest wait for one of a webhook's turns, with a delivery that others of the partition may need.
+/// The longest wait for a permit to call a webhook, with a delivery whose place others of the partition may need.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 
-/// The longest wait of a message about which nobody was asked, unless the webhook itself wants a longer one.
+/// The longest wait of a message about which its webhook was not asked, unless the webhook itself wants a longer one.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// The client, and what it takes to judge an answer.
@@ -66,15 +69,34 @@ impl AskedWebhooks {
     }
 }
 
-impl<'a> Message<'a> {
-    /// The replies that the webhook wants sent. What passes is tried again, in the lane for as long as a send is, unless
-    /// other messages have the same trouble: then they all leave their lanes. It is asked also when WeChat takes no reply any
-    /// more: a service may do more with a push than reply to it.
-    pub(super) async fn ask_webhook(&mut self, hold: &Lease, endpoint: &Endpoint) -> Result<Vec<Reply>, Halt> {
-        let handler = self.handler;
+/// The replies of webhooks to messages.
+pub(crate) struct WebhookReplies {
+    pub(crate) asked: AskedWebhooks,
+    limits: Limits,
+    windows: Arc<UserWindows>,
+    pictures: Arc<Pictures>,
+    typing: Arc<Typing>,
+}
+
+impl WebhookReplies {
+    pub(crate) fn new(
+        asked: AskedWebhooks,
+        limits: Limits,
+        windows: Arc<UserWindows>,
+        pictures: Arc<Pictures>,
+        typing: Arc<Typing>,
+    ) -> Self {
+        Self { asked, limits, windows, pictures, typing }
+    }
+
+    /// The replies that the webhook wants sent. A failure that passes is tried again, in the lane for as long as a send is,
+    /// unless other messages have the same trouble: then they all leave their lanes. The webhook is asked also when WeChat
+    /// takes no reply any more: a service may do more with a push than reply to it.
+    pub(super) async fn replies(&self, attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<Vec<Reply>, Outcome> {
+        let envelope = attempt.envelope;
         // Before its picture is fetched.
-        drop(self.permit_to_ask(endpoint)?);
-        let received = if endpoint.media { self.picture(hold).await? } else { Received::None };
+        drop(self.permit(attempt, endpoint)?);
+        let received = if endpoint.media { self.pictures.received(attempt).await? } else { Received::None };
         let media = match &received {
             Received::None => Media::None,
             Received::Missing(why) => Media::Missing(why),
@@ -84,55 +106,52 @@ impl<'a> Message<'a> {
                 content: &file.content,
             }),
         };
-        let question = Question::new(self.envelope, media);
-        let most = handler.config.window.replies_after(&self.envelope.push);
+        let question = Question::new(envelope, media);
+        let most = self.limits.replies_after(&envelope.push);
         loop {
-            let permit = self.permit_to_ask(endpoint)?;
-            match self.wait_for_answer(hold, handler.webhooks.ask(endpoint, &question, most)).await? {
+            let permit = self.permit(attempt, endpoint)?;
+            let asking = self.asked.ask(endpoint, &question, most);
+            match self.typing.wait_for_answer(attempt, asking).await? {
                 Ok(replies) => {
                     permit.answered();
                     return Ok(replies);
                 }
                 Err(Failure::Passing { error, retry_after }) => {
                     let at_least = retry_after.unwrap_or(Duration::ZERO);
-                    if permit.failed(&self.envelope.key, &error, at_least) {
-                        return Err(Halt::Later { at_least, error, in_the_end: DeadReason::Exhausted });
+                    if permit.failed(&envelope.key, &error, at_least) {
+                        return Err(Outcome::Retry { at_least, error, in_the_end: DeadReason::Exhausted });
                     }
-                    self.wait_after(hold, &error, at_least).await?;
+                    attempt.back_off(&error, at_least).await?;
                 }
                 Err(Failure::Unchecked(error)) => {
                     permit.answered();
-                    self.wait_after(hold, &error, Duration::ZERO).await?;
+                    attempt.back_off(&error, Duration::ZERO).await?;
                 }
-                Err(Failure::Crowded(error)) => return Err(self.not_asked(Duration::ZERO, error)),
+                Err(Failure::Crowded(error)) => return Err(self.not_asked(attempt, Duration::ZERO, error)),
                 Err(Failure::Refused(error)) => {
                     permit.answered();
-                    return Err(Halt::dead(DeadReason::WebhookRefused, error));
+                    return Err(Outcome::dead(DeadReason::WebhookRefused, error));
                 }
             }
             metrics::counter!(metric::RETRIES, "place" => "lane").increment(1);
         }
     }
 
-    fn permit_to_ask<'e>(&self, endpoint: &'e Endpoint) -> Result<Permit<'e>, Halt>
-    where
-        'a: 'e,
-    {
-        let handler = self.handler;
-        handler.webhooks.breakers.permit(endpoint).map_err(|at_least| {
+    fn permit<'e>(&'e self, attempt: &Attempt<'_>, endpoint: &'e Endpoint) -> Result<Permit<'e>, Outcome> {
+        self.asked.breakers.permit(endpoint).map_err(|at_least| {
             metrics::counter!(metric::WEBHOOK_CALLS, "outcome" => "shut").increment(1);
-            self.not_asked(at_least, format!("the webhook at {} does not answer others", endpoint.host()))
+            self.not_asked(attempt, at_least, format!("the webhook at {} does not answer others", endpoint.host()))
         })
     }
 
-    /// What becomes of a message about which nobody was asked: it comes again, for as long as WeChat takes replies to it.
-    /// That costs no try. The older it is the less often, so that a backlog is no load.
-    fn not_asked(&self, at_least: Duration, error: String) -> Halt {
-        if let Err(closed) = self.check_window() {
+    /// The outcome for a message about which the webhook was not asked: the message comes again, for as long as WeChat takes
+    /// replies to it, and that costs no try. The older the message is the less often it comes, so that a backlog is no load.
+    fn not_asked(&self, attempt: &Attempt<'_>, at_least: Duration, error: String) -> Outcome {
+        if let Err(closed) = self.windows.check(attempt) {
             return closed;
         }
-        let age = Duration::from_millis(clock::now_ms().saturating_sub(self.envelope.received_at_ms));
-        Halt::Postponed { at_least: at_least.max((age / 10).min(LONGEST_WAIT)), error }
+        let age = Duration::from_millis(clock::now_ms().saturating_sub(attempt.envelope.received_at_ms));
+        Outcome::Postpone { at_least: at_least.max((age / 10).min(LONGEST_WAIT)), error }
     }
 }
 

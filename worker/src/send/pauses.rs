@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::attempt::Attempt;
 use crate::metric;
+use crate::outcome::Outcome;
+
+/// How often an attempt waits for the account's rate limit in its lane.
+const MAX_SLOWED: u32 = 2;
 
 /// Why an account is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +56,7 @@ pub(crate) struct Begun {
 #[derive(Debug)]
 pub(crate) struct Pauses {
     /// What is paused, in words.
-    pub(crate) what: &'static str,
+    what: &'static str,
     /// What an account does then.
     does: &'static str,
     gauge: &'static str,
@@ -97,6 +102,36 @@ impl Pauses {
         metrics::gauge!(self.gauge, "account" => appid.to_owned()).set(1);
         state.pauses.insert(appid.to_owned(), Pause { until: now + lasts, cause, why: why.to_owned() });
         Begun { news: true, lasts }
+    }
+
+    /// As [`Pauses::begin`], said in the log if it is news. Gives what the pause means for a message that does not wait for
+    /// its end in the lane.
+    pub(crate) fn begin_because(&self, appid: &str, cause: Cause, length: PauseLength, error: String) -> Outcome {
+        let what = self.what;
+        let Begun { news, lasts } = self.begin(appid, cause, length, &error);
+        match cause {
+            _ if !news => {}
+            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "{what} pause"),
+            Cause::Operator => tracing::error!(account = appid, pause = ?lasts, error, "{what} pause: act"),
+        }
+        Outcome::Postpone { at_least: lasts, error }
+    }
+
+    /// Waits for the end of the account's pause; [`Outcome::Postpone`] when that would be too long for the lane.
+    pub(crate) async fn wait_out(&self, attempt: &mut Attempt<'_>) -> Result<(), Outcome> {
+        while let Some(pause) = self.of(&attempt.account.appid) {
+            let remaining = pause.until.saturating_duration_since(Instant::now());
+            let too_long = remaining > attempt.timings.retry_total || attempt.slowed >= MAX_SLOWED;
+            if pause.cause == Cause::Operator || too_long {
+                let error = format!("{} pause: {}", self.what, pause.why);
+                return Err(Outcome::Postpone { at_least: remaining, error });
+            }
+            attempt.slowed += 1;
+            // Spread out: all the account's lanes are waiting for the same moment.
+            let jitter = rand::random_range(Duration::ZERO..=remaining / 4);
+            attempt.pause(remaining + jitter).await?;
+        }
+        Ok(())
     }
 
     /// Something of the account was sent: its growing pauses begin from the shortest again.

@@ -146,8 +146,8 @@ async fn a_lease_is_kept_while_a_refused_token_is_being_dropped() {
     let others = async {
         // Its send is under way, and refused at 9 s. Then it waits for a fetch that began at 8 s.
         tokio::time::sleep(seconds(8)).await;
-        bench.handler.tokens.refuse("wx1", &"T1".into()).await;
-        bench.handler.tokens.get("wx1").await.unwrap();
+        bench.handler.sender.tokens.refuse("wx1", &"T1".into()).await;
+        bench.handler.sender.tokens.get("wx1").await.unwrap();
     };
     let watching = async {
         for second in 1..18 {

@@ -1,4 +1,4 @@
-//! What `kefu doctor` asks of WeChat: calls that change nothing.
+//! The questions of `kefu doctor` to WeChat: calls that change nothing.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,6 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use kefu_messages::envelope::Envelope;
 use kefu_messages::reply::Content;
+use kefu_queue::Settlement;
+use kefu_runtime::clock;
+use kefu_store::Progress;
 use kefu_wechat::openid::OpenId;
 use tokio_util::sync::CancellationToken;
 
@@ -106,7 +110,7 @@ async fn it_is_not_settled_before_its_end_can_be_told() {
     let (bench, envelope) = (Bench::new(), envelope(&["hi"]));
     let (delivery, watch) = delivery(Ok(envelope.clone()), 0);
     let (handler, store) = (bench.handler.clone(), bench.store.clone());
-    let settlement = async { handler.report(&delivery, &Settlement::Done).await };
+    let settlement = async { handler.settler.report(&delivery, &Settlement::Done).await };
     store.set_down(true);
     let back = async {
         tokio::time::sleep(seconds(60)).await;
@@ -123,8 +127,8 @@ async fn at_a_shutdown_it_is_given_back_and_told_by_the_next_worker() {
     let (bench, envelope) = (Bench::new(), envelope(&["hi"]));
     let (delivery, _watch) = delivery(Ok(envelope.clone()), 0);
     bench.store.set_down(true);
-    let report = bench.handler.report(&delivery, &Settlement::Done);
+    let report = bench.handler.settler.report(&delivery, &Settlement::Done);
     let stop = async { CancellationToken::cancel(&bench.shutdown) };
     let (told, ()) = tokio::join!(report, stop);
-    assert_eq!((told, statuses(&bench, &envelope)), (Err(Halt::Interrupted), vec![]));
+    assert_eq!((told, statuses(&bench, &envelope)), (Err(Outcome::HandedBack), vec![]));
 }

@@ -1,4 +1,5 @@
-//! Webhooks that do not answer: asked by one message at a time, so that the others need not wait for them.
+//! Circuit breakers: while a webhook does not answer, one message at a time goes through as a probe, so that the others
+//! need not wait for it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,12 +23,12 @@ const REMEMBERED: Duration = Duration::from_secs(2 * 60 * 60);
 /// A breaker for each endpoint.
 ///
 /// A message that waits for a webhook keeps its delivery, and a partition hands out no more than `[queue] prefetch`: as many
-/// that wait for one that is away would stop all users of the partition.
+/// messages that wait for an unavailable webhook would stop all users of the partition.
 #[derive(Debug)]
 pub(crate) struct Breakers {
-    /// How many messages fail before one opens.
+    /// How many messages fail before a breaker opens.
     opens_after: usize,
-    /// Of endpoints that fail.
+    /// The breakers of endpoints that fail.
     failing: Mutex<HashMap<Endpoint, Breaker>>,
 }
 
@@ -44,12 +45,12 @@ struct Open {
     since: Instant,
     why: String,
     pause: Duration,
-    /// When the next one may probe.
+    /// When the next message may probe.
     probe_at: Instant,
     probing: bool,
 }
 
-/// What it takes to ask once. To be told how that ended; else it is as if nobody had asked.
+/// A permit to ask a webhook once. It is told how that ended; a permit that is dropped before counts as if nobody had asked.
 #[must_use]
 pub(crate) struct Permit<'a> {
     breakers: &'a Breakers,
@@ -65,7 +66,7 @@ impl Breakers {
         Self { opens_after, failing: Mutex::default() }
     }
 
-    /// For the endpoint; else how long it makes no sense to come again.
+    /// A permit for the endpoint, or how long it makes no sense to come again.
     pub(crate) fn permit<'a>(&'a self, endpoint: &'a Endpoint) -> Result<Permit<'a>, Duration> {
         let mut failing = self.lock();
         let open = failing.get_mut(endpoint).and_then(|breaker| breaker.open.as_mut());
@@ -102,7 +103,7 @@ impl Breakers {
 }
 
 impl Permit<'_> {
-    /// It answered.
+    /// The webhook answered.
     pub(crate) fn answered(mut self) {
         self.is_probe = false;
         let was = self.breakers.lock().remove(self.endpoint).and_then(|breaker| breaker.open);
@@ -112,8 +113,8 @@ impl Permit<'_> {
         }
     }
 
-    /// It did not, when asked about this message, and wants no call for `at_least` this long. Whether the breaker is open
-    /// now.
+    /// The webhook did not answer when asked about this message, and wants no call for `at_least` this long. Gives whether
+    /// the breaker is open now.
     pub(crate) fn failed(mut self, message: &MessageKey, why: &str, at_least: Duration) -> bool {
         let (now, opens_after) = (Instant::now(), self.breakers.opens_after);
         let is_probe = std::mem::take(&mut self.is_probe);

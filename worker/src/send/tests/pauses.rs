@@ -18,7 +18,7 @@ async fn a_token_that_stays_refused_pauses_the_account_for_longer_each_time() {
         let settled = bench.handle("oA", "hi").await;
         assert_eq!(postponed_for(&settled), seconds(pause));
         assert!(format!("{settled:?}").contains("AppSecret"), "the operator is told what to look at: {settled:?}");
-        assert!(bench.handler.pauses.in_words().is_some_and(|words| words.contains("40001")));
+        assert!(bench.handler.sender.pauses.in_words().is_some_and(|words| words.contains("40001")));
         tokio::time::advance(seconds(pause)).await;
     }
     assert_eq!(bench.handle("oA", "hi").await, DONE);
@@ -32,7 +32,7 @@ async fn a_fresh_token_that_is_refused_for_a_moment_only_is_waited_for_in_the_la
     (0..2).for_each(|_| bench.wechat.errcode(SEND, 40001));
     assert_eq!(bench.handle("oA", "hi").await, DONE);
     assert_eq!(bench.wechat.calls(STABLE_TOKEN).len(), 2);
-    assert_eq!(bench.handler.pauses.in_words(), None);
+    assert_eq!(bench.handler.sender.pauses.in_words(), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,50 +1,28 @@
 #![allow(clippy::unwrap_used)]
 
-use kefu_store::LedgerClaim;
 use tokio::time::Instant;
 
 use super::*;
-use crate::attempt::backoff::Backoff;
 use crate::outcome::Interrupt;
-use crate::testing::queue::envelope;
+use crate::testing::queue::{delivery, envelope};
 use crate::testing::wechat::TYPING;
 use crate::testing::{Bench, seconds};
 
 /// What the work came to, and the seconds after its start at which typing was shown.
-async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'static str, Halt>, Vec<u64>) {
+async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'static str, Outcome>, Vec<u64>) {
     let mut envelope = envelope("wx1", "oA", "hi");
     envelope.push.business_id = Some(7);
     envelope.received_at_ms -= age.as_millis() as u64;
-    let (handler, key) = (&*bench.handler, &envelope.key);
-    let LedgerClaim::Claimed(job) = handler.ledger.claim(key, "w", seconds(15), seconds(60)).await.unwrap() else {
-        unreachable!()
-    };
+    let (handler, account) = (&*bench.handler, bench.config.accounts.get("wx1").unwrap());
     let interrupt = Interrupt::new(&bench.shutdown, &Default::default());
-    let hold = Lease {
-        ledger: handler.ledger.clone(),
-        outage: handler.outage.clone(),
-        interrupt: interrupt.clone(),
-        key: key.clone(),
-        fence: job.fence,
-        lease: seconds(15),
-        keep_for: seconds(60),
-    };
-    let mut message = Message {
-        handler,
-        envelope: &envelope,
-        account: bench.config.accounts.get("wx1").unwrap(),
-        interrupt,
-        slot: handler.slots.take().await,
-        backoff: Backoff::new(&handler.timings),
-        slowed: 0,
-        window: Default::default(),
-        place: Default::default(),
-        begun: tokio::time::Instant::now(),
-        first_send: false,
-        replayed: false,
-    };
+    let mut slot = handler.slots.take().await;
+    let claim = handler.leases.claim(&envelope.key, &interrupt, &mut slot).await.unwrap().unwrap();
+    let (delivery, _watch) = delivery(Ok(envelope.clone()), 0);
+    let mut attempt = Attempt::new(&delivery, &envelope, account, claim, slot, &handler.timings);
     let start = Instant::now();
-    let output = message.wait_for_answer(&hold, async {
+    let (sender, api) = (&handler.sender, bench.config.wechat.typing_api);
+    let typing = Typing::new(api, sender.wechat.clone(), sender.tokens.clone(), sender.pauses.clone());
+    let output = typing.wait_for_answer(&mut attempt, async {
         tokio::time::sleep(lasts).await;
         "done"
     });
@@ -97,5 +75,5 @@ async fn a_shutdown_ends_the_work() {
         bench.shutdown.cancel();
     };
     let (outcome, ()) = tokio::join!(typed(&bench, seconds(0), seconds(20)), stopping);
-    assert_eq!(outcome.0, Err(Halt::Interrupted));
+    assert_eq!(outcome.0, Err(Outcome::HandedBack));
 }
