@@ -3,39 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-use kefu_messages::envelope::Envelope;
-use kefu_messages::message_key::MessageKey;
-use kefu_messages::session::UserKey;
-use kefu_queue::Delivery;
+pub(crate) mod dispatch;
 
-/// Whose lane it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum LaneKey {
-    /// A user of an account.
-    User(UserKey),
-    /// Bodies that are no envelopes have a lane of their own.
-    Undecodable,
-    /// Each push that could not be read has a lane of its own: its user is not known, and it holds nobody up.
-    Unreadable(MessageKey),
-}
-
-impl LaneKey {
-    pub(crate) fn of(delivery: &Delivery) -> Self {
-        match &delivery.envelope {
-            Ok(envelope) => Self::of_envelope(envelope),
-            Err(_) => Self::Undecodable,
-        }
-    }
-
-    pub(crate) fn of_envelope(envelope: &Envelope) -> Self {
-        if envelope.unreadable.is_some() {
-            return Self::Unreadable(envelope.key.clone());
-        }
-        Self::User(UserKey::of(envelope))
-    }
-}
-
-/// What waits behind what. A lane exists while one of its items is in work; its memory goes when it is empty.
+/// The items in work, and the items that wait behind each of them. A lane exists while one of its items is in work; its memory goes when it is empty.
 #[derive(Debug)]
 pub(crate) struct Lanes<K, T>(HashMap<K, VecDeque<T>>);
 

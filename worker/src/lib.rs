@@ -1,9 +1,12 @@
 //! The worker: takes messages off the queue and sends the replies through WeChat's API.
 //!
 //! ```text
-//! Consumer -> dispatch -> lanes (one a user) -> message: claim, plan, steps, settlement
-//!                                                 step:  token, media_id, begin, custom/send, sent
+//! lanes -> handle: claim -> plan -> send -> keep the picture -> settle
+//!                                   send: for each step token, media_id, begin, custom/send, sent
 //! ```
+//!
+//! `handle` gives each stage the attempt; a stage returns its result, or the outcome that ends the attempt. No stage knows
+//! `handle` or `lanes`. A plan may need a user's picture, and a fetch of a picture meets the same refusals as a send.
 //!
 //! Nothing is sent that the ledger does not know of first, so a message that is delivered again goes on where it
 //! stopped.
@@ -20,39 +23,35 @@ use kefu_store::Probe;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-mod assistant;
-mod backoff;
-mod behind;
-mod dispatch;
+mod attempt;
+mod concurrency;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-mod halt;
-mod hold;
+mod handle;
 mod lanes;
-mod message;
+mod lease;
 mod metric;
 mod order;
 mod outage;
-mod pauses;
+mod outcome;
 mod picture;
-mod planning;
-pub mod probe;
+mod plan;
 mod seat;
-mod sending;
-mod slots;
-mod step;
+mod send;
+mod settle;
 #[cfg(test)]
 mod testing;
 mod timings;
-mod typing;
 mod wechat;
-mod window;
 
-use assistant::Assistant;
-use assistant::client::HttpCompletions;
-use dispatch::{ConsumerEnded, QueueHealth};
-use message::Handler;
-use planning::{Asked, AskedWebhooks};
+pub use wechat::probe;
+
+use handle::{Asked, Handler};
+use lanes::dispatch;
+use lanes::dispatch::{ConsumerEnded, QueueHealth};
+use plan::assistant::Assistant;
+use plan::assistant::client::HttpCompletions;
+use plan::webhook::AskedWebhooks;
 use seat::Seated;
 use timings::Timings;
 use wechat::client::HttpTransport;
@@ -73,6 +72,7 @@ pub enum WorkerError {
 
 /// A worker that has not begun.
 pub struct Worker {
+    config: Arc<Config>,
     handler: Arc<Handler>,
     backend: Backend,
     id: String,
@@ -105,10 +105,11 @@ impl Worker {
         let webhooks = AskedWebhooks::new(&config).map_err(WorkerError::Client)?;
         let asked = Asked { webhooks, assistant };
         let (stores, timings) = (&backend.stores, Timings::default());
-        let handler = Arc::new(Handler::new(config, id.clone(), stores, transport, asked, timings, shutdown.clone()));
+        let handler = Handler::new(config.clone(), id.clone(), stores, transport, asked, timings, shutdown.clone());
+        let handler = Arc::new(handler);
         let health = QueueHealth::new();
-        add_checks(readiness, &health, &backend.stores.probe, &handler);
-        Ok(Self { handler, backend: backend.clone(), id, health, shutdown, grace })
+        add_checks(readiness, &health, &backend.stores.probe, &config, &handler);
+        Ok(Self { config, handler, backend: backend.clone(), id, health, shutdown, grace })
     }
 
     /// Handles messages until the shutdown, then ends what is in work, for `[worker] grace_ms` at most, gives the rest
@@ -117,12 +118,12 @@ impl Worker {
     /// # Errors
     /// When the queue cannot be used as it is configured, or the consumer ended by itself.
     pub async fn run(self) -> Result<(), WorkerError> {
-        let Self { handler, backend, id, health, shutdown, grace } = self;
+        let Self { config, handler, backend, id, health, shutdown, grace } = self;
         let seated = match &backend.stores.seats {
             Some(seats) => Seated::take(seats, &id, &shutdown).await,
             None => None,
         };
-        let (config, seat) = (&handler.config, seated.as_ref().map(|seated| seated.seat));
+        let seat = seated.as_ref().map(|seated| seated.seat);
         let options = ConsumerOptions { id: id.clone(), prefetch: config.prefetch(), seat };
         let consumer = backend.consumer(options)?;
         tracing::info!(worker = id, seat, accounts = config.accounts.iter().count(), "taking messages");
@@ -135,26 +136,32 @@ impl Worker {
     }
 }
 
-fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>, handler: &Arc<Handler>) {
+fn add_checks(
+    readiness: &Readiness,
+    queue: &QueueHealth,
+    store: &Arc<dyn Probe>,
+    config: &Config,
+    handler: &Arc<Handler>,
+) {
     let queue = queue.clone();
     readiness.add("worker_queue", true, move || {
         let health = queue.get();
         Box::pin(async move { health })
     });
     readiness.add_store("worker_store", true, Arc::clone(store));
-    let rules = handler.config.rules.clone();
+    let rules = config.rules.clone();
     readiness.add("worker_rules", false, move || {
         let health = rules.health();
         Box::pin(async move { health })
     });
     let paused = Arc::clone(handler);
     readiness.add("worker_accounts", false, move || {
-        let words = [paused.pauses.in_words(), paused.received_pictures.pauses.in_words()];
+        let words = [paused.sender.pauses.in_words(), paused.pictures.fetch.pauses.in_words()];
         let words: Vec<String> = words.into_iter().flatten().collect();
         let health = if words.is_empty() { Health::Up } else { Health::Down(words.join("; ")) };
         Box::pin(async move { health })
     });
-    if let Some(assistant) = handler.assistant.clone() {
+    if let Some(assistant) = handler.planner.assistant.assistant.clone() {
         readiness.add("worker_assistant", false, move || {
             let health = assistant.standing.in_words().map_or(Health::Up, Health::Down);
             Box::pin(async move { health })
@@ -162,10 +169,10 @@ fn add_checks(readiness: &Readiness, queue: &QueueHealth, store: &Arc<dyn Probe>
     }
     let webhooks = Arc::clone(handler);
     readiness.add("worker_webhooks", false, move || {
-        let health = webhooks.webhooks.in_words().map_or(Health::Up, Health::Down);
+        let health = webhooks.planner.webhooks.asked.in_words().map_or(Health::Up, Health::Down);
         Box::pin(async move { health })
     });
-    let wechat = Arc::clone(&handler.wechat);
+    let wechat = Arc::clone(&handler.sender.wechat);
     readiness.add("worker_wechat", false, move || {
         let health = wechat.reach.in_words().map_or(Health::Up, Health::Down);
         Box::pin(async move { health })

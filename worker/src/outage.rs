@@ -1,12 +1,12 @@
-//! Store outages: nothing is sent without the ledger, so the lanes wait.
+//! Outages of the store: nothing is sent without the ledger, so the lanes wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kefu_store::StoreError;
 
-use crate::halt::{Halt, Interrupt};
 use crate::metric;
+use crate::outcome::{Interrupt, Outcome};
 
 /// Knows whether the store is down, and says it once per outage.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl StoreOutage {
     }
 
     /// Makes the call until it gets an answer; the seams allow any call to be repeated.
-    pub(crate) async fn outlast<T, F>(&self, interrupt: &Interrupt, mut call: impl FnMut() -> F) -> Result<T, Halt>
+    pub(crate) async fn outlast<T, F>(&self, interrupt: &Interrupt, mut call: impl FnMut() -> F) -> Result<T, Outcome>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -38,9 +38,9 @@ impl StoreOutage {
     }
 
     /// Waits a moment because of `error`; an error that does not pass ends the work on the message for now.
-    pub(crate) async fn sit_out(&self, interrupt: &Interrupt, error: &StoreError) -> Result<(), Halt> {
+    pub(crate) async fn sit_out(&self, interrupt: &Interrupt, error: &StoreError) -> Result<(), Outcome> {
         match error {
-            StoreError::Corrupt(_) | StoreError::Url(_) => Err(Halt::later(error.to_string())),
+            StoreError::Corrupt(_) | StoreError::Url(_) => Err(Outcome::retry(error.to_string())),
             StoreError::Unavailable(_) => {
                 self.noticed(error);
                 // Full jitter would hammer at times; half keeps the lanes apart and the pace.

@@ -4,39 +4,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kefu_messages::envelope::Envelope;
 use kefu_program::config::Config;
 use kefu_wechat::push::Content;
 
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
-use crate::pauses::Pauses;
+use crate::attempt::Attempt;
+use crate::outcome::Outcome;
+use crate::send::pauses::Pauses;
+use crate::wechat::WeChat;
+use crate::wechat::token::AccessTokens;
 
 mod fetch;
 mod folder;
 mod format;
 mod room;
 
+use fetch::Fetch;
 pub(crate) use folder::Folder;
 pub(crate) use format::Format;
 use room::{Room, Rooms};
 
-/// Where pictures are kept, how much memory they may take, and when none are fetched.
-pub(crate) struct ReceivedPictures {
+/// Fetches the pictures that users send, and keeps them where that is configured.
+pub(crate) struct Pictures {
     folder: Option<Folder>,
-    max_bytes: usize,
+    /// The memory that pictures may take.
     rooms: Rooms,
-    /// Of fetches alone.
-    pub(crate) pauses: Pauses,
+    pub(crate) fetch: Fetch,
 }
 
 /// The picture of a push.
 pub(crate) enum Received {
-    /// It has none.
+    /// The push has none.
     None,
-    /// It is here.
+    /// The picture is here.
     File(Arc<File>),
-    /// WeChat does not give it, and will not: one of [`why`].
+    /// WeChat does not give the picture, and will not: one of [`why`].
     Missing(&'static str),
 }
 
@@ -61,49 +63,51 @@ impl File {
     }
 }
 
-impl ReceivedPictures {
-    pub(crate) fn new(config: &Config) -> Self {
+impl Pictures {
+    /// `sends`: the accounts whose sends are paused.
+    pub(crate) fn new(config: &Config, wechat: Arc<WeChat>, tokens: Arc<AccessTokens>, sends: Arc<Pauses>) -> Self {
         let max_bytes = usize::try_from(config.received_pictures.max_bytes).unwrap_or(usize::MAX);
         let folder = config.received_pictures.folder.clone().map(Folder::new);
-        Self { folder, max_bytes, rooms: Rooms::new(&config.accounts, max_bytes), pauses: Pauses::of_fetches() }
+        let rooms = Rooms::new(&config.accounts, max_bytes);
+        Self { folder, rooms, fetch: Fetch::new(max_bytes, wechat, tokens, sends) }
     }
 
-    /// Whether the pictures that users send are kept.
-    pub(crate) fn are_kept(&self) -> bool {
-        self.folder.is_some()
+    /// Whether the push has a picture that is to be kept.
+    pub(crate) fn keeps_one_of(&self, envelope: &Envelope) -> bool {
+        self.folder.is_some() && matches!(envelope.push.content, Content::Image { .. })
     }
-}
 
-impl<'a> Message<'a> {
-    /// The push's picture. It is kept as well, where pictures are kept; if that fails, [`Message::keep_picture`] tries it
-    /// again, and what is done with the picture does not wait for it.
-    pub(crate) async fn picture(&mut self, hold: &Hold) -> Result<Received, Halt> {
-        let Some(media_id) = self.media_id() else { return Ok(Received::None) };
+    /// The push's picture. It is kept as well, where pictures are kept; if that fails, [`Pictures::keep`] tries it again,
+    /// and what is done with the picture does not wait for it.
+    pub(crate) async fn received(&self, attempt: &mut Attempt<'_>) -> Result<Received, Outcome> {
+        let envelope = attempt.envelope;
+        let Some(media_id) = media_id(envelope) else { return Ok(Received::None) };
         // Asked before there is room: a disk that hangs then holds none of it.
-        let is_kept = match &self.handler.received_pictures.folder {
-            Some(folder) => self.on_disk(hold, folder.has(self.envelope)).await?,
+        let is_kept = match &self.folder {
+            Some(folder) => attempt.wait_if_long(folder.has(envelope)).await?,
             None => Ok(false),
         };
-        let mut room = self.room(hold).await?;
-        match (&self.handler.received_pictures.folder, &is_kept) {
+        let mut room = self.room(attempt).await?;
+        match (&self.folder, &is_kept) {
             (_, Err(error)) => tracing::warn!(error, "whether a picture is kept is not known: it is fetched"),
-            (Some(folder), Ok(true)) => match self.on_disk(hold, folder.read(self.envelope, room)).await? {
+            (Some(folder), Ok(true)) => match attempt.wait_if_long(folder.read(envelope, room)).await? {
                 Ok(Ok(file)) => return Ok(Received::File(file.into())),
                 Ok(Err(same)) => room = same,
                 Err(error) => {
                     tracing::warn!(error, "a picture that is kept is fetched again");
-                    room = self.room(hold).await?;
+                    room = self.room(attempt).await?;
                 }
             },
             _ => {}
         }
-        let content = match self.fetch(hold, media_id).await? {
+        let content = match self.fetch.picture(attempt, media_id).await? {
             Ok(content) => Bytes::from(content),
             Err(why) => return Ok(Received::Missing(why)),
         };
         let file = Arc::new(File::new(Format::of(&content), content, room));
         if is_kept.is_ok()
-            && let Err(error) = self.keep(hold, Arc::clone(&file)).await?
+            && let Some(folder) = &self.folder
+            && let Err(error) = attempt.wait_if_long(folder.keep(envelope, Arc::clone(&file))).await?
         {
             tracing::error!(error, "a picture cannot be kept yet");
         }
@@ -111,49 +115,37 @@ impl<'a> Message<'a> {
     }
 
     /// Keeps the push's picture, where pictures are kept and this one is not yet.
-    pub(crate) async fn keep_picture(&mut self, hold: &Hold) -> Result<(), Halt> {
-        let (Some(media_id), Some(folder)) = (self.media_id(), &self.handler.received_pictures.folder) else {
+    pub(crate) async fn keep(&self, attempt: &mut Attempt<'_>) -> Result<(), Outcome> {
+        let envelope = attempt.envelope;
+        let (Some(media_id), Some(folder)) = (media_id(envelope), &self.folder) else {
             return Ok(());
         };
-        if self.on_disk(hold, folder.has(self.envelope)).await?.map_err(Halt::later)? {
+        if attempt.wait_if_long(folder.has(envelope)).await?.map_err(Outcome::retry)? {
             return Ok(());
         }
-        let room = self.room(hold).await?;
-        // Without one there is none to keep.
-        let Ok(content) = self.fetch(hold, media_id).await? else { return Ok(()) };
+        let room = self.room(attempt).await?;
+        // Without a picture there is nothing to keep.
+        let Ok(content) = self.fetch.picture(attempt, media_id).await? else { return Ok(()) };
         let content = Bytes::from(content);
         let file = File::new(Format::of(&content), content, room);
-        self.keep(hold, file.into()).await?.map_err(|error| {
+        attempt.wait_if_long(folder.keep(envelope, file.into())).await?.map_err(|error| {
             tracing::error!(error, "a picture cannot be kept");
-            Halt::later(error)
+            Outcome::retry(error)
         })
     }
 
-    fn media_id(&self) -> Option<&'a str> {
-        match &self.envelope.push.content {
-            Content::Image { media_id, .. } if !media_id.is_empty() => Some(media_id),
-            _ => None,
-        }
-    }
-
-    async fn room(&mut self, hold: &Hold) -> Result<Room, Halt> {
-        let room = self.handler.received_pictures.rooms.take(&self.account.appid);
+    async fn room(&self, attempt: &mut Attempt<'_>) -> Result<Room, Outcome> {
         // The message is not to blame.
-        let busy = || Halt::Postponed { at_least: Duration::ZERO, error: "there are too many pictures at once".into() };
-        hold.during(self.interrupt.or(self.slot.leave_for(room))).await??.ok_or_else(busy)
+        let busy =
+            || Outcome::Postpone { at_least: Duration::ZERO, error: "there are too many pictures at once".into() };
+        attempt.wait(self.rooms.take(&attempt.account.appid)).await?.ok_or_else(busy)
     }
+}
 
-    /// Within: why it is not kept, in words.
-    async fn keep(&mut self, hold: &Hold, picture: Arc<File>) -> Result<Result<(), String>, Halt> {
-        match &self.handler.received_pictures.folder {
-            Some(folder) => self.on_disk(hold, folder.keep(self.envelope, picture)).await,
-            None => Ok(Ok(())),
-        }
-    }
-
-    /// Waits for what may hang, then without the slot that other messages need.
-    async fn on_disk<T>(&mut self, hold: &Hold, work: impl Future<Output = T>) -> Result<T, Halt> {
-        hold.during(self.interrupt.or(self.slot.leave_if_long(work))).await?
+fn media_id(envelope: &Envelope) -> Option<&str> {
+    match &envelope.push.content {
+        Content::Image { media_id, .. } if !media_id.is_empty() => Some(media_id),
+        _ => None,
     }
 }
 

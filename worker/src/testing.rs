@@ -10,9 +10,9 @@ use kefu_queue::Delivery;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::assistant::Assistant;
-use crate::message::Handler;
-use crate::planning::{Asked, AskedWebhooks};
+use crate::handle::{Asked, Handler};
+use crate::plan::assistant::Assistant;
+use crate::plan::webhook::AskedWebhooks;
 use crate::timings::Timings;
 
 pub(crate) mod assistant;

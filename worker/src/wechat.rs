@@ -19,6 +19,7 @@ pub(crate) mod client;
 pub(crate) mod errcode;
 pub(crate) mod failure;
 pub(crate) mod media;
+pub mod probe;
 pub(crate) mod reach;
 pub(crate) mod single_flight;
 pub(crate) mod token;
@@ -29,7 +30,7 @@ use failure::{Failure, Refusal};
 use reach::Reach;
 
 use crate::metric;
-use crate::probe::Callback;
+use probe::Callback;
 
 /// The APIs, as far as errcodes and metrics tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ async fn leave(bench: &Bench, envelope: &Envelope) {
 /// As [`leave`], for a message on which work began `begun_ago`.
 async fn leave_after(bench: &Bench, envelope: &Envelope, begun_ago: Duration) {
     let (user, keep_for) = (UserKey::of(envelope), bench.handler.timings.keep_for);
-    bench.handler.order.leave(&user, &envelope.key, begun_ago, keep_for).await.unwrap();
+    bench.handler.order.store.leave(&user, &envelope.key, begun_ago, keep_for).await.unwrap();
 }
 
 fn is_postponed(settled: &Settled) -> bool {
@@ -79,7 +79,7 @@ async fn the_next_owner_of_the_lane_knows_which_messages_are_in_the_queue_again(
     assert!(is_postponed(&handle("hi 3").await), "the second one is still to come");
     assert_eq!(handle("hi 2").await, Settled::As(Settlement::Done));
     assert_eq!(handle("hi 3").await, Settled::As(Settlement::Done));
-    let place = bench.handler.order.place(&UserKey::of(&first), &first.key).await.unwrap();
+    let place = bench.handler.order.store.place(&UserKey::of(&first), &first.key).await.unwrap();
     assert_eq!(place, Place::default(), "nothing is left");
 }
 
@@ -95,7 +95,7 @@ async fn a_message_whose_handling_panics_or_whose_account_is_unknown_goes_first_
     bench.run(delivery).await;
     assert!(matches!(settled.get(), Settled::As(Settlement::Retry { .. })));
     let next = queue::envelope("wx3", "oA", "hi 2");
-    let place = bench.handler.order.place(&UserKey::of(&next), &next.key).await.unwrap();
+    let place = bench.handler.order.store.place(&UserKey::of(&next), &next.key).await.unwrap();
     assert!(place.earlier_begun_ago.is_some());
 }
 

@@ -1,29 +1,48 @@
 //! A picture fetched from WeChat, with all the tries that it takes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_messages::envelope::Envelope;
 use kefu_runtime::clock;
 
 use super::why;
-use crate::halt::Halt;
-use crate::hold::Hold;
-use crate::message::Message;
+use crate::attempt::Attempt;
 use crate::metric;
-use crate::pauses::{Cause, PauseLength};
-use crate::step::RefusedTokens;
-use crate::wechat::Download;
-use crate::wechat::errcode::Action;
-use crate::wechat::failure::{Failure, Refusal};
+use crate::outcome::Outcome;
+use crate::send::pauses::Pauses;
+use crate::send::remedy::{Remedy, Tried, Verdict};
+use crate::wechat::failure::Failure;
+use crate::wechat::token::AccessTokens;
+use crate::wechat::{Download, WeChat};
 
 /// How long WeChat keeps what a user sent.
 const WECHAT_KEEPS: Duration = Duration::from_secs(3 * 24 * 3_600);
 
-impl Message<'_> {
-    /// The picture. Within: why there is none, in a word.
-    pub(super) async fn fetch(&mut self, hold: &Hold, media_id: &str) -> Result<Result<Vec<u8>, &'static str>, Halt> {
-        let fetched = match self.download(hold, media_id).await {
+/// Fetches pictures; all lanes share it.
+pub(crate) struct Fetch {
+    max_bytes: usize,
+    wechat: Arc<WeChat>,
+    tokens: Arc<AccessTokens>,
+    /// The accounts whose sends are paused.
+    sends: Arc<Pauses>,
+    /// The accounts whose fetches are paused. Quotas and rights are those of an API, so replies may still be sent; what
+    /// stops sends, too, they find out by themselves.
+    pub(crate) pauses: Pauses,
+}
+
+/// The picture, or why there is none, in a word.
+type Fetched = Result<Vec<u8>, &'static str>;
+
+impl Fetch {
+    pub(super) fn new(max_bytes: usize, wechat: Arc<WeChat>, tokens: Arc<AccessTokens>, sends: Arc<Pauses>) -> Self {
+        Self { max_bytes, wechat, tokens, sends, pauses: Pauses::of_fetches() }
+    }
+
+    pub(super) async fn picture(&self, attempt: &mut Attempt<'_>, media_id: &str) -> Result<Fetched, Outcome> {
+        let fetched = match self.download(attempt, media_id).await {
             // The end of the pause would come too late.
-            Err(Halt::Postponed { error, .. }) if self.is_forgotten() => {
+            Err(Outcome::Postpone { error, .. }) if is_forgotten(attempt.envelope) => {
                 tracing::warn!(error, "a user's picture could not be fetched within 3 days");
                 Ok(Err(why::EXPIRED))
             }
@@ -36,67 +55,44 @@ impl Message<'_> {
         fetched
     }
 
-    fn is_forgotten(&self) -> bool {
-        clock::now_ms().saturating_sub(self.envelope.received_at_ms) > WECHAT_KEEPS.as_millis() as u64
-    }
-
-    async fn download(&mut self, hold: &Hold, media_id: &str) -> Result<Result<Vec<u8>, &'static str>, Halt> {
-        let (handler, appid) = (self.handler, self.account.appid.as_str());
-        let pictures = &handler.received_pictures;
-        let (mut tokens, mut doubted) = (RefusedTokens::default(), 0);
+    async fn download(&self, attempt: &mut Attempt<'_>, media_id: &str) -> Result<Fetched, Outcome> {
+        let appid = attempt.account.appid.as_str();
+        let remedy = Remedy { tokens: &self.tokens, sends: &self.sends, calls: &self.pauses };
+        let (mut tried, mut tried_for_token) = (Tried::default(), Tried::default());
         loop {
-            self.wait_while_paused(hold).await?;
-            self.wait_out(hold, &pictures.pauses).await?;
-            let token = match hold.during(self.interrupt.or(handler.tokens.get(appid))).await?? {
+            self.sends.wait_out(attempt).await?;
+            self.pauses.wait_out(attempt).await?;
+            let token = match attempt.call(self.tokens.get(appid)).await? {
                 Ok(token) => token,
                 Err(failure) => {
-                    self.outlast(hold, failure).await?;
+                    self.outlast_token_call(attempt, failure, &mut tried_for_token).await?;
                     continue;
                 }
             };
-            let downloaded = handler.wechat.download(&token, media_id, pictures.max_bytes);
-            let refusal = match hold.during(self.interrupt.or(downloaded)).await?? {
+            let refusal = match attempt.call(self.wechat.download(&token, media_id, self.max_bytes)).await? {
                 Ok(Download::File(content)) => {
-                    handler.pauses.forgive(appid);
+                    self.sends.forgive(appid);
                     return Ok(Ok(content));
                 }
                 Ok(Download::TooLarge) => {
-                    let max_bytes = pictures.max_bytes;
+                    let max_bytes = self.max_bytes;
                     tracing::warn!(max_bytes, "a user's picture is too large and left where it is");
                     return Ok(Err(why::TOO_LARGE));
                 }
                 Err(Failure::Refused(refusal)) => refusal,
                 Err(failure) => {
                     metrics::counter!(metric::MEDIA_FETCHES, "outcome" => "failed").increment(1);
-                    self.outlast(hold, failure).await?;
+                    attempt.back_off(&failure, Duration::ZERO).await?;
                     continue;
                 }
             };
-            match refusal.action {
-                Action::RenewToken => {
-                    let renewal = hold.during(handler.tokens.refuse(appid, &token)).await?;
-                    self.wait_for_token(hold, &refusal, Some(renewal), &mut tokens).await?;
-                }
-                Action::Retry => self.wait_after(hold, &refusal, Duration::ZERO).await?,
-                Action::Doubtful { retries } if doubted < retries => {
-                    doubted += 1;
-                    self.wait_after(hold, &refusal, Duration::ZERO).await?;
-                }
-                // Of fetches alone: quotas and rights are those of an API, and replies may still be sent. What stops these,
-                // too, they find out by themselves.
-                Action::Slow { pause } => {
-                    // The loop waits it out.
-                    self.begin_pause(&pictures.pauses, Cause::Rate, PauseLength::Fixed(pause), refusal.to_string());
-                }
-                Action::Alert { pause } => {
-                    let (pauses, length) = (&pictures.pauses, PauseLength::Fixed(pause));
-                    return Err(self.begin_pause(pauses, Cause::Operator, length, refusal.to_string()));
-                }
-                Action::ReuploadMedia => {
+            match remedy.apply(attempt, &refusal, Some(&token), &mut tried).await? {
+                Verdict::Again => {}
+                Verdict::MediaGone => {
                     tracing::warn!(error = %refusal, "a user's picture is gone: it was not fetched within 3 days");
                     return Ok(Err(why::EXPIRED));
                 }
-                Action::Ok | Action::Ignore | Action::Closed(_) | Action::Drop { .. } | Action::Doubtful { .. } => {
+                Verdict::Harmless | Verdict::Closed(_) | Verdict::Refused { .. } | Verdict::Unexplained => {
                     tracing::error!(error = %refusal, "WeChat does not give a user's picture");
                     return Ok(Err(why::REFUSED));
                 }
@@ -104,19 +100,28 @@ impl Message<'_> {
         }
     }
 
-    /// Waits for what passes; else says what the failure means for the message.
-    async fn outlast(&mut self, hold: &Hold, failure: Failure) -> Result<(), Halt> {
+    /// Waits for the end of a failure of a token call, if that passes. Without an access_token nothing is sent either, so
+    /// the account's sends are paused.
+    async fn outlast_token_call(
+        &self,
+        attempt: &mut Attempt<'_>,
+        failure: Failure,
+        tried: &mut Tried,
+    ) -> Result<(), Outcome> {
         match failure {
-            Failure::Store(error) => hold.during(self.handler.outage.sit_out(&self.interrupt, &error)).await?,
-            // Of a token call: without an access_token nothing is sent either.
-            Failure::Refused(refusal @ Refusal { action: Action::Alert { pause }, .. }) => {
-                Err(self.pause_account(Cause::Operator, PauseLength::Fixed(pause), refusal.to_string()))
+            Failure::Store(error) => attempt.lease.sit_out(&error).await,
+            Failure::Refused(refusal) => {
+                let remedy = Remedy { tokens: &self.tokens, sends: &self.sends, calls: &self.sends };
+                match remedy.apply(attempt, &refusal, None, tried).await? {
+                    Verdict::Again => Ok(()),
+                    _ => attempt.back_off(&refusal, Duration::ZERO).await,
+                }
             }
-            Failure::Refused(refusal @ Refusal { action: Action::Slow { pause }, .. }) => {
-                self.pause_account(Cause::Rate, PauseLength::Fixed(pause), refusal.to_string());
-                Ok(())
-            }
-            failure => self.wait_after(hold, &failure, Duration::ZERO).await,
+            failure => attempt.back_off(&failure, Duration::ZERO).await,
         }
     }
+}
+
+fn is_forgotten(envelope: &Envelope) -> bool {
+    clock::now_ms().saturating_sub(envelope.received_at_ms) > WECHAT_KEEPS.as_millis() as u64
 }

@@ -10,10 +10,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How many pictures of the largest size there is room for.
 const AT_ONCE: usize = 4;
 
-/// How much of it one account may take, where there are others: one whose webhook hangs must not keep them waiting. Two may.
+/// How many of these one account may take, where there are others: an account whose webhook hangs must not keep the others
+/// waiting.
 const OF_ONE_ACCOUNT: usize = AT_ONCE / 2;
 
-/// How long room is waited for. Whoever waits keeps a delivery, and with too many of these the queue hands out no more.
+/// How long a message waits for room. A message that waits keeps its delivery, and when too many wait the queue hands out no
+/// more.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// All of the room, in KiB.

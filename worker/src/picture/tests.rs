@@ -69,7 +69,7 @@ async fn a_picture_that_wechat_refuses_for_now_is_fetched_later_and_replies_go_o
         }
         assert_eq!(bench.wechat.calls(MEDIA).len(), 1, "none are fetched during the pause");
         assert_eq!(bench.handle("oA", "hi").await, DONE);
-        assert!(bench.handler.received_pictures.pauses.in_words().is_some());
+        assert!(bench.handler.pictures.fetch.pauses.in_words().is_some());
         tokio::time::advance(seconds(pause)).await;
         assert_eq!(handle(&bench, envelope("oA", "oA")).await, DONE);
         assert_eq!(std::fs::read(&kept(&bench)[0]).unwrap(), PNG);
@@ -176,7 +176,7 @@ async fn a_folder_whose_disk_hangs_costs_no_answer_and_holds_up_no_other_picture
          [[rule]]\nwhen = {{ type = \"image\" }}\nwebhook = {{ url = \"http://{address}/\", media = true }}\n"
     );
     let bench = Bench::with(&format!("{KEPT}{rule}"));
-    let end = hang(&bench.handler.received_pictures.folder.as_ref().unwrap().disk).await;
+    let end = hang(&bench.handler.pictures.folder.as_ref().unwrap().disk).await;
     let error = retried(handle(&bench, envelope("oA", "1")).await);
     assert!(error.contains("the disk does not answer"), "{error}");
     assert_eq!(bench.wechat.texts_to("oA"), ["nice"]);

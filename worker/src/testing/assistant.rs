@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::assistant::client::{Completions, Raw};
-use crate::assistant::failure::Failure;
+use crate::plan::assistant::client::{Completions, Raw};
+use crate::plan::assistant::failure::Failure;
 
 /// What one request meets, after a while.
 struct Scripted {

@@ -1,0 +1,118 @@
+//! One attempt at one message: what all stages of the pipeline know of it, and how they wait.
+
+use std::fmt::Display;
+use std::pin::pin;
+use std::time::Duration;
+
+use kefu_messages::envelope::Envelope;
+use kefu_messages::window::Window;
+use kefu_program::config::Account;
+use kefu_queue::{DeadReason, Delivery};
+use kefu_store::{Job, Place};
+use tokio::time::Instant;
+
+use crate::concurrency::Slot;
+use crate::lease::Lease;
+use crate::outcome::Outcome;
+use crate::timings::Timings;
+
+mod backoff;
+
+use backoff::Backoff;
+
+/// One attempt. It holds the lease of its message and a slot, which it leaves to others while it only waits.
+pub(crate) struct Attempt<'a> {
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) account: &'a Account,
+    pub(crate) timings: &'a Timings,
+    pub(crate) lease: Lease,
+    /// What earlier attempts left in the ledger.
+    pub(crate) job: Job,
+    slot: Slot,
+    backoff: Backoff,
+    /// How often the attempt waited for the account's rate limit.
+    pub(crate) slowed: u32,
+    /// What is known of the user's window.
+    pub(crate) window: Window,
+    /// Where the message stands among the user's messages that are in the queue again.
+    pub(crate) place: Place,
+    /// Whether this is the message's first attempt and nothing is sent yet: the lag is measured at its first send.
+    pub(crate) first_send: bool,
+    /// Whether the message was a dead letter, and is replayed.
+    pub(crate) replayed: bool,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(
+        delivery: &Delivery,
+        envelope: &'a Envelope,
+        account: &'a Account,
+        (lease, job): (Lease, Job),
+        slot: Slot,
+        timings: &'a Timings,
+    ) -> Self {
+        Self {
+            envelope,
+            account,
+            timings,
+            lease,
+            job,
+            slot,
+            backoff: Backoff::new(timings),
+            slowed: 0,
+            window: Window::default(),
+            place: Place::default(),
+            first_send: delivery.attempt == 0,
+            replayed: delivery.replays > 0,
+        }
+    }
+
+    /// Waits for what may take long: without the slot, which other messages need.
+    pub(crate) async fn wait<T>(&mut self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
+        let wait = pin!(wait);
+        keep(&self.lease, self.slot.leave_for(wait)).await
+    }
+
+    /// Waits for what nearly always ends at once and may hang: once it takes long, without the slot.
+    pub(crate) async fn wait_if_long<T>(&mut self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
+        let wait = pin!(wait);
+        keep(&self.lease, self.slot.leave_if_long(wait)).await
+    }
+
+    /// Makes a call, and drops it at an interruption.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Outcome> {
+        keep(&self.lease, pin!(call)).await
+    }
+
+    /// Makes a call that goes on through an interruption.
+    pub(crate) async fn call_to_its_end<T>(&self, call: impl Future<Output = T>) -> Result<T, Outcome> {
+        self.lease.during(pin!(call)).await
+    }
+
+    pub(crate) async fn pause(&mut self, wait: Duration) -> Result<(), Outcome> {
+        self.wait(tokio::time::sleep(wait)).await
+    }
+
+    /// Waits for the next try after a failure that passes, for `at_least` this long. [`Outcome::Retry`] when that would be
+    /// too long for the lane.
+    pub(crate) async fn back_off(&mut self, failure: &impl Display, at_least: Duration) -> Result<(), Outcome> {
+        match self.backoff.next(Instant::now()).filter(|_| at_least <= self.timings.retry_longest) {
+            Some(wait) => {
+                tracing::debug!(error = %failure, ?wait, "trying again");
+                self.pause(wait.max(at_least)).await
+            }
+            None => Err(Outcome::Retry { at_least, error: failure.to_string(), in_the_end: DeadReason::Exhausted }),
+        }
+    }
+
+    /// Something went well: the next wait of [`Attempt::back_off`] is the shortest again, within the same total.
+    pub(crate) fn shorten_backoff(&mut self) {
+        self.backoff.shorten();
+    }
+}
+
+/// Waits with the lease renewed, but not beyond an interruption. Callers pin what they wait for: each wrapper that took it by
+/// value would double its size.
+async fn keep<T>(lease: &Lease, wait: impl Future<Output = T>) -> Result<T, Outcome> {
+    lease.during(lease.interrupt.or(wait)).await?
+}

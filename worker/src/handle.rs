@@ -1,0 +1,297 @@
+//! The pipeline of one message: claim, plan, send, keep the picture, settle.
+
+use std::convert::identity;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use kefu_messages::envelope::{Answered, Envelope, EnvelopeError};
+use kefu_messages::window::Window;
+use kefu_program::config::{Account, Config};
+use kefu_queue::{DeadReason, Delivery};
+use kefu_store::{Place, StoreError, Stores};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::attempt::Attempt;
+use crate::concurrency::{Slot, Slots};
+use crate::lease::Leases;
+use crate::metric;
+use crate::order::{Behind, Order};
+use crate::outage::StoreOutage;
+use crate::outcome::{Interrupt, Outcome};
+use crate::picture::Pictures;
+use crate::plan::Planner;
+use crate::plan::assistant::{Assistant, AssistantReplies};
+use crate::plan::webhook::{AskedWebhooks, WebhookReplies};
+use crate::send::Sender;
+use crate::send::pauses::Pauses;
+use crate::send::typing::Typing;
+use crate::send::window::UserWindows;
+use crate::settle::Settler;
+use crate::timings::Timings;
+use crate::wechat::WeChat;
+use crate::wechat::client::Transport;
+use crate::wechat::media::Uploads;
+use crate::wechat::token::AccessTokens;
+
+/// Handles messages; all lanes share it.
+pub(crate) struct Handler {
+    config: Arc<Config>,
+    pub(crate) timings: Timings,
+    shutdown: CancellationToken,
+    pub(crate) slots: Slots,
+    pub(crate) leases: Leases,
+    pub(crate) order: Arc<Order>,
+    pub(crate) behind: Arc<Behind>,
+    windows: Arc<UserWindows>,
+    pub(crate) planner: Planner,
+    pub(crate) sender: Sender,
+    pub(crate) pictures: Arc<Pictures>,
+    pub(crate) settler: Settler,
+}
+
+/// Whom rules ask.
+pub(crate) struct Asked {
+    pub(crate) webhooks: AskedWebhooks,
+    /// If there is an `[assistant]`.
+    pub(crate) assistant: Option<Arc<Assistant>>,
+}
+
+/// A delivery with its envelope, as far as nobody has claimed it.
+struct Taken<'a> {
+    delivery: &'a Delivery,
+    envelope: &'a Envelope,
+    account: &'a Account,
+    /// When work on the delivery began.
+    begun: Instant,
+    interrupt: &'a Interrupt,
+}
+
+impl Handler {
+    /// `id` names this process in the ledger.
+    pub(crate) fn new(
+        config: Arc<Config>,
+        id: String,
+        stores: &Stores,
+        transport: Arc<dyn Transport>,
+        asked: Asked,
+        timings: Timings,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let Asked { webhooks, assistant } = asked;
+        let (limits, call_limit, keep_for) = (config.window.clone(), config.wechat.timeout, timings.keep_for);
+        let outage = Arc::new(StoreOutage::new(timings.store_poll));
+        let behind = Arc::new(Behind::default());
+        let order = Arc::new(Order::new(stores.order.clone(), outage.clone(), keep_for));
+        let windows =
+            Arc::new(UserWindows::new(stores.windows.clone(), outage.clone(), limits.clone(), behind.clone()));
+
+        let wechat = Arc::new(WeChat::new(transport, &config.wechat));
+        let tokens = Arc::new(AccessTokens::new(&config.accounts, &stores.tokens, &wechat, call_limit));
+        let uploads = Uploads::new(stores.media.clone(), wechat.clone(), config.wechat.max_image_bytes);
+        let pauses = Arc::new(Pauses::of_sends());
+        let typing_api = config.wechat.typing_api;
+        let typing = Arc::new(Typing::new(typing_api, wechat.clone(), tokens.clone(), pauses.clone()));
+        let pictures = Arc::new(Pictures::new(&config, wechat.clone(), tokens.clone(), pauses.clone()));
+
+        let webhooks = WebhookReplies::new(webhooks, limits, windows.clone(), pictures.clone(), typing.clone());
+        let conversations = stores.conversations.clone();
+        let assistant = AssistantReplies::new(assistant, config.clone(), conversations, windows.clone(), typing);
+        Self {
+            slots: Slots::new(config.worker.concurrency),
+            leases: Leases::new(stores.ledger.clone(), outage.clone(), id, call_limit, &timings),
+            planner: Planner::new(config.clone(), windows.clone(), webhooks, assistant),
+            sender: Sender::new(&config, wechat, tokens, uploads, windows.clone(), pauses),
+            pictures,
+            settler: Settler::new(stores.messages.clone(), order.clone(), outage.clone(), &timings, shutdown.clone()),
+            config,
+            timings,
+            shutdown,
+            order,
+            behind,
+            windows,
+        }
+    }
+
+    /// Handles a message and settles it. Returned is a delivery that is to be given back to the queue when the consumer
+    /// closes: because of the shutdown, its message is not handled, or not to its end.
+    pub(crate) async fn handle(&self, delivery: Delivery) -> Option<Delivery> {
+        let span = match &delivery.envelope {
+            Ok(envelope) => {
+                let trace = envelope.traceparent.as_deref().and_then(trace_id);
+                tracing::info_span!("message", key = %envelope.key, account = envelope.account, trace)
+            }
+            Err(_) => tracing::info_span!("message"),
+        };
+        if delivery.redelivered {
+            metrics::counter!(metric::REDELIVERIES).increment(1);
+        }
+        let handling = async {
+            let begun = Instant::now();
+            let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
+            // A panic would drop the delivery: it would come again at once and for ever, and take all others of its
+            // partition along each time.
+            // On the heap: it has the state of all stages, and who handles deliveries moves it.
+            let work = Box::pin(self.work_on(&delivery, begun, &interrupt));
+            let worked = AssertUnwindSafe(work).catch_unwind().await;
+            let outcome = match (worked, &delivery.envelope) {
+                (Ok(outcome), _) => outcome.unwrap_or_else(identity),
+                (Err(_), envelope) => {
+                    tracing::error!("the handling of the message panicked: a fault of kefu, report it");
+                    let error = "the handling of the message panicked";
+                    let outcome = Outcome::retry_or_dead(DeadReason::Crashed, error);
+                    match envelope {
+                        Ok(envelope) => self.order.leave(envelope, begun, &interrupt, outcome).await,
+                        Err(_) => outcome,
+                    }
+                }
+            };
+            self.settler.settle(delivery, outcome).await
+        };
+        handling.instrument(span).await
+    }
+
+    /// Sees what is to be done with the delivery, and does it.
+    async fn work_on(&self, delivery: &Delivery, begun: Instant, interrupt: &Interrupt) -> Result<Outcome, Outcome> {
+        // Before anything is begun: a delivery whose session is over comes again, and is not for here any more.
+        let slot = interrupt.or(self.slots.take()).await?;
+        let envelope = envelope_of(delivery)?;
+        // Without a word to the ledger: a copy that was not answered so, because rules changed meanwhile, still gets its
+        // replies.
+        if let Some(answered) = envelope.answered
+            && !self.pictures.keeps_one_of(envelope)
+        {
+            self.windows.note_answered(envelope, answered, interrupt).await?;
+            return Ok(Outcome::Answered);
+        }
+        let Some(account) = self.config.accounts.get(&envelope.account) else {
+            let error = "the account is not in this worker's configuration";
+            let outcome = Outcome::retry_or_dead(DeadReason::UnknownAccount, error);
+            return Err(self.order.leave(envelope, begun, interrupt, outcome).await);
+        };
+        let taken = Taken { delivery, envelope, account, begun, interrupt };
+        match envelope.answered {
+            Some(answered) => self.keep_answered(taken, slot, answered).await,
+            None => self.reply_to(taken, slot).await,
+        }
+    }
+
+    /// Claims the message, plans and sends its replies, and keeps its picture.
+    async fn reply_to(&self, taken: Taken<'_>, mut slot: Slot) -> Result<Outcome, Outcome> {
+        let Taken { delivery, envelope, account, begun, interrupt } = taken;
+        let claim = self.leases.claim(&envelope.key, interrupt, &mut slot);
+        // Side by side, so that it takes no longer.
+        let (claimed, opened, placed) = tokio::join!(claim, self.windows.open(envelope), self.order.place(envelope));
+        let claimed = match claimed {
+            Err(outcome @ Outcome::Retry { .. }) => {
+                return Err(self.order.leave(envelope, begun, interrupt, outcome).await);
+            }
+            claimed => claimed?,
+        };
+        let Some(claim) = claimed else {
+            // The worker that sent it may have died before it said so.
+            if placed.is_ok_and(|place| place.has_left) {
+                self.order.end(envelope, interrupt).await;
+            }
+            return Ok(Outcome::Duplicate);
+        };
+        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot, &self.timings);
+        let sent = match self.plan_and_send(&mut attempt, opened, placed).await {
+            Err(outcome) if outcome.leaves_the_lane() => {
+                Err(self.order.leave(envelope, begun, interrupt, outcome).await)
+            }
+            sent => sent,
+        };
+        let ended = self.keep_picture(&mut attempt, sent).await;
+        match &ended {
+            Ok(_) if attempt.place.has_left => self.order.end(envelope, interrupt).await,
+            Ok(_) | Err(Outcome::Fenced) => {}
+            Err(_) => attempt.lease.release().await,
+        }
+        ended
+    }
+
+    /// Plans and sends the replies. `opened` and `placed` are asked for again when the store did not answer at first: by now
+    /// the store is known to be there.
+    async fn plan_and_send(
+        &self,
+        attempt: &mut Attempt<'_>,
+        opened: Result<Window, StoreError>,
+        placed: Result<Place, StoreError>,
+    ) -> Result<Outcome, Outcome> {
+        let envelope = attempt.envelope;
+        let window = match opened {
+            Ok(window) => window,
+            Err(_) => attempt.lease.outlast(|| self.windows.open(envelope)).await?,
+        };
+        let place = match placed {
+            Ok(place) => place,
+            Err(_) => attempt.lease.outlast(|| self.order.place(envelope)).await?,
+        };
+        (attempt.window, attempt.place) = (window, place);
+        let Some(plan) = self.planner.plan(attempt).await? else { return Ok(Outcome::Ignored) };
+        self.sender.send(attempt, &plan).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Keeps the picture, whatever became of the replies: the message may not come again. Done is what needs nothing more.
+    async fn keep_picture(
+        &self,
+        attempt: &mut Attempt<'_>,
+        sent: Result<Outcome, Outcome>,
+    ) -> Result<Outcome, Outcome> {
+        if let Err(outcome @ (Outcome::Fenced | Outcome::HandedBack)) = sent {
+            return Err(outcome);
+        }
+        match (sent, self.pictures.keep(attempt).await) {
+            (Ok(outcome), Ok(())) => attempt.lease.done().await.map(|()| outcome),
+            (Ok(_), Err(outcome)) | (Err(outcome), Ok(())) => Err(outcome),
+            (Err(outcome), Err(not_kept)) => Err(outcome.and("its picture is not kept", &not_kept)),
+        }
+    }
+
+    /// Keeps the picture of a push that ingress has answered, without a word to the ledger about the message itself.
+    async fn keep_answered(&self, taken: Taken<'_>, mut slot: Slot, answered: Answered) -> Result<Outcome, Outcome> {
+        let Taken { delivery, envelope, account, interrupt, .. } = taken;
+        self.windows.note_answered(envelope, answered, interrupt).await?;
+        let claimed = self.leases.claim(&envelope.key, interrupt, &mut slot).await?;
+        let Some(claim) = claimed else { return Ok(Outcome::Answered) };
+        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot, &self.timings);
+        let kept = self.pictures.keep(&mut attempt).await;
+        attempt.lease.release().await;
+        kept.map(|()| Outcome::Answered)
+    }
+
+    /// Forgets the pauses that are over.
+    pub(crate) fn sweep(&self) {
+        self.sender.pauses.sweep();
+        self.pictures.fetch.pauses.sweep();
+    }
+}
+
+/// The delivery's envelope, if there is one that can be handled.
+fn envelope_of(delivery: &Delivery) -> Result<&Envelope, Outcome> {
+    let envelope = match &delivery.envelope {
+        Ok(envelope) => envelope,
+        // While workers and ingress are replaced one after the other, some are older than others for a moment.
+        Err(error @ EnvelopeError::Version { .. }) => {
+            return Err(Outcome::retry_or_dead(DeadReason::Undecodable, error.to_string()));
+        }
+        Err(error) => return Err(Outcome::dead(DeadReason::Undecodable, error.to_string())),
+    };
+    match &envelope.unreadable {
+        Some(unreadable) => Err(Outcome::dead(DeadReason::Unreadable, unreadable.reason.clone())),
+        None => Ok(envelope),
+    }
+}
+
+/// The trace id of a W3C traceparent, if it is one: the header came from outside.
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let id = traceparent.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+}
+
+#[cfg(test)]
+mod tests;

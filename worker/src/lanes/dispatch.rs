@@ -1,0 +1,134 @@
+//! From the consumer into the lanes, until the shutdown.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kefu_queue::{Consumer, Delivery};
+use kefu_runtime::health::Health;
+use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::handle::Handler;
+use crate::lanes::Lanes;
+use crate::metric;
+use crate::order::{Behind, LaneKey};
+
+/// The queue's health as of a moment ago: the consumer itself is busy waiting for deliveries.
+#[derive(Debug, Clone)]
+pub(crate) struct QueueHealth(Arc<Mutex<Health>>);
+
+impl QueueHealth {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Health::Down("not connected yet".to_owned()))))
+    }
+
+    pub(crate) fn get(&self) -> Health {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, health: Health) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+}
+
+/// The consumer came to an end that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConsumerEnded;
+
+/// Takes deliveries and handles them, each user's in order, until `shutdown` or the end of the consumer; then lets the
+/// messages in work end, for `grace` at most, and gives all others back.
+pub(crate) async fn dispatch(
+    handler: Arc<Handler>,
+    mut consumer: Box<dyn Consumer>,
+    health: QueueHealth,
+    shutdown: CancellationToken,
+    grace: Duration,
+) -> Result<(), ConsumerEnded> {
+    let mut work = Work { handler, lanes: Lanes::new(), tasks: JoinSet::new(), lane_of: HashMap::new() };
+    let mut state_poll = tokio::time::interval(work.handler.timings.state_poll);
+    let end = loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break Ok(()),
+            Some(ended) = work.tasks.join_next_with_id() => work.ended(ended.map(|(id, _)| id)),
+            _ = state_poll.tick() => {
+                health.set(consumer.health());
+                work.handler.sweep();
+            }
+            delivery = consumer.next() => match delivery {
+                Some(delivery) => work.take(delivery),
+                None if shutdown.is_cancelled() => break Ok(()),
+                None => break Err(ConsumerEnded),
+            },
+        }
+        metrics::gauge!(metric::LANES).set(work.lanes.len() as f64);
+    };
+    let given_back = work.drain(grace).await;
+    // What ended is settled. Only now the rest: given back earlier, it would take along what was about to end.
+    consumer.close().await;
+    drop(given_back);
+    health.set(Health::Down("closed".to_owned()));
+    metrics::gauge!(metric::LANES).set(0);
+    end
+}
+
+struct Work {
+    handler: Arc<Handler>,
+    lanes: Lanes<LaneKey, Delivery>,
+    tasks: JoinSet<Option<Delivery>>,
+    lane_of: HashMap<Id, LaneKey>,
+}
+
+impl Work {
+    fn take(&mut self, mut delivery: Delivery) {
+        if let Ok(envelope) = &mut delivery.envelope {
+            // Before the lane is chosen: if ingress could not read the push and this version can, it has its user's.
+            envelope.read_anew();
+        }
+        let (lane, opens) = (LaneKey::of(&delivery), Behind::opens(&delivery));
+        match self.lanes.push(&lane, delivery) {
+            Some(delivery) => self.start(lane, delivery),
+            None if opens => self.handler.behind.add(&lane),
+            None => {}
+        }
+    }
+
+    fn ended(&mut self, task: Result<Id, tokio::task::JoinError>) {
+        let id = task.unwrap_or_else(|error| {
+            // Not the error itself: it quotes the panic's text.
+            tracing::error!("the handling of a message broke off; the message comes again");
+            error.id()
+        });
+        let Some(lane) = self.lane_of.remove(&id) else { return };
+        if let Some(delivery) = self.lanes.finished(&lane) {
+            if Behind::opens(&delivery) {
+                self.handler.behind.remove(&lane);
+            }
+            self.start(lane, delivery);
+        }
+    }
+
+    fn start(&mut self, lane: LaneKey, delivery: Delivery) {
+        let handler = Arc::clone(&self.handler);
+        let task = self.tasks.spawn(async move { handler.handle(delivery).await });
+        self.lane_of.insert(task.id(), lane);
+    }
+
+    /// Waits for what is in work, and starts nothing. Returns all deliveries that are left unsettled.
+    async fn drain(mut self, grace: Duration) -> (Vec<Delivery>, Lanes<LaneKey, Delivery>) {
+        let mut unfinished = Vec::new();
+        let ended = tokio::time::timeout(grace, async {
+            while let Some(ended) = self.tasks.join_next().await {
+                unfinished.extend(ended.ok().flatten());
+            }
+        });
+        if ended.await.is_err() {
+            tracing::warn!(messages = self.tasks.len(), "the time for the shutdown is over: messages are cut off");
+            self.tasks.shutdown().await;
+        }
+        (unfinished, self.lanes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! The lease of a message in the ledger: claimed, renewed, and a fence for every write, which waits for a store that is down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_messages::message_key::MessageKey;
+use kefu_messages::plan::Plan;
+use kefu_store::{Fence, Job, Ledger, LedgerClaim, StoreError, Written};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::concurrency::Slot;
+use crate::outage::StoreOutage;
+use crate::outcome::{Interrupt, Outcome};
+use crate::timings::Timings;
+
+/// Claims messages in the ledger for this process.
+pub(crate) struct Leases {
+    ledger: Arc<dyn Ledger>,
+    outage: Arc<StoreOutage>,
+    /// Names this process in the ledger.
+    owner: String,
+    /// How long a lease lasts: one call's time limit and some, so that a lease that is renewed before a call outlasts it.
+    lasts: Duration,
+    /// How long the ledger remembers a message.
+    keep_for: Duration,
+    /// How often the ledger is asked for a message that another worker has.
+    poll: Duration,
+    /// How long another worker's message is asked for. A worker that died loses its lease within that time. A worker that
+    /// lives on and renews its lease also works in its lane.
+    patience: Duration,
+}
+
+/// This worker's claim on one message. An outcome other than a store's trouble means: stop.
+pub(crate) struct Lease {
+    ledger: Arc<dyn Ledger>,
+    outage: Arc<StoreOutage>,
+    pub(crate) interrupt: Interrupt,
+    key: MessageKey,
+    fence: Fence,
+    lasts: Duration,
+    keep_for: Duration,
+}
+
+impl Leases {
+    /// `owner` names this process; `call_limit` is the time limit of one call of WeChat's API.
+    pub(crate) fn new(
+        ledger: Arc<dyn Ledger>,
+        outage: Arc<StoreOutage>,
+        owner: String,
+        call_limit: Duration,
+        timings: &Timings,
+    ) -> Self {
+        let lasts = call_limit + timings.lease_margin;
+        let (keep_for, poll, patience) = (timings.keep_for, timings.lease_poll, lasts + timings.retry_total);
+        Self { ledger, outage, owner, lasts, keep_for, poll, patience }
+    }
+
+    /// Claims the message, and waits without the slot while another worker has it. `None` when all of the message is sent
+    /// already.
+    pub(crate) async fn claim(
+        &self,
+        key: &MessageKey,
+        interrupt: &Interrupt,
+        slot: &mut Slot,
+    ) -> Result<Option<(Lease, Job)>, Outcome> {
+        let give_up_at = Instant::now() + self.patience;
+        loop {
+            let call = || self.ledger.claim(key, &self.owner, self.lasts, self.keep_for);
+            match self.outage.outlast(interrupt, call).await? {
+                LedgerClaim::Done => return Ok(None),
+                LedgerClaim::Claimed(job) => {
+                    let lease = Lease {
+                        ledger: Arc::clone(&self.ledger),
+                        outage: Arc::clone(&self.outage),
+                        interrupt: interrupt.clone(),
+                        key: key.clone(),
+                        fence: job.fence,
+                        lasts: self.lasts,
+                        keep_for: self.keep_for,
+                    };
+                    return Ok(Some((lease, job)));
+                }
+                LedgerClaim::Leased { .. } if Instant::now() >= give_up_at => {
+                    return Err(Outcome::retry("another worker holds the message"));
+                }
+                LedgerClaim::Leased { for_at_most } => {
+                    let wait = for_at_most.clamp(Duration::from_millis(1), self.poll);
+                    interrupt.or(slot.leave_for(tokio::time::sleep(wait))).await?;
+                }
+            }
+        }
+    }
+}
+
+impl Lease {
+    pub(crate) async fn store_plan(&self, plan: &Plan) -> Result<(), Outcome> {
+        self.write(&self.interrupt, || self.ledger.store_plan(&self.key, self.fence, plan)).await
+    }
+
+    /// As [`Lease::store_plan`], in the place of the plan that is stored.
+    pub(crate) async fn replace_plan(&self, plan: &Plan) -> Result<(), Outcome> {
+        self.write(&self.interrupt, || self.ledger.replace_plan(&self.key, self.fence, plan)).await
+    }
+
+    /// From here on the step may be sent, and the lease lasts for a whole call.
+    pub(crate) async fn begin(&self, step: u32) -> Result<(), Outcome> {
+        self.write(&self.interrupt, || self.ledger.begin(&self.key, self.fence, step, self.lasts)).await
+    }
+
+    /// Goes on through a shutdown: without this record the step would be ambiguous.
+    pub(crate) async fn not_sent(&self, step: u32) -> Result<(), Outcome> {
+        self.write(&Interrupt::never(), || self.ledger.not_sent(&self.key, self.fence, step)).await
+    }
+
+    /// Goes on through a shutdown, as [`Lease::not_sent`] does.
+    pub(crate) async fn sent(&self, step: u32) -> Result<(), Outcome> {
+        self.write(&Interrupt::never(), || self.ledger.sent(&self.key, self.fence, step)).await
+    }
+
+    /// Marks the message as done. All of its steps must be recorded as sent before: then a refusal by the fence only means
+    /// that another worker has marked the message already, and does no harm.
+    pub(crate) async fn done(&self) -> Result<(), Outcome> {
+        match self.write(&self.interrupt, || self.ledger.done(&self.key, self.fence, self.keep_for)).await {
+            Ok(()) | Err(Outcome::Fenced) => Ok(()),
+            Err(outcome) => Err(outcome),
+        }
+    }
+
+    /// Releases the message for the next claim. Tried once: otherwise the lease runs out.
+    pub(crate) async fn release(&self) {
+        if let Err(error) = self.ledger.release(&self.key, self.fence).await {
+            tracing::debug!(%error, "the lease was not released and runs out");
+        }
+    }
+
+    /// Does `work`, however long it takes, and renews the lease meanwhile. The work is dropped when the lease is lost.
+    pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> Result<T, Outcome> {
+        tokio::pin!(work);
+        let every = self.lasts / 3;
+        let mut renewals = interval_at(Instant::now() + every, every);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut work => return Ok(output),
+                _ = renewals.tick() => match self.ledger.renew(&self.key, self.fence, self.lasts).await {
+                    Ok(Written::Yes) => {}
+                    Ok(Written::Fenced) => return Err(Outcome::Fenced),
+                    // The next write waits for the store and finds out.
+                    Err(error) => tracing::debug!(%error, "the lease was not renewed"),
+                },
+            }
+        }
+    }
+
+    /// Makes a call of the store until it is answered, or an interruption comes. The lease is not renewed meanwhile.
+    pub(crate) async fn outlast<T, F>(&self, call: impl FnMut() -> F) -> Result<T, Outcome>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        self.outage.outlast(&self.interrupt, call).await
+    }
+
+    /// Waits a moment because of a store's `error`, with the lease renewed.
+    pub(crate) async fn sit_out(&self, error: &StoreError) -> Result<(), Outcome> {
+        self.during(self.outage.sit_out(&self.interrupt, error)).await?
+    }
+
+    async fn write<F>(&self, interrupt: &Interrupt, call: impl FnMut() -> F) -> Result<(), Outcome>
+    where
+        F: Future<Output = Result<Written, StoreError>>,
+    {
+        match self.outage.outlast(interrupt, call).await? {
+            Written::Yes => Ok(()),
+            Written::Fenced => Err(Outcome::Fenced),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The assistant: a language model behind OpenAI's chat completions API, asked for the answer to a text.
+//!
+//! * [`client`]: the HTTP below it. * [`request`], [`answer`]: what is asked, and what came back.
+//! * [`failure`]: why there is no answer. * [`standing`]: whether there are any, for the operator.
+//! * [`answering`]: from a message to the reply, and the conversation so far.
+
+use std::sync::Arc;
+
+use kefu_messages::rules::Briefing;
+use kefu_program::config;
+use kefu_store::Exchange;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+pub(crate) mod answer;
+mod answering;
+pub(crate) mod client;
+pub(crate) mod failure;
+mod request;
+pub(crate) mod standing;
+
+pub(crate) use answering::AssistantReplies;
+
+use client::Completions;
+use failure::{Failure, Kind};
+use standing::Standing;
+
+use crate::metric;
+
+/// How often a request that failed for the moment is made again, within the time for an answer.
+const RETRIES: u32 = 2;
+
+/// Asks for answers; all lanes share it.
+pub(crate) struct Assistant {
+    config: config::Assistant,
+    completions: Arc<dyn Completions>,
+    room: Semaphore,
+    pub(crate) standing: Standing,
+}
+
+impl Assistant {
+    pub(crate) fn new(config: config::Assistant, completions: Arc<dyn Completions>) -> Self {
+        let room = Semaphore::new(config.concurrency);
+        Self { config, completions, room, standing: Standing::default() }
+    }
+
+    /// The answer to `text` after `history`, within the configured time. Costs up to three requests.
+    pub(crate) async fn ask(&self, briefing: &Briefing, history: &[Exchange], text: &str) -> Result<String, Failure> {
+        let deadline = Instant::now() + self.config.timeout;
+        let asked = match timeout_at(deadline, self.room.acquire()).await {
+            Ok(_permit) => self.try_until(deadline, briefing, history, text).await,
+            Err(_) => {
+                count(Kind::Crowded.as_str());
+                Err(Failure::new(Kind::Crowded, format!("all {} requests are under way", self.config.concurrency)))
+            }
+        };
+        match &asked {
+            Ok(_) => self.standing.answers(),
+            Err(failure) => self.standing.fails(failure),
+        }
+        asked
+    }
+
+    async fn try_until(
+        &self,
+        deadline: Instant,
+        briefing: &Briefing,
+        mut history: &[Exchange],
+        text: &str,
+    ) -> Result<String, Failure> {
+        let mut retries = RETRIES;
+        loop {
+            let body = request::body(&self.config, briefing, history, text);
+            let failure = match self.request(deadline, body).await {
+                Err(failure) => failure,
+                answer => return answer,
+            };
+            if failure.kind.may_come_of_length() && !history.is_empty() {
+                tracing::debug!(error = %failure, "asking again without the conversation so far");
+                history = &[];
+                continue;
+            }
+            let wait = failure.wait(RETRIES - retries);
+            if !failure.kind.is_passing() || retries == 0 || Instant::now() + wait >= deadline {
+                return Err(failure);
+            }
+            tracing::debug!(error = %failure, ?wait, "asking the assistant again");
+            tokio::time::sleep(wait).await;
+            retries -= 1;
+        }
+    }
+
+    async fn request(&self, deadline: Instant, body: Vec<u8>) -> Result<String, Failure> {
+        let started = Instant::now();
+        let answer = match timeout_at(deadline, self.completions.complete(body)).await {
+            Ok(raw) => raw.and_then(|raw| answer::read(&raw)),
+            Err(_) => Err(Failure::new(Kind::Timeout, "no answer in time")),
+        };
+        let outcome = answer.as_ref().map_or_else(|failure| failure.kind.as_str(), |_| "answered");
+        count(outcome);
+        metrics::histogram!(metric::ASSISTANT_REQUEST_DURATION).record(started.elapsed());
+        answer
+    }
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!(metric::ASSISTANT_REQUESTS, "outcome" => outcome).increment(1);
+}
+
+#[cfg(test)]
+mod tests;

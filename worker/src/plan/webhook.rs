@@ -1,0 +1,159 @@
+//! A plan that a webhook makes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_messages::reply::Reply;
+use kefu_messages::reply::picture::PictureFolder;
+use kefu_messages::rules::Endpoint;
+use kefu_messages::window::Limits;
+use kefu_program::config::Config;
+use kefu_queue::DeadReason;
+use kefu_runtime::clock;
+use kefu_runtime::disk::Disk;
+use kefu_webhook::{Failure, Media, MediaFile, Question, Webhooks, replies};
+use tokio::time::Instant;
+
+use crate::attempt::Attempt;
+use crate::metric;
+use crate::outcome::Outcome;
+use crate::picture::{Pictures, Received};
+use crate::send::typing::Typing;
+use crate::send::window::UserWindows;
+
+mod breaker;
+
+use breaker::{Breakers, Permit};
+
+/// The longest wait for a permit to call a webhook, with a delivery whose place others of the partition may need.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
+
+/// The longest wait of a message about which its webhook was not asked, unless the webhook itself wants a longer one.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// The client, and what it takes to judge an answer.
+pub(crate) struct AskedWebhooks {
+    client: Webhooks,
+    breakers: Breakers,
+    pictures: PictureFolder,
+    /// With these pictures.
+    disk: Disk,
+}
+
+impl AskedWebhooks {
+    pub(crate) fn new(config: &Config) -> Result<Self, String> {
+        let pictures = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
+        let (client, breakers) = (Webhooks::new(&config.webhook)?, Breakers::new(config.prefetch()));
+        Ok(Self { client, breakers, pictures, disk: Disk::default() })
+    }
+
+    async fn ask(&self, endpoint: &Endpoint, question: &Question, most: usize) -> Result<Vec<Reply>, Failure> {
+        let begun = Instant::now();
+        let result = match self.client.ask(endpoint, question, TURN_WITHIN).await {
+            Ok(answer) => replies(answer, most, &self.pictures, &self.disk).await,
+            Err(failure) => Err(failure),
+        };
+        let outcome = match &result {
+            Ok(replies) if replies.is_empty() => "nothing",
+            Ok(_) => "replies",
+            Err(failure) => failure.label(),
+        };
+        metrics::counter!(metric::WEBHOOK_CALLS, "outcome" => outcome).increment(1);
+        metrics::histogram!(metric::WEBHOOK_DURATION).record(begun.elapsed());
+        result
+    }
+
+    /// Which webhooks do not answer, in words, if there are any.
+    pub(crate) fn in_words(&self) -> Option<String> {
+        self.breakers.in_words()
+    }
+}
+
+/// The replies of webhooks to messages.
+pub(crate) struct WebhookReplies {
+    pub(crate) asked: AskedWebhooks,
+    limits: Limits,
+    windows: Arc<UserWindows>,
+    pictures: Arc<Pictures>,
+    typing: Arc<Typing>,
+}
+
+impl WebhookReplies {
+    pub(crate) fn new(
+        asked: AskedWebhooks,
+        limits: Limits,
+        windows: Arc<UserWindows>,
+        pictures: Arc<Pictures>,
+        typing: Arc<Typing>,
+    ) -> Self {
+        Self { asked, limits, windows, pictures, typing }
+    }
+
+    /// The replies that the webhook wants sent. A failure that passes is tried again, in the lane for as long as a send is,
+    /// unless other messages have the same trouble: then they all leave their lanes. The webhook is asked also when WeChat
+    /// takes no reply any more: a service may do more with a push than reply to it.
+    pub(super) async fn replies(&self, attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<Vec<Reply>, Outcome> {
+        let envelope = attempt.envelope;
+        // Before its picture is fetched.
+        drop(self.permit(attempt, endpoint)?);
+        let received = if endpoint.media { self.pictures.received(attempt).await? } else { Received::None };
+        let media = match &received {
+            Received::None => Media::None,
+            Received::Missing(why) => Media::Missing(why),
+            Received::File(file) => Media::File(MediaFile {
+                extension: file.format.extension,
+                content_type: file.format.content_type,
+                content: &file.content,
+            }),
+        };
+        let question = Question::new(envelope, media);
+        let most = self.limits.replies_after(&envelope.push);
+        loop {
+            let permit = self.permit(attempt, endpoint)?;
+            let asking = self.asked.ask(endpoint, &question, most);
+            match self.typing.wait_for_answer(attempt, asking).await? {
+                Ok(replies) => {
+                    permit.answered();
+                    return Ok(replies);
+                }
+                Err(Failure::Passing { error, retry_after }) => {
+                    let at_least = retry_after.unwrap_or(Duration::ZERO);
+                    if permit.failed(&envelope.key, &error, at_least) {
+                        return Err(Outcome::Retry { at_least, error, in_the_end: DeadReason::Exhausted });
+                    }
+                    attempt.back_off(&error, at_least).await?;
+                }
+                Err(Failure::Unchecked(error)) => {
+                    permit.answered();
+                    attempt.back_off(&error, Duration::ZERO).await?;
+                }
+                Err(Failure::Crowded(error)) => return Err(self.not_asked(attempt, Duration::ZERO, error)),
+                Err(Failure::Refused(error)) => {
+                    permit.answered();
+                    return Err(Outcome::dead(DeadReason::WebhookRefused, error));
+                }
+            }
+            metrics::counter!(metric::RETRIES, "place" => "lane").increment(1);
+        }
+    }
+
+    fn permit<'e>(&'e self, attempt: &Attempt<'_>, endpoint: &'e Endpoint) -> Result<Permit<'e>, Outcome> {
+        self.asked.breakers.permit(endpoint).map_err(|at_least| {
+            metrics::counter!(metric::WEBHOOK_CALLS, "outcome" => "shut").increment(1);
+            self.not_asked(attempt, at_least, format!("the webhook at {} does not answer others", endpoint.host()))
+        })
+    }
+
+    /// The outcome for a message about which the webhook was not asked: the message comes again, for as long as WeChat takes
+    /// replies to it, and that costs no try. The older the message is the less often it comes, so that a backlog is no load.
+    fn not_asked(&self, attempt: &Attempt<'_>, at_least: Duration, error: String) -> Outcome {
+        if let Err(closed) = self.windows.check(attempt) {
+            return closed;
+        }
+        let age = Duration::from_millis(clock::now_ms().saturating_sub(attempt.envelope.received_at_ms));
+        Outcome::Postpone { at_least: at_least.max((age / 10).min(LONGEST_WAIT)), error }
+    }
+}
+
+#[cfg(test)]
+mod tests;

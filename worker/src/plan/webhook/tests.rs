@@ -1,0 +1,40 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+
+use futures_util::future::join_all;
+use kefu_queue::Settlement;
+
+use crate::testing::disk::hang;
+use crate::testing::http::serve;
+use crate::testing::queue::Settled;
+use crate::testing::wechat::UPLOAD;
+use crate::testing::{Bench, seconds};
+
+#[tokio::test]
+async fn a_disk_that_hangs_is_not_held_against_the_service() {
+    let answer = r#"{"replies":[{"image":"picture.png"}]}"#;
+    let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+    let (address, mut asked) = serve(answer.into_bytes()).await;
+    let bench = Bench::with(&format!(
+        "[webhook]\nsecret = \"0123456789abcdef\"\n\
+         [[rule]]\nwhen = {{ contains = \"ask\" }}\nwebhook = {{ url = \"http://{address}/\" }}\n"
+    ));
+    let end = hang(&bench.handler.planner.webhooks.asked.disk).await;
+    // As many as would open its breaker.
+    let users = ["oA", "oB", "oC", "oD", "oE"];
+    let handling = join_all(users.map(|user| bench.handle(user, "ask")));
+    let all_asked_again = async {
+        let mut times: HashMap<&str, u32> = HashMap::new();
+        while times.values().filter(|times| **times > 1).count() < users.len() {
+            let request = String::from_utf8(asked.recv().await.unwrap()).unwrap();
+            let user = users.into_iter().find(|user| request.contains(user)).unwrap();
+            *times.entry(user).or_default() += 1;
+        }
+        assert_eq!(bench.handler.planner.webhooks.asked.in_words(), None);
+        drop(end);
+    };
+    let handled = tokio::time::timeout(seconds(60), async { tokio::join!(handling, all_asked_again).0 }).await;
+    assert_eq!(handled.unwrap(), [const { Settled::As(Settlement::Done) }; 5]);
+    assert_eq!(bench.wechat.calls(UPLOAD).len(), 1);
+}

@@ -1,0 +1,135 @@
+//! What an errcode of WeChat means for the attempt that met it: one table for all calls, weighed in one match.
+
+use std::time::Duration;
+
+use kefu_messages::window::Refused;
+use secrecy::SecretString;
+
+use super::pauses::{Cause, PauseLength, Pauses};
+use crate::attempt::Attempt;
+use crate::outcome::Outcome;
+use crate::wechat::errcode::Action;
+use crate::wechat::failure::Refusal;
+use crate::wechat::token::{AccessTokens, Renewal};
+
+/// How often an access_token is refused to one reply or picture before the account is paused, whatever was fetched in
+/// between.
+const MAX_REFUSED: u32 = 4;
+
+/// What was tried for a reply or a picture already. Some remedies work once or not at all.
+#[derive(Debug, Default)]
+pub(crate) struct Tried {
+    tokens: RefusedTokens,
+    doubted: u32,
+}
+
+/// What became of the access_tokens that were tried.
+#[derive(Debug, Default)]
+struct RefusedTokens {
+    refused: u32,
+    /// Whether a refused access_token was replaced.
+    renewed: bool,
+}
+
+/// What is left to do after a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Make the call again: the wait for it is over.
+    Again,
+    /// Go on as if it had worked.
+    Harmless,
+    /// WeChat does not know the media_id.
+    MediaGone,
+    /// The user's window is closed.
+    Closed(Refused),
+    /// No try will help.
+    Refused {
+        /// Whether it is a fault that somebody must mend.
+        alert: bool,
+    },
+    /// The errcode stayed unexplained after all its tries.
+    Unexplained,
+}
+
+/// Applies remedies to one kind of calls.
+#[derive(Clone, Copy)]
+pub(crate) struct Remedy<'p> {
+    pub(crate) tokens: &'p AccessTokens,
+    /// The pauses of all that the account sends.
+    pub(crate) sends: &'p Pauses,
+    /// The pauses that refusals of these calls begin. The quotas and rights of an API are its own: when it refuses, other
+    /// APIs may still work.
+    pub(crate) calls: &'p Pauses,
+}
+
+impl Remedy<'_> {
+    /// Does what the refusal's errcode asks for, and waits where that is a wait. `token` is the access_token of the
+    /// call, if the call had one. An error ends the attempt: the account is paused, or a wait would be too long for the
+    /// lane.
+    pub(crate) async fn apply(
+        self,
+        attempt: &mut Attempt<'_>,
+        refusal: &Refusal,
+        token: Option<&SecretString>,
+        tried: &mut Tried,
+    ) -> Result<Verdict, Outcome> {
+        let appid = attempt.account.appid.as_str();
+        match refusal.action {
+            Action::Ok | Action::Ignore => Ok(Verdict::Harmless),
+            Action::Retry => attempt.back_off(refusal, Duration::ZERO).await.map(|()| Verdict::Again),
+            Action::Doubtful { retries } if tried.doubted < retries => {
+                tried.doubted += 1;
+                attempt.back_off(refusal, Duration::ZERO).await.map(|()| Verdict::Again)
+            }
+            Action::Doubtful { .. } => Ok(Verdict::Unexplained),
+            Action::RenewToken => {
+                self.renew_token(attempt, refusal, token, &mut tried.tokens).await.map(|()| Verdict::Again)
+            }
+            Action::ReuploadMedia => Ok(Verdict::MediaGone),
+            Action::Slow { pause } => {
+                // The next try waits for its end, as do the account's other lanes.
+                self.calls.begin_because(appid, Cause::Rate, PauseLength::Fixed(pause), refusal.to_string());
+                Ok(Verdict::Again)
+            }
+            Action::Alert { pause } => {
+                let length = PauseLength::Fixed(pause);
+                Err(self.calls.begin_because(appid, Cause::Operator, length, refusal.to_string()))
+            }
+            Action::Closed(refused) => Ok(Verdict::Closed(refused)),
+            Action::Drop { alert } => Ok(Verdict::Refused { alert }),
+        }
+    }
+
+    /// Drops the access_token that was refused, and waits for another one. When that has not helped the account is paused, and the
+    /// message postponed.
+    async fn renew_token(
+        self,
+        attempt: &mut Attempt<'_>,
+        refusal: &Refusal,
+        token: Option<&SecretString>,
+        tried: &mut RefusedTokens,
+    ) -> Result<(), Outcome> {
+        let appid = &attempt.account.appid;
+        let renewal = match token {
+            Some(token) => Some(attempt.call_to_its_end(self.tokens.refuse(appid, token)).await?),
+            None => None,
+        };
+        tried.refused += 1;
+        let wait = match renewal {
+            Some(Renewal::TooSoon { left }) if tried.refused < MAX_REFUSED => Some(left),
+            Some(Renewal::Another) if !tried.renewed => {
+                tried.renewed = true;
+                Some(attempt.timings.token_refused)
+            }
+            _ => None,
+        };
+        if let Some(wait) = wait {
+            return attempt.pause(wait).await;
+        }
+        let why = format!(
+            "{refusal}; so is one that was fetched a moment before: see that every program that fetches access_tokens of \
+             the account uses stable_token, and that the AppSecret was not reset"
+        );
+        Err(self.sends.begin_because(appid, Cause::Operator, PauseLength::Growing, why))
+    }
+}

@@ -1,0 +1,104 @@
+//! The user sees that somebody types, while an answer takes long.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_messages::envelope::Envelope;
+use kefu_messages::window::Opening;
+use kefu_program::config::TypingApi;
+use kefu_runtime::clock;
+
+use super::pauses::Pauses;
+use crate::attempt::Attempt;
+use crate::metric;
+use crate::outcome::Outcome;
+use crate::timings::Timings;
+use crate::wechat::WeChat;
+use crate::wechat::failure::Failure;
+use crate::wechat::token::AccessTokens;
+
+/// WeChat takes it only this long after the user did something (45080).
+const AFTER_THE_USER: Duration = Duration::from_secs(30);
+
+/// Shows users that somebody types.
+pub(crate) struct Typing {
+    api: TypingApi,
+    wechat: Arc<WeChat>,
+    tokens: Arc<AccessTokens>,
+    /// The accounts whose sends are paused.
+    pauses: Arc<Pauses>,
+}
+
+impl Typing {
+    pub(crate) fn new(api: TypingApi, wechat: Arc<WeChat>, tokens: Arc<AccessTokens>, pauses: Arc<Pauses>) -> Self {
+        Self { api, wechat, tokens, pauses }
+    }
+
+    /// Waits for what another program answers to `asking`, without a slot: a program that hangs must not hold up messages
+    /// that are not for it. The lease is kept, the user sees somebody typing, and an interruption ends it.
+    pub(crate) async fn wait_for_answer<T>(
+        &self,
+        attempt: &mut Attempt<'_>,
+        asking: impl Future<Output = T>,
+    ) -> Result<T, Outcome> {
+        let asking = pin!(asking);
+        let shown = self.while_typing(attempt.envelope, attempt.timings, asking);
+        attempt.wait(shown).await
+    }
+
+    /// The user sees somebody typing once `work` takes longer than a second. Whatever becomes of the typing, neither is the
+    /// work kept waiting nor does it fail by it.
+    async fn while_typing<T>(&self, envelope: &Envelope, timings: &Timings, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            output = &mut work => output,
+            () = self.keep_typing(envelope, timings) => work.await,
+        }
+    }
+
+    /// Ends when there is no sense in showing anything more.
+    async fn keep_typing(&self, envelope: &Envelope, timings: &Timings) {
+        let mut wait = timings.typing_after;
+        while self.may_type(envelope) {
+            tokio::time::sleep(wait).await;
+            // Again: time has passed.
+            if !self.may_type(envelope) || !self.show(envelope).await {
+                return;
+            }
+            wait = timings.typing_again;
+        }
+    }
+
+    /// Only to a user who wrote or entered the session a moment ago: WeChat refuses all else.
+    fn may_type(&self, envelope: &Envelope) -> bool {
+        let age_ms = clock::now_ms().saturating_sub(envelope.received_at_ms);
+        self.api != TypingApi::Off
+            && Opening::of(&envelope.push).is_some()
+            && Duration::from_millis(age_ms) < AFTER_THE_USER
+            && self.pauses.of(&envelope.account).is_none()
+    }
+
+    /// Whether it makes sense to show it again.
+    async fn show(&self, envelope: &Envelope) -> bool {
+        let push = &envelope.push;
+        let shown = match self.tokens.get(&envelope.account).await {
+            Ok(token) => self.wechat.typing(&token, &push.from_user, push.business_id).await,
+            Err(failure) => Err(failure),
+        };
+        let (outcome, again) = match &shown {
+            Ok(()) => ("ok", true),
+            Err(Failure::Refused(_)) => ("refused", false),
+            Err(_) => ("failed", true),
+        };
+        metrics::counter!(metric::TYPING, "outcome" => outcome).increment(1);
+        if let Err(error) = shown {
+            tracing::debug!(%error, "the user is not shown that somebody types");
+        }
+        again
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! The end of a delivery: what the outcome of its attempt means for the queue, and the word to the team's backend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kefu_messages::envelope::Envelope;
+use kefu_queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
+use kefu_runtime::clock;
+use kefu_store::{Messages, Progress};
+use tokio_util::sync::CancellationToken;
+
+use crate::metric;
+use crate::order::Order;
+use crate::outage::StoreOutage;
+use crate::outcome::{Interrupt, Outcome};
+use crate::timings::Timings;
+
+/// The longest wait that a queue has.
+const LONGEST_DELAY: Duration = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
+
+/// Settles deliveries; all lanes share it.
+pub(crate) struct Settler {
+    messages: Arc<dyn Messages>,
+    order: Arc<Order>,
+    outage: Arc<StoreOutage>,
+    retry_delays: [Duration; 5],
+    /// How long the store remembers what became of a backend's message.
+    keep_for: Duration,
+    shutdown: CancellationToken,
+}
+
+impl Settler {
+    pub(crate) fn new(
+        messages: Arc<dyn Messages>,
+        order: Arc<Order>,
+        outage: Arc<StoreOutage>,
+        timings: &Timings,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let Timings { retry_delays, keep_for, .. } = *timings;
+        Self { messages, order, outage, retry_delays, keep_for, shutdown }
+    }
+
+    /// Settles the delivery. Returned is a delivery that is to be given back to the queue when the consumer closes: because
+    /// of the shutdown, its message is not handled, or not to its end.
+    pub(crate) async fn settle(&self, delivery: Delivery, outcome: Outcome) -> Option<Delivery> {
+        let (label, settlement) = self.settlement_of(outcome, delivery.attempt);
+        let told = match &settlement {
+            Some(settlement) => self.report(&delivery, settlement).await,
+            None => Ok(()),
+        };
+        let (label, settlement) = if told.is_ok() { (label, settlement) } else { ("handed_back", None) };
+        metrics::counter!(metric::MESSAGES, "outcome" => label).increment(1);
+        match &settlement {
+            Some(Settlement::Retry { .. }) => metrics::counter!(metric::RETRIES, "place" => "queue").increment(1),
+            Some(Settlement::Dead { reason, .. }) => {
+                self.end_absence(&delivery).await;
+                metrics::counter!(metric::DEAD_LETTERS, "reason" => reason.as_str()).increment(1);
+            }
+            _ => {}
+        }
+        let Some(settlement) = settlement else {
+            // While the consumer is open, dropping a delivery makes its whole partition come again: at a shutdown that
+            // would take the messages along that are about to end well.
+            return Some(delivery).filter(|_| self.shutdown.is_cancelled());
+        };
+        if let Err(error) = delivery.settle(settlement).await {
+            tracing::warn!(%error, "the message is not settled and comes again");
+            metrics::counter!(metric::SETTLE_FAILURES).increment(1);
+        }
+        None
+    }
+
+    /// The outcome's name in metrics, and what the queue is told of the `attempt`'s outcome; `None` when the queue is told
+    /// nothing, and the delivery goes back.
+    fn settlement_of(&self, outcome: Outcome, attempt: u32) -> (&'static str, Option<Settlement>) {
+        let dead = |reason: DeadReason, error: String| {
+            tracing::warn!(reason = reason.as_str(), attempt, error, "the message is a dead letter");
+            ("dead", Some(Settlement::Dead { reason, error }))
+        };
+        let done = |outcome: &'static str| {
+            tracing::debug!(outcome, "handled");
+            (outcome, Some(Settlement::Done))
+        };
+        match outcome {
+            Outcome::Done => done("done"),
+            Outcome::Answered => done("answered"),
+            Outcome::Ignored => done("ignored"),
+            Outcome::Duplicate => done("duplicate"),
+            Outcome::Fenced => {
+                tracing::warn!("another worker has taken the message over");
+                ("fenced", None)
+            }
+            Outcome::HandedBack => ("handed_back", None),
+            Outcome::Dead { reason, error } => dead(reason, error),
+            Outcome::Postpone { at_least, error } => {
+                let after = at_least.clamp(self.retry_delays[0], LONGEST_DELAY);
+                // Many messages may wait for the same; that itself was logged, or will pass in a moment.
+                tracing::debug!(?after, error, "the message is postponed, and is not to blame");
+                ("postponed", Some(Settlement::Postpone { after, error }))
+            }
+            Outcome::Retry { at_least, error, in_the_end } => match self.retry_delays.get(attempt as usize) {
+                Some(delay) => {
+                    let after = at_least.min(LONGEST_DELAY).max(*delay);
+                    tracing::warn!(attempt, ?after, error, "the message is tried again later");
+                    ("retry", Some(Settlement::Retry { after, error }))
+                }
+                None => dead(in_the_end, error),
+            },
+        }
+    }
+
+    /// Tells the backend that asks for it how the message ended, if a backend sent the message and it ended. To be called
+    /// before the settlement, and not settled on an error: the queue would forget a message whose end nobody is told.
+    pub(crate) async fn report(&self, delivery: &Delivery, settlement: &Settlement) -> Result<(), Outcome> {
+        let Ok(Envelope { key, send: Some(_), received_at_ms, .. }) = &delivery.envelope else { return Ok(()) };
+        let (accepted_at_ms, ended_at_ms) = (*received_at_ms, clock::now_ms());
+        let progress = match settlement {
+            Settlement::Done => Progress::Sent { accepted_at_ms, ended_at_ms },
+            Settlement::Dead { reason, error } => {
+                let (reason, error) = (reason.as_str().to_owned(), error.clone());
+                Progress::Dead { accepted_at_ms, ended_at_ms, reason, error }
+            }
+            Settlement::Retry { .. } | Settlement::Postpone { .. } => return Ok(()),
+        };
+        let id = key.id();
+        let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
+        let told = self.outage.outlast(&interrupt, || self.messages.set(&id, &progress, self.keep_for)).await;
+        match told {
+            // Waiting would not help, and the message itself is at its end.
+            Err(Outcome::Retry { error, .. }) => {
+                tracing::error!(error, "what became of the message cannot be told");
+                Ok(())
+            }
+            told => told,
+        }
+    }
+
+    /// Notes that a message is a dead letter, and no other waits for it.
+    async fn end_absence(&self, delivery: &Delivery) {
+        if let Ok(envelope @ Envelope { unreadable: None, .. }) = &delivery.envelope {
+            let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
+            self.order.end(envelope, &interrupt).await;
+        }
+    }
+}
