@@ -59,8 +59,8 @@ pub(crate) struct Asked {
     pub(crate) assistant: Option<Arc<Assistant>>,
 }
 
-/// A delivery with its envelope, as far as nobody has claimed it.
-struct Taken<'a> {
+/// A delivery whose message is not claimed in the ledger yet.
+struct Unclaimed<'a> {
     delivery: &'a Delivery,
     envelope: &'a Envelope,
     account: &'a Account,
@@ -92,8 +92,8 @@ impl Handler {
         let tokens = Arc::new(AccessTokens::new(&config.accounts, &stores.tokens, &wechat, call_limit));
         let uploads = Uploads::new(stores.media.clone(), wechat.clone(), config.wechat.max_image_bytes);
         let pauses = Arc::new(Pauses::of_sends());
-        let typing_api = config.wechat.typing_api;
-        let typing = Arc::new(Typing::new(typing_api, wechat.clone(), tokens.clone(), pauses.clone()));
+        let typing = Typing::new(config.wechat.typing_api, wechat.clone(), tokens.clone(), pauses.clone());
+        let typing = Arc::new(typing);
         let pictures = Arc::new(Pictures::new(&config, wechat.clone(), tokens.clone(), pauses.clone()));
 
         let webhooks = WebhookReplies::new(webhooks, limits, windows.clone(), pictures.clone(), typing.clone());
@@ -131,10 +131,10 @@ impl Handler {
         let handling = async {
             let begun = Instant::now();
             let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
+            // On the heap, as it has the state of all stages: whatever waits for it would be as large.
+            let work = Box::pin(self.work_on(&delivery, begun, &interrupt));
             // A panic would drop the delivery: it would come again at once and for ever, and take all others of its
             // partition along each time.
-            // On the heap: it has the state of all stages, and who handles deliveries moves it.
-            let work = Box::pin(self.work_on(&delivery, begun, &interrupt));
             let worked = AssertUnwindSafe(work).catch_unwind().await;
             let outcome = match (worked, &delivery.envelope) {
                 (Ok(outcome), _) => outcome.unwrap_or_else(identity),
@@ -171,16 +171,16 @@ impl Handler {
             let outcome = Outcome::retry_or_dead(DeadReason::UnknownAccount, error);
             return Err(self.order.leave(envelope, begun, interrupt, outcome).await);
         };
-        let taken = Taken { delivery, envelope, account, begun, interrupt };
+        let unclaimed = Unclaimed { delivery, envelope, account, begun, interrupt };
         match envelope.answered {
-            Some(answered) => self.keep_answered(taken, slot, answered).await,
-            None => self.reply_to(taken, slot).await,
+            Some(answered) => self.keep_answered(unclaimed, slot, answered).await,
+            None => self.reply_to(unclaimed, slot).await,
         }
     }
 
     /// Claims the message, plans and sends its replies, and keeps its picture.
-    async fn reply_to(&self, taken: Taken<'_>, mut slot: Slot) -> Result<Outcome, Outcome> {
-        let Taken { delivery, envelope, account, begun, interrupt } = taken;
+    async fn reply_to(&self, unclaimed: Unclaimed<'_>, mut slot: Slot) -> Result<Outcome, Outcome> {
+        let Unclaimed { delivery, envelope, account, begun, interrupt } = unclaimed;
         let claim = self.leases.claim(&envelope.key, interrupt, &mut slot);
         // Side by side, so that it takes no longer.
         let (claimed, opened, placed) = tokio::join!(claim, self.windows.open(envelope), self.order.place(envelope));
@@ -253,8 +253,13 @@ impl Handler {
     }
 
     /// Keeps the picture of a push that ingress has answered, without a word to the ledger about the message itself.
-    async fn keep_answered(&self, taken: Taken<'_>, mut slot: Slot, answered: Answered) -> Result<Outcome, Outcome> {
-        let Taken { delivery, envelope, account, interrupt, .. } = taken;
+    async fn keep_answered(
+        &self,
+        unclaimed: Unclaimed<'_>,
+        mut slot: Slot,
+        answered: Answered,
+    ) -> Result<Outcome, Outcome> {
+        let Unclaimed { delivery, envelope, account, interrupt, .. } = unclaimed;
         self.windows.note_answered(envelope, answered, interrupt).await?;
         let claimed = self.leases.claim(&envelope.key, interrupt, &mut slot).await?;
         let Some(claim) = claimed else { return Ok(Outcome::Answered) };
