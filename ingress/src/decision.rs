@@ -1,13 +1,13 @@
 //! What ingress answers a push with, decided before the push is stored.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
 use kefu_messages::envelope::Answered;
 use kefu_messages::rules::{Endpoint, Rules};
 use kefu_wechat::event_answer::EventAnswer;
 use kefu_wechat::passive_reply;
 use kefu_wechat::push::Push;
+use parking_lot::Mutex;
 
 use crate::answer::now_s;
 use crate::metric;
@@ -62,7 +62,7 @@ pub(crate) struct UndecidedEvents(Mutex<BTreeSet<&'static str>>);
 impl UndecidedEvents {
     pub(crate) fn note(&self, event: &'static str) {
         metric::undecided(event);
-        if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(event) {
+        if self.0.lock().insert(event) {
             tracing::warn!(
                 event,
                 "WeChat wants a decision in the answer to this event, and nobody makes one: it is only acknowledged"

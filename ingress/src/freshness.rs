@@ -1,9 +1,9 @@
 //! Whether a rightly signed request is of now: whoever has seen one could send it again later.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::intake::PUSH_REMEMBERED_FOR;
@@ -101,7 +101,7 @@ impl ClockWarning {
 impl Warnings {
     /// How many were refused since the last warning, this one included, if it is time for another.
     fn due(&self, now: Instant) -> Option<u64> {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.lock();
         noted.refused += 1;
         if noted.warned.is_some_and(|warned| now.duration_since(warned) < WARN_EVERY) {
             return None;

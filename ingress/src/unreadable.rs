@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kefu_program::config::{Account, Mode};
 use kefu_wechat::push::PushError;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::refusal::Refusal;
@@ -49,7 +49,7 @@ impl UnreadablePushes {
         if bytes.len() >= TOO_LARGE {
             return refused("in plain mode it is kept below 64 KiB only");
         }
-        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plain = self.plain.lock();
         // The accounts are those of the configuration, so there are few.
         let kept = plain.entry(appid.to_owned()).or_default();
         while kept.front().is_some_and(|(at, _)| now.duration_since(*at) >= WITHIN) {

@@ -1,10 +1,11 @@
 //! Everything that the simulated WeChat knows, and everything that can be asked of it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::media::Media;
@@ -87,7 +88,7 @@ impl State {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, WeChat> {
         // Every change is complete before anything can panic.
-        self.wechat.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wechat.lock()
     }
 
     /// `http://127.0.0.1:PORT`: the base URL of the API, without a slash at the end.

@@ -5,7 +5,7 @@
 //! lane, and has not had its turn, is in [`Behind`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
@@ -14,6 +14,7 @@ use kefu_messages::session::UserKey;
 use kefu_messages::window::Opening;
 use kefu_queue::Delivery;
 use kefu_store::{Place, StoreError};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::outage::StoreOutage;
@@ -133,7 +134,7 @@ impl Behind {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<LaneKey, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

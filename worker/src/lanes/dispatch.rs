@@ -1,11 +1,12 @@
 //! From the consumer into the lanes, until the shutdown.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_queue::{Consumer, Delivery};
 use kefu_runtime::health::Health;
+use parking_lot::Mutex;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -24,11 +25,11 @@ impl QueueHealth {
     }
 
     pub(crate) fn get(&self) -> Health {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
     fn set(&self, health: Health) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = health;
+        *self.0.lock() = health;
     }
 }
 

@@ -6,11 +6,12 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use kefu_messages::envelope::Envelope;
 use kefu_runtime::disk::Disk;
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 use super::room::Room;
@@ -111,7 +112,7 @@ fn write(folder: &Path, name: &str, extension: &str, content: &[u8]) -> io::Resu
 /// Removes what crashes have left, if nobody looked for it a while ago.
 fn sweep(folder: PathBuf, swept: &Mutex<HashMap<PathBuf, Instant>>) {
     {
-        let (mut swept, now) = (swept.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        let (mut swept, now) = (swept.lock(), Instant::now());
         swept.retain(|_, at| now.duration_since(*at) < STALE);
         if swept.contains_key(&folder) {
             return;

@@ -1,9 +1,9 @@
 //! Accounts whose sends, or whose fetches of users' pictures, are paused because WeChat refuses them for now.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::attempt::Attempt;
@@ -164,8 +164,8 @@ impl Pauses {
         (!lines.is_empty()).then(|| lines.join("; "))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 

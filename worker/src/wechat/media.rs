@@ -4,12 +4,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kefu_messages::reply::picture::{self, PictureError};
 use kefu_runtime::disk::Disk;
 use kefu_store::Media;
+use parking_lot::Mutex;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
@@ -78,7 +79,7 @@ impl Uploads {
     }
 
     fn flight(&self, appid: &str, sha256: &str) -> Arc<SingleFlight> {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = self.flights.lock();
         if flights.len() >= MANY_FLIGHTS {
             flights.retain(|_, flight| Arc::strong_count(flight) > 1);
         }
@@ -112,7 +113,7 @@ impl Uploads {
     /// The SHA-256 of the file, read again only when its time or size changed.
     pub(crate) async fn digest(&self, file: &Path) -> Result<String, Failure> {
         let (path, max_bytes) = (file.to_owned(), self.max_bytes);
-        let known = self.digests.lock().unwrap_or_else(PoisonError::into_inner).get(file).cloned();
+        let known = self.digests.lock().get(file).cloned();
         let found = self.read(file, move || {
             let metadata = std::fs::metadata(&path).map_err(|error| PictureError::Unreadable(path.clone(), error))?;
             let version = (metadata.modified().ok(), metadata.len());
@@ -123,7 +124,7 @@ impl Uploads {
             Ok((version, hex::encode(Sha256::digest(&content))))
         });
         let (version, digest) = found.await?;
-        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut digests = self.digests.lock();
         if digests.len() >= MOST_DIGESTS && !digests.contains_key(file) {
             // Those that are in use are read once more.
             digests.clear();

@@ -1,8 +1,8 @@
 //! Whether WeChat's API answers, for `/readyz`, the gauge and the log.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::failure::Failure;
@@ -62,7 +62,7 @@ impl Reach {
         Some(format!("WeChat's API is not reached since {} s: {}", outage.since.elapsed().as_secs(), outage.why))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.0.lock()
     }
 }

@@ -1,8 +1,8 @@
 //! Whether the assistant answers, for `/readyz` and the log.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::failure::{Failure, Kind};
@@ -66,7 +66,7 @@ impl Standing {
         Some(format!("no answers since {} s: {}", trouble.since.elapsed().as_secs(), trouble.why))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.0.lock()
     }
 }

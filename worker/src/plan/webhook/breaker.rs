@@ -2,11 +2,11 @@
 //! need not wait for it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::rules::Endpoint;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// The most messages that fail one after the other before the breaker opens.
@@ -98,7 +98,7 @@ impl Breakers {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, Breaker>> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failing.lock()
     }
 }
 

@@ -1,9 +1,9 @@
 //! What this process knows of an account's access_token.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kefu_store::StoredToken;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
@@ -107,8 +107,8 @@ impl Known {
         self.lock().token.as_ref().filter(|token| good(token, now)).map(|token| token.value.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.0.lock()
     }
 }
 
