@@ -113,6 +113,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         callback_url: None,
     };
     let message = arguments.says.message();
+    #[expect(clippy::disallowed_methods, reason = "the MsgId of each push is another one, by microseconds")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let msg_id = message.has_msg_id().then(|| MsgId::Number(arguments.msg_id.unwrap_or(now.as_micros() as u64 * 16)));
     let cdata = if arguments.unescaped { Cdata::AsItIs } else { Cdata::Split };

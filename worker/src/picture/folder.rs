@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use kefu_messages::envelope::Envelope;
 use kefu_runtime::disk::Disk;
@@ -129,7 +129,7 @@ fn remove_stale(folder: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let is_part = name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(PART));
-        if is_part && SystemTime::now().duration_since(entry.metadata()?.modified()?).is_ok_and(|age| age > STALE) {
+        if is_part && entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > STALE) {
             fs::remove_file(entry.path())?;
         }
     }

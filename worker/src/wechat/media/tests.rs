@@ -131,7 +131,7 @@ async fn ever_new_pictures_leave_no_more_behind_than_a_bound() {
         bench.media_id("wx1", &file).await;
     }
     assert_eq!(bench.uploads(), MOST_DIGESTS + 10);
-    let (digests, flights) = (bench.uploads.digests.lock().unwrap().len(), bench.uploads.flights.lock().unwrap().len());
+    let (digests, flights) = (bench.uploads.digests.lock().len(), bench.uploads.flights.lock().len());
     assert!(digests <= MOST_DIGESTS && flights <= MANY_FLIGHTS, "{digests} digests, {flights} flights");
     let first = bench.folder.path().join("0.png");
     assert_eq!(
