@@ -138,7 +138,7 @@ impl Callback {
         Ok((Answer::to(&envelope.push, answer, seal, &query.nonce), outcome))
     }
 
-    /// Stores the push once: claim, decision, publish, complete, answer.
+    /// Stores the push once: claim, decision, publish, complete. Returns the text of the answer.
     async fn take(
         &self,
         envelope: &Envelope,
