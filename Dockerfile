@@ -3,14 +3,14 @@
 #   docker build -t kefu:local .
 #   docker run --rm kefu:local kefu --help
 #
-# It builds with BuildKit and without it.
+# The image builds with BuildKit and without BuildKit.
 
 FROM rust:1-trixie AS chef
 WORKDIR /src
 RUN cargo install --locked cargo-chef@0.1.78
 
-# The recipe lists the dependencies: it changes with a manifest or with Cargo.lock, and not with the sources. Nothing of
-# `tests` is compiled, but a workspace without one of its members would not match Cargo.lock.
+# The recipe lists the dependencies: it changes with a manifest or with Cargo.lock, and not with the sources. Cargo compiles
+# nothing of `tests` here, but a workspace without one of its members would not match Cargo.lock.
 FROM chef AS planner
 COPY Cargo.toml Cargo.lock ./
 COPY shared shared
@@ -21,7 +21,7 @@ COPY simulator simulator
 COPY tests/Cargo.toml tests/
 RUN cargo chef prepare --recipe-path recipe.json
 
-# The dependencies alone, compiled under empty sources: this layer is built again only when the recipe has changed.
+# This layer compiles the dependencies alone, under empty sources. Docker builds the layer again only when the recipe changes.
 FROM chef AS builder
 COPY --from=planner /src/recipe.json .
 RUN cargo chef cook --release --locked --package kefu-ingress --package kefu-worker --package kefu-cli
@@ -51,7 +51,7 @@ RUN apt-get update \
 COPY deploy/docker/healthcheck deploy/docker/kefu-start /usr/local/bin/
 COPY --from=builder /out/ /usr/local/bin/
 
-# The last lines change with every build; nothing that costs time stands below them.
+# These labels change with every build, so no slow step stands below them.
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="kefu" \
@@ -65,8 +65,8 @@ ENV KEFU_CONFIG=/etc/kefu/kefu.toml
 WORKDIR /var/lib/kefu
 USER 10001:10001
 
-# 8080: pushes. 9080 and 9081: /livez, /readyz and /metrics of ingress and worker, not for the internet.
+# 8080: pushes. 9080 and 9081: /livez, /readyz and /metrics of ingress and worker; keep these ports from the internet.
 EXPOSE 8080 9080 9081
 
-# The programs end by themselves on SIGTERM, also as process 1: no init is needed.
+# The programs stop on SIGTERM even as process 1, so the image needs no init.
 CMD ["kefu", "--help"]

@@ -1,21 +1,21 @@
-# Short names for what is done every day. Each line also works by hand, without just.
+# Short names for everyday commands. Each command also works by hand, without just.
 
-# What can be done.
+# List the commands.
 default:
     @just --list
 
-# The tests that need no server, with the corpus of fuzz/. `just test NAME` runs those whose name contains NAME.
+# Run the tests that need no server, with the corpus of fuzz/. `just test NAME` runs the tests whose name contains NAME.
 test *ARGS:
     cargo test --workspace --exclude kefu-tests --tests {{ARGS}}
 
-# The tests whose name contains NAME, of all kinds, with the servers that they need.
+# Run the tests whose name contains NAME, of all kinds, with the servers that these tests need.
 one NAME:
     tests/run {{NAME}}
 
-# Everything that a change must pass.
+# Check everything that a change must pass.
 ci:
     .ci/run
 
-# kefu at work: one process with a simulated WeChat.
+# See kefu at work: one process with a simulated WeChat.
 demo:
     cargo run --release --bin kefu -- demo

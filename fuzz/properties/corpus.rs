@@ -1,4 +1,4 @@
-//! The corpus of a fuzz target, for the tests that try it and what is near it on a stable compiler.
+//! The corpus of a fuzz target. Tests on a stable compiler try its files and changed copies of them.
 
 use std::fs;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// Files of the corpus with up to 8 changes each.
+/// Copies of files of the corpus, each with up to 8 changes.
 pub(crate) fn near(files: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     (any::<Index>(), prop::collection::vec(edit(), 0..8)).prop_map(move |(file, edits)| {
         let bytes = file.get(&files).clone();

@@ -1,3 +1,3 @@
-//! What must hold for any bytes at all.
+//! The properties that hold for any bytes at all.
 
 pub mod wechat;

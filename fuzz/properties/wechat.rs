@@ -1,5 +1,5 @@
-//! What must hold for any bytes that reach WeChat's protocol. The fuzz targets call these functions, and so do the tests
-//! of kefu-wechat.
+//! The properties that hold for any bytes that reach WeChat's protocol. The fuzz targets and the tests of kefu-wechat call
+//! these functions.
 
 use aes::Aes256;
 use aes::cipher::block_padding::NoPadding;
@@ -26,18 +26,18 @@ pub fn push(bytes: &[u8]) {
         Ok(push) => {
             assert!(!push.msg_type.trim().is_empty());
             assert!(push.create_time >= 0);
-            // The envelope carries all but the fields that have no name in `Push`.
+            // The JSON of the envelope carries every field of `Push` except `fields`.
             let json = serde_json::to_vec(&push).expect("a push becomes JSON");
             let mut read: Push = serde_json::from_slice(&json).expect("the JSON of a push is read again");
             read.fields = push.fields.clone();
             assert_eq!(read, push);
         }
-        // The reason is logged, so no error may repeat a body of any length.
+        // kefu logs the error, so an error must not repeat a body of any length.
         Err(error) => assert!(error.to_string().len() < 300, "a long reason: {error}"),
     }
 }
 
-/// The bytes are the text of an `Encrypt`, a message to encrypt, or what a ciphertext turns out to hold.
+/// The bytes are the text of an `Encrypt`, a message to encrypt, or the content of a ciphertext.
 pub fn decrypt(bytes: &[u8]) {
     const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFE";
     const APPID: &str = "wx0123456789abcdef";
@@ -45,11 +45,11 @@ pub fn decrypt(bytes: &[u8]) {
     let key = EncodingAesKey::parse(KEY).expect("the key is a key");
 
     let text = String::from_utf8_lossy(bytes);
-    // Nearly always refused; what counts is that it does not panic.
+    // kefu refuses nearly all of these ciphertexts; the property is that nothing panics.
     key.decrypt_bytes(&text, APPID).ok();
     assert_eq!(key.decrypt(&key.encrypt(&text, APPID, [7; 16]), APPID).as_deref(), Ok(&*text));
 
-    // A ciphertext of exactly these bytes, whatever framing and padding they happen to have.
+    // A ciphertext of exactly these bytes, with whatever framing and padding the bytes happen to have.
     let plain = &bytes[..bytes.len() - bytes.len() % 16];
     let raw = STANDARD.decode(format!("{KEY}=")).expect("the key is Base64");
     let cipher = cbc::Encryptor::<Aes256>::new_from_slices(&raw, &raw[..16]).expect("the key has 32 bytes");
@@ -63,7 +63,7 @@ pub fn decrypt(bytes: &[u8]) {
     }
 }
 
-/// The bytes are JSON, more or less, that somebody else wrote.
+/// The bytes are JSON from somebody else, and may be ill-formed.
 pub fn json(bytes: &[u8]) {
     let strict = serde_json::from_slice::<Value>(bytes);
     let read = json::from_slice::<Value>(bytes);
