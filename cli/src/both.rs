@@ -7,8 +7,8 @@ use kefu_ingress::{Api, Ingress, Parts};
 use kefu_program::Frame;
 use kefu_worker::Worker;
 
-/// Runs both until the shutdown, or until one fails, which stops the other; `api` is what the internal server has of
-/// ingress, `listening` is given ingress's addresses.
+/// Runs ingress and worker until the shutdown, or until one of the two fails, which stops the other. The internal
+/// server serves `api`; `listening` gets ingress's addresses.
 pub(crate) async fn run(frame: Frame, api: Api, listening: impl FnOnce(&[SocketAddr])) -> anyhow::Result<()> {
     let Frame { config, backend, readiness, shutdown, .. } = frame;
     let publisher = backend.ingress_publisher(&config, &readiness).await?;

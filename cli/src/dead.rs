@@ -1,4 +1,4 @@
-//! `kefu dead`: the dead letters, looked at, replayed, dropped.
+//! `kefu dead` lists, shows, replays and drops dead letters.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ mod table;
 use crate::terminal;
 use since::Since;
 
-/// What `kefu dead` is told.
+/// The arguments of `kefu dead`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -28,35 +28,36 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lists them, those that died first at the top.
+    /// Lists the dead letters. The letter that died first comes first.
     List {
         #[command(flatten)]
         filters: Filters,
-        /// One JSON object a line, for other programs.
+        /// Print one JSON object a line, for other programs.
         #[arg(long)]
         json: bool,
     },
-    /// Shows all that is known of one, but neither what the user wrote nor who that is.
+    /// Shows all that is known of a dead letter, except what the user wrote and who the user is.
     Show {
-        /// From the list. Copies of one message share it.
+        /// The id of a dead letter, from the list. Copies of one message share an id.
         #[arg(required = true)]
         id: Vec<String>,
-        /// Show the push and the user's openid, too; of a push that could not be read its bytes, also as Base64.
+        /// Show the push and the user's openid, too. For an unreadable push, show its bytes, also as Base64.
         #[arg(long)]
         with_content: bool,
-        /// One JSON object a line, for other programs.
+        /// Print one JSON object a line, for other programs.
         #[arg(long)]
         json: bool,
     },
-    /// Puts them back to be tried anew. Replies that were sent are not sent again.
+    /// Puts dead letters into the queue again. Replies that were sent are not sent again.
     Replay {
         #[command(flatten)]
         which: Which,
-        /// Also those that died more than 71 hours ago: if some of their replies were sent, they are sent again.
+        /// Also replay dead letters that died more than 71 hours ago: if some of their replies were sent, kefu sends
+        /// them again.
         #[arg(long)]
         forgotten: bool,
     },
-    /// Takes them away for good.
+    /// Deletes dead letters for good.
     Drop {
         #[command(flatten)]
         which: Which,
@@ -65,27 +66,27 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Filters {
-    /// Those of the account with this appid.
+    /// Only dead letters of the account with this appid.
     #[arg(long, value_name = "APPID")]
     account: Option<String>,
-    /// Those with this reason, for example `window_closed`.
+    /// Only dead letters with this reason, for example `window_closed`.
     #[arg(long, value_name = "WORD", value_parser = reason)]
     reason: Option<String>,
-    /// Those that died since: 2h, 30m, 1d ago, or a time like 2026-11-22T12:00:00Z.
+    /// Only dead letters that died since then: 2h, 30m, 1d ago, or a time like 2026-11-22T12:00:00Z.
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     since: Option<Since>,
-    /// At most so many, those that died first.
+    /// At most so many dead letters: the letters that died first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max: Option<u32>,
 }
 
 #[derive(clap::Args)]
 struct Which {
-    /// From the list. Copies of one message share it.
+    /// The id of a dead letter, from the list. Copies of one message share an id.
     id: Vec<String>,
     #[command(flatten)]
     filters: Filters,
-    /// All there are.
+    /// All dead letters.
     #[arg(long, conflicts_with_all = ["id", "account", "reason", "since"])]
     all: bool,
     /// Change nothing, and show what would be done.
@@ -112,7 +113,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let report = backend::carry_out(&config, &order).await?;
     let told = arguments.command.tell(&report, &order);
     match told {
-        // Whoever reads the list has seen enough of it.
+        // The reader of the list has closed the pipe and wants no more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         told => told.context("the result cannot be written")?,
     }
@@ -175,7 +176,7 @@ impl Command {
     }
 }
 
-/// How many ids are named at most that were left for one reason.
+/// How many ids the command names, at most, among the dead letters that it left alone for the same reason.
 const MAX_NAMED: usize = 5;
 
 fn tell_left(out: &mut impl Write, report: &Report) -> io::Result<()> {

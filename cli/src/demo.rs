@@ -1,4 +1,4 @@
-//! `kefu demo`: all of it in one process, on a simulated WeChat.
+//! `kefu demo` runs ingress, worker and a simulated WeChat in one process.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,10 +22,10 @@ mod accounts;
 mod play;
 mod script;
 
-/// What `kefu demo` is told.
+/// The arguments of `kefu demo`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Ends when all is played; the exit status is 0 only if every reply arrived.
+    /// End once the demo has played all scenes. The exit status is 0 only if every reply arrived.
     #[arg(long)]
     once: bool,
 }
@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
     let (listening, address) = oneshot::channel();
     let both = tokio::spawn(both::run(frame, Api::default(), move |addresses| {
-        // The receiver is gone only when the demo has failed already.
+        // The receiver is dropped only when the demo has already failed.
         listening.send(addresses.first().copied()).ok();
     }));
     let Some(address) = address.await.ok().flatten() else {

@@ -1,5 +1,6 @@
-//! `kefu doctor`: whether all that kefu needs is there and set as it must be. It writes nothing, locks nothing, and gives
-//! secrets to those alone who get them from kefu; what it asks for is in docs/operations.md.
+//! `kefu doctor` checks whether everything that kefu needs is available and configured correctly. The doctor writes
+//! nothing, locks nothing, and gives a secret only to a service that gets the secret from kefu anyway.
+//! docs/operations.md lists the doctor's requests.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,18 +23,19 @@ mod wechat;
 
 use finding::{Finding, Status};
 
-/// What `kefu doctor` is told.
+/// The arguments of `kefu doctor`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
-    /// Asks this callback URL as WeChat does when it is saved in the console; may be given more than once.
+    /// Ask this callback URL as WeChat does when it is saved in the console. May be given more than once.
     #[arg(long, value_name = "URL", value_parser = crate::push::callback_url)]
     callback_url: Vec<Url>,
-    /// RabbitMQ's management page, without user and password: it is asked for the plugins, with those of the queue.
+    /// RabbitMQ's management page, without user and password. The doctor asks the page for the plugins, with user and
+    /// password of the queue.
     #[arg(long, value_name = "URL", value_parser = crate::push::callback_url)]
     management_url: Option<Url>,
-    /// One JSON object, for other programs.
+    /// Print one JSON object, for other programs.
     #[arg(long)]
     json: bool,
 }
@@ -41,7 +43,7 @@ pub(crate) struct Arguments {
 /// How long one check may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Exit status: 0, and 1 when something failed; warnings are none.
+/// The exit status is 1 when a check failed, else 0. Warnings are not failures.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let findings = examine(&arguments).await;
     let is_well = findings.iter().all(|finding| finding.status != Status::Failed);
@@ -51,7 +53,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         false => finding::write(&mut out, &findings),
     };
     match told.and_then(|()| out.flush()) {
-        // Whoever reads it has seen enough of it.
+        // The reader of the output has closed the pipe and wants no more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         told => told.context("the result cannot be written")?,
     }
@@ -84,7 +86,7 @@ async fn examine(arguments: &Arguments) -> Vec<Finding> {
     findings
 }
 
-/// WeChat's API, and the callback URLs, which are asked as of WeChat's time.
+/// Checks WeChat's API and the callback URLs. The request to a callback URL carries WeChat's time.
 async fn outside(config: &Config, callback_urls: &[Url]) -> Vec<Finding> {
     let api = wechat::reach(config).await;
     let lead_ms = api.as_ref().ok().and_then(|api| api.lead_ms);
@@ -106,7 +108,7 @@ async fn servers(config: &Config, management: Option<&Url>) -> Vec<Finding> {
     found
 }
 
-/// What is found, or a finding that says that there was no answer in time.
+/// The result of a check, or a finding that says that no answer came in time.
 async fn in_time<T>(check: &str, mend: &str, look: impl Future<Output = T>) -> Result<T, Finding> {
     let late = |_| Finding::failed(check, format!("no answer within {} s", PATIENCE.as_secs()), mend);
     timeout(PATIENCE, look).await.map_err(late)

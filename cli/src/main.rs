@@ -27,15 +27,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shows all of it at work in one process, with a simulated WeChat on this machine.
+    /// Shows kefu at work in one process, with a simulated WeChat on this machine.
     Demo(demo::Arguments),
-    /// Runs ingress and worker in one process; with an embedded store nothing else is needed.
+    /// Runs ingress and worker in one process. With an embedded store kefu needs nothing else.
     Serve(serve::Arguments),
-    /// Messages that are not tried again by themselves: lists, shows, replays, drops them.
+    /// Lists, shows, replays and drops dead letters: messages that kefu does not try again by itself.
     Dead(dead::Arguments),
-    /// What the rules of a configuration are, and what they would do.
+    /// Shows the rules of a configuration, and what they would do.
     Rules(rules::Arguments),
-    /// Looks whether all that kefu needs is there and set as it must be; changes nothing.
+    /// Checks whether everything that kefu needs is available and configured correctly; changes nothing.
     Doctor(doctor::Arguments),
     /// Signs, encrypts and sends one push to a callback URL, as WeChat would.
     Push(Box<push::Arguments>),

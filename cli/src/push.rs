@@ -1,4 +1,4 @@
-//! `kefu push`: one push to any callback URL, as WeChat would send it.
+//! `kefu push` sends one push to any callback URL, as WeChat would send it.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use kefu_simulator::{Cdata, Message, Mode, MsgId, Push, SimulatedAccount, judge}
 use kefu_wechat::push::Format;
 use reqwest::Url;
 
-/// What `kefu push` is told.
+/// The arguments of `kefu push`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The callback URL, for example `http://127.0.0.1:8080/push/wx…`.
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// The appid; the last part of the URL when left out.
     #[arg(long)]
     appid: Option<String>,
-    /// How the push travels; safe when there is a key, else plain.
+    /// The mode of the push: safe when a key is given, else plain.
     #[arg(long)]
     mode: Option<ModeArgument>,
     /// The data format.
@@ -34,17 +34,18 @@ pub(crate) struct Arguments {
     /// The user's openid.
     #[arg(long, default_value = "oUserOfKefuPush")]
     user: String,
-    /// MsgId; a new one when left out. Give the same one again to see that the copy is not answered twice.
+    /// MsgId; a new MsgId when left out. Give the same MsgId again to see that kefu does not answer the copy twice.
     #[arg(long)]
     msg_id: Option<u64>,
-    /// In XML, write a text that holds `]]>` as it is, as WeChat was seen to do, instead of splitting its CDATA section.
+    /// In XML, write a text that holds `]]>` unchanged, as users have seen WeChat do, instead of splitting its CDATA
+    /// section.
     #[arg(long)]
     unescaped: bool,
     #[command(flatten)]
     says: Says,
 }
 
-/// What the user does: one of these.
+/// The user's action: one of these.
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
 struct Says {
@@ -78,7 +79,7 @@ enum FormatArgument {
     Json,
 }
 
-/// As long as WeChat waits.
+/// The time that WeChat waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -162,7 +163,7 @@ pub(crate) fn callback_url(text: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|error| error.to_string())
 }
 
-/// The last part of the path, if it can be an appid.
+/// The last part of the path, if this part can be an appid.
 fn appid_of(url: &Url) -> Option<String> {
     let last = url.path_segments()?.rfind(|part| !part.is_empty())?;
     is_appid(last).then(|| last.to_owned())
@@ -172,7 +173,7 @@ fn is_appid(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// The innermost cause tells the most, and none of them may show the URL, whose query has the signature.
+/// The innermost cause says the most. No cause may show the URL, because the URL's query has the signature.
 fn no_answer(url: &Url, error: &reqwest::Error) -> anyhow::Error {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let server = format!("{}{port}", url.host_str().unwrap_or_default());

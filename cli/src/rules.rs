@@ -1,4 +1,4 @@
-//! `kefu rules`: the rules of a configuration, looked at and tried without a kefu that runs.
+//! `kefu rules` shows and tries the rules of a configuration, without a running kefu.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::terminal::printable;
 mod listing;
 mod try_push;
 
-/// What `kefu rules` is told.
+/// The arguments of `kefu rules`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -24,21 +24,21 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lists the rules, or all that is wrong with the configuration.
+    /// Lists the rules, or all mistakes in the configuration.
     Check,
-    /// Says which rule a push meets, why those before it do not match, and what would be done. Nothing is sent.
+    /// Says which rule matches a push, why the rules before it do not match, and what kefu would do. Nothing is sent.
     Try {
         /// The decrypted push, XML or JSON; `-` for standard input.
         #[arg(long, value_name = "FILE")]
         push: PathBuf,
-        /// The appid of the account that it comes to; needed when there are several.
+        /// The appid of the account that gets the push; needed when there are several accounts.
         #[arg(long, value_name = "APPID")]
         account: Option<String>,
     },
 }
 
-/// Exit status: 0, also for a push that cannot be read and is kept; 2 when the configuration or the command says nothing
-/// sensible, or ingress refuses the push.
+/// The exit status is 0, also for an unreadable push that kefu keeps. The exit status is 2 when the configuration or
+/// the command makes no sense, or when ingress refuses the push.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = match config::load(&arguments.config.path) {
         Ok(config) => config,
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         },
     };
     match told {
-        // Whoever reads it has seen enough of it.
+        // The reader of the output has closed the pipe and wants no more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         told => told.context("the result cannot be written")?,
     }

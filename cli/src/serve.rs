@@ -1,4 +1,4 @@
-//! `kefu serve`: ingress and worker in one process.
+//! `kefu serve` runs ingress and worker in one process.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use kefu_program::{ConfigFile, Frame};
 
 use crate::both;
 
-/// What `kefu serve` is told.
+/// The arguments of `kefu serve`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -27,7 +27,8 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     .await
 }
 
-/// While this process has the database file, `kefu dead` has to ask it for what is in there.
+/// Lets `kefu dead` ask this process for the dead letters: while this process holds the database file, no other process
+/// can read it.
 fn offer_dead_letters(frame: &Frame) -> anyhow::Result<Option<Offered>> {
     let (BackendUrls::Embedded(folder), Some(address)) = (&frame.config.backend, frame.internal.address) else {
         return Ok(None);

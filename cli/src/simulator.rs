@@ -1,4 +1,4 @@
-//! `kefu simulator`: the simulated WeChat by itself.
+//! `kefu simulator` runs the simulated WeChat by itself.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,11 +7,11 @@ use anyhow::Context;
 use kefu_runtime::lifecycle;
 use kefu_simulator::{Simulator, SimulatorConfig};
 
-/// What `kefu simulator` is told.
+/// The arguments of `kefu simulator`.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Arguments {
-    /// A TOML file: where it listens, and the mini programs that it knows.
+    /// A TOML file with the address to listen on and the mini programs that the simulator knows.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }

@@ -1,36 +1,37 @@
-//! What a terminal shows of a text, and in how many columns.
+//! Texts as a terminal shows them, and their width in columns.
 
 use rustix::termios::tcgetwinsize;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// How wide the terminal is; `None` when standard output is none.
+/// The width of the terminal; `None` when standard output is no terminal.
 pub(crate) fn width() -> Option<usize> {
     let size = tcgetwinsize(std::io::stdout()).ok()?;
     Some(size.ws_col.into()).filter(|columns| *columns > 0)
 }
 
-/// The text with `\u{1b}` and the like in place of what a terminal would obey: errors and contents come from outside.
+/// The text with `\u{1b}` and the like in place of characters that a terminal would obey: errors and contents come from
+/// outside.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().flat_map(|char| if obeyed(char) { char.escape_default().collect() } else { vec![char] }).collect()
 }
 
 fn obeyed(char: char) -> bool {
-    // Also what changes the direction of the text after it.
+    // Some characters change the direction of the text after them, so they count as well.
     char.is_control() || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// How many columns the text has.
+/// The width of the text in columns.
 pub(crate) fn columns(text: &str) -> usize {
     text.graphemes(true).map(UnicodeWidthStr::width).sum()
 }
 
-/// `1 rule`, `2 rules`
+/// A number with its noun: `1 rule`, `2 rules`.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// The text in so many columns at most, with `…` at its end if it was longer.
+/// The text cut to so many columns at most, with `…` at its end if the text was longer.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     if columns(text) <= most {
         return text.to_owned();
@@ -45,7 +46,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     kept
 }
 
-/// The text in lines of so many columns at most, broken at spaces where there are some.
+/// The text in lines of so many columns at most, broken at spaces where possible.
 pub(crate) fn wrap(text: &str, most: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let (mut line, mut used) = (String::new(), 0);
@@ -100,7 +101,7 @@ mod tests {
         assert_eq!(wrap("", 5), [""]);
     }
 
-    /// In time that grows with the square it would take hours.
+    /// With a run time that grows with the square of the length, this test would take hours.
     #[test]
     fn a_text_of_a_million_characters_is_wrapped_at_once() {
         let text = "[".repeat(1_000_000);

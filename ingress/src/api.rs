@@ -1,10 +1,10 @@
-//! `/v1`: sending from a team's own backend, on the process's internal server.
+//! `/v1`: a team's own backend sends messages here, on the process's internal server.
 //!
 //! ```text
 //! POST /v1/accounts/{appid}/messages   key -> account -> body -> judged if new -> open -> claim, publish, complete
 //!                                      -> queued -> 202
 //! GET  /v1/messages/{id}               key -> queued, dead or sent
-//! GET  /v1/openapi.json                what this is, for programs
+//! GET  /v1/openapi.json                the OpenAPI document, for programs
 //! ```
 
 use std::sync::{Arc, OnceLock};
@@ -29,8 +29,8 @@ mod shapes;
 
 use outbound::OutboundMessages;
 
-/// What the internal server of a process has of ingress. Clones are the same one. It is there before ingress is: until
-/// [`Ingress::bind`](crate::Ingress::bind) opens it, it answers that it is not ready.
+/// `/v1` for the internal server of a process. All clones share one state. The value exists before ingress runs: until
+/// [`Ingress::bind`](crate::Ingress::bind) opens it, `/v1` answers that it is not ready.
 #[derive(Clone, Default)]
 pub struct Api(Arc<OnceLock<Option<Service>>>);
 
@@ -39,28 +39,28 @@ pub(crate) struct Service {
     keys: config::Api,
     config: Arc<Config>,
     outbound: OutboundMessages,
-    /// With the pictures that backends name.
+    /// The disk with the pictures that backends name.
     disk: Disk,
     shutdown: CancellationToken,
     under_way: TaskTracker,
 }
 
-/// How far it is.
+/// The stage of `/v1`.
 enum Stage<'a> {
     Starting,
-    /// There is no `/v1`.
+    /// The configuration has no `[api]`, so `/v1` does not exist.
     Off,
     InService(&'a Service),
 }
 
 impl Api {
-    /// Its resources.
+    /// The HTTP resources of `/v1`.
     pub fn routes(&self) -> Routes {
         let api = self.clone();
         Routes::new(move |service| routes::configure(service, &api))
     }
 
-    /// Puts it to work, once.
+    /// Opens `/v1`. Only the first call has an effect.
     pub(crate) fn open(
         &self,
         config: Arc<Config>,
@@ -75,8 +75,8 @@ impl Api {
         });
     }
 
-    /// Waits for the requests that are under way, for `within` at most. To be called after the shutdown has begun, from
-    /// which on none is taken.
+    /// Waits for the running requests, for `within` at most. Call this function after the shutdown has begun: from then
+    /// on `/v1` accepts no request.
     pub(crate) async fn close(&self, within: Duration) {
         if let Stage::InService(service) = self.stage() {
             service.under_way.close();

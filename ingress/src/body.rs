@@ -1,4 +1,4 @@
-//! Bodies of requests, and how many bytes of them are held at once.
+//! Bodies of requests, and the limit on how many bytes of bodies ingress holds at once.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::connection::Reading;
 use crate::metric;
 use crate::refusal::Refusal;
 
-/// What each body may have without asking for room: more than pushes usually have, so that senders of large bodies,
-/// whoever they are, cannot keep the others out.
+/// The size up to which a body needs no room. Pushes are usually smaller, so that the senders of large bodies cannot
+/// keep other pushes out.
 const SMALL: usize = 16 * 1024;
 
 /// The limits for bodies.
@@ -20,24 +20,25 @@ pub(crate) struct Bodies {
     room: Arc<Semaphore>,
 }
 
-/// A body, and the room it takes for as long as what it says is held.
+/// A body, and the room that the body takes for as long as ingress holds its content.
 pub(crate) struct Body {
     pub(crate) bytes: Vec<u8>,
     pub(crate) room: Room,
 }
 
-/// Room for a large body; given back on drop.
+/// Room for a large body. Dropping the value releases the room.
 #[derive(Default)]
 pub(crate) struct Room(Option<OwnedSemaphorePermit>);
 
 impl Bodies {
-    /// `max_bytes` for one, `max_buffered_bytes` for what all together have beyond [`SMALL`] each.
+    /// `max_bytes` limits one body. `max_buffered_bytes` limits the bytes that all bodies together have beyond
+    /// [`SMALL`] each.
     pub(crate) fn new(max_bytes: usize, max_buffered_bytes: usize) -> Self {
         Self { max_bytes, room: Arc::new(Semaphore::new(max_buffered_bytes.min(Semaphore::MAX_PERMITS))) }
     }
 
-    /// Reads the body of a push. When there is no room it waits, and lets the client wait, until `deadline`: a quick refusal
-    /// would only make WeChat spend its few re-sends. `reading` is that of the connection.
+    /// Reads the body of a push. Without free room this function waits, and lets the client wait, until `deadline`:
+    /// after a quick refusal WeChat would only spend its few re-sends. `reading` belongs to the request's connection.
     pub(crate) async fn read<B: AsRef<[u8]>, E>(
         &self,
         chunks: &mut (impl Stream<Item = Result<B, E>> + Unpin),
@@ -51,19 +52,19 @@ impl Bodies {
             if lacking == 0 {
                 return Ok(());
             }
-            // Else the library would read on and hold it elsewhere.
+            // Without this pause the HTTP library would read on and hold the bytes elsewhere.
             let _paused = reading.map(Reading::pause);
             timeout_at(deadline, room.grow(&self.room, lacking)).await.map_err(|_| Refusal::NoRoom)?;
-            // Those who had the room may have given it up for the same reason at the same moment: else it would seem that
-            // the client had been slow.
+            // Other requests may have given their room up for the same reason at the same moment. Without this check
+            // the client would seem to have been slow.
             if Instant::now() >= deadline { Err(Refusal::NoRoom) } else { Ok(()) }
         });
         Ok(Body { bytes: bytes.await?, room })
     }
 }
 
-/// Reads a body of at most `max_bytes` bytes, whose head announces this length, if any. Calls `make_room` with the length
-/// that the bytes will have, before it takes more of them.
+/// Reads a body of at most `max_bytes` bytes. `announced` is the length in the request's head, if the head has a
+/// length. The function calls `make_room` with the new length of the body before it takes more bytes.
 pub(crate) async fn read<B: AsRef<[u8]>, E>(
     chunks: &mut (impl Stream<Item = Result<B, E>> + Unpin),
     announced: Option<usize>,
@@ -94,7 +95,7 @@ impl Room {
 
     async fn grow(&mut self, room: &Arc<Semaphore>, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        // It is never closed.
+        // Nothing closes this semaphore.
         let Ok(more) = Arc::clone(room).acquire_many_owned(bytes).await else { return };
         metric::buffered(f64::from(bytes));
         match &mut self.0 {

@@ -1,8 +1,8 @@
-//! One client's connection, with the bounds that the HTTP library does not have.
+//! One client's connection, with the limits that the HTTP library does not have.
 //!
-//! actix reads on while answers wait for a client that does not take them, and once it has read 128 KiB ahead it looks
-//! for room again and again, which keeps a core busy for as long as the client likes. It also waits without an end for
-//! the rest of a request's head, unless it is the connection's first.
+//! actix goes on reading while answers wait for a client that does not take them. Once actix has read 128 KiB ahead, it
+//! looks for room again and again, which keeps a core busy for as long as the client likes. actix also waits without a
+//! limit for the rest of a request's head, except for the connection's first request.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -17,30 +17,32 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::metric;
 
-/// How long a client may take for all the answers that wait for it, and from a request's first byte to its answer.
-/// Longer than [`HEAD_WITHIN`](crate::server) and [`ANSWER_WITHIN`](crate::ANSWER_WITHIN) together, which give answers.
+/// How long a client may take to receive all the answers that wait for it, and how long a request may take from its
+/// first byte to its answer. This limit is longer than [`HEAD_WITHIN`](crate::server) and
+/// [`ANSWER_WITHIN`](crate::ANSWER_WITHIN) together, because requests that reach those two limits still get answers.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// How much is read at once: as many requests as fit into it may be waiting for their turn in memory.
+/// How many bytes a connection reads at once. As many requests as fit into these bytes may wait in memory for their
+/// turn.
 const PIECE: usize = 4 * 1024;
 
-/// A connection that does not read on while a push is being stored, nor once the client does not take its answers; and that ends
-/// when a request or the taking of its answer lasts longer than [`WITHIN`].
+/// A connection that stops reading while ingress stores a push, and when the client does not take its answers. The
+/// connection ends when a request, or the client's taking of an answer, lasts longer than [`WITHIN`].
 pub(crate) struct Connection {
     stream: TcpStream,
     reading: Reading,
     awaits: Option<Awaited>,
     limit: Pin<Box<Sleep>>,
-    /// Of the piece that is being read.
+    /// How many bytes are left of the piece that the connection is reading.
     left: usize,
 }
 
-/// What the client has begun and not finished.
+/// The work that the client has begun and not finished.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Awaited {
-    /// A request: the client has not sent all of it, or has no answer yet.
+    /// A request: the client has not sent all of it, or has not got its answer.
     Request,
-    /// Taking the answers.
+    /// The client is taking its answers.
     Taking,
 }
 
@@ -50,7 +52,7 @@ impl Connection {
         Self { stream, reading: Reading::default(), awaits: None, limit, left: PIECE }
     }
 
-    /// For the handlers of its requests.
+    /// The handle with which request handlers pause reading on this connection.
     pub(crate) fn reading(&self) -> Reading {
         self.reading.clone()
     }
@@ -65,7 +67,8 @@ impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.awaits == Some(Awaited::Taking) {
-            // As if the client had no more to say: what it asked is still answered.
+            // Report the end of the input, as if the client had no more to say. The client still gets the answers to
+            // its earlier requests.
             return Poll::Ready(Ok(()));
         }
         if this.reading.is_paused(context) {
@@ -116,7 +119,7 @@ impl AsyncWrite for Connection {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not take its answers")))
     }
 
-    /// Called when all that there was has been written.
+    /// actix calls this function when everything has been written.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.awaits == Some(Awaited::Taking) {
@@ -130,11 +133,11 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Whether a connection reads on; shared by the connection and the handlers of its requests, all on one thread.
+/// Whether a connection reads on. The connection and the handlers of its requests share this value, all on one thread.
 #[derive(Clone, Default)]
 pub(crate) struct Reading(Rc<Pause>);
 
-/// Whether reading is paused, and the task to wake when it goes on.
+/// Whether reading is paused, and the task to wake when reading resumes.
 #[derive(Default)]
 struct Pause {
     paused: Cell<bool>,
@@ -142,7 +145,7 @@ struct Pause {
 }
 
 impl Reading {
-    /// Reads no more until the value is dropped.
+    /// Stops reading until the returned value is dropped.
     pub(crate) fn pause(&self) -> PausedReading {
         self.0.paused.set(true);
         PausedReading(self.clone())

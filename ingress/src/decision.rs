@@ -1,4 +1,4 @@
-//! What ingress answers a push with, decided before the push is stored.
+//! The decision how ingress answers a push. Ingress makes the decision before the push is stored.
 
 use std::collections::BTreeSet;
 
@@ -12,26 +12,26 @@ use parking_lot::Mutex;
 use crate::answer::now_s;
 use crate::metric;
 
-/// How ingress answers a push, as it decides for the push's first copy. Copies get the same answer.
+/// How ingress answers a push. Ingress decides for the push's first copy, and the other copies get the same answer.
 ///
-/// No text is encrypted here: each copy's answer is sealed anew.
+/// The texts in a decision are not encrypted: ingress seals the answer to each copy anew.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// With `success`.
+    /// The answer is `success`.
     Success,
-    /// With this transfer to the human agents, because a rule says so.
+    /// The answer is this transfer to the human agents, because a rule says so.
     Transfer(String),
-    /// With this text, which WeChat's documentation asks for after such an event. No rule decided it, so the worker asks
-    /// the rules what else there is to do.
+    /// The answer is this text, which WeChat's documentation asks for after such an event. No rule decided this answer,
+    /// so the worker asks the rules what else to do.
     EventAnswer(String),
-    /// With `success`, although WeChat wants a decision about this event: no rule makes one.
+    /// The answer is `success`, although WeChat wants a decision about this event: no rule makes a decision.
     Undecided(&'static str),
-    /// With what the synchronous webhook at this endpoint says.
+    /// The answer is the text that the synchronous webhook at this endpoint returns.
     Ask(Endpoint),
 }
 
 impl Decision {
-    /// Decides about a push to the account `appid`. The creation time in a transfer is now.
+    /// Decides about a push to the account `appid`. A transfer gets the current time as its creation time.
     pub fn of(rules: &Rules, appid: &str, push: &Push) -> Self {
         if let Some(endpoint) = rules.synchronous(appid, push) {
             return Self::Ask(endpoint.clone());
@@ -45,7 +45,7 @@ impl Decision {
         }
     }
 
-    /// What the envelope says about the answer: set where the answer is all that there is to do.
+    /// The envelope's note about the answer. The note is set only where the answer is all that there is to do.
     pub(crate) fn answered(&self) -> Option<Answered> {
         match self {
             Self::Transfer(_) => Some(Answered::Transfer),

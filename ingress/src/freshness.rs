@@ -1,4 +1,5 @@
-//! Whether a rightly signed request is of now: whoever has seen one could send it again later.
+//! Whether the timestamp of a rightly signed request is current: anybody who has seen such a request could send it
+//! again later.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,17 +10,17 @@ use tokio::time::Instant;
 use crate::intake::PUSH_REMEMBERED_FOR;
 use crate::refusal::Refusal;
 
-/// How often a wrong timestamp is warned of at most.
+/// The shortest time between two warnings about wrong timestamps.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Why a timestamp is not of now.
+/// Why a timestamp is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stale {
-    /// It is no decimal number.
+    /// The timestamp is no decimal number.
     NotANumber,
-    /// It lies so many seconds before this machine's time.
+    /// The timestamp lies so many seconds before this machine's time.
     Behind(u64),
-    /// It lies so many seconds after this machine's time.
+    /// The timestamp lies so many seconds after this machine's time.
     Ahead(u64),
 }
 
@@ -33,13 +34,14 @@ impl fmt::Display for Stale {
     }
 }
 
-/// Refuses a `timestamp` (seconds since the Unix epoch) that differs from `now_ms` by more than [`PUSH_REMEMBERED_FOR`]:
-/// after that a push is no longer known to be a copy. Whether WeChat's re-sends have the first timestamp is not documented;
-/// none comes that late.
+/// Refuses a `timestamp` (seconds since the Unix epoch) that differs from `now_ms` by more than
+/// [`PUSH_REMEMBERED_FOR`]: after that time ingress no longer recognizes a copy of a push. WeChat does not document
+/// whether its re-sends keep the first timestamp; no re-send comes that late.
 ///
-/// To be called once the signature is known to be right: a stranger's timestamp says nothing of the clock.
+/// Call this function only once the signature is known to be right: a stranger's timestamp says nothing about the
+/// clock.
 pub(crate) fn check(timestamp: &str, now_ms: u64) -> Result<(), Refusal> {
-    // `parse` takes a sign, too.
+    // `parse` also accepts a sign.
     let digits = timestamp.bytes().all(|byte| byte.is_ascii_digit());
     let Some(signed_at) = timestamp.parse::<u64>().ok().filter(|_| digits) else {
         return Err(Refusal::Stale(Stale::NotANumber));
@@ -54,12 +56,13 @@ pub(crate) fn check(timestamp: &str, now_ms: u64) -> Result<(), Refusal> {
     }))
 }
 
-/// Warns of stale requests, of each kind once a minute at most: when this machine's clock is wrong, all of them are.
+/// Warns about stale requests, about each kind at most once a minute: when this machine's clock is wrong, all requests
+/// are stale.
 #[derive(Default)]
 pub(crate) struct ClockWarning {
-    /// Of those whose timestamp is a time.
+    /// Warnings about requests whose timestamp is a time.
     clock: Warnings,
-    /// Of the others, which say nothing of the clock.
+    /// Warnings about the other requests, which say nothing about the clock.
     not_a_number: Warnings,
 }
 
@@ -68,14 +71,14 @@ struct Warnings(Mutex<Noted>);
 
 #[derive(Default)]
 struct Noted {
-    /// When it was last warned.
+    /// When the last warning was logged.
     warned: Option<Instant>,
-    /// How many were refused since then.
+    /// How many requests ingress has refused since that warning.
     refused: u64,
 }
 
 impl ClockWarning {
-    /// Notes a refusal, if it is one of these.
+    /// Notes a refusal of a stale request, and ignores other refusals.
     pub(crate) fn note(&self, refusal: &Refusal, account: &str) {
         let Refusal::Stale(stale) = refusal else { return };
         let warnings = if *stale == Stale::NotANumber { &self.not_a_number } else { &self.clock };
@@ -99,7 +102,8 @@ impl ClockWarning {
 }
 
 impl Warnings {
-    /// How many were refused since the last warning, this one included, if it is time for another.
+    /// How many requests ingress has refused since the last warning, this request included. `None` while it is too
+    /// early for another warning.
     fn due(&self, now: Instant) -> Option<u64> {
         let mut noted = self.0.lock();
         noted.refused += 1;

@@ -1,4 +1,4 @@
-//! Claim, publish, complete: how a push is stored once.
+//! Claim, publish, complete: these steps store a push once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,35 +15,38 @@ use uuid::Uuid;
 use crate::metric;
 use crate::refusal::Refusal;
 
-/// How long a claim lasts without being completed. Shorter than the answer may take, so that already the first re-send
-/// can take over from an ingress that died.
+/// How long a claim lasts without being completed. This time is shorter than an answer may take, so that already the
+/// first re-send can take over from an ingress that died.
 const PENDING_FOR: Duration = Duration::from_secs(4);
 
-/// How long a push is remembered. Some are re-sent for hours. A push that has a timestamp further from the clock, in either
-/// direction, is refused: nobody could tell a copy of it any more.
+/// How long ingress remembers a push. WeChat re-sends some pushes for hours. Ingress refuses a push whose timestamp is
+/// further from the clock than this, in either direction, because ingress could no longer recognize a copy of that
+/// push.
 pub const PUSH_REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The wait between two looks at a claim that another request has.
+/// The wait between two looks at a claim that another request holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(75);
 
-/// The part of the time that is kept for settling the claim.
+/// The part of a request's time that ingress reserves for settling the claim.
 const SETTLE_WITHIN: Duration = Duration::from_millis(300);
 
-/// How long a claim may take. The store on Redis gives up sooner.
+/// How long a call of the store for a claim may take. The store on Redis gives up sooner.
 const STORE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The wait after a publish that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
-/// The three steps that store a push once: [`Intake::claim`], [`Intake::publish`] and [`Claimed::complete`]. Between claim
-/// and publish its answer is decided, so that copies of the push wait for the decision and get the same answer.
+/// The three steps that store a push once: [`Intake::claim`], [`Intake::publish`] and [`Claimed::complete`]. Ingress
+/// decides the answer between claim and publish, so that copies of the push wait for the decision and get the same
+/// answer.
 ///
-/// Each step tries until the deadline of the request: a quick refusal would only make WeChat spend its few re-sends within
+/// Each step tries until the deadline of the request: after a quick refusal WeChat would spend its few re-sends within
 /// a second.
 pub(crate) struct Intake {
     claims: Arc<dyn Claims>,
     publisher: Arc<dyn Publisher>,
-    /// Whether the last push had no claim: the log tells of an outage once, not with every push.
+    /// Whether ingress published the last push without a claim. The log reports an outage of the store once, not with
+    /// every push.
     unclaimed: AtomicBool,
 }
 
@@ -57,12 +60,12 @@ pub(crate) enum Taken {
     },
     /// An earlier request stored the push.
     Duplicate {
-        /// The answer to that request, and to this one as well: the empty text for `success`.
+        /// The answer to that request, and to this request as well: the empty text for `success`.
         answer: String,
     },
 }
 
-/// Shows how long the answer is: a transfer names its user, and a decision of a webhook may say anything.
+/// Shows only the length of the answer: a transfer names its user, and the decision of a webhook may say anything.
 impl fmt::Debug for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, answer) = match self {
@@ -73,13 +76,13 @@ impl fmt::Debug for Taken {
     }
 }
 
-/// Whose push it is.
+/// Which request stores the push.
 pub(crate) enum Ownership<'a> {
     /// This request stores the push.
     Ours(Claimed<'a>),
-    /// An earlier request has stored the push, and was answered so.
+    /// An earlier request has stored the push, and got this answer.
     Stored {
-        /// The empty text for `success`.
+        /// The answer to the earlier request: the empty text for `success`.
         answer: String,
     },
 }
@@ -89,7 +92,8 @@ pub(crate) enum Ownership<'a> {
 pub(crate) struct Claimed<'a> {
     claims: &'a dyn Claims,
     key: &'a MessageKey,
-    /// None while the store is unavailable: the push is published all the same, and the ledger drops the copies.
+    /// None while the store is unavailable. Ingress then publishes the push all the same, and the ledger drops the
+    /// copies.
     owner: Option<String>,
     deadline: Instant,
 }
@@ -99,7 +103,7 @@ impl Intake {
         Self { claims, publisher, unclaimed: AtomicBool::new(false) }
     }
 
-    /// All three steps, for a message whose `answer` is known before the claim: the empty text for `success`.
+    /// Takes all three steps for a message whose `answer` is known before the claim: the empty text for `success`.
     pub(crate) async fn take(&self, envelope: &Envelope, answer: String, deadline: Instant) -> Result<Taken, Refusal> {
         let claimed = match self.claim(&envelope.key, deadline).await? {
             Ownership::Stored { answer } => return Ok(Taken::Duplicate { answer }),
@@ -110,7 +114,8 @@ impl Intake {
         Ok(Taken::Published { answer })
     }
 
-    /// Claims the key of a push whose request is answered by `deadline`. Waits while another request has the claim.
+    /// Claims the key of a push whose request ingress must answer by `deadline`. Waits while another request holds the
+    /// claim.
     pub(crate) async fn claim<'a>(&'a self, key: &'a MessageKey, deadline: Instant) -> Result<Ownership<'a>, Refusal> {
         let owner = Uuid::new_v4().simple().to_string();
         let claim_by = deadline - SETTLE_WITHIN;
@@ -151,7 +156,7 @@ impl Intake {
         }
     }
 
-    /// Returns when the queue has stored the envelope of a push whose request is answered by `deadline`.
+    /// Returns once the queue has stored the envelope of a push whose request ingress must answer by `deadline`.
     pub(crate) async fn publish(&self, envelope: &Envelope, deadline: Instant) -> Result<(), Refusal> {
         let publish_by = deadline - SETTLE_WITHIN;
         let started = Instant::now();
@@ -162,7 +167,7 @@ impl Intake {
                     metric::published(started.elapsed());
                     return Ok(());
                 }
-                // A publisher that refuses at once, as a closed one does, is not cut off by its deadline.
+                // `timeout_at` does not cut off a publisher that refuses at once, as a closed publisher does.
                 Ok(Err(error)) if Instant::now() >= publish_by => return Err(Refusal::NotStored(error.to_string())),
                 Ok(Err(error)) => {
                     last = error.to_string();
@@ -175,8 +180,8 @@ impl Intake {
 }
 
 impl Claimed<'_> {
-    /// Passes the result of a step on. When the step was refused nothing is stored, so the claim is released first, and the
-    /// next copy of the push can have it.
+    /// Passes the result of a step on. A refused step has stored nothing, so this function first releases the claim,
+    /// and the next copy of the push can have the claim.
     pub(crate) async fn or_release<T>(&self, step: Result<T, Refusal>) -> Result<T, Refusal> {
         if let (Err(_), Some(owner)) = (&step, &self.owner) {
             self.settle(self.claims.release(self.key, owner)).await;
@@ -184,13 +189,13 @@ impl Claimed<'_> {
         step
     }
 
-    /// Notes that the push is stored, with its `answer` for the copies: the empty text for `success`.
+    /// Records that the push is stored, with its `answer` for the copies: the empty text for `success`.
     pub(crate) async fn complete(self, answer: &str) {
         self.settle(self.claims.complete(self.key, answer, PUSH_REMEMBERED_FOR)).await;
     }
 
-    /// Nothing depends on the settlement: a claim without one runs out, the ledger drops the copy that may come, and the
-    /// answer to the copy is decided again.
+    /// Nothing depends on this call. A claim that stays unsettled expires, the ledger drops a copy that may come, and
+    /// ingress decides the answer to that copy again.
     async fn settle(&self, settlement: impl Future<Output = Result<(), StoreError>>) {
         if !matches!(timeout_at(self.deadline, settlement).await, Ok(Ok(()))) {
             metric::claim("unsettled");

@@ -1,9 +1,10 @@
-//! ingress: HTTP request -> verified -> decrypted -> parsed -> claimed -> published -> `success`, or what a rule or the
-//! event wants in its place. A push that is WeChat's and cannot be read is published as it is.
+//! ingress: HTTP request -> verified -> decrypted -> parsed -> claimed -> published -> answer. The answer is `success`,
+//! or what a rule or the event demands instead. Ingress also publishes a push that is authentic and unreadable, as raw
+//! bytes.
 //!
-//! Beside the pushes it takes messages of a team's own backend, on the internal server: [`Api`].
+//! Ingress also takes messages from a team's own backend, on the internal server: [`Api`].
 //!
-//! It answers only after the push is stored, never calls WeChat, and answers within [`ANSWER_WITHIN`].
+//! Ingress answers only after the push is stored, never calls WeChat, and answers within [`ANSWER_WITHIN`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,24 +37,24 @@ pub use intake::PUSH_REMEMBERED_FOR;
 pub use server::{Ingress, IngressError};
 pub use unreadable::keeps_unreadable;
 
-/// WeChat waits 5 s, then sends the push again; the rest is for the way back.
+/// WeChat waits 5 s for an answer, then sends the push again. The remaining half second covers the answer's way back.
 ///
 /// Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html>.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(4_500);
 
-/// What ingress stands on.
+/// The parts that ingress is built from.
 #[derive(Clone)]
 pub struct Parts {
     /// The configuration.
     pub config: Arc<Config>,
-    /// State; of it the claims and the messages.
+    /// The state. Ingress uses the claims and the messages of it.
     pub stores: Stores,
-    /// Where pushes go. [`Ingress::run`] closes it.
+    /// Ingress publishes pushes here. [`Ingress::run`] closes the publisher.
     pub publisher: Arc<dyn Publisher>,
-    /// What the process's internal server has of it; [`Ingress::bind`] opens it.
+    /// `/v1`, which the process's internal server serves. [`Ingress::bind`] opens it.
     pub api: Api,
-    /// Where the checks for `/readyz` are added.
+    /// Ingress adds its checks for `/readyz` here.
     pub readiness: Readiness,
-    /// Starts the shutdown.
+    /// Cancelling this token starts the shutdown.
     pub shutdown: CancellationToken,
 }

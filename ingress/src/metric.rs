@@ -74,7 +74,7 @@ pub(crate) fn buffered(bytes: f64) {
     gauge!(BUFFERED).increment(bytes);
 }
 
-/// Counts a push as under way until it is dropped.
+/// Counts a push in the gauge until the value is dropped.
 pub(crate) struct UnderWay;
 
 impl UnderWay {

@@ -4,21 +4,21 @@ use actix_web::web::Query;
 
 use crate::refusal::Refusal;
 
-/// The parameters that signatures are made of.
+/// The query parameters that carry a signature or are covered by a signature.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SignedQuery {
     pub(crate) signature: String,
     pub(crate) timestamp: String,
     pub(crate) nonce: String,
-    /// Of an encrypted push.
+    /// The signature of an encrypted push.
     pub(crate) msg_signature: Option<String>,
-    /// Of the check of the URL.
+    /// The text that the check of the URL wants echoed.
     pub(crate) echostr: Option<String>,
 }
 
 impl SignedQuery {
-    /// Reads a query. A parameter that comes twice is refused: which of the two was signed cannot be told. Parameters
-    /// without a part in the signatures are ignored.
+    /// Reads a query. Ingress refuses a query with the same parameter twice, because it cannot tell which of the two
+    /// was signed. Ingress ignores parameters that no signature uses.
     pub(crate) fn parse(query: &str) -> Result<Self, Refusal> {
         let pairs = Query::<Vec<(String, String)>>::from_query(query)
             .map_err(|_| Refusal::Unauthenticated("the query is malformed"))?

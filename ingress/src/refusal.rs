@@ -1,4 +1,4 @@
-//! Why a request is not answered with `success`: one table of status, label and level.
+//! The reasons why ingress does not answer a request with `success`: one table of status, label and level.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tracing::Level;
 
 use crate::freshness::Stale;
 
-/// Why a request was refused.
+/// Why ingress refused a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     /// The path names no account of the configuration.
@@ -23,41 +23,41 @@ pub(crate) enum Refusal {
     /// The connection ended in the body, or its framing is wrong.
     #[error("the body was cut")]
     CutBody,
-    /// Too many bytes of other bodies were held.
+    /// Ingress held too many bytes of other bodies.
     #[error("no room for the body within [ingress] max_buffered_bytes")]
     NoRoom,
-    /// The signature is not WeChat's, or what it is made of is missing.
+    /// The signature is not WeChat's, or a value that the signature covers is missing.
     #[error("not authenticated: {0}")]
     Unauthenticated(&'static str),
     /// The signature is right, and its timestamp is too far from the clock.
     #[error("the signature is right, and its timestamp {0}")]
     Stale(Stale),
-    /// `Encrypt` cannot be opened.
+    /// Ingress cannot decrypt `Encrypt`.
     #[error(
         "the signature is right, and the ciphertext cannot be opened ({0}): the EncodingAESKey is not the console's"
     )]
     Cipher(CipherError),
-    /// What came is no push, and not known to be WeChat's.
+    /// The content is no push, and is not known to come from WeChat.
     #[error("not a push: {0}")]
     Malformed(PushError),
-    /// It may be WeChat's, cannot be read, and is not kept.
+    /// The content may come from WeChat, ingress cannot read it, and ingress does not keep it.
     #[error("not a push: {error}; {why}")]
     UnreadableRefused {
-        /// Why it cannot be read.
+        /// Why ingress cannot read the content.
         error: PushError,
-        /// Why it is not kept.
+        /// Why ingress does not keep the content.
         why: &'static str,
     },
-    /// WeChat wants a decision, and the webhook that makes it gave none.
+    /// WeChat wants a decision, and the webhook that should make the decision made none.
     #[error("not decided: {0}")]
     Undecided(String),
-    /// It could not be stored in time.
+    /// Ingress could not store the push in time.
     #[error("not stored in time: {0}")]
     NotStored(String),
 }
 
 impl Refusal {
-    /// Status, label and level of each. What an attacker could learn from is answered alike.
+    /// The status, label and level of each refusal. Refusals from which an attacker could learn get the same answer.
     fn row(&self) -> (u16, &'static str, Level) {
         match self {
             Self::UnknownAccount => (404, "unknown_account", Level::WARN),
@@ -66,7 +66,7 @@ impl Refusal {
             Self::CutBody => (400, "cut_body", Level::INFO),
             Self::NoRoom => (503, "no_room", Level::ERROR),
             Self::Unauthenticated(_) => (401, "unauthenticated", Level::WARN),
-            // Warned of by `ClockWarning`, which says more and less often.
+            // `ClockWarning` logs stale requests, with more detail and less often.
             Self::Stale(_) => (401, "stale", Level::DEBUG),
             Self::Cipher(_) => (401, "undecryptable", Level::ERROR),
             Self::Malformed(_) => (400, "malformed", Level::WARN),
@@ -86,7 +86,7 @@ impl Refusal {
         self.row().1
     }
 
-    /// The body of the answer: the same for all that have the same status.
+    /// The body of the answer. All refusals with the same status have the same body.
     pub(crate) fn text(&self) -> &'static str {
         match self.status() {
             400 => "this is not a push\n",
@@ -98,15 +98,15 @@ impl Refusal {
         }
     }
 
-    /// Whether the rest of the request must not be read as the next one.
+    /// Whether ingress must close the connection, because it must not read the rest of the request as the next request.
     pub(crate) fn ends_connection(&self) -> bool {
         matches!(self, Self::TooLarge | Self::SlowBody | Self::CutBody | Self::NoRoom)
     }
 
-    /// Logs it, once.
+    /// Logs the refusal once.
     pub(crate) fn log(&self, kind: &'static str, appid: &str, took: Duration) {
         let (status, label, level) = self.row();
-        // A path that names no account is a stranger's text, whatever it says.
+        // A path that names no account is a stranger's text.
         let known = *self != Self::UnknownAccount || looks_like_an_appid(appid);
         let account = if known { appid } else { "(not an appid)" };
         let reason = shown(&self.to_string());
@@ -124,7 +124,8 @@ fn looks_like_an_appid(text: &str) -> bool {
     text.len() <= 32 && text.starts_with("wx") && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// A reason as it may be logged, whoever worded it: short, on one line, without what a terminal would obey.
+/// A reason in a form that is safe to log, whoever worded it: short, on one line, without characters that a terminal
+/// would obey.
 pub(crate) fn shown(reason: &str) -> String {
     const LONGEST: usize = 200;
     let mut shown = String::new();

@@ -28,10 +28,11 @@ use crate::unreadable::UnreadablePushes;
 use crate::verify::Verified;
 use crate::{ANSWER_WITHIN, metric, verify};
 
-/// The largest body, in bytes, that is decrypted, parsed and matched with rules on the thread that serves connections.
+/// The largest body, in bytes, that ingress decrypts, parses and matches with rules on the thread that serves
+/// connections.
 const QUICK: usize = 64 * 1024;
 
-/// What the routes stand on.
+/// The parts that the routes use.
 pub(crate) struct Callback {
     pub(crate) config: Arc<Config>,
     pub(crate) intake: Intake,
@@ -52,7 +53,8 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
     app.service(push).default_service(web::to(|| async { HttpResponse::NotFound().body("not found\n") }));
 }
 
-/// WeChat's check of the URL when it is saved in the console: echoes `echostr`, and nothing else.
+/// WeChat's check of the URL, which WeChat sends when the URL is saved in the console. The answer is `echostr` and
+/// nothing else.
 async fn verify_url(request: HttpRequest, appid: web::Path<String>, callback: web::Data<Callback>) -> HttpResponse {
     let started = Instant::now();
     let echo = callback.account(&appid).and_then(|account| {
@@ -78,10 +80,10 @@ async fn receive_push(
     response.map_body(|_, text| AnswerBody { text, _unread: body })
 }
 
-/// The body of an answer, and with it what the request still has to say.
+/// The body of an answer, and with it the unread rest of the request.
 ///
-/// As long as the payload is there when the answer is written, the server closes a connection whose request was not read
-/// to its end. Once it is dropped, a chunked request would be read on for ever, and hold the connection.
+/// While the payload still exists when the answer is written, the server closes a connection whose request it has not
+/// read to the end. Without the payload the server would read a chunked request on for ever, and hold the connection.
 struct AnswerBody {
     text: BoxBody,
     _unread: web::Payload,
@@ -104,7 +106,7 @@ impl Callback {
         self.config.accounts.get(appid).ok_or(Refusal::UnknownAccount)
     }
 
-    /// Takes one push in; `Ok` with its answer and the outcome's label when it is stored.
+    /// Takes one push in. `Ok` has the answer and the outcome's label, and means that the push is stored.
     async fn receive(
         &self,
         request: &HttpRequest,
@@ -156,7 +158,8 @@ impl Callback {
         Ok(Taken::Published { answer })
     }
 
-    /// The text of the answer, which may have to be asked for; the empty text for `success`.
+    /// The text of the answer: the empty text for `success`. Ingress may have to ask a synchronous webhook for this
+    /// text.
     async fn answer(&self, envelope: &Envelope, decision: &Decision, started: Instant) -> Result<String, Refusal> {
         match decision {
             Decision::Ask(endpoint) => self.sync_webhooks.decide(endpoint, envelope, started).await,
@@ -165,7 +168,8 @@ impl Callback {
         }
     }
 
-    /// The word for metrics and logs of how a push was taken in. Reports what an operator should know of it.
+    /// The word for metrics and logs that says how ingress took a push in. This function also logs what an operator
+    /// should know about the push.
     fn outcome(&self, taken: &Taken, envelope: &Envelope, decision: &Decision) -> &'static str {
         if let Taken::Duplicate { .. } = taken {
             return "duplicate";
@@ -185,7 +189,7 @@ impl Callback {
         }
     }
 
-    /// [`open_and_decide`], on another thread when it takes long enough to keep other requests waiting.
+    /// Calls [`open_and_decide`], on another thread when the work takes long enough to keep other requests waiting.
     async fn open_and_decide(
         &self,
         account: &Account,
@@ -205,7 +209,7 @@ impl Callback {
     }
 }
 
-/// What the request holds, and the decision what to answer once that is stored.
+/// The content of the request, and the decision how ingress answers once that content is stored.
 fn open_and_decide(
     config: &Config,
     account: &Account,

@@ -24,25 +24,26 @@ use crate::sync_webhook::SyncWebhooks;
 use crate::unreadable::UnreadablePushes;
 use crate::{Api, Parts, metric};
 
-/// How long a connection may stay open between two requests. Proxies keep theirs for up to a minute, and do not send a
-/// push again that meets the end of one.
+/// How long a connection may stay open between two requests. Proxies keep their connections for up to a minute, and a
+/// proxy does not send a push again when its connection ends under that push.
 const IDLE_FOR: Duration = Duration::from_secs(75);
 /// How long a client may take for the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long the rest of a refused request is read and thrown away, so that its answer is not lost.
+/// How long the server reads and discards the rest of a refused request, so that the client still gets the answer.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
-/// How many connections may wait to be accepted; the system may allow fewer.
+/// How many connections may wait for the server to accept them. The system may allow fewer.
 const BACKLOG: u32 = 1_024;
 
-/// How many bytes of answers the system may hold for a client: some hundred answers; by itself it would take megabytes.
+/// How many bytes of answers the system may hold for a client, which is some hundred answers. By default the system
+/// would hold megabytes.
 const UNREAD_ANSWERS: u32 = 64 * 1_024;
 
-/// What the process has open besides: queue, store, files, the internal server's connections.
+/// How many other files the process has open: queue, store, files, the internal server's connections.
 const OTHER_FILES: u64 = 128;
 
-/// A bound, not yet running ingress.
+/// Ingress, bound to its address and not yet running.
 pub struct Ingress {
     server: Server,
     addresses: Vec<SocketAddr>,
@@ -54,18 +55,18 @@ pub struct Ingress {
 /// Why ingress cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum IngressError {
-    /// The public address cannot be had.
+    /// The public address cannot be bound.
     #[error("[ingress] listen = \"{address}\" cannot be bound: {source}")]
     Bind {
-        /// As configured.
+        /// The address in the configuration.
         address: SocketAddr,
-        /// The system's answer.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The HTTP client for webhooks.
+    /// The HTTP client for webhooks could not be built.
     #[error("{0}")]
     Client(String),
-    /// The server ended by itself.
+    /// The server failed while it ran.
     #[error("the HTTP server failed: {0}")]
     Server(#[from] io::Error),
 }
@@ -81,7 +82,7 @@ fn warn_of_few_files(max_connections: u64) {
     }
 }
 
-/// Listens; what is accepted inherits the settings.
+/// Listens at the address. The accepted connections inherit the socket's settings.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -91,8 +92,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Ingress {
-    /// Binds the public address and adds the checks of readiness: the queue is required; without the store, ingress goes
-    /// on (the ledger drops the copies) and is degraded. To be called within a tokio runtime.
+    /// Binds the public address and adds the readiness checks. The queue is required. Without the store, ingress goes
+    /// on and is degraded (the ledger drops the copies). Call this function within a tokio runtime.
     pub fn bind(parts: Parts) -> Result<Self, IngressError> {
         let Parts { config, stores, publisher, api, readiness, shutdown } = parts;
         metric::describe();
@@ -125,7 +126,7 @@ impl Ingress {
         let cannot_bind = |source| IngressError::Bind { address: settings.listen, source };
         let listener = listen(settings.listen).map_err(cannot_bind)?;
         let addresses = vec![listener.local_addr().map_err(cannot_bind)?];
-        // actix counts connections by thread.
+        // actix counts connections for each thread.
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let server = Server::build()
             .workers(threads)
@@ -133,7 +134,7 @@ impl Ingress {
             .shutdown_signal(shutdown.cancelled_owned())
             .shutdown_timeout(settings.grace.as_secs().max(1));
         let draining = server.graceful_shutdown_signal();
-        // What actix-web's own server does, but for the type of the connections.
+        // actix-web's own server does the same, except for the type of the connections.
         let server = server.listen("public", listener, move || {
             let draining = draining.clone();
             let app =
@@ -170,8 +171,8 @@ impl Ingress {
         &self.addresses
     }
 
-    /// Serves until the shutdown; then takes no more, finishes what is under way within the grace time, and closes the
-    /// publisher.
+    /// Serves until the shutdown. Then it accepts no more requests, finishes the running requests within the grace
+    /// time, and closes the publisher.
     pub async fn run(self) -> Result<(), IngressError> {
         let result = self.server.await;
         self.api.close(self.grace).await;

@@ -1,4 +1,4 @@
-//! Synchronous webhooks: they decide what an event is answered with, within WeChat's patience.
+//! Synchronous webhooks, which decide the answer to an event within the time that WeChat waits.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::metric;
 use crate::refusal::Refusal;
 
-/// The wait after a failure that may pass.
+/// The wait after a failure that may be temporary.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// The client of synchronous webhooks.
@@ -21,10 +21,10 @@ impl SyncWebhooks {
         Webhooks::new(settings).map(Self)
     }
 
-    /// Asks the webhook for the answer to a push whose request came at `started`; the empty text means `success`.
+    /// Asks the webhook for the answer to a push whose request came at `started`. The empty text means `success`.
     ///
-    /// A call that failed for a reason that may pass is repeated until the time is over: a quick refusal would only make
-    /// WeChat spend its few re-sends within a second, and the event would be lost while the service restarts.
+    /// Ingress repeats a call that failed for a temporary reason until the time is over: after a quick refusal WeChat
+    /// would spend its few re-sends within a second, and the event would be lost while the service restarts.
     pub(crate) async fn decide(
         &self,
         endpoint: &Endpoint,
@@ -32,7 +32,7 @@ impl SyncWebhooks {
         started: Instant,
     ) -> Result<String, Refusal> {
         let deadline = started + DECIDE_WITHIN;
-        // The question is what to answer, so it says nothing of an answer yet.
+        // The question asks for the answer, so the envelope in the question names no answer.
         let question = Question::new(&Envelope { answered: None, ..envelope.clone() }, Media::None);
         loop {
             let begun = Instant::now();

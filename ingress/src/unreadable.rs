@@ -1,4 +1,4 @@
-//! Pushes that are WeChat's and cannot be read: which of them are kept.
+//! Unreadable pushes: ingress chooses which of them kefu keeps.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -11,26 +11,26 @@ use tokio::time::Instant;
 
 use crate::refusal::Refusal;
 
-/// In plain mode, the smallest body in bytes that is refused.
+/// In plain mode, the smallest unreadable body, in bytes, that ingress refuses.
 const TOO_LARGE: usize = 64 * 1024;
 
-/// In plain mode, how many are kept within [`WITHIN`] for each account.
+/// In plain mode, how many unreadable pushes ingress keeps within [`WITHIN`] for each account.
 const MOST: usize = 60;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Keeps count of the unreadable pushes in plain mode. There the signature does not cover the body: whoever has seen one
-/// signed URL could fill the dead letters.
+/// Counts the unreadable pushes in plain mode. There the signature does not cover the body, so that anybody who has
+/// seen one signed URL could fill the dead letters.
 #[derive(Default)]
 pub(crate) struct UnreadablePushes {
-    /// When the last ones came, and a hash of each, by appid.
+    /// When the last unreadable pushes came, and a hash of each push, by appid.
     plain: Mutex<HashMap<String, VecDeque<(Instant, u64)>>>,
     hashes: RandomState,
 }
 
 impl UnreadablePushes {
-    /// Whether the push of these bytes is kept: unreadable because of `error`, and authentic as far as the account's mode
-    /// tells. A re-send is counted with the first.
+    /// Whether ingress keeps the push of these bytes, which is unreadable because of `error` and authentic as far as
+    /// the account's mode tells. A re-send counts as the same push.
     pub(crate) fn admit(&self, account: &Account, bytes: &[u8], error: &PushError) -> Result<(), Refusal> {
         if account.mode == Mode::Plain {
             self.admit_plain(&account.appid, bytes, error, Instant::now())
@@ -40,8 +40,8 @@ impl UnreadablePushes {
     }
 
     fn admit_plain(&self, appid: &str, bytes: &[u8], error: &PushError, now: Instant) -> Result<(), Refusal> {
-        // What is neither XML nor JSON by its first character is nothing that WeChat sends. An encrypted push is for another
-        // mode than the account's: the fault notice and the log say so sooner than dead letters would.
+        // WeChat sends nothing that is neither XML nor JSON by its first character. An encrypted push belongs to
+        // another mode than the account's: the fault notice and the log say so sooner than dead letters would.
         if matches!(error, PushError::Empty | PushError::UnknownFormat | PushError::Encrypted) {
             return Err(Refusal::Malformed(error.clone()));
         }
@@ -50,7 +50,7 @@ impl UnreadablePushes {
             return refused("in plain mode it is kept below 64 KiB only");
         }
         let mut plain = self.plain.lock();
-        // The accounts are those of the configuration, so there are few.
+        // Only accounts of the configuration have an entry here, so the entries are few.
         let kept = plain.entry(appid.to_owned()).or_default();
         while kept.front().is_some_and(|(at, _)| now.duration_since(*at) >= WITHIN) {
             kept.pop_front();
@@ -67,10 +67,10 @@ impl UnreadablePushes {
     }
 }
 
-/// Whether ingress keeps a push of these bytes, which it cannot read because of `error`, as a dead letter.
+/// Whether ingress keeps, as a dead letter, a push of these bytes, which ingress cannot read because of `error`.
 ///
 /// # Errors
-/// Why it refuses the push instead, in words.
+/// The reason in words why ingress refuses the push instead.
 pub fn keeps_unreadable(account: &Account, bytes: &[u8], error: &PushError) -> Result<(), String> {
     UnreadablePushes::default().admit(account, bytes, error).map_err(|refusal| refusal.to_string())
 }

@@ -1,4 +1,4 @@
-//! From a request to a push that is WeChat's: signature, timestamp, cipher, parser. Pure.
+//! From a request to an authentic push: signature, timestamp, cipher, parser. The functions here are pure.
 
 use kefu_messages::unreadable;
 use kefu_program::config::{Account, Mode};
@@ -11,8 +11,8 @@ use crate::freshness;
 use crate::query::SignedQuery;
 use crate::refusal::Refusal;
 
-/// Checks the `signature` of a check of the URL, and its timestamp. The signature is plain in every mode: for mini programs
-/// `echostr` is never encrypted
+/// Checks the `signature` of a check of the URL, and its timestamp. The signature is plain in every mode: WeChat never
+/// encrypts `echostr` for mini programs
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>).
 pub(crate) fn verify_url(account: &Account, query: &SignedQuery, now_ms: u64) -> Result<(), Refusal> {
     let signed = account.tokens.iter().any(|token| {
@@ -26,8 +26,8 @@ pub(crate) fn verify_url(account: &Account, query: &SignedQuery, now_ms: u64) ->
     }
 }
 
-/// Refuses, before its body is read, a request that cannot become a push of the account: what `signature` can tell in
-/// plain mode, and the presence of `msg_signature` in the others.
+/// Refuses, before ingress reads its body, a request that cannot become a push of the account. In plain mode
+/// `signature` decides; in the other modes `msg_signature` must be present.
 pub(crate) fn admit(account: &Account, query: &SignedQuery, now_ms: u64) -> Result<(), Refusal> {
     match (account.mode, &query.msg_signature) {
         (Mode::Plain, _) => verify_url(account, query, now_ms),
@@ -36,16 +36,16 @@ pub(crate) fn admit(account: &Account, query: &SignedQuery, now_ms: u64) -> Resu
     }
 }
 
-/// What an admitted request held.
+/// The content of an admitted request.
 pub(crate) struct Verified {
-    /// The push and its decrypted text; else the decrypted bytes, and why this version cannot read them.
+    /// The push and its decrypted text; else the decrypted bytes, and the reason why this version cannot read them.
     pub(crate) content: Result<(Push, String), (Vec<u8>, PushError)>,
-    /// Set in safe and compat mode.
+    /// The Token and the key of the push. Set in safe and compat mode.
     pub(crate) pair: Option<Pair>,
 }
 
-/// The Token and the key that a push came with, by their places in the account's lists. While they are changed in the
-/// console WeChat goes on with the former ones for a while, and its answers must be sealed with those.
+/// The Token and the key that a push came with, by their places in the account's lists. After a change in the console
+/// WeChat uses the former Token and key for a while, and ingress must seal its answers with the same Token and key.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair {
     token: usize,
@@ -53,7 +53,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// What seals an answer to that push.
+    /// The seal for an answer to that push.
     pub(crate) fn seal(self, account: &Account) -> Option<Seal<'_>> {
         let (token, key) = (account.tokens.get(self.token)?, account.keys.get(self.key)?);
         Some(Seal { appid: &account.appid, token: token.expose_secret(), key })
@@ -62,9 +62,9 @@ impl Pair {
 
 /// Opens an admitted request.
 ///
-/// The account's mode alone decides how: in safe and compat mode only what `Encrypt` holds is believed, and
-/// `msg_signature`, which covers it, is checked before anything is decrypted, and after it the timestamp. `signature` says
-/// nothing of the body.
+/// The account's mode alone decides how. In safe and compat mode ingress believes only the content of `Encrypt`.
+/// Ingress checks `msg_signature`, which covers `Encrypt`, before it decrypts anything, and then the timestamp.
+/// `signature` does not cover the body.
 pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>, now_ms: u64) -> Result<Verified, Refusal> {
     match account.mode {
         Mode::Plain => Ok(read(body, None)),
@@ -76,8 +76,8 @@ pub(crate) fn open(account: &Account, query: &SignedQuery, body: Vec<u8>, now_ms
     }
 }
 
-/// The bytes of the `Encrypt` that is rightly signed, of now. Nothing else of the body is signed, so nothing else of it is
-/// read.
+/// The bytes of the `Encrypt` that has a right signature and a current timestamp. WeChat signs no other part of the
+/// body, so ingress reads no other part.
 fn decrypt(account: &Account, query: &SignedQuery, body: &str, now_ms: u64) -> Result<(Vec<u8>, Pair), Refusal> {
     let candidates = push::ciphertexts(body);
     if candidates.is_empty() {

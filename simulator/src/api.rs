@@ -1,5 +1,5 @@
-//! The API side: how `api.weixin.qq.com` answers a call. Synchronous and without network, so that one lock makes a call,
-//! its fault and its entry in the journal one step.
+//! The API side: how `api.weixin.qq.com` answers a call. The code is synchronous and uses no network, so that one lock
+//! makes a call, its fault and its entry in the journal one step.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -32,7 +32,7 @@ const MEDIA_UPLOAD: &str = "/cgi-bin/media/upload";
 const MEDIA_GET: &str = "/cgi-bin/media/get";
 const CALLBACK_CHECK: &str = "/cgi-bin/callback/check";
 
-/// The paths that are simulated, and their methods.
+/// The simulated paths, and their methods.
 pub(crate) const ROUTES: [(&str, &str); 8] = [
     (TOKEN, "GET"),
     (STABLE_TOKEN, "POST"),
@@ -44,13 +44,13 @@ pub(crate) const ROUTES: [(&str, &str); 8] = [
     (CALLBACK_CHECK, "POST"),
 ];
 
-/// A good answer.
+/// The answer to a successful call.
 enum Answer {
     Json(Value),
     File { content_type: &'static str, filename: String, bytes: Bytes },
 }
 
-/// Every request that is not for the simulator itself.
+/// Serves every request outside the simulator's own routes.
 pub(crate) async fn serve(state: Data<State>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let call = Call::read(&request, body).await;
     let date = date(&state);
@@ -64,7 +64,7 @@ pub(crate) async fn serve(state: Data<State>, request: HttpRequest, body: Bytes)
     wire.respond(date)
 }
 
-/// The simulator's own time.
+/// The simulator's own time, for the header `Date`.
 pub(crate) fn date(state: &State) -> Date {
     let now_s = u64::try_from(state.clock().now_s()).unwrap_or(0);
     Date((UNIX_EPOCH + Duration::from_secs(now_s)).into())
@@ -135,7 +135,7 @@ fn act(wechat: &mut WeChat, call: &Call, token_chars: usize) -> Result<Answer, A
     }
 }
 
-/// A text field that is there and not empty.
+/// A text field that is present and not empty.
 fn filled<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }

@@ -1,4 +1,4 @@
-//! The simulator's time, which can be set forward.
+//! The simulator's time. A test can move it forward.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use kefu_runtime::clock;
 
-/// Where the simulator reads the time: for windows, tokens, media and `CreateTime`. The 5 seconds of a push and the
-/// latencies it reports are real time whatever this says. Clones share the same time.
+/// The simulator's clock, for windows, tokens, media and `CreateTime`. The 5 seconds of a push and the reported
+/// latencies are always real time. Clones share the same time.
 #[derive(Clone, Debug)]
 pub struct Clock {
     frozen_at_ms: Option<i64>,
@@ -21,30 +21,31 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// The system's time.
+    /// A clock with the system's time.
     pub fn system() -> Self {
         Self { frozen_at_ms: None, ahead_ms: Arc::default() }
     }
 
-    /// A time that stands still, in milliseconds since the Unix epoch, until [`Clock::advance`] is called.
+    /// A clock that stands still, at a time in milliseconds since the Unix epoch, until a test calls
+    /// [`Clock::advance`].
     pub fn frozen_at(unix_ms: i64) -> Self {
         Self { frozen_at_ms: Some(unix_ms), ahead_ms: Arc::default() }
     }
 
-    /// Sets the time forward.
+    /// Moves the time forward.
     pub fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         // The closure never refuses, so neither does the update.
         self.ahead_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |ahead| Some(ahead.saturating_add(by))).ok();
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// The time in milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> i64 {
         let base = self.frozen_at_ms.unwrap_or_else(|| i64::try_from(clock::now_ms()).unwrap_or(i64::MAX));
         base.saturating_add(self.ahead_ms.load(Ordering::SeqCst))
     }
 
-    /// Seconds since the Unix epoch.
+    /// The time in seconds since the Unix epoch.
     pub fn now_s(&self) -> i64 {
         self.now_ms().div_euclid(1_000)
     }

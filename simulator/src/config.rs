@@ -14,15 +14,16 @@ use crate::clock::Clock;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulatorConfig {
-    /// The address to listen on; a free port of loopback by default. Everybody who reaches it rules the simulator.
+    /// The address to listen on; a free port of loopback by default. Anybody who reaches this address controls the
+    /// simulator.
     #[serde(default = "loopback")]
     pub listen: SocketAddr,
-    /// The mini programs; at least one, no appid twice.
+    /// The mini programs. The list needs at least one, and no appid may come twice.
     pub accounts: Vec<SimulatedAccount>,
-    /// WeChat's limits, which can be set otherwise.
+    /// WeChat's limits, which a test may change.
     #[serde(default)]
     pub limits: Limits,
-    /// The time.
+    /// The simulator's time.
     #[serde(skip)]
     pub clock: Clock,
 }
@@ -31,15 +32,16 @@ pub struct SimulatorConfig {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulatedAccount {
-    /// `wx…`
+    /// The appid, `wx…`.
     pub appid: String,
     /// The AppSecret.
     pub secret: String,
     /// The Token of the console's page on message push.
     pub token: String,
-    /// The EncodingAESKey, 43 characters; needed in compat and safe mode, and for a push that asks for one of them.
+    /// The EncodingAESKey, 43 characters. Compat and safe mode need it, and so does a push that asks for one of these
+    /// modes.
     pub encoding_aes_key: Option<String>,
-    /// How pushes travel unless a push says otherwise.
+    /// The mode of pushes unless a push says otherwise.
     #[serde(default)]
     pub mode: Mode,
     /// The data format of pushes unless a push says otherwise; XML by default.
@@ -47,11 +49,11 @@ pub struct SimulatedAccount {
     pub format: Format,
     /// The original id, `gh_…`: `ToUserName` of pushes.
     pub raw_id: String,
-    /// Where pushes go; can be set later.
+    /// The URL that pushes go to. A test may set it later.
     pub callback_url: Option<String>,
 }
 
-/// How pushes travel.
+/// The mode of pushes: how WeChat signs and encrypts them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -64,17 +66,17 @@ pub enum Mode {
     Safe,
 }
 
-/// WeChat's limits with WeChat's values as defaults; can be changed while the simulator runs.
+/// WeChat's limits, with WeChat's values as defaults. A test can change them while the simulator runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Replies after a user's message.
+    /// How many replies WeChat accepts after a user's message.
     pub message_replies: u32,
-    /// How long they are allowed, in milliseconds.
+    /// How long WeChat accepts replies after a user's message, in milliseconds.
     pub message_window_ms: u64,
-    /// Replies after a user entered the session.
+    /// How many replies WeChat accepts after a user entered the session.
     pub enter_replies: u32,
-    /// How long they are allowed, in milliseconds.
+    /// How long WeChat accepts replies after a user entered the session, in milliseconds.
     pub enter_window_ms: u64,
     /// The longest text, in bytes of UTF-8.
     pub text_bytes: usize,
@@ -84,15 +86,16 @@ pub struct Limits {
     pub media_lifetime_s: u64,
     /// How long an access_token lives, in seconds.
     pub token_lifetime_s: u64,
-    /// How long a superseded access_token works on, in seconds; a stable token is renewed that long before its end.
+    /// How long a superseded access_token still works, in seconds. WeChat renews a stable token that long before its
+    /// end.
     pub token_overlap_s: u64,
     /// How long WeChat waits for the answer to a push, in milliseconds.
     pub push_timeout_ms: u64,
     /// How often WeChat tries a push in all.
     pub push_tries: u32,
-    /// How long WeChat waits before it tries again, in milliseconds. Undocumented.
+    /// How long WeChat waits before it tries again, in milliseconds. WeChat does not document this time.
     pub resend_after_ms: u64,
-    /// How many entries the journal keeps; older ones are forgotten.
+    /// How many entries the journal keeps. The journal forgets older entries.
     pub journal_entries: usize,
 }
 
@@ -117,12 +120,12 @@ impl Default for Limits {
 }
 
 impl SimulatorConfig {
-    /// WeChat's limits, the system's time, a free port of loopback.
+    /// A configuration with WeChat's limits, the system's time, and a free port of loopback.
     pub fn new(accounts: Vec<SimulatedAccount>) -> Self {
         Self { listen: loopback(), accounts, limits: Limits::default(), clock: Clock::system() }
     }
 
-    /// All mistakes in the configuration, in words; empty if there are none.
+    /// All mistakes in the configuration, in words; empty if the configuration has none.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.accounts.is_empty() {
@@ -145,16 +148,16 @@ impl SimulatorConfig {
 }
 
 impl SimulatedAccount {
-    /// The key, if there is one.
+    /// The key, if the account has one.
     ///
     /// # Errors
-    /// If the EncodingAESKey is malformed.
+    /// The EncodingAESKey is malformed.
     pub fn key(&self) -> Result<Option<EncodingAesKey>, kefu_wechat::cipher::KeyError> {
         self.encoding_aes_key.as_deref().map(EncodingAesKey::parse).transpose()
     }
 }
 
-/// Shows no secret.
+/// The debug text shows no secret.
 impl fmt::Debug for SimulatedAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimulatedAccount")

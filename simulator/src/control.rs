@@ -95,7 +95,7 @@ async fn advance_clock(state: Data<State>, request: Json<Advance>) -> Json<Value
     tell_time(state).await
 }
 
-/// Without secrets.
+/// Lists the accounts, without their secrets.
 async fn list_accounts(state: Data<State>) -> Json<Vec<Value>> {
     let wechat = state.lock();
     let accounts = wechat.accounts.values().map(|account| {
@@ -129,7 +129,7 @@ async fn register(state: Data<State>, request: Json<Register>) -> Answer {
     state.register(&request.account, &request.users).map(|()| Json(json!({ "ok": true })))
 }
 
-/// The user's window, of which `remaining` counts only before `until_ms`.
+/// Shows the user's window. `remaining` counts only before `until_ms`.
 async fn show_user(state: Data<State>, path: Path<(String, String)>) -> Answer {
     let wechat = state.lock();
     let (account, user) = path.into_inner();
@@ -175,7 +175,8 @@ async fn clear_journal(state: Data<State>) -> Json<Value> {
     Json(json!({ "cleared": cleared, "last": wechat.journal.last() }))
 }
 
-/// The parameters of a wait besides the filter's. Not flattened into those: a flattened query has texts only, no numbers.
+/// The parameters of a wait, in addition to the filter's parameters. The two are not flattened into one type, because a
+/// flattened query has only texts and no numbers.
 #[derive(Deserialize)]
 #[serde(default)]
 struct Patience {
@@ -206,7 +207,7 @@ fn plain(entries: &[Arc<Entry>]) -> Vec<&Entry> {
     entries.iter().map(AsRef::as_ref).collect()
 }
 
-/// A body or a query that the route does not take.
+/// The answer to a body or a query that the route does not accept.
 pub(crate) fn unreadable<E: std::error::Error + 'static>(error: E, _: &HttpRequest) -> actix_web::Error {
     let response = refusal(StatusCode::BAD_REQUEST, &error.to_string());
     InternalError::from_response(error, response).into()

@@ -14,62 +14,64 @@ pub enum FaultKind {
     Errcode,
     /// The answer comes `latency_ms` later; the call takes effect at once.
     Latency,
-    /// The connection is cut without an answer.
+    /// The simulator cuts the connection without an answer.
     Drop,
     /// The answer has this `status` (500 by default) and this `body` (a plain text by default).
     Status,
     /// The answer is an HTML page, with this `status` (200 by default).
     Html,
-    /// The answer is JSON that stops in the middle, in an HTTP response that is whole.
+    /// The answer is JSON that stops in the middle, in a complete HTTP response.
     CutJson,
-    /// The connection is cut in the middle of the answer's body.
+    /// The simulator cuts the connection in the middle of the answer's body.
     CutBody,
-    /// The answer's `errcode` is a string: the one given, else the true one.
+    /// The answer's `errcode` is a string: the errcode of the fault, else the true errcode.
     ErrcodeAsText,
-    /// Token endpoints: the token has 600 characters.
+    /// The answer of a token endpoint has a token of 600 characters.
     LongToken,
-    /// At once, not for calls: the account's current tokens have expired (42001).
+    /// This fault happens at once and waits for no call: the account's current tokens have expired (42001).
     ExpireToken,
-    /// At once, not for calls: the account's current tokens are not the latest any more (40001).
+    /// This fault happens at once and waits for no call: the account's current tokens are not the latest any more
+    /// (40001).
     InvalidateToken,
 }
 
-/// Its name in JSON.
+/// The name of the kind, as in JSON.
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
 }
 
-/// A fault that is ordered.
+/// An order for a fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRequest {
     /// The kind of the fault.
     pub kind: FaultKind,
-    /// The calls that it is for: the end of a path, for example `custom/send`, `stable_token` or `media/upload`; `*` for all.
+    /// The path of the calls that the fault changes: the end of a path, for example `custom/send`, `stable_token` or
+    /// `media/upload`; `*` for all calls.
     #[serde(default = "any")]
     pub path: String,
-    /// How many calls, exactly.
+    /// The exact number of calls that the fault changes.
     #[serde(default = "once")]
     pub times: u32,
-    /// Only calls of this appid; required for `expire_token` and `invalidate_token`.
+    /// The fault changes only calls of this appid. `expire_token` and `invalidate_token` require it.
     pub account: Option<String>,
-    /// Only calls for this openid.
+    /// The fault changes only calls for this openid.
     pub user: Option<String>,
-    /// Whether the call takes effect all the same: a `drop` with effect is a message that the user has received and an
-    /// answer that never came. By default only `latency`, `cut_json`, `cut_body`, `errcode_as_text` without an errcode
-    /// and `long_token` do.
+    /// Whether the call still takes effect: after a `drop` with effect, the user has received a message and the caller
+    /// never got an answer. By default only `latency`, `cut_json`, `cut_body`, `errcode_as_text` without an errcode and
+    /// `long_token` take effect.
     pub effect: Option<bool>,
-    /// For `errcode` and `errcode_as_text`.
+    /// The errcode of `errcode` and `errcode_as_text`.
     pub errcode: Option<i64>,
-    /// For `errcode` and `errcode_as_text`; WeChat's text by default.
+    /// The errmsg of `errcode` and `errcode_as_text`; WeChat's text by default.
     pub errmsg: Option<String>,
-    /// For `latency`.
+    /// The delay of `latency`, in milliseconds.
     pub latency_ms: Option<u64>,
-    /// For `status` and `html`.
+    /// The HTTP status of `status` and `html`.
     pub status: Option<u16>,
-    /// For `status`.
+    /// The body of `status`.
     pub body: Option<String>,
 }
 
@@ -82,7 +84,7 @@ fn once() -> u32 {
 }
 
 impl FaultRequest {
-    /// A fault of the next call of these paths.
+    /// A fault for the next call of these paths.
     pub fn new(kind: FaultKind, path: impl Into<String>) -> Self {
         Self {
             kind,
@@ -99,12 +101,12 @@ impl FaultRequest {
         }
     }
 
-    /// An `errcode` as the answer to the next `times` calls.
+    /// A fault that answers the next `times` calls with an `errcode`.
     pub fn errcode(path: impl Into<String>, errcode: i64, times: u32) -> Self {
         Self { errcode: Some(errcode), times, ..Self::new(FaultKind::Errcode, path) }
     }
 
-    /// Whether the call does its work all the same.
+    /// Whether the call takes effect in spite of the fault.
     pub(crate) fn takes_effect(&self) -> bool {
         self.effect.unwrap_or(match self.kind {
             FaultKind::Latency | FaultKind::CutJson | FaultKind::CutBody | FaultKind::LongToken => true,
@@ -113,12 +115,12 @@ impl FaultRequest {
         })
     }
 
-    /// Whether it happens at once instead of waiting for calls.
+    /// Whether the fault happens at once instead of waiting for calls.
     pub(crate) fn is_immediate(&self) -> bool {
         matches!(self.kind, FaultKind::ExpireToken | FaultKind::InvalidateToken)
     }
 
-    /// Refuses a fault that could never happen, in words.
+    /// Refuses, in words, a fault that could never happen.
     pub(crate) fn check(&self) -> Result<(), String> {
         let needs = |given: bool, what: &str| match given {
             true => Ok(()),
@@ -151,16 +153,16 @@ pub(crate) fn path_matches(path: &str, pattern: &str) -> bool {
 /// A fault that waits for its calls.
 #[derive(Clone, Debug, Serialize)]
 pub struct ActiveFault {
-    /// Its number.
+    /// The number of the fault.
     pub id: u64,
-    /// The number of calls that it is still good for.
+    /// The number of calls that the fault still waits for.
     pub remaining: u32,
-    /// The fault as it was ordered.
+    /// The order for the fault.
     #[serde(flatten)]
     pub request: FaultRequest,
 }
 
-/// The faults that wait for their calls, in the order they were given.
+/// The faults that wait for their calls, in the order of their arrival.
 #[derive(Default)]
 pub(crate) struct Faults {
     active: Vec<ActiveFault>,
@@ -176,7 +178,7 @@ impl Faults {
         self.last_id
     }
 
-    /// The fault of this call, if one waits for it: the oldest, and one only.
+    /// Takes the fault for this call, if a fault waits for it. A call gets the oldest fault, and only one.
     pub(crate) fn take(&mut self, path: &str, account: Option<&str>, user: Option<&str>) -> Option<FaultRequest> {
         let wanted = |limit: &Option<String>, given: Option<&str>| limit.is_none() || limit.as_deref() == given;
         let index = self.active.iter().position(|ActiveFault { request, .. }| {
@@ -194,7 +196,7 @@ impl Faults {
         &self.active
     }
 
-    /// Forgets all faults; gives the number of calls that they were still good for.
+    /// Forgets all faults. Returns the number of calls that the faults still waited for.
     pub(crate) fn clear(&mut self) -> u64 {
         self.active.drain(..).map(|fault| u64::from(fault.remaining)).sum()
     }

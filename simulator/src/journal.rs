@@ -15,39 +15,39 @@ pub(crate) use log::Log;
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Counts up from 1 without a gap, also across a clearing of the journal.
+    /// The number of the entry. Numbers count up from 1 without a gap, even after the journal was cleared.
     pub seq: u64,
     /// The simulator's time, in milliseconds since the Unix epoch.
     pub time_ms: i64,
     /// The appid, if it is known.
     pub account: Option<String>,
-    /// The openid, if there is one.
+    /// The openid, if the entry has one.
     pub user: Option<String>,
-    /// What happened.
+    /// The event that the entry records.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What happened.
+/// An event that the journal records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
-    /// A try of a push left.
+    /// The simulator sent a try of a push.
     Push(PushSent),
     /// A try of a push ended.
     PushAnswer(PushAnswered),
-    /// The API was called.
+    /// A client called the API.
     ApiCall(ApiCall),
 }
 
-/// A try of a push that left.
+/// A try of a push, when the simulator sent it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PushSent {
-    /// As in the push's report.
+    /// The number of the push, as in its report.
     pub push_id: u64,
-    /// From 1.
+    /// The number of the copy, from 1.
     pub copy: u32,
-    /// From 1.
+    /// The number of the try, from 1.
     #[serde(rename = "try")]
     pub number: u32,
     /// `MsgId`, if the push has one.
@@ -56,48 +56,50 @@ pub struct PushSent {
     pub format: Format,
     /// The mode.
     pub mode: Mode,
-    /// What the user did.
+    /// The user's action.
     pub message: Value,
 }
 
-/// A try of a push that ended.
+/// A try of a push, when it ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PushAnswered {
-    /// As in the push's report.
+    /// The number of the push, as in its report.
     pub push_id: u64,
-    /// From 1.
+    /// The number of the copy, from 1.
     pub copy: u32,
-    /// How it ended.
+    /// How the try ended.
     #[serde(flatten)]
     pub answer: Try,
     /// Whether the user now sees that the service is out of order.
     pub fault_notice: bool,
 }
 
-/// A call of the API, written down at the moment it took effect.
+/// A call of the API, recorded at the moment the call took effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApiCall {
     /// `GET` or `POST`.
     pub method: String,
-    /// For example `/cgi-bin/message/custom/send`.
+    /// The path of the call, for example `/cgi-bin/message/custom/send`.
     pub path: String,
-    /// A body in JSON, the parameters of a GET, or filename and size of an upload; without secrets and tokens.
+    /// The body of a JSON call, the parameters of a GET call, or the filename and size of an upload; without secrets
+    /// and tokens.
     pub request: Value,
-    /// The number of the call's access_token, in the order of issue; absent without a token that was issued.
+    /// The number of the call's access_token, in the order of issue; absent when the call has no token that the
+    /// simulator issued.
     pub token_serial: Option<u64>,
-    /// The HTTP status; absent if the connection was cut.
+    /// The HTTP status; absent if the simulator cut the connection.
     pub status: Option<u16>,
-    /// The errcode; 0 for success, absent if the answer has none that can be read.
+    /// The errcode: 0 for success, absent if the caller cannot read an errcode from the answer.
     pub errcode: Option<i64>,
-    /// The errmsg, if there is one.
+    /// The errmsg, if the answer has one.
     pub errmsg: Option<String>,
-    /// For custom/send: whether the user has received the message, whatever the answer said.
+    /// Whether the user has received the message of a custom/send call, whatever the answer said.
     pub delivered: Option<bool>,
-    /// The kind of the fault that changed the answer, if one did.
+    /// The kind of the fault that changed the answer, if a fault did.
     pub fault: Option<String>,
 }
 
-/// A choice of entries; an empty filter means all.
+/// A choice of entries. An empty filter chooses all entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
@@ -109,24 +111,24 @@ pub struct Filter {
     pub user: Option<String>,
     /// `push`, `push_answer` or `api_call`.
     pub kind: Option<String>,
-    /// Only API calls whose path ends so, for example `custom/send`.
+    /// Only API calls whose path ends with this text, for example `custom/send`.
     pub path: Option<String>,
-    /// Only custom/send calls that did (or did not) reach the user.
+    /// Only custom/send calls that reached the user, or only those calls that did not reach the user.
     pub delivered: Option<bool>,
 }
 
 impl Filter {
-    /// All entries after a number.
+    /// A filter for all entries after a number.
     pub fn since(since: u64) -> Self {
         Self { since, ..Self::default() }
     }
 
-    /// The custom/send calls after a number that reached a user.
+    /// A filter for the custom/send calls after a number that reached a user.
     pub fn delivered(since: u64) -> Self {
         Self { since, delivered: Some(true), ..Self::default() }
     }
 
-    /// Whether an entry is wanted.
+    /// Whether the filter chooses an entry.
     pub fn matches(&self, entry: &Entry) -> bool {
         let wanted = |limit: &Option<String>, given: &Option<String>| limit.is_none() || limit == given;
         let (kind, path, delivered) = match &entry.event {

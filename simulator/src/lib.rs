@@ -1,9 +1,10 @@
 //! A simulated WeChat, for demonstrations and tests.
 //!
-//! It has WeChat's two sides. The API side answers `token`, `stable_token`, `custom/send`, `typing`, `media/upload` and
-//! `media/get` as WeChat does, errors and reply windows included. The pushing side signs, encrypts and posts what
-//! simulated users write, waits 5 seconds and tries three times. Faults are ordered over HTTP, everything that happens
-//! is in a journal, and a chat page lets a person play the user. `README.md` beside this crate lists the HTTP routes.
+//! The simulator has WeChat's two sides. The API side answers `token`, `stable_token`, `custom/send`, `typing`,
+//! `media/upload` and `media/get` as WeChat does, errors and reply windows included. The pushing side signs, encrypts
+//! and posts the messages of simulated users, waits 5 seconds for each answer and tries three times. A test orders
+//! faults over HTTP, a journal records everything that happens, and a chat page lets a person play the user.
+//! `README.md` beside this crate lists the HTTP routes.
 //!
 //! ```no_run
 //! # async fn example(account: kefu_simulator::SimulatedAccount) -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// An action of a user, which a push tells of.
+/// An action of a user, which WeChat reports in a push.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Message {
@@ -12,7 +12,7 @@ pub enum Message {
         /// `Content`.
         content: String,
     },
-    /// The user sends a picture. Left out, the simulator makes up a picture that media/get then gives.
+    /// The user sends a picture. Without `MediaId` the simulator makes up a picture, which media/get then returns.
     Image {
         /// `PicUrl`.
         #[serde(default)]
@@ -49,7 +49,7 @@ pub enum Message {
     Event {
         /// `Event`.
         event: String,
-        /// Further fields; nested ones become nested XML.
+        /// Further fields. Nested fields become nested XML.
         #[serde(default)]
         fields: Map<String, Value>,
     },
@@ -61,7 +61,7 @@ pub enum Message {
         #[serde(default)]
         fields: Map<String, Value>,
     },
-    /// A text that is sent as it is, well-formed or not: signed, and encrypted where the mode asks for it.
+    /// A text that the simulator sends unchanged, well-formed or not: signed, and encrypted where the mode demands it.
     Raw {
         /// All of the decrypted body.
         text: String,
@@ -72,9 +72,9 @@ pub enum Message {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum MsgId {
-    /// Without quotes in JSON, without CDATA in XML.
+    /// A number, without quotes in JSON and without CDATA in XML.
     Number(u64),
-    /// With them.
+    /// A text, with quotes in JSON and with CDATA in XML.
     Text(String),
 }
 
@@ -115,7 +115,8 @@ impl Message {
         }
     }
 
-    /// Whether WeChat gives it a `MsgId`: every message of a user has one, an event never has.
+    /// Whether WeChat gives the message a `MsgId`. Every message that a user writes has a `MsgId`, and an event never
+    /// has one.
     pub fn has_msg_id(&self) -> bool {
         !matches!(self, Self::Enter { .. } | Self::Event { .. } | Self::Raw { .. })
     }

@@ -27,12 +27,12 @@ use request::{BuildError, Push, with_query};
 
 const MAX_COPIES: u32 = 100;
 const MAX_TRIES: u32 = 10;
-/// Longer messages are not kept in the journal.
+/// The longest message that the journal keeps.
 const MAX_JOURNAL_BYTES: usize = 64 * 1_024;
 /// The picture that a simulated user sends.
 const PICTURE: &[u8] = include_bytes!("../assets/picture.png");
 
-/// A push that can leave, with the settings of that moment.
+/// A push that is ready to be sent, with the settings of that moment.
 struct Outgoing {
     push: Push,
     callback_url: String,
@@ -41,7 +41,7 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    /// Writes an event of this push into the journal, unless the push is not to be there.
+    /// Writes an event of this push into the journal, unless the journal is not to show the push.
     fn record(&self, state: &State, event: impl FnOnce(&Push) -> Event) {
         let push = &self.push;
         if self.journal {
@@ -51,7 +51,7 @@ impl Outgoing {
     }
 }
 
-/// Pushes, and waits for the answers to all copies.
+/// Sends a push, and waits for the answers to all copies.
 pub(crate) async fn push(state: &Arc<State>, request: PushRequest) -> Result<PushReport, RequestError> {
     check(&request)?;
     let (times, at_once) = (request.times, request.at_once);
@@ -143,7 +143,8 @@ fn check(request: &PushRequest) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// The push of a request. A push that cannot be built is refused here, before it opens the user's window.
+/// Builds the push of a request. This function refuses a push that cannot be built, before the push opens the user's
+/// window.
 fn prepare(wechat: &mut WeChat, request: PushRequest, url: &str) -> Result<Outgoing, RequestError> {
     let (account, callback_url) = wechat.target(&request.account)?;
     let mut limits = wechat.limits;
@@ -166,7 +167,7 @@ fn prepare(wechat: &mut WeChat, request: PushRequest, url: &str) -> Result<Outgo
     Ok(Outgoing { push, callback_url, limits, journal: true })
 }
 
-/// Gives a picture without a media_id one that media/get knows.
+/// Adds a media_id that media/get knows to a picture without a media_id.
 fn furnish(wechat: &mut WeChat, appid: &str, message: Message, url: &str) -> Message {
     match message {
         Message::Image { pic_url, media_id } if media_id.is_empty() => {
@@ -179,7 +180,8 @@ fn furnish(wechat: &mut WeChat, appid: &str, message: Message, url: &str) -> Mes
     }
 }
 
-/// The user does what the push says: becomes known, and opens a window where WeChat does. Gives the push's number.
+/// Carries out the user's action: the user becomes known, and the action opens a window where WeChat opens one. Returns
+/// the push's number.
 fn leave(wechat: &mut WeChat, push: &Push) -> u64 {
     let (user, action) = match &push.message {
         Message::Enter { .. } => (push.user.clone(), Some(Action::Enter)),
@@ -196,7 +198,7 @@ fn leave(wechat: &mut WeChat, push: &Push) -> u64 {
     wechat.new_push_id()
 }
 
-/// The user and the action of a raw text, if that can be read.
+/// The user and the action of a raw text, if the simulator can read the text.
 fn raw_action(text: &str) -> Option<(String, Option<Action>)> {
     let push = ParsedPush::parse(text).ok()?;
     let action = match &push.content {
@@ -207,8 +209,8 @@ fn raw_action(text: &str) -> Option<(String, Option<Action>)> {
     Some((push.from_user.as_str().to_owned(), action))
 }
 
-/// Sends one copy until WeChat is content with the answer or the tries are used up. Each try is signed and encrypted anew;
-/// whether WeChat does so is undocumented, and a receiver must not depend on it.
+/// Sends one copy until WeChat accepts the answer or the tries are used up. The simulator signs and encrypts each try
+/// anew. Whether WeChat does so is undocumented, and a receiver must not depend on it.
 async fn deliver(state: &State, outgoing: &Outgoing, push_id: u64, copy: u32) -> Result<Vec<Try>, BuildError> {
     let Outgoing { push, callback_url, limits, .. } = outgoing;
     let mut tries = Vec::new();
@@ -244,7 +246,7 @@ fn answered(tries: &[Try]) -> bool {
     tries.last().is_some_and(|attempt| attempt.outcome.accepted())
 }
 
-/// Whether a user waits for the answer, and would be told that the service is out of order.
+/// Whether a user waits for the answer, and would see that the service is out of order.
 fn awaited(message: &Message) -> bool {
     !matches!(message, Message::Event { .. })
 }

@@ -14,13 +14,13 @@ use crate::push::pusher::Pusher;
 use crate::state::State;
 use crate::{api, control};
 
-/// Larger bodies are answered with 413.
+/// The largest body of a request. The simulator answers larger bodies with 413.
 pub(crate) const MAX_BODY: usize = 16 * 1_024 * 1_024;
-/// How long a stop waits for calls that are being answered.
+/// How long a stop waits for the calls that the simulator is answering.
 const SHUTDOWN_S: u64 = 1;
 
-/// A running simulator with the methods of [`State`]. Dropped, it stops without waiting; [`Simulator::shutdown`] waits for
-/// its end.
+/// A running simulator with the methods of [`State`]. Dropping the simulator stops it without waiting;
+/// [`Simulator::shutdown`] waits for its end.
 pub struct Simulator {
     state: Arc<State>,
     addr: SocketAddr,
@@ -29,16 +29,16 @@ pub struct Simulator {
     _pushing: DropGuard,
 }
 
-/// Why a simulator does not start.
+/// Why a simulator cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Everything that is wrong with the configuration.
+    /// All mistakes in the configuration.
     #[error("the simulator's configuration is wrong: {}", .0.join("; "))]
     Config(Vec<String>),
-    /// The address cannot be had.
+    /// The simulator cannot listen on the address.
     #[error("the simulator cannot listen on {0}: {1}")]
     Listen(SocketAddr, #[source] std::io::Error),
-    /// There is no HTTP client, for example because the system has no certificates at all.
+    /// The simulator cannot build an HTTP client, for example because the system has no certificates at all.
     #[error("the simulator cannot make an HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     /// The system has no further thread, or no further files for its events.
@@ -47,10 +47,10 @@ pub enum StartError {
 }
 
 impl Simulator {
-    /// Starts listening. Must be called within a tokio runtime.
+    /// Starts listening. Call this function within a tokio runtime.
     ///
     /// # Errors
-    /// If the configuration is wrong or the address cannot be had.
+    /// The configuration is wrong, or the simulator cannot listen on the address.
     pub async fn start(config: SimulatorConfig) -> Result<Self, StartError> {
         let faults = config.faults();
         if !faults.is_empty() {
@@ -88,17 +88,17 @@ impl Simulator {
         Ok(Self { state, addr, server: handle, ended, _pushing: pushing })
     }
 
-    /// The address it listens on.
+    /// The address that the simulator listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Stops listening and waits for the end, at most a few seconds.
+    /// Stops listening and waits for the simulator's end, at most a few seconds.
     pub async fn shutdown(mut self) {
         self.state.stopping.cancel();
         self.server.stop(true).await;
         if let Some(ended) = self.ended.take() {
-            // The server has been told to end; how it did changes nothing any more.
+            // The server already has the order to end, so its result changes nothing any more.
             ended.await.ok();
         }
     }
@@ -116,7 +116,7 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.state.stopping.cancel();
         if self.ended.is_some() {
-            // The command is sent right here; only its completion would have to be awaited.
+            // `stop` sends its command at once; only its completion would need an await.
             drop(self.server.stop(false));
         }
     }

@@ -1,4 +1,4 @@
-//! Everything that the simulated WeChat knows, and everything that can be asked of it.
+//! Everything that the simulated WeChat knows, and every request that a test can make to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::push::report::{PushReport, PushRequest, VerifyReport};
 use crate::push::request::BuildError;
 use crate::push::{push, verify};
 
-/// A running simulator without its server. [`Simulator`](crate::Simulator) dereferences to it, and the HTTP routes below
-/// `/simulator` call the same methods.
+/// A running simulator without its server. [`Simulator`](crate::Simulator) dereferences to this type, and the HTTP
+/// routes below `/simulator` call the same methods.
 pub struct State {
     wechat: Mutex<WeChat>,
     clock: Clock,
@@ -32,8 +32,8 @@ pub struct State {
     pub(crate) stopping: CancellationToken,
 }
 
-/// The part of the state behind the lock. One lock around all of it makes a fault exact in its count, and the journal's
-/// order the true one.
+/// The part of the state behind the lock. One lock around this whole part makes the count of a fault exact, and the
+/// order of the journal true.
 pub(crate) struct WeChat {
     pub(crate) accounts: BTreeMap<String, SimulatedAccount>,
     pub(crate) limits: Limits,
@@ -50,19 +50,19 @@ pub(crate) struct WeChat {
 /// Why the simulator refuses a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// No such account.
+    /// The simulator has no such account.
     #[error("there is no account {0}: name the appid of one of the simulator's accounts")]
     UnknownAccount(String),
     /// The account has no callback URL.
     #[error("account {0} has no callback URL: set one in the configuration or with POST /simulator/callback")]
     NoCallback(String),
-    /// A value that cannot be.
+    /// A value of the request is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// The push cannot be built.
+    /// The simulator cannot build the push.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The simulator stops.
+    /// The simulator is stopping.
     #[error("the simulator is stopping")]
     Stopped,
 }
@@ -80,14 +80,14 @@ impl State {
             faults: Faults::default(),
             journal: Log::default(),
             last_push_id: 0,
-            // Beyond 2^53, and other numbers after each start: a receiver remembers the old ones.
+            // MsgIds lie beyond 2^53, and differ after each start, because a receiver remembers the old MsgIds.
             last_msg_id: u64::try_from(clock.now_ms()).unwrap_or(0).saturating_mul(10_000),
         };
         Self { wechat: Mutex::new(wechat), clock, url, pusher, stopping: CancellationToken::new() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, WeChat> {
-        // Every change is complete before anything can panic.
+        // Every change of the state is complete before anything can panic.
         self.wechat.lock()
     }
 
@@ -96,15 +96,15 @@ impl State {
         self.url.clone()
     }
 
-    /// The time it goes by.
+    /// The clock that the simulator uses.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Sets where an account's pushes go.
+    /// Sets the URL that an account's pushes go to.
     ///
     /// # Errors
-    /// If there is no such account, or the URL is none.
+    /// The simulator has no such account, or the URL is no HTTP URL.
     pub fn set_callback(&self, account: &str, url: &str) -> Result<(), RequestError> {
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             return Err(RequestError::Invalid("a callback URL begins with http:// or https://".to_owned()));
@@ -115,10 +115,10 @@ impl State {
         Ok(())
     }
 
-    /// Makes users known who have not written yet; the API refuses unknown openids.
+    /// Makes users known who have not written yet. The API refuses unknown openids.
     ///
     /// # Errors
-    /// If there is no such account.
+    /// The simulator has no such account.
     pub fn register(&self, account: &str, users: &[impl AsRef<str>]) -> Result<(), RequestError> {
         let mut wechat = self.lock();
         wechat.account(account)?;
@@ -129,7 +129,7 @@ impl State {
     /// Pushes and waits for the answers to all copies.
     ///
     /// # Errors
-    /// If the request cannot be met; a push that fails is no error.
+    /// The simulator cannot fulfil the request. A push that fails is no error.
     pub async fn push(self: &Arc<Self>, request: PushRequest) -> Result<PushReport, RequestError> {
         push(self, request).await
     }
@@ -137,7 +137,7 @@ impl State {
     /// Does WeChat's URL verification.
     ///
     /// # Errors
-    /// If there is no such account or it has no callback URL.
+    /// The simulator has no such account, or the account has no callback URL.
     pub async fn verify(&self, account: &str) -> Result<VerifyReport, RequestError> {
         verify(self, account).await
     }
@@ -145,15 +145,15 @@ impl State {
     /// Pushes at a rate.
     ///
     /// # Errors
-    /// If the request cannot be met.
+    /// The simulator cannot fulfil the request.
     pub async fn load(self: &Arc<Self>, request: LoadRequest) -> Result<LoadReport, RequestError> {
         load::load(self, request).await
     }
 
-    /// Orders a fault, or ends the account's tokens at once if the fault is of that kind; gives its number.
+    /// Orders a fault, or ends the account's tokens at once if the fault is of that kind. Returns the fault's number.
     ///
     /// # Errors
-    /// If the request cannot be met.
+    /// The simulator cannot fulfil the request.
     pub fn fault(&self, request: FaultRequest) -> Result<u64, RequestError> {
         request.check().map_err(RequestError::Invalid)?;
         let (mut wechat, now_ms) = (self.lock(), self.clock.now_ms());
@@ -168,7 +168,7 @@ impl State {
         Ok(wechat.faults.add(request))
     }
 
-    /// The journal's entries that match.
+    /// The journal's entries that match the filter.
     pub fn journal(&self, filter: &Filter) -> Vec<Arc<Entry>> {
         self.lock().journal.find(filter)
     }
@@ -178,7 +178,7 @@ impl State {
         self.lock().journal.last()
     }
 
-    /// Waits until `count` entries match, at most for `timeout`; gives those that do.
+    /// Waits until `count` entries match, at most for `timeout`. Returns the matching entries.
     pub async fn journal_wait(&self, filter: &Filter, count: usize, timeout: Duration) -> Vec<Arc<Entry>> {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut changes = self.lock().journal.subscribe();
@@ -187,7 +187,7 @@ impl State {
         loop {
             let last = *changes.borrow_and_update();
             found.extend(self.journal(&rest));
-            // An entry written between the two lines above was found already.
+            // The search above has already found an entry that was written between the two lines above.
             rest.since = found.last().map_or(last, |entry| entry.seq.max(last)).max(rest.since);
             if found.len() >= count {
                 return found;
@@ -203,7 +203,7 @@ impl State {
         }
     }
 
-    /// A file that was uploaded or that a user sent, if it is still kept.
+    /// A file that was uploaded or that a user sent, if the simulator still keeps it.
     pub fn media(&self, media_id: &str) -> Option<Bytes> {
         self.lock().media.peek(media_id).map(|item| item.bytes.clone())
     }
@@ -231,7 +231,7 @@ impl WeChat {
         MsgId::Number(self.last_msg_id)
     }
 
-    /// Writes an entry into the journal, now.
+    /// Writes an entry with the current time into the journal.
     pub(crate) fn record(&mut self, account: Option<String>, user: Option<String>, event: Event) {
         self.journal.append(self.clock.now_ms(), account, user, event, self.limits.journal_entries);
     }

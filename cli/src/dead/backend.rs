@@ -1,4 +1,4 @@
-//! Where the dead letters are: at the broker, in a file, or in a file that `kefu serve` has.
+//! The place of the dead letters: the broker, a database file, or a database file that `kefu serve` holds.
 
 use std::io;
 use std::path::Path;
@@ -13,10 +13,10 @@ use kefu_queue::dead_letters::{Order, Report};
 use kefu_queue::rabbitmq;
 use kefu_runtime::http_client;
 
-/// How long a process that runs may take to say that it lives.
+/// How long a running kefu may take to say that it is alive.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Has the order carried out where the dead letters are.
+/// Carries out the order where the dead letters are.
 pub(super) async fn carry_out(config: &Config, order: &Order) -> anyhow::Result<Report> {
     match &config.backend {
         BackendUrls::Servers { queue, .. } => {
@@ -30,7 +30,7 @@ pub(super) async fn carry_out(config: &Config, order: &Order) -> anyhow::Result<
 
 async fn in_a_file(folder: &Path, order: &Order) -> anyhow::Result<Report> {
     let file = folder.join(FILE_NAME);
-    // Opening it would make it.
+    // Opening the file would create it.
     if !file.try_exists().with_context(|| format!("{} cannot be looked at", file.display()))? {
         bail!("there is no {}: no kefu has run with this configuration yet", file.display());
     }
@@ -50,7 +50,7 @@ async fn in_a_file(folder: &Path, order: &Order) -> anyhow::Result<Report> {
     }
 }
 
-/// Asks the process that has the file.
+/// Asks the process that holds the file.
 async fn served(folder: &Path, order: &Order) -> anyhow::Result<Report> {
     let access = Access::read(folder).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => anyhow!("it is just starting or ending, or it is no kefu serve: try again"),
@@ -59,7 +59,7 @@ async fn served(folder: &Path, order: &Order) -> anyhow::Result<Report> {
     let url = |path| format!("http://{}{path}", access.address);
     let client = http_client::builder(&url("/").parse()?).no_proxy().connect_timeout(PATIENCE).build()?;
     let unreachable = || format!("kefu serve does not answer on {}", access.address);
-    // The order itself may take its time.
+    // The order itself has no time limit.
     let livez = client.get(url("/livez")).timeout(PATIENCE).send().await;
     livez.map_err(reqwest::Error::without_url).with_context(unreachable)?;
     let answer = client.post(url(PATH)).bearer_auth(&access.key).json(order).send().await;

@@ -8,7 +8,7 @@ use kefu_queue::dead_letters::Summary;
 use super::since::{ago, rfc3339};
 use crate::terminal::{printable, width, wrap};
 
-/// Where the values begin.
+/// The column in which the values begin.
 const INDENT: usize = 15;
 /// The least width of a value.
 const LEAST: usize = 20;
@@ -68,7 +68,7 @@ fn kind_in_words(kind: &str) -> String {
     if kind == unreadable::MSG_TYPE { "not readable".to_owned() } else { kind.to_owned() }
 }
 
-/// Bytes as text, with `\xff` and the like where they are not UTF-8.
+/// Bytes as text. Bytes that are not UTF-8 appear as `\xff` and the like.
 fn legible(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return "(no bytes)".to_owned();

@@ -6,12 +6,12 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// What `--since` says.
+/// The value of `--since`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Since {
-    /// So long ago.
+    /// A time that lies so long ago.
     Ago(Duration),
-    /// Milliseconds since the Unix epoch.
+    /// A time in milliseconds since the Unix epoch.
     At(u64),
 }
 
@@ -42,7 +42,7 @@ impl FromStr for Since {
 }
 
 impl Since {
-    /// Milliseconds since the Unix epoch.
+    /// The time in milliseconds since the Unix epoch.
     pub(super) fn ms(self, now_ms: u64) -> u64 {
         match self {
             Self::Ago(ago) => now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
@@ -51,7 +51,7 @@ impl Since {
     }
 }
 
-/// `12s`, `5m`, `3h`, `2d`: how long ago, in whole units.
+/// How long ago a time was, in whole units: `12s`, `5m`, `3h`, `2d`.
 pub(super) fn ago(ms: u64, now_ms: u64) -> String {
     match now_ms.saturating_sub(ms) / 1_000 {
         seconds @ 0..60 => format!("{seconds}s"),
@@ -61,7 +61,7 @@ pub(super) fn ago(ms: u64, now_ms: u64) -> String {
     }
 }
 
-/// `2026-11-22T12:00:00Z`
+/// The time in the form `2026-11-22T12:00:00Z`.
 pub(super) fn rfc3339(ms: u64) -> String {
     let at = i64::try_from(ms / 1_000).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{ms} ms after 1970"))

@@ -1,4 +1,4 @@
-//! The list, for people.
+//! The list of dead letters, for people.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::terminal::{columns, cut, printable, width};
 
 const HEADINGS: [&str; 6] = ["ID", "DIED", "ACCOUNT", "REASON", "TRIES", "LAST ERROR"];
 const GAP: &str = "  ";
-/// The last error has a line of its own where there is less room for it.
+/// The least width of the column with the last error. With less room the last error gets a line of its own.
 const LEAST: usize = 36;
 const INDENT: &str = "    ";
 
@@ -42,7 +42,7 @@ fn before_the_error(row: &[String; 6], widths: [usize; 5]) -> String {
     let mut line = String::new();
     for (index, (cell, width)) in row.iter().zip(widths).enumerate() {
         let pad = " ".repeat(width - columns(cell));
-        // Numbers to the right.
+        // Columns with numbers are aligned to the right.
         let (left, right) = if matches!(index, 1 | 4) { (pad.as_str(), "") } else { ("", pad.as_str()) };
         line = line + left + cell + right + GAP;
     }

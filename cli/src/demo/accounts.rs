@@ -1,4 +1,4 @@
-//! The demo's mini programs, one a mode, and the configuration that serves them.
+//! The demo's mini programs, one for each mode, and the configuration that serves them.
 
 use kefu_simulator::{Mode, SimulatedAccount};
 use kefu_wechat::push::Format;
@@ -10,7 +10,7 @@ pub(super) const COMPAT: &str = "wxde30000000000002";
 /// The account in safe mode.
 pub(super) const SAFE: &str = "wxde30000000000003";
 
-/// As WeChat knows them. These secrets open nothing but the demo.
+/// The accounts as WeChat knows them. These secrets open nothing but the demo.
 pub(super) fn all() -> Vec<SimulatedAccount> {
     [(PLAIN, Mode::Plain), (COMPAT, Mode::Compat), (SAFE, Mode::Safe)].map(|(appid, mode)| account(appid, mode)).into()
 }
@@ -87,7 +87,7 @@ when = { type = "miniprogrampage" }
 reply = [{ miniprogrampage = { title = "回到商品", pagepath = "pages/goods/index?id=1", thumb = "service_code.png" } }]
 "#;
 
-/// Prints how to go on by hand.
+/// Prints how to send further pushes by hand.
 pub(super) fn print_how_to_push(simulator: &str, url: &impl Fn(&str) -> String) {
     let account = account(SAFE, Mode::Safe);
     let key = account.encoding_aes_key.unwrap_or_default();

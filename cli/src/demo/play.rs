@@ -8,7 +8,7 @@ use kefu_wechat::push::Format;
 use super::REPLY_WITHIN;
 use super::script::{Scene, scenes};
 
-/// Plays all scenes; whether every push was answered `success` and every reply arrived once, in order.
+/// Plays all scenes. Returns whether ingress answered every push with `success` and every reply arrived once, in order.
 pub(super) async fn all(simulator: &Simulator) -> anyhow::Result<bool> {
     let scenes = scenes();
     let mut wrong = 0;
@@ -36,7 +36,7 @@ pub(super) async fn all(simulator: &Simulator) -> anyhow::Result<bool> {
     Ok(wrong == 0)
 }
 
-/// Plays one scene; whether the push was answered and its user has `replies` replies by now.
+/// Plays one scene. Returns whether ingress answered the push and the push's user has `replies` replies by now.
 async fn play(simulator: &Simulator, number: usize, scene: &Scene, replies: usize) -> anyhow::Result<bool> {
     let mut request = PushRequest::new(scene.account, &scene.user, scene.message.clone());
     request.format = Some(scene.format);

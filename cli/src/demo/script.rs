@@ -1,4 +1,4 @@
-//! What the demo's users do: the messages of WeChat's documentation, in both formats and all modes.
+//! The actions of the demo's users: the messages of WeChat's documentation, in both formats and all modes.
 
 use kefu_simulator::Message;
 use kefu_wechat::push::Format::{self, Json, Xml};
@@ -12,7 +12,7 @@ pub(super) struct Scene {
     pub(super) mode: &'static str,
     pub(super) format: Format,
     pub(super) message: Message,
-    /// How often the very same push is sent.
+    /// How often the simulator sends the very same push.
     pub(super) times: u32,
     pub(super) replies: &'static [&'static str],
 }
@@ -38,7 +38,8 @@ pub(super) fn scenes() -> Vec<Scene> {
     for (index, scene) in scenes.iter_mut().enumerate() {
         scene.user = format!("oDemoUser{:02}", index + 1);
     }
-    // The next message of a user is handled after the former: a second reply to that one would be here by then.
+    // The worker handles the next message of a user after the former message. By then a second reply to the former
+    // message would have arrived.
     let last = scenes.len() - 1;
     scenes[last].user = scenes[last - 1].user.clone();
     scenes

@@ -1,4 +1,4 @@
-//! What the configuration says, as far as it can be judged by itself.
+//! The checks that need nothing but the configuration.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,8 @@ use secrecy::ExposeSecret;
 use super::Finding;
 use crate::terminal::count;
 
-/// Loading has checked all that is certainly wrong, the lengths of keys and the pictures among it.
+/// Loading the configuration has already found everything that is certainly wrong, including the lengths of keys and
+/// the pictures.
 pub(super) fn look(file: &Path, config: &Config) -> Vec<Finding> {
     let rules = config.rules.current();
     let accounts = count(config.accounts.iter().count(), "account", "accounts");
@@ -33,7 +34,7 @@ pub(super) fn look(file: &Path, config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Lengths only: what they are is secret.
+/// Shows only the lengths of secret values.
 fn account(account: &Account) -> Finding {
     let check = format!("account {}", account.appid);
     let appid_is_usual = account.appid.strip_prefix("wx").is_some_and(|rest| rest.len() == 16 && is_hex(rest));

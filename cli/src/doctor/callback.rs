@@ -1,4 +1,4 @@
-//! The callback URL, asked as WeChat asks it when it is saved in the console.
+//! The check of the callback URL, done as WeChat does it when the URL is saved in the console.
 
 use futures_util::future::join_all;
 use kefu_program::config::{Account, Config};
@@ -10,8 +10,8 @@ use secrecy::ExposeSecret;
 
 use super::{Finding, PATIENCE, clock};
 
-/// `lead_ms`: how far WeChat's clock is ahead of this machine's, where it is known. The check is signed with WeChat's time, as
-/// WeChat would sign it.
+/// `lead_ms` says how far WeChat's clock is ahead of this machine's clock, where the doctor knows it. The doctor signs
+/// the check with WeChat's time, as WeChat would.
 pub(super) async fn look(config: &Config, urls: &[Url], lead_ms: Option<i64>) -> Vec<Finding> {
     join_all(urls.iter().map(|url| ask(config, url, lead_ms))).await.into_iter().flatten().collect()
 }
@@ -40,7 +40,7 @@ async fn ask(config: &Config, url: &Url, lead_ms: Option<i64>) -> Vec<Finding> {
     findings
 }
 
-/// What is wrong with the answer, and how to mend it.
+/// The mistake in the answer, and how to correct it.
 async fn echo(account: &Account, url: &Url, lead_ms: i64) -> Result<(), (String, &'static str)> {
     let network = "is ingress running, and does the proxy in front hand /push/ on, with its query?";
     let client = http_client::builder(url).timeout(PATIENCE).build();

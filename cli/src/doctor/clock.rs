@@ -1,4 +1,4 @@
-//! This machine's clock beside others'.
+//! This machine's clock compared with other clocks.
 
 use kefu_ingress::PUSH_REMEMBERED_FOR;
 use kefu_runtime::clock::now_ms;
@@ -7,13 +7,14 @@ use time::format_description::well_known::Rfc2822;
 
 use super::Finding;
 
-/// More than networks and whole seconds explain.
+/// The largest difference that networks and whole seconds explain.
 const ODD_MS: u64 = 5_000;
-/// So far off, messages seem too old or too young: to the reply window, to a webhook that checks timestamps.
+/// With a larger difference, messages seem too old or too young to the reply window and to a webhook that checks
+/// timestamps.
 const WRONG_MS: u64 = 5 * 60_000;
 const MEND: &str = "have this machine's clock set by NTP (timedatectl set-ntp true, or chrony)";
 
-/// `theirs_ms` was the time of `whose` at some time in the last `took_ms` milliseconds.
+/// Compares the clocks. `theirs_ms` was the time of `whose` at some moment in the last `took_ms` milliseconds.
 pub(super) fn compare(check: &str, whose: &str, theirs_ms: u64, took_ms: u64) -> Finding {
     let ours_ms = now_ms();
     let (off_ms, which) = match ours_ms.checked_sub(theirs_ms) {
@@ -30,7 +31,7 @@ pub(super) fn compare(check: &str, whose: &str, theirs_ms: u64, took_ms: u64) ->
     }
 }
 
-/// So many seconds in the two largest units that they fill: `59 s`, `1 min 30 s`, `25 h` as `1 d 1 h`.
+/// A number of seconds in the two largest units that it fills: `59 s`, `1 min 30 s`, `25 h` as `1 d 1 h`.
 fn span(seconds: u64) -> String {
     let units = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
     let first = units.iter().position(|(number, _)| *number > 0).unwrap_or(units.len() - 1);
@@ -38,7 +39,7 @@ fn span(seconds: u64) -> String {
     said.map(|(_, (number, unit))| format!("{number} {unit}")).collect::<Vec<_>>().join(" ")
 }
 
-/// What ingress does with this clock, or would do with one that is further off.
+/// How ingress treats pushes with this clock, or would treat them with a clock that is further off.
 fn what_ingress_does(off_ms: u64) -> String {
     const STALE: &str = "every push, and every check of the URL, as stale";
     if u128::from(off_ms) > PUSH_REMEMBERED_FOR.as_millis() {
@@ -48,17 +49,18 @@ fn what_ingress_does(off_ms: u64) -> String {
     format!("were it more than {hours} h off, ingress on this machine would refuse {STALE}")
 }
 
-/// How far another clock is from this machine's, in milliseconds: `theirs_ms` was its time just now.
+/// How far another clock is ahead of this machine's clock, in milliseconds. `theirs_ms` was the other clock's time just
+/// now.
 pub(super) fn lead_ms(theirs_ms: u64) -> i64 {
     i64::try_from(theirs_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(now_ms())
 }
 
-/// Whether clocks so far apart are different ones.
+/// Whether the difference is too large for clocks that agree.
 pub(super) fn is_odd(lead_ms: i64) -> bool {
     lead_ms.unsigned_abs() > ODD_MS
 }
 
-/// Milliseconds since the Unix epoch, of an HTTP header `Date`.
+/// The time in an HTTP header `Date`, in milliseconds since the Unix epoch.
 pub(super) fn ms_of(date: &str) -> Option<u64> {
     let at = OffsetDateTime::parse(date, &Rfc2822).ok()?;
     u64::try_from(at.unix_timestamp()).ok().map(|seconds| seconds * 1_000)

@@ -1,4 +1,4 @@
-//! What a check has found, for people and for programs.
+//! The result of a check, for people and for programs.
 
 use std::io::{self, Write};
 
@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::terminal::{columns, count, printable, width, wrap};
 
-/// What one check has found.
+/// The result of one check.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Finding {
     check: String,
     pub(super) status: Status,
     text: String,
-    /// How to mend it.
+    /// How to correct the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     mend: Option<String>,
 }
@@ -22,9 +22,9 @@ pub(super) struct Finding {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
     Ok,
-    /// kefu works, though not as well as it could, or this could not be seen.
+    /// kefu works, but not as well as it could; or the doctor could not find out whether kefu works here.
     Warning,
-    /// kefu does not work like this.
+    /// kefu does not work in this state.
     Failed,
 }
 

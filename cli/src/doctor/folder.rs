@@ -10,13 +10,13 @@ use rustix::fs::{Access, AtFlags, CWD, accessat, major, minor, statfs, statvfs};
 
 use super::{Finding, in_time};
 
-/// How many times as large as what it keeps a spool file can become.
+/// How many times larger than its content a spool file can become.
 const SPOOL_GROWTH: u64 = 3;
-/// What an embedded database should have left.
+/// How many free bytes an embedded database should have.
 const DATA_BYTES: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
 
-/// File systems that end with the machine or the container.
+/// File systems that lose their files with the machine or the container.
 const PASSING: [(u32, &str); 3] = [
     (0x0102_1994, "in memory (tmpfs): a restart of the machine or the container forgets it"),
     (0x8584_58f6, "in memory (ramfs): a restart of the machine or the container forgets it"),
@@ -44,7 +44,7 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
 
 fn judge(check: &str, folder: PathBuf, setting: &str, needed: u64) -> Vec<Finding> {
     let Ok(folder) = std::path::absolute(folder) else { return Vec::new() };
-    // What is not there is made by kefu, below what is.
+    // kefu creates a missing folder below the nearest folder that exists.
     let Some(existing) = folder.ancestors().find(|path| path.exists()) else { return Vec::new() };
     let shown = folder.display();
     let is_there = existing == folder;
@@ -59,7 +59,7 @@ fn judge(check: &str, folder: PathBuf, setting: &str, needed: u64) -> Vec<Findin
             format!("cannot be made: {} is no folder", existing.display())
         });
     }
-    // Asked, not tried: nothing is written.
+    // The doctor asks for the permission instead of trying, so that it writes nothing.
     if let Err(error) = accessat(CWD, existing, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
         return cannot(format!("cannot be written to: {error}"));
     }
@@ -85,13 +85,13 @@ fn space(check: &str, folder: &Path, needed: u64) -> Option<Finding> {
 
 fn lasting(check: &str, folder: &Path) -> Option<Finding> {
     let kind = statfs(folder).ok()?.f_type;
-    // Signed or not, wide or not: that differs between platforms.
+    // The type of `f_type` differs between platforms in sign and width.
     let (_, passing) = PASSING.iter().find(|(magic, _)| *magic == kind as u32)?;
     let check = format!("{check} disk");
     Some(Finding::warning(check, format!("{} is {passing}", folder.display()), "mount a volume there that lasts"))
 }
 
-/// The file of an embedded database, which a running kefu holds locked.
+/// Checks the file of an embedded database. A running kefu holds this file locked.
 fn database(path: &Path) -> Option<Finding> {
     const CHECK: &str = "database";
     let shown = path.display();
@@ -113,12 +113,14 @@ fn database(path: &Path) -> Option<Finding> {
     ))
 }
 
-/// How often the system's list of locks is looked at, at most, before a file counts as not locked. The system gives the list in
-/// pieces, and leaves a lock out when other locks before it go between two pieces: a list is whole when it comes twice.
+/// How often, at most, the doctor reads the system's list of locks before a file counts as not locked. The system gives
+/// the list in pieces, and omits a lock when earlier locks disappear between two pieces. The list is complete when the
+/// doctor reads the same list twice.
 const LOOKS: usize = 30;
 
-/// Whether a process has locked the file, as this system tells it; `None` where it does not. Not by trying: a kefu that
-/// starts, or opens its file anew, in that moment would find it taken.
+/// Whether a process has locked the file, as this system reports it; `None` where the system reports nothing. The
+/// doctor does not try to lock the file: a kefu that starts, or reopens its file, in that moment would find the file
+/// locked.
 fn is_locked(file: &File) -> Option<bool> {
     let metadata = file.metadata().ok()?;
     let (device, inode) = (metadata.dev(), metadata.ino());
@@ -127,8 +129,8 @@ fn is_locked(file: &File) -> Option<bool> {
         let place = line.split_whitespace().nth(5).unwrap_or_default();
         let [on_major, on_minor, number] = place.split(':').collect::<Vec<_>>()[..] else { return false };
         let number_is = |text, number| u32::from_str_radix(text, 16) == Ok(number);
-        // Some file systems (btrfs, overlayfs) have one number for their locks and another for their files: those begin
-        // with 0.
+        // Some file systems (btrfs, overlayfs) report one device number for their locks and another for their files.
+        // The device numbers of such files begin with 0.
         let device_is =
             major(device) == 0 || (number_is(on_major, major(device)) && number_is(on_minor, minor(device)));
         device_is && number.parse() == Ok(inode)

@@ -1,4 +1,4 @@
-//! The queue.
+//! The checks of the queue.
 
 use kefu_queue::rabbitmq::{self, Inspection, Queues, Settings};
 use kefu_runtime::{http_client, in_words};
@@ -11,17 +11,17 @@ use crate::terminal::count;
 
 const CHECK: &str = "rabbitmq";
 const REACH: &str = "start it, or correct [queue] url";
-/// How many names are shown at most.
+/// How many names a finding shows at most.
 const MAX_NAMED: usize = 5;
 
-/// What the broker tells, or the finding that it does not.
+/// The broker's state, or the finding that the broker does not answer.
 pub(super) async fn ask(url: &SecretString, partitions: u16) -> Result<Inspection, Finding> {
     let settings = Settings::new(url.clone(), partitions);
     let asked = in_time(CHECK, REACH, rabbitmq::inspect(&settings)).await?;
     asked.map_err(|error| Finding::failed(CHECK, error.to_string(), "correct [queue] url"))
 }
 
-/// `workers`: how many there are, as far as the store tells.
+/// `workers` is the number of workers, as far as the store knows.
 pub(super) fn judge(found: &Inspection, partitions: u16, workers: Option<usize>) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(found.version.as_ref().map(|version| match found.is_too_old() {
@@ -76,7 +76,7 @@ fn contents(queues: &Queues, partitions: u16, workers: Option<usize>) -> Vec<Fin
         1 => "1 message waits".to_owned(),
         waiting => format!("{waiting} messages wait"),
     };
-    // Someone takes messages, so none is no count.
+    // A worker takes messages, so the store's count of zero workers is no real count.
     let taking = match workers.filter(|workers| *workers > 0) {
         Some(workers) => format!("{}, ", count(workers, "worker", "workers")),
         None => String::new(),
@@ -104,7 +104,7 @@ fn contents(queues: &Queues, partitions: u16, workers: Option<usize>) -> Vec<Fin
     findings
 }
 
-/// The plugins, as the management page tells them. kefu needs none, so nothing here is wrong.
+/// Reports the plugins that the management page lists. kefu needs no plugin, so this finding is never a failure.
 pub(super) async fn plugins(url: &SecretString, management: Option<&Url>) -> Finding {
     const CHECK: &str = "rabbitmq plugins";
     let none_needed = "kefu itself needs none";
@@ -134,7 +134,8 @@ pub(super) async fn plugins(url: &SecretString, management: Option<&Url>) -> Fin
     Finding::ok(CHECK, text)
 }
 
-/// The address that tells the plugins, if it is named: where the password is not given by kefu, it is only by order.
+/// The address of the list of plugins, if the operator named a management page. kefu does not send its password to that
+/// page, so the doctor sends it only by order.
 fn page(amqp: &Url, management: Option<&Url>) -> Option<Url> {
     let mut page = management?.clone();
     page.set_path("/api/nodes");

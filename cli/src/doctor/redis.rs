@@ -1,4 +1,4 @@
-//! The store.
+//! The checks of the store.
 
 use kefu_store::redis::{self, Inspection};
 use secrecy::{ExposeSecret, SecretString};
@@ -8,7 +8,7 @@ use super::{Finding, clock, in_time};
 const CHECK: &str = "redis";
 const REACH: &str = "start it, or correct [store] url";
 
-/// What the server tells, or the finding that it does not.
+/// The server's state, or the finding that the server does not answer.
 pub(super) async fn ask(url: &SecretString) -> Result<Inspection, Finding> {
     let asked = in_time(CHECK, REACH, redis::inspect(url.expose_secret())).await?;
     asked.map_err(|error| Finding::failed(CHECK, error.to_string(), REACH))

@@ -1,4 +1,4 @@
-//! WeChat's API: a token for each account, WeChat's own look at the callback URL, its clock.
+//! The checks of WeChat's API: a token for each account, WeChat's own check of the callback URL, and WeChat's clock.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use super::{Finding, PATIENCE, clock};
 const NETWORK: &str = "look at the network and at [wechat] api_base";
 const CONSOLE: &str = "in WeChat's console, 开发管理 > 开发设置";
 
-/// WeChat's API, which answers.
+/// WeChat's API, once it has answered.
 pub(super) struct Api {
     probe: Probe,
     clock: Finding,
-    /// How far its clock is ahead of this machine's, in milliseconds, if it tells the time.
+    /// How far WeChat's clock is ahead of this machine's clock, in milliseconds, if WeChat reports the time.
     pub(super) lead_ms: Option<i64>,
 }
 
-/// Asks for the time, or says why there is no answer: each account would only say the same.
+/// Asks for the time, or says once why no answer came: every account's check would only say the same.
 pub(super) async fn reach(config: &Config) -> Result<Api, Finding> {
     let api = &config.wechat.api_base;
     let probe = Probe::new(&config.wechat).map_err(|error| Finding::failed("wechat", error, NETWORK))?;
@@ -91,7 +91,7 @@ async fn callback(account: &str, probe: &Probe, token: &Token) -> Finding {
         return Finding::failed(check, "WeChat finds no address for the host of the callback URL", mend);
     }
     let addresses = addresses.join(", ");
-    // Many hosts answer no ping, and take pushes all the same.
+    // Many hosts answer no ping, and still accept pushes.
     match !losses.is_empty() && losses.iter().all(|loss| loss.starts_with("100")) {
         true => Finding::warning(check, format!("WeChat's pings to {addresses} are all lost"), mend),
         false => Finding::ok(check, format!("WeChat finds its host at {addresses}")),

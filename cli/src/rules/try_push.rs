@@ -1,4 +1,4 @@
-//! What the rules would do with a push.
+//! Tells what kefu would do with a push under the rules.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -14,20 +14,20 @@ use kefu_wechat::push::{self, Push, PushError};
 
 use crate::terminal::{count, printable, width, wrap};
 
-/// More than any push has.
+/// A limit that is larger than any push.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const INDENT: &str = "  ";
 
-/// A push, and the account that it comes to.
+/// A push, and the account that gets the push.
 pub(super) struct Trial<'a> {
     config: &'a Config,
     appid: String,
-    /// Or why it cannot be read, and is kept all the same.
+    /// The push, or the reason why this version cannot read the push and still keeps it.
     push: Result<Push, PushError>,
 }
 
 impl<'a> Trial<'a> {
-    /// Reads the push from `file`; `account` may be left out when there is only one.
+    /// Reads the push from `file`. The caller may omit `account` when the configuration has only one account.
     pub(super) fn read(config: &'a Config, file: &Path, account: Option<&str>) -> anyhow::Result<Self> {
         let appids: Vec<&str> = config.accounts.iter().map(|account| account.appid.as_str()).collect();
         let appid = match (account, appids.as_slice()) {
@@ -112,7 +112,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// What the worker does after the answer.
+    /// Writes what the worker does after the answer.
     fn write_what_is_sent(&self, out: &mut impl Write, push: &Push, rules: &Rules, answered: &str) -> io::Result<()> {
         let Self { config, appid, .. } = self;
         match rules.decide_unanswered(appid, push).map(Rule::action) {
@@ -123,7 +123,7 @@ impl<'a> Trial<'a> {
             }
             Some(Action::Assistant(_)) => writeln!(out, "{answered}, then the assistant's answer is sent"),
             Some(Action::Reply(replies)) => {
-                // As the worker plans them.
+                // The worker plans its replies in the same way.
                 let filled = template::fill_all(replies, push);
                 let Planned { plan: Plan { steps, .. }, cut_for } = Plan::of(filled, push, &config.window, None);
                 let sent = count(steps.len(), "reply is sent", "replies are sent");
@@ -162,7 +162,7 @@ fn show(out: &mut impl Write, number: usize, reply: &Reply) -> io::Result<()> {
     item(out, &format!("{number}. {}{marks}: ", reply.kind()), &said)
 }
 
-/// A line, continued below its text where the terminal is not wide enough.
+/// Writes a line, and continues the text below its start where the terminal is not wide enough.
 fn item(out: &mut impl Write, head: &str, text: &str) -> io::Result<()> {
     let before = INDENT.len() + head.len();
     let room = width().map_or(usize::MAX, |width| width.saturating_sub(before).max(24));

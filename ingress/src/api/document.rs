@@ -1,4 +1,4 @@
-//! The OpenAPI document, from the code.
+//! The OpenAPI document, generated from the code.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| {
     document
 });
 
-/// The document; the same for the life of the process.
+/// The document. It stays the same for the life of the process.
 pub(super) fn document() -> &'static OpenApi {
     &DOCUMENT
 }

@@ -1,4 +1,4 @@
-//! What the head of a request must have.
+//! The requirements on the head of a request.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
@@ -11,20 +11,20 @@ use super::problem::Problem;
 /// The longest `Idempotency-Key`, in characters.
 const LONGEST_KEY: usize = 255;
 
-/// Takes `Authorization: Bearer KEY` with one of the keys.
+/// Accepts `Authorization: Bearer KEY` with one of the keys.
 pub(crate) fn authorize(request: &HttpRequest, keys: &config::Api) -> Result<(), Problem> {
     let keys = keys.keys.iter().map(ExposeSecret::expose_secret);
     if bearer::is_given(request, keys) { Ok(()) } else { Err(Problem::Unauthenticated) }
 }
 
-/// Takes `application/json`, whatever its parameters: JSON is UTF-8.
+/// Accepts `application/json` with any parameters: JSON is always UTF-8.
 pub(crate) fn require_json(request: &HttpRequest) -> Result<(), Problem> {
     let given = one(request, CONTENT_TYPE.as_str()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Problem::NotJson) }
 }
 
-/// The `Idempotency-Key`: without one the same message could be sent twice.
+/// The `Idempotency-Key`. Without a key kefu could send the same message twice.
 pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<&str, Problem> {
     let malformed = |what: &str| Problem::Malformed(format!("the header Idempotency-Key {what}"));
     if !request.headers().contains_key("idempotency-key") {
@@ -35,7 +35,7 @@ pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<&str, Problem> {
         .ok_or_else(|| malformed("must be given once, with 1 to 255 visible characters of ASCII, without blanks"))
 }
 
-/// The header, unless it is absent, comes twice or is no text.
+/// The value of the header, unless the header is absent, comes twice or is no text.
 fn one<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     let mut values = request.headers().get_all(name);
     let (Some(value), None) = (values.next(), values.next()) else { return None };

@@ -1,4 +1,4 @@
-//! From an accepted request to a message on the queue, once.
+//! From an accepted request to a message on the queue. Each message goes on the queue once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::intake::Intake;
 /// The wait after a call of the store that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
-/// The messages of teams' own backends: puts them on the queue, and tells what became of them.
+/// The messages of teams' own backends. This type puts messages on the queue, and reports their progress.
 pub(crate) struct OutboundMessages {
     messages: Arc<dyn Messages>,
     intake: Intake,
@@ -28,10 +28,10 @@ impl OutboundMessages {
         Self { messages, intake }
     }
 
-    /// Whether no message of this key is known, neither this one nor another.
+    /// Whether no message with this `Idempotency-Key` is known, neither this message nor another message.
     ///
     /// # Errors
-    /// As [`OutboundMessages::accept`].
+    /// The same as [`OutboundMessages::accept`].
     pub(crate) async fn is_new(
         &self,
         appid: &str,
@@ -47,14 +47,16 @@ impl OutboundMessages {
         }
     }
 
-    /// Returns when the message is stored, and known as queued to those who ask. Tries until `deadline`.
+    /// Returns once the message is stored, and the store reports it as queued. Tries until `deadline`.
     ///
-    /// It is noted under its id first, then claimed and published as a push is, then noted as queued. A request that breaks
-    /// off between these leaves a note without a progress; the client's next one, with the same key, goes on from there,
-    /// and claim and ledger drop the copy if it was published before.
+    /// The store first gets a note under the message's id; then the intake claims and publishes the message as it does
+    /// with a push; then the store notes the message as queued. A request that breaks off between these steps leaves a
+    /// note without a progress. The client's next request with the same key goes on from there, and claim and ledger
+    /// drop the copy if the message was published before.
     ///
     /// # Errors
-    /// [`Problem::KeyReused`]; [`Problem::Unavailable`] when that was not to be done until then: parts of it may have been.
+    /// [`Problem::KeyReused`]; [`Problem::Unavailable`] when kefu could not do all of this by the deadline: parts of it
+    /// may be done.
     pub(crate) async fn accept(
         &self,
         appid: &str,
@@ -74,22 +76,23 @@ impl OutboundMessages {
         }
         self.intake.take(&envelope, String::new(), deadline).await?;
         let queued = Progress::Queued { accepted_at_ms: now_ms };
-        // In the time that the intake keeps for its claim, of which little is used. A store that fails here costs the client
-        // a repetition; to say that it is accepted, and then that nothing is known of it, would cost trust.
+        // This call uses the time that the intake reserves for its claim, and the claim uses little of it. When the
+        // store fails here, the client must repeat its request. If kefu said instead that the message is accepted, and
+        // later that the message is unknown, the client would lose trust.
         self.until(deadline, || self.messages.set(&id, &queued, LEDGER_KEEPS_FOR)).await?;
         Ok(Accepted { id, status: Status::Queued })
     }
 
-    /// How far it is.
+    /// The progress of a message.
     ///
     /// # Errors
-    /// [`Problem::UnknownMessage`]; [`Problem::Unavailable`] when the store did not answer until `deadline`.
+    /// [`Problem::UnknownMessage`]; [`Problem::Unavailable`] when the store did not answer by `deadline`.
     pub(crate) async fn progress(&self, id: &str, deadline: Instant) -> Result<Progress, Problem> {
         let known = self.until(deadline, || self.messages.get(id)).await?;
         known.ok_or(Problem::UnknownMessage)
     }
 
-    /// Makes the call until the store answers.
+    /// Repeats the call until the store answers.
     async fn until<T, F>(&self, deadline: Instant, call: impl Fn() -> F) -> Result<T, Problem>
     where
         F: Future<Output = Result<T, StoreError>>,

@@ -1,4 +1,4 @@
-//! Why a request is not answered as it hoped: one table of status, label, title and level.
+//! The reasons why a request fails: one table of status, label, title and level.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -9,34 +9,36 @@ use utoipa::ToSchema;
 
 use crate::refusal::Refusal;
 
-/// What is wrong. Texts are for the client; those that quote what it sent are not for the log.
+/// The problem with a request. The texts are for the client; a text that quotes the client's words must not reach the
+/// log.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
     /// A head or a body that the OpenAPI document does not describe.
     Malformed(String),
-    /// No key, or another.
+    /// The request has no key, or a wrong key.
     Unauthenticated,
     UnknownAccount,
     UnknownMessage,
-    /// Another method than these.
+    /// The method is none of these.
     Method(&'static str),
     /// The body did not come in time.
     SlowBody,
     TooLarge,
-    /// The body is said to be something else than JSON.
+    /// The Content-Type is not JSON.
     NotJson,
     /// The `Idempotency-Key` was used for another message.
     KeyReused,
-    /// The body has the right shape, and WeChat would not take what it says, or kefu cannot send it.
+    /// The body has the right shape, but WeChat would refuse the message, or kefu cannot send it.
     Unsendable(Vec<String>),
-    /// Queue or store did not take it in time, with the reason for the log; or kefu starts or stops.
+    /// The queue or the store did not accept the message in time, with the reason for the log; or kefu is starting or
+    /// stopping.
     Unavailable(String),
 }
 
 /// The largest body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// After how many seconds it is worth another try.
+/// After how many seconds another try makes sense.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// What went wrong, as RFC 9457 has it.
@@ -62,7 +64,7 @@ pub(crate) struct ProblemDocument {
     problems: Option<Vec<String>>,
 }
 
-/// What pushes and messages of a backend are both refused for.
+/// The refusals that pushes and messages of a backend share.
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -115,7 +117,7 @@ impl Problem {
         })
     }
 
-    /// Logs it, once, without what the client sent.
+    /// Logs the problem once, without any text from the client.
     pub(crate) fn log(&self, operation: &'static str, account: &str) {
         let (status, label, _, level) = self.row();
         let reason = if let Self::Unavailable(reason) = self { reason } else { "" };
@@ -126,7 +128,7 @@ impl Problem {
         }
     }
 
-    /// The answer.
+    /// The HTTP answer for the problem.
     pub(crate) fn response(self) -> HttpResponse {
         let (status, word, title, _) = self.row();
         let detail = self.detail();
@@ -135,7 +137,7 @@ impl Problem {
         match &self {
             Self::Unauthenticated => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
             Self::Method(allowed) => response.insert_header((ALLOW, *allowed)),
-            // The rest of the body must not be read as the next request.
+            // The server must not read the rest of the body as the next request.
             Self::SlowBody | Self::TooLarge => response.force_close(),
             Self::Unavailable(_) => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => &mut response,

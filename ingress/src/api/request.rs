@@ -1,4 +1,4 @@
-//! The body of a request to send: its shape, and whether it can be sent.
+//! The body of a request to send a message: its shape, and whether kefu can send the message.
 
 use kefu_messages::outbound::Outbound;
 use kefu_messages::reply::picture::PictureFolder;
@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use super::shapes::SendRequest;
 
-/// The largest `business_id`: the largest whole number that every JSON library reads as it is.
+/// The largest `business_id`: the largest whole number that every JSON library reads exactly.
 const MAX_BUSINESS_ID: u64 = (1 << 53) - 1;
 
-/// The longest openid, in characters; WeChat's have 28.
+/// The longest openid, in characters. WeChat's openids have 28.
 const LONGEST_OPENID: usize = 128;
 
 /// A message of a team's own backend to a user.
@@ -24,14 +24,14 @@ const LONGEST_OPENID: usize = 128;
 pub(crate) struct OutboundMessage {
     pub(crate) user: OpenId,
     pub(crate) outbound: Outbound,
-    /// Equal for bodies that say the same, however they are written.
+    /// The fingerprint is equal for bodies that say the same in different notations.
     pub(crate) fingerprint: String,
 }
 
-/// Reads the shape: what the OpenAPI document describes. Faults within a text are mended.
+/// Reads the shape that the OpenAPI document describes. kefu repairs mistakes of JSON within a text.
 pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Problem> {
     strictly(body).or_else(|problem| match json::mended(body) {
-        // If it is no JSON then either, the first problem names a place in the body as it came.
+        // If the repaired body is no JSON either, the first problem names a place in the original body.
         Some(mended) if serde_json::from_str::<IgnoredAny>(&mended).is_ok() => strictly(mended.as_bytes()),
         _ => Err(problem),
     })
@@ -50,7 +50,7 @@ fn strictly(body: &[u8]) -> Result<SendRequest, Problem> {
     }
 }
 
-/// Where there is a null in it: what is not given is left out.
+/// The path of a null in the value, if the value has one: a client must leave out a field instead of giving null.
 fn null_in(value: &Value, path: String) -> Option<String> {
     match value {
         Value::Null => Some(path),
@@ -66,15 +66,15 @@ fn null_in(value: &Value, path: String) -> Option<String> {
 
 impl From<SendRequest> for OutboundMessage {
     fn from(request: SendRequest) -> Self {
-        // Strings, numbers and lists: serialising them has no way to fail.
+        // The request has strings, numbers and lists only, so serialising it cannot fail.
         let fingerprint = hex::encode(Sha256::digest(serde_json::to_vec(&request).unwrap_or_default()));
         let SendRequest { to, replies, business_id } = request;
         Self { user: to, outbound: Outbound { replies, business_id }, fingerprint }
     }
 }
 
-/// Judges what the shape does not show: it may be another judgement tomorrow, when a picture is gone or the configuration
-/// another. Reads the pictures, which takes a moment.
+/// Judges a message beyond its shape. The judgement may be different tomorrow, when a picture is gone or the
+/// configuration has changed. This function reads the pictures, which takes a moment.
 pub(crate) fn judge(message: &OutboundMessage, config: &Config) -> Result<(), Problem> {
     let OutboundMessage { user, outbound, .. } = message;
     let mut problems = Vec::new();

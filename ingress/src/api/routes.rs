@@ -31,9 +31,9 @@ pub(super) fn configure(service: &mut web::ServiceConfig, api: &Api) {
         .service(web::resource(DOCUMENT).route(web::get().to(get_document)).default_service(not_allowed("GET")));
 }
 
-/// Why there is no answer of the resource's own.
+/// Why a resource gives no answer of its own.
 enum Unserved {
-    /// There is no `/v1`.
+    /// The configuration has no `[api]`, so `/v1` does not exist.
     NoApi,
     Problem(Problem),
 }
@@ -164,7 +164,7 @@ fn respond(
             tracing::debug!(operation, account, "answered");
             response
         }
-        // As any other path of the internal server that is none.
+        // The internal server answers so for any path that it does not have.
         Err(Unserved::NoApi) => HttpResponse::NotFound().finish(),
         Err(Unserved::Problem(problem)) => {
             metric::api_answered(operation, problem.label(), started.elapsed());
@@ -175,7 +175,7 @@ fn respond(
 }
 
 impl Service {
-    /// The appid as it may be logged: a path that names no account is whatever the client says.
+    /// The appid in a form that is safe to log: a path that names no account may hold any text of the client.
     fn account(&self, appid: &str) -> &str {
         self.config.accounts.get(appid).map_or("(unknown)", |account| account.appid.as_str())
     }
@@ -198,8 +198,8 @@ impl Service {
         self.outbound.accept(appid, idempotency_key, message, routes::traceparent(request), deadline).await
     }
 
-    /// Judges a message that is new. One that was taken before is not judged anew: it is on its way, or becomes so with
-    /// this repetition, and to be told that it cannot be sent would be wrong.
+    /// Judges a message that is new. kefu does not judge a message again that it accepted before: the message is on its
+    /// way, or this repetition puts it on its way, so a refusal would be wrong.
     async fn judge_if_new(
         &self,
         appid: &str,
@@ -208,12 +208,12 @@ impl Service {
         deadline: Instant,
     ) -> Result<(), Problem> {
         let is_new = || self.outbound.is_new(appid, idempotency_key, &message.fingerprint, deadline);
-        // What needs no disk is judged sooner than the store answers.
+        // Judging a message without pictures needs no disk, and is faster than asking the store.
         if shows_pictures(message) && !is_new().await? {
             return Ok(());
         }
         match judge(message, &self.config, &self.disk, deadline).await {
-            // It was taken before, or a moment ago.
+            // kefu accepted the message before, or a moment ago.
             Err(Problem::Unsendable(_)) if !is_new().await? => Ok(()),
             judged => judged,
         }
@@ -224,7 +224,7 @@ fn shows_pictures(message: &OutboundMessage) -> bool {
     message.outbound.replies.iter().any(|reply| reply.picture().is_some())
 }
 
-/// [`request::judge`], on the disk only for what has pictures: that may hang.
+/// Calls [`request::judge`]. Only a message with pictures is judged on the disk thread, because the disk may hang.
 async fn judge(message: &OutboundMessage, config: &Arc<Config>, disk: &Disk, deadline: Instant) -> Result<(), Problem> {
     if !shows_pictures(message) {
         return request::judge(message, config);
@@ -233,7 +233,7 @@ async fn judge(message: &OutboundMessage, config: &Arc<Config>, disk: &Disk, dea
     while_disk_answers(disk, deadline, move || request::judge(&message, &config)).await
 }
 
-/// What `check`, which may read files, returns by the deadline.
+/// The result of `check`, which may read files, if `check` returns by the deadline.
 async fn while_disk_answers<T: Send + 'static>(
     disk: &Disk,
     deadline: Instant,
@@ -243,7 +243,7 @@ async fn while_disk_answers<T: Send + 'static>(
     checked.map_err(|error| Problem::Unavailable(format!("it cannot be checked: {error}")))?
 }
 
-/// The operations, for the document.
+/// The operations that the document describes.
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(send_message, get_message, get_document))]
 pub(super) struct Operations;

@@ -1,4 +1,4 @@
-//! The shapes of `/v1`, as they are read and written and as the OpenAPI document has them.
+//! The shapes of `/v1`: kefu reads and writes them, and the OpenAPI document describes them.
 
 use kefu_messages::reply::Reply;
 use kefu_store::Progress;
@@ -24,7 +24,7 @@ pub(crate) struct SendRequest {
     pub(crate) business_id: Option<u64>,
 }
 
-/// A number without a fraction, however it is written: JSON Schema has `1.0` as an integer, too.
+/// A number without a fraction, in any notation: JSON Schema counts `1.0` as an integer, too.
 fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let number = serde_json::Number::deserialize(deserializer)?;
     let float = || number.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=u64::MAX as f64).contains(float));
@@ -44,7 +44,7 @@ pub(crate) enum ReplyShape {
     Miniprogrampage(CardReply),
 }
 
-/// Declares the description of a reply, with the fields that all have.
+/// Declares the description of a reply, with the fields that all replies have.
 macro_rules! reply_shape {
     ($(#[$about:meta])+ $name:ident { $(#[$field_about:meta])+ $field:ident: $shape:ty }) => {
         $(#[$about])+

@@ -12,7 +12,7 @@ use kefu_wechat::push::Push;
 use super::*;
 use crate::ANSWER_WITHIN;
 
-/// Answers claims from a script, the last answer again and again, and notes what else is asked.
+/// Answers claims from a script, repeats the last answer, and notes the other calls.
 struct ScriptedClaims {
     answers: Mutex<VecDeque<Result<Claim, StoreError>>>,
     notes: Mutex<Vec<&'static str>>,
@@ -41,7 +41,7 @@ impl Claims for ScriptedClaims {
     }
 }
 
-/// Publishes as scripted; with nothing left in the script it never answers.
+/// Publishes as scripted. Once the script is used up, this publisher never answers.
 struct ScriptedPublisher {
     answers: Mutex<VecDeque<Result<(), QueueError>>>,
     asked: Mutex<u32>,
@@ -73,7 +73,7 @@ struct Run {
     took: Duration,
 }
 
-/// What this request would answer.
+/// The answer that this request would give.
 const ANSWER: &str = "{}";
 
 fn published() -> Result<Taken, Refusal> {

@@ -1,4 +1,4 @@
-//! One call of the API, read before the lock is taken.
+//! One call of the API. The simulator reads the call before it takes the lock.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::errcode::ApiError;
 use crate::simulator::MAX_BODY;
 
-/// Bodies above this are not kept in the journal.
+/// The largest body that the journal keeps.
 const MAX_JOURNAL_BYTES: usize = 64 * 1_024;
 /// Parameters that never reach the journal.
 const SECRETS: [&str; 2] = ["access_token", "secret"];
@@ -30,7 +30,7 @@ pub(crate) struct Call {
     pub(crate) upload: Option<Upload>,
 }
 
-/// A file that is uploaded.
+/// An uploaded file.
 pub(crate) struct Upload {
     pub(crate) filename: Option<String>,
     pub(crate) bytes: Bytes,
@@ -48,7 +48,7 @@ impl Call {
         Self { method, path, query, body, json, upload }
     }
 
-    /// A query parameter that is there and not empty.
+    /// A query parameter that is present and not empty.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -57,7 +57,7 @@ impl Call {
         self.parameter("access_token")
     }
 
-    /// The appid that a caller of the token endpoints says it is.
+    /// The appid that a caller of the token endpoints claims to be.
     pub(crate) fn claimed_appid(&self) -> Option<&str> {
         self.parameter("appid").or_else(|| self.json.as_ref()?.get("appid")?.as_str())
     }
@@ -67,7 +67,7 @@ impl Call {
         self.json.as_ref()?.get("touser")?.as_str()
     }
 
-    /// The body's JSON, or the error that WeChat answers to such a body.
+    /// The body's JSON, or the error with which WeChat answers a body without a JSON object.
     pub(crate) fn object(&self) -> Result<&Map<String, Value>, ApiError> {
         match &self.json {
             _ if self.body.is_empty() => Err(ApiError::EMPTY_BODY),
@@ -93,8 +93,8 @@ impl Call {
     }
 }
 
-/// The part `media` of a multipart body; `None` if the body is no such one or does not keep to its boundary. WeChat does
-/// not know the parameter `filename*`.
+/// The part `media` of a multipart body; `None` if the body is not multipart or does not keep to its boundary. WeChat
+/// does not know the parameter `filename*`.
 async fn upload(headers: &HeaderMap, body: Bytes) -> Option<Upload> {
     let mut parts = Multipart::new(headers, stream::iter([Ok::<_, PayloadError>(body)]));
     let mut upload = None;
@@ -113,8 +113,8 @@ fn owned((name, value): (&String, &Value)) -> (String, Value) {
     (name.clone(), value.clone())
 }
 
-/// Whether a character beyond ASCII, or a control character, is written as `\uXXXX`, which WeChat does not take. Signs of
-/// ASCII, such as `\u003d` in addresses, were seen to pass.
+/// Whether the body has a character beyond ASCII, or a control character, in the form `\uXXXX`, which WeChat refuses.
+/// Users have seen escaped ASCII characters pass, such as `\u003d` in addresses.
 fn has_escaped_text(body: &[u8]) -> bool {
     let mut rest = body;
     while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {

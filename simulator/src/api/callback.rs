@@ -1,8 +1,8 @@
 //! `POST /cgi-bin/callback/check`.
 //!
-//! The fields are those of
-//! <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/openApi-mgnt/callbackCheck.html>. Nothing is called: the
-//! host of the callback URL is answered as it stands there, and every packet arrives.
+//! The fields are as in <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/openApi-mgnt/callbackCheck.html>.
+//! The simulator calls nothing: the answer has the host of the callback URL as the URL gives it, and says that every
+//! packet arrived.
 
 use serde_json::{Map, Value, json};
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError(pub(crate) i64);
 
-/// Each code with WeChat's text for it, which is without the `rid`; and with a name, if the simulator answers it by itself.
+/// Each code with WeChat's text, without the `rid`, and with a name if the simulator itself answers with the code.
 macro_rules! errors {
     ($($code:literal $($name:ident)? $text:literal)*) => {
         impl ApiError {

@@ -13,11 +13,12 @@ use super::{Answer, Call};
 use crate::config::Limits;
 use crate::state::WeChat;
 
-/// All media together; the oldest go first.
+/// The most bytes of all media together. Beyond this limit the simulator forgets the oldest media first.
 const MAX_BYTES: usize = 256 * 1_024 * 1_024;
 const ID_CHARS: usize = 64;
 
-/// Mini programs may upload pictures only. The page on it gives 2 MB and 10 MB as the limit; the smaller one is taken.
+/// Mini programs may upload pictures only. WeChat's page about uploads gives both 2 MB and 10 MB as the limit; the
+/// simulator uses the smaller limit.
 pub(super) fn upload(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
     if call.parameter("type") != Some("image") {
         return Err(ApiError::INVALID_MEDIA_TYPE);
@@ -52,7 +53,7 @@ pub(super) fn get(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answe
     })
 }
 
-/// All media that are kept.
+/// All media that the simulator keeps.
 #[derive(Default)]
 pub(crate) struct Media {
     items: HashMap<String, Item>,
@@ -69,7 +70,7 @@ pub(crate) struct Item {
     expires_s: i64,
 }
 
-/// The picture formats that WeChat takes.
+/// The picture formats that WeChat accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ImageKind {
     Png,
@@ -78,7 +79,7 @@ pub(crate) enum ImageKind {
 }
 
 impl ImageKind {
-    /// Tells the format by the first bytes.
+    /// Recognizes the format by the first bytes.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
@@ -106,7 +107,7 @@ impl ImageKind {
 }
 
 impl Media {
-    /// Keeps a file; gives its media_id.
+    /// Keeps a file. Returns its media_id.
     pub(crate) fn add(&mut self, appid: &str, kind: ImageKind, bytes: Bytes, limits: &Limits, now_s: i64) -> String {
         let media_id = random_text(ID_CHARS);
         self.bytes += bytes.len();

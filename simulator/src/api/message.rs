@@ -1,7 +1,7 @@
 //! `POST /cgi-bin/message/custom/send`, `/cgi-bin/message/custom/business/typing` and the older
 //! `/cgi-bin/message/custom/typing`.
 //!
-//! The four types of mini programs; fields as in
+//! The four message types of mini programs, with fields as in
 //! <https://developers.weixin.qq.com/miniprogram/dev/api-backend/open-api/customer-message/customerServiceMessage.send.html>.
 
 use serde_json::{Map, Value};
@@ -20,7 +20,7 @@ pub(super) fn send(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answ
         "image" => check_media(wechat, appid, payload().ok_or(ApiError::MEDIA_ID_MISSING)?, "media_id")?,
         "link" => check_link(payload().ok_or(ApiError::INVALID_ARGUMENTS)?)?,
         "miniprogrampage" => check_card(wechat, appid, payload().ok_or(ApiError::INVALID_ARGUMENTS)?)?,
-        // It belongs into the answer to a push; the API mistakes it for a bad receiver.
+        // A transfer belongs in the answer to a push. The API answers as if the receiver were wrong.
         "transfer_customer_service" => return Err(ApiError::INVALID_OPENID),
         _ => return Err(ApiError::INVALID_MESSAGE_TYPE),
     }
@@ -30,7 +30,7 @@ pub(super) fn send(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answ
     Ok(ok())
 }
 
-/// The fields that say who speaks, and for which sub-merchant.
+/// Checks the fields that say who speaks, and for which sub-merchant.
 fn check_speaker(object: &Map<String, Value>) -> Result<(), ApiError> {
     let account = object.get("customservice").map(|speaker| &speaker["kf_account"]);
     let mark = object.get("aimsgcontext").map(|context| &context["is_ai_msg"]);

@@ -1,4 +1,4 @@
-//! `GET /cgi-bin/token`, `POST /cgi-bin/stable_token`, and the access_tokens that they give.
+//! `GET /cgi-bin/token`, `POST /cgi-bin/stable_token`, and their access_tokens.
 //!
 //! Source: <https://developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getstableaccesstoken.html>.
 
@@ -22,19 +22,20 @@ const CHARACTERS: &[char] = &[
     'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', '2',
     '3', '4', '5', '6', '7', '8', '9', '_', '-',
 ];
-/// Forced refreshes of a stable token: at most so many a day, and so far apart.
+/// The limits on forced refreshes of a stable token: how many a day, and how far apart.
 const FORCED_A_DAY: usize = 20;
 const FORCED_APART_MS: i64 = 30_000;
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
-/// Tokens that are known to have been valid once. Older ones are taken for invented.
+/// How many tokens the simulator remembers, whether they still work or not. The simulator treats older tokens as
+/// invented.
 const REMEMBERED: usize = 10_000;
 
-/// The endpoint that a token comes from; one family never invalidates the other.
+/// The endpoint that a token comes from. A token of one family never invalidates a token of the other family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Family {
-    /// `/cgi-bin/token`
+    /// The family of `/cgi-bin/token`.
     Plain,
-    /// `/cgi-bin/stable_token`
+    /// The family of `/cgi-bin/stable_token`.
     Stable,
 }
 
@@ -79,7 +80,7 @@ fn granted(granted: Granted) -> Answer {
     Answer::Json(json!({ "access_token": granted.token, "expires_in": granted.expires_in_s }))
 }
 
-/// All access_tokens that are known.
+/// All access_tokens that the simulator remembers.
 #[derive(Default)]
 pub(crate) struct Tokens {
     issued: HashMap<String, Issued>,
@@ -97,7 +98,7 @@ struct Issued {
     superseded_ms: i64,
 }
 
-/// A token as it is answered.
+/// A token as the answer gives it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Granted {
     pub(crate) token: String,
@@ -112,13 +113,14 @@ pub(crate) struct Bearer {
 }
 
 impl Tokens {
-    /// `/cgi-bin/token`: a new token each time; the former works on for the overlap.
+    /// Answers `/cgi-bin/token`: a new token each time. The former token still works for the overlap.
     pub(crate) fn plain(&mut self, appid: &str, limits: &Limits, chars: usize, now_ms: i64) -> Granted {
         self.supersede(appid, Family::Plain, now_ms.saturating_add(ms(limits.token_overlap_s)));
         self.issue(appid, Family::Plain, limits, chars, now_ms)
     }
 
-    /// `/cgi-bin/stable_token`: the same token until its last minutes, unless a refresh is forced and allowed.
+    /// Answers `/cgi-bin/stable_token`: the same token until its last minutes, unless the caller forces a refresh and
+    /// may do so.
     pub(crate) fn stable(
         &mut self,
         appid: &str,
@@ -144,7 +146,8 @@ impl Tokens {
             .then(|| Granted { token: token.clone(), expires_in_s: left_ms / 1_000 })
     }
 
-    /// Within 30 seconds of the last one a forced refresh is taken as a normal call.
+    /// Whether the caller may force a refresh. Within 30 seconds of the last forced refresh, WeChat treats a forced
+    /// refresh as a normal call.
     fn may_force(&mut self, appid: &str, now_ms: i64) -> Result<bool, ApiError> {
         let forced = self.forced.entry(appid.to_owned()).or_default();
         while forced.front().is_some_and(|at| now_ms - at >= DAY_MS) {
@@ -206,17 +209,17 @@ impl Tokens {
         self.issued.get(token).map(|issued| Bearer { appid: issued.appid.clone(), serial: issued.serial })
     }
 
-    /// The account's current tokens have come to their end.
+    /// Lets the account's current tokens expire.
     pub(crate) fn expire(&mut self, appid: &str, now_ms: i64) {
         self.end(appid, |issued| issued.expires_ms = issued.expires_ms.min(now_ms));
     }
 
-    /// The account's current tokens are not the latest any more.
+    /// Makes the account's current tokens count as superseded.
     pub(crate) fn invalidate(&mut self, appid: &str, now_ms: i64) {
         self.end(appid, |issued| issued.superseded_ms = issued.superseded_ms.min(now_ms));
     }
 
-    /// Superseded tokens that still work end with the current ones: "now" means that no token works.
+    /// Ends the current tokens, and with them the superseded tokens that still work: "now" means that no token works.
     fn end(&mut self, appid: &str, end: impl Fn(&mut Issued)) {
         self.issued.values_mut().filter(|issued| issued.appid == appid).for_each(end);
     }
@@ -226,9 +229,9 @@ fn ms(seconds: u64) -> i64 {
     i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)
 }
 
-/// Characters as WeChat's tokens and media_ids have them.
+/// A random text of the characters that WeChat's tokens and media_ids have.
 pub(crate) fn random_text(chars: usize) -> String {
-    // The list is not empty, which is the only way this can fail.
+    // The choice fails only with an empty list, and this list is not empty.
     let Ok(choose) = Choose::new(CHARACTERS) else { return String::new() };
     rand::rng().sample_iter(choose).take(chars).collect()
 }

@@ -1,4 +1,4 @@
-//! The users of the mini programs, as far as customer service goes, and their windows.
+//! The users of the mini programs, as far as customer service needs them, and their windows.
 //!
 //! Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>.
 
@@ -13,13 +13,13 @@ const TYPING_NEEDS_MESSAGE_WITHIN_MS: i64 = 30_000;
 /// An action of a user that opens a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Wrote something.
+    /// The user wrote something.
     Message,
-    /// Entered the session.
+    /// The user entered the session.
     Enter,
 }
 
-/// Users by appid and openid. Kept until the end of the simulator.
+/// Users by appid and openid. The simulator keeps users until its end.
 #[derive(Default)]
 pub(crate) struct Users(HashMap<String, HashMap<String, User>>);
 
@@ -41,7 +41,7 @@ impl Users {
         self.0.entry(appid.to_owned()).or_default().entry(openid.to_owned()).or_default()
     }
 
-    /// The user does something.
+    /// Carries out a user's action.
     pub(crate) fn act(&mut self, appid: &str, openid: &str, action: Action, limits: &Limits, now_ms: i64) {
         let user = self.entry(appid, openid);
         user.last_action_ms = Some(now_ms);
@@ -51,26 +51,26 @@ impl Users {
         }
     }
 
-    /// A user, if known.
+    /// A user, if the simulator knows the openid.
     pub(crate) fn find(&self, appid: &str, openid: &str) -> Option<&User> {
         self.0.get(appid)?.get(openid)
     }
 
-    /// A user for the API, for which an unknown openid is an error.
+    /// A user for the API, which answers an unknown openid with an error.
     pub(crate) fn addressee(&mut self, appid: &str, openid: &str) -> Result<&mut User, ApiError> {
         self.0.get_mut(appid).and_then(|users| users.get_mut(openid)).ok_or(ApiError::INVALID_OPENID)
     }
 }
 
 impl User {
-    /// A message reaches the user, and ends the sight of somebody typing.
+    /// Delivers a message to the user, who then sees nobody typing any more.
     pub(crate) fn receive(&mut self, now_ms: i64) -> Result<(), ApiError> {
         self.window.take(now_ms)?;
         self.typing_until_ms = 0;
         Ok(())
     }
 
-    /// The user sees somebody typing.
+    /// Shows the user that somebody is typing.
     pub(crate) fn show_typing(&mut self, now_ms: i64) -> Result<(), ApiError> {
         if self.last_action_ms.is_none_or(|at| now_ms - at >= TYPING_NEEDS_MESSAGE_WITHIN_MS) {
             return Err(ApiError::TYPING_WITHOUT_MESSAGE);
@@ -82,24 +82,24 @@ impl User {
         Ok(())
     }
 
-    /// The user sees nobody typing any more.
+    /// Shows the user that nobody is typing any more.
     pub(crate) fn hide_typing(&mut self) {
         self.typing_until_ms = 0;
     }
 }
 
-/// One user's window. Whether entering the session shortens a window that a message opened is undocumented; here the
-/// larger count and the later end win.
+/// One user's window. WeChat does not document whether entering the session shortens a window that a message opened. In
+/// the simulator the larger count and the later end win.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Window {
-    /// Replies left; means something before `until_ms` only.
+    /// How many replies are left. The number means something only before `until_ms`.
     pub(crate) remaining: u32,
-    /// Its end, in milliseconds since the Unix epoch.
+    /// The end of the window, in milliseconds since the Unix epoch.
     pub(crate) until_ms: i64,
 }
 
 impl Window {
-    /// The user did something that allows `replies` for `lasting_ms`. Counts do not add up.
+    /// Opens a window with `replies` replies for `lasting_ms`, after an action of the user. Counts do not add up.
     pub(crate) fn open(&mut self, replies: u32, lasting_ms: u64, now_ms: i64) {
         if now_ms >= self.until_ms {
             self.remaining = 0;

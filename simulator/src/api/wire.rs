@@ -1,4 +1,4 @@
-//! An answer as it goes over the wire, with or without a fault.
+//! An answer as the simulator sends it over the network, with or without a fault.
 
 use std::io;
 use std::time::Duration;
@@ -20,17 +20,17 @@ const JSON: &str = "application/json; encoding=utf-8";
 const PAGE: &str = "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head>\
     <body><center><h1>502 Bad Gateway</h1></center></body></html>";
 
-/// Whether and where the connection is cut.
+/// Where the simulator cuts the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     Never,
-    /// Before the first byte of the answer.
+    /// The cut comes before the first byte of the answer.
     Before,
-    /// In the middle of the body.
+    /// The cut comes in the middle of the body.
     Middle,
 }
 
-/// The answer that is sent.
+/// The answer that the simulator sends.
 pub(crate) struct Wire {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
@@ -38,7 +38,7 @@ pub(crate) struct Wire {
     pub(crate) body: Bytes,
     pub(crate) cut: Cut,
     pub(crate) delay: Duration,
-    /// The errcode that can be read from it, and its text.
+    /// The errcode that a caller can read from the answer, and its text.
     pub(crate) errcode: Option<i64>,
     pub(crate) errmsg: Option<String>,
     json: Option<Value>,
@@ -119,7 +119,7 @@ impl Wire {
             Cut::Middle => {
                 let first = stream::once(std::future::ready(Ok(self.body.slice(..length / 2))));
                 let then = stream::once(async {
-                    // Lets the server write the first part.
+                    // This yield lets the server write the first part.
                     tokio::task::yield_now().await;
                     Err(broken())
                 });
@@ -129,8 +129,8 @@ impl Wire {
     }
 }
 
-/// The end of a body that makes the server close the connection. The server never sends what it has not written by then,
-/// and it does not write the head before the body has been asked for its first part.
+/// The end of a body that makes the server close the connection. The server never sends the bytes that it has not yet
+/// written, and it does not write the head before it has asked the body for its first part.
 fn broken() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "cut by order of a fault")
 }

@@ -25,12 +25,12 @@ impl Log {
         *self.last.borrow()
     }
 
-    /// Tells of every new entry.
+    /// Reports every new entry.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
     }
 
-    /// Writes an entry down and forgets the oldest beyond `capacity`.
+    /// Records an entry and forgets the oldest entries beyond `capacity`.
     pub(crate) fn append(
         &mut self,
         time_ms: i64,
@@ -47,14 +47,14 @@ impl Log {
         self.last.send_replace(seq);
     }
 
-    /// The entries that match.
+    /// The entries that match the filter.
     pub(crate) fn find(&self, filter: &Filter) -> Vec<Arc<Entry>> {
         let first = self.entries.front().map_or(0, |entry| entry.seq);
         let skip = usize::try_from((filter.since + 1).saturating_sub(first)).unwrap_or(usize::MAX);
         self.entries.iter().skip(skip).filter(|entry| filter.matches(entry)).cloned().collect()
     }
 
-    /// Forgets all entries; numbers go on. Gives how many there were.
+    /// Forgets all entries. The numbers go on. Returns how many entries the log had.
     pub(crate) fn clear(&mut self) -> usize {
         let count = self.entries.len();
         self.entries.clear();

@@ -15,7 +15,7 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The mistake in the answer, in words.
     pub detail: Option<String>,
-    /// The transfer, if it is one.
+    /// The transfer, if the answer is one.
     pub transfer: Option<Transfer>,
 }
 
@@ -30,9 +30,9 @@ impl Verdict {
 }
 
 /// Judges an answer that came in time to a push with this `nonce` in its query. `success` and an empty body are never
-/// encrypted, and good but for a call from a device. What users write may be answered with a transfer in the push's own
-/// format, encrypted in safe mode; entering the session with neither; other events with any well-formed reply that does
-/// not tell of an error.
+/// encrypted, and are good answers to everything but a call from a device. The answer to a user's message may be a
+/// transfer in the push's own format, encrypted in safe mode. The answer to entering the session may be neither a
+/// transfer nor another reply. The answer to any other event may be any well-formed reply that reports no error.
 pub fn judge(push: &Push, nonce: &str, status: u16, body: &[u8]) -> Verdict {
     if !(200..300).contains(&status) {
         return Verdict::bad(Outcome::Status, format!("the status is {status}"));
@@ -57,7 +57,8 @@ pub fn judge(push: &Push, nonce: &str, status: u16, body: &[u8]) -> Verdict {
 
 const DEVICE_CALL: &str = "iot_voip_notify";
 
-/// Its page shows one answer, in clear and in JSON; another cancels the call.
+/// Checks the answer to a call from a device. WeChat's page about this event shows one good answer, in clear and in
+/// JSON. Any other answer cancels the call.
 fn device_call(body: &[u8]) -> Result<(), String> {
     let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
     match read(text, Format::Json)?.fields.text("errcode") {
@@ -105,7 +106,7 @@ fn reply(push: &Push, nonce: &str, body: &[u8]) -> Result<Option<Transfer>, Stri
     Ok(Some(Transfer { to_user: push.user.clone(), from_user: account.raw_id.clone(), create_time, encrypted }))
 }
 
-/// In JSON the time is a number and not a string, as WeChat's own example has it.
+/// Checks that `TimeStamp` in JSON is a number and not a string, as in WeChat's own example.
 fn has_a_number_for_its_time(text: &str, format: Format) -> Result<(), String> {
     let is_number = || {
         let json: Option<serde_json::Value> = serde_json::from_str(text).ok();

@@ -18,7 +18,7 @@ use crate::state::{RequestError, State};
 
 const MAX_PUSHES: u32 = 100_000;
 const MAX_PLANNED: f64 = 600.0;
-/// How long after the plan's end no further push is sent.
+/// The time after the planned end from which the simulator sends no further push.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// An order to push at a rate.
@@ -27,23 +27,23 @@ const GRACE: Duration = Duration::from_secs(60);
 pub struct LoadRequest {
     /// The appid.
     pub account: String,
-    /// How many users write in turn, 1 to 100,000. The next push of a user waits until the former is answered.
+    /// How many users write in turn, 1 to 100,000. The next push of a user waits until the former push is answered.
     pub users: u32,
-    /// How many pushes in all, 1 to 100,000.
+    /// How many pushes the users send in all, 1 to 100,000.
     pub pushes: u32,
-    /// How many a second, above 0; the whole must not take longer than 10 minutes.
+    /// How many pushes the users send a second, above 0. The whole load must not take longer than 10 minutes.
     pub per_second: f64,
-    /// What the users write, followed by a space and the number of the user's message, from 1.
+    /// The text that the users write. A space and the number of the user's message, from 1, follow the text.
     #[serde(default = "load_text")]
     pub text: String,
     /// The start of the users' openids; their number follows, from 0.
     #[serde(default = "load_user")]
     pub user_prefix: String,
-    /// The account's when left out.
+    /// The data format; the account's when left out.
     pub format: Option<Format>,
-    /// The account's when left out.
+    /// The mode; the account's when left out.
     pub mode: Option<Mode>,
-    /// Whether the pushes are written to the journal. API calls always are.
+    /// Whether the journal records the pushes. The journal always records API calls.
     #[serde(default)]
     pub journal: bool,
 }
@@ -61,33 +61,35 @@ fn load_user() -> String {
 pub struct LoadReport {
     /// The journal's last number before the first push.
     pub since: u64,
-    /// How many pushes were sent.
+    /// How many pushes the simulator sent.
     pub pushes: u32,
-    /// How many were answered well in the end.
+    /// How many pushes got a good answer in the end.
     pub answered: u32,
-    /// How many were not, after all their tries.
+    /// How many pushes got no good answer after all their tries.
     pub failed: u32,
-    /// How many were not sent because the whole took too long.
+    /// How many pushes the simulator did not send because the whole load took too long.
     pub unsent: u32,
-    /// How many requests that took.
+    /// How many requests the pushes took.
     pub tries: u32,
     /// How often each outcome occurred, over all tries.
     pub outcomes: std::collections::BTreeMap<Outcome, u32>,
-    /// From the first request to the last answer.
+    /// The time from the first request to the last answer.
     pub elapsed_ms: f64,
-    /// Pushes answered well, a second.
+    /// Pushes with a good answer, a second.
     pub per_second: f64,
-    /// From a push's first request to its good answer; half of the pushes that were answered well are faster.
+    /// The median time from a push's first request to its good answer: half of the pushes with a good answer are
+    /// faster.
     pub p50_ms: f64,
-    /// 99 of 100 are faster.
+    /// The time that 99 of 100 pushes with a good answer stay below.
     pub p99_ms: f64,
-    /// The slowest.
+    /// The time of the slowest push with a good answer.
     pub max_ms: f64,
-    /// How far the most delayed push left after its time: the simulator or the callback cannot keep the pace.
+    /// How long after its planned time the most delayed push was sent. A large value means that the simulator or the
+    /// callback cannot keep the pace.
     pub max_late_ms: f64,
 }
 
-/// The counts of one user's pushes, or of all.
+/// The counts of one user's pushes, or of all pushes.
 #[derive(Default)]
 struct Tally {
     answered_ms: Vec<f64>,
@@ -97,7 +99,8 @@ struct Tally {
     max_late: Duration,
 }
 
-/// Pushes at a rate. Users write in turn; the next push of a user waits until the former is answered or given up.
+/// Sends pushes at a rate. Users write in turn. The next push of a user waits until the former push is answered or
+/// given up.
 pub(crate) async fn load(state: &Arc<State>, request: LoadRequest) -> Result<LoadReport, RequestError> {
     let since = state.journal_last();
     let planned = check(state, &request)?;
@@ -115,7 +118,7 @@ pub(crate) async fn load(state: &Arc<State>, request: LoadRequest) -> Result<Loa
     Ok(total.report(since, request.pushes, started.elapsed()))
 }
 
-/// How long the load takes as planned.
+/// The planned duration of the load.
 fn check(state: &State, request: &LoadRequest) -> Result<Duration, RequestError> {
     let invalid = |text: String| Err(RequestError::Invalid(text));
     for (name, count) in [("users", request.users), ("pushes", request.pushes)] {
@@ -131,7 +134,7 @@ fn check(state: &State, request: &LoadRequest) -> Result<Duration, RequestError>
     Ok(Duration::from_secs_f64(planned_s))
 }
 
-/// Pushes for one user whenever it is this user's turn.
+/// Sends a push for one user whenever the user's turn comes.
 async fn write_as(
     state: &State,
     request: &LoadRequest,
@@ -168,7 +171,7 @@ async fn write_as(
 }
 
 impl LoadRequest {
-    /// The push of a user whose turn it is for the `turn`th time.
+    /// The push of a user in the user's turn number `turn`.
     fn push(&self, state: &State, user: u32, turn: usize) -> Result<Outgoing, RequestError> {
         let user = format!("{}{user}", self.user_prefix);
         let message = Message::text(format!("{} {turn}", self.text));
@@ -192,7 +195,7 @@ impl Tally {
 
     fn report(mut self, since: u64, pushes: u32, elapsed: Duration) -> LoadReport {
         self.answered_ms.sort_by(f64::total_cmp);
-        // At most 100,000 of them.
+        // The load has at most 100,000 pushes.
         let answered = self.answered_ms.len() as u32;
         LoadReport {
             since,
@@ -212,7 +215,7 @@ impl Tally {
     }
 }
 
-/// The smallest value that `percent` of all do not exceed; 0 of none.
+/// The smallest value that `percent` of all values do not exceed; 0 when there are no values.
 fn quantile(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)

@@ -15,14 +15,14 @@ use super::report::{Outcome, Try};
 use super::request::Push;
 use crate::simulator::StartError;
 
-/// As much of an answer as is read; more is malformed.
+/// How many bytes of an answer the simulator reads. A longer answer is malformed.
 const MAX_ANSWER: usize = 64 * 1_024;
 
-/// The HTTP client of all pushes, and the one thread that they run on.
+/// The HTTP client of all pushes, and the one thread that the pushes run on.
 ///
-/// hyper runs a connection as a task beside its requests. On two threads, a request that is handed over at the instant at
-/// which its connection ends is neither sent nor refused (hyperium/hyper#4122): the push would have waited for its whole
-/// time limit, and ingress been blamed. On one thread there is no such instant.
+/// hyper runs a connection as a task beside its requests. On two threads, hyper neither sends nor refuses a request
+/// that it gets at the instant at which the connection ends (hyperium/hyper#4122): the push would wait for its whole
+/// time limit, and a test would blame ingress. On one thread this instant does not exist.
 pub(crate) struct Pusher {
     pub(crate) client: reqwest::Client,
     pub(super) thread: Handle,
@@ -36,7 +36,7 @@ pub(crate) struct Received {
 }
 
 impl Pusher {
-    /// No proxy, no redirects. The thread ends with `end`.
+    /// Builds a client without proxy and redirects, and starts the thread. The thread ends with `end`.
     pub(crate) fn start(end: CancellationToken) -> Result<Self, StartError> {
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -52,7 +52,7 @@ impl Pusher {
         Ok(Self { client, thread: handle })
     }
 
-    /// Runs `work` on the thread: a caller that goes away does not cut it short.
+    /// Runs `work` on the thread. A caller that gives up does not cut the work short.
     pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.thread.spawn(work)
     }
@@ -98,12 +98,12 @@ pub(crate) async fn exchange(request: RequestBuilder, timeout_ms: u64) -> Result
     }
 }
 
-/// Decimal digits, as in WeChat's examples.
+/// A nonce of decimal digits, as in WeChat's examples.
 pub(crate) fn nonce() -> String {
     rand::rng().random_range(100_000_000..2_000_000_000_u32).to_string()
 }
 
-/// To the microsecond.
+/// The duration in milliseconds, to the microsecond.
 pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

@@ -16,10 +16,10 @@ mod tests;
 
 use fields::PushFields;
 
-/// One push of an account, and how it travels.
+/// One push of an account, and its format and mode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Push {
-    /// The account whose push it is.
+    /// The account that gets the push.
     pub account: SimulatedAccount,
     /// `FromUserName`.
     pub user: String,
@@ -29,7 +29,7 @@ pub struct Push {
     pub msg_id: Option<MsgId>,
     /// The user's action.
     pub message: Message,
-    /// How texts stand in XML.
+    /// How texts appear in XML.
     pub cdata: Cdata,
     /// XML or JSON.
     pub format: Format,
@@ -37,32 +37,33 @@ pub struct Push {
     pub mode: Mode,
 }
 
-/// How a text that holds `]]>`, which ends a CDATA section, is written in XML.
+/// How the simulator writes a text in XML that holds `]]>`, which ends a CDATA section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cdata {
-    /// It is split over two sections, and the XML is well-formed.
+    /// The text is split over two sections, so that the XML is well-formed.
     #[default]
     Split,
-    /// Nothing: the XML may be ill-formed, or say something else. Users' reports show such pushes of WeChat.
+    /// The text stays unchanged: the XML may be ill-formed, or say something else. Users' reports show such pushes of
+    /// WeChat.
     AsItIs,
 }
 
-/// An HTTP POST that lacks nothing but the address.
+/// An HTTP POST without its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedRequest {
     /// The query parameters, not yet percent-encoded.
     pub query: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
-    /// Its Content-Type. What WeChat sends is undocumented.
+    /// The Content-Type of the body. WeChat does not document its own Content-Type.
     pub content_type: &'static str,
 }
 
-/// Why a push cannot be built.
+/// Why the simulator cannot build a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
-    /// Compat and safe mode encrypt.
+    /// Compat and safe mode encrypt, and the account has no EncodingAESKey.
     #[error("compat and safe mode need an EncodingAESKey, and the account has none")]
     NoKey,
     /// The EncodingAESKey is malformed.
@@ -70,7 +71,7 @@ pub enum BuildError {
     Key(#[from] KeyError),
 }
 
-/// Compat mode's body: the fields in clear with `Encrypt` after them. A raw text without an end gets one.
+/// The body in compat mode: the fields in clear with `Encrypt` after them. A raw text without an end gets an end.
 fn with_encrypt(text: String, encrypt: &str, format: Format) -> String {
     let (end, addition) = match format {
         Format::Xml => ("</xml>", format!("<Encrypt><![CDATA[{encrypt}]]></Encrypt>")),
@@ -83,10 +84,10 @@ fn with_encrypt(text: String, encrypt: &str, format: Format) -> String {
 }
 
 impl Push {
-    /// Signs and, where the mode asks for it, encrypts the push. `random` must be fresh for each.
+    /// Signs the push and, where the mode demands it, encrypts the push. `random` must be fresh for each call.
     ///
     /// # Errors
-    /// If the mode needs a key and the account has no usable one.
+    /// The mode needs a key, and the account has no usable key.
     pub fn build(&self, timestamp: i64, nonce: &str, random: [u8; 16]) -> Result<SignedRequest, BuildError> {
         let Self { account, format, mode, .. } = self;
         let text = self.text();
@@ -166,7 +167,7 @@ impl Push {
 }
 
 impl SignedRequest {
-    /// The callback URL with the query parameters added, percent-encoded.
+    /// The callback URL with the query parameters added and percent-encoded.
     pub fn url(&self, callback_url: &str) -> String {
         with_query(callback_url, &self.query)
     }

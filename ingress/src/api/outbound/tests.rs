@@ -1,4 +1,4 @@
-//! What a request is answered under each fate of store and queue, in simulated time.
+//! The answers to a request under each fate of store and queue, in simulated time.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -15,14 +15,14 @@ use kefu_wechat::openid::OpenId;
 use super::*;
 use crate::ANSWER_WITHIN;
 
-/// What the store does with the note that a message is queued, one after the other.
+/// The store's results for the note that a message is queued, one after the other.
 enum Fate {
     Noted,
     Refused,
     Hangs,
 }
 
-/// Notes of messages, and claims that are free each time: of an ingress that could not settle them.
+/// Notes of messages, and claims that are free each time, as if an ingress could not settle them.
 #[derive(Default)]
 struct Store {
     fates: Mutex<VecDeque<Fate>>,

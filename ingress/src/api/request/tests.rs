@@ -51,7 +51,7 @@ fn a_fault_in_a_text_is_mended_and_control_characters_are_left_out() {
         assert_eq!(text_of(body), "hi");
     }
     assert_eq!(text_of(b"{\"to\":\"oU\",\"replies\":[{\"text\":\"one\r\n\ttwo\\d\"}]}"), "one\n\ttwo\\d");
-    // What is wrong besides is said of the mended body.
+    // The problem names the place of a further mistake in the repaired body.
     assert!(malformed("\u{feff}{\"to\":\"oU\",\"replies\":[{\"txt\":\"hi\"}]}").starts_with("replies[0]: must have"));
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value};
 
 use super::Cdata;
 
-/// Fields in the order they are written.
+/// Fields, in the order of writing.
 #[derive(Default)]
 pub(super) struct PushFields(Vec<(String, Value)>);
 
@@ -19,7 +19,7 @@ impl PushFields {
         self.0.push((name.to_owned(), Value::Number(value.into())));
     }
 
-    /// Adds fields; one that is there already is replaced, so that a caller can send another `CreateTime`.
+    /// Adds fields. A new field replaces a field of the same name, so that a caller can send another `CreateTime`.
     pub(super) fn extend(&mut self, further: &Map<String, Value>) {
         for (name, value) in further {
             match self.0.iter_mut().find(|(known, _)| known == name) {
@@ -31,7 +31,7 @@ impl PushFields {
 
     pub(super) fn write(&self, format: Format, cdata: Cdata) -> String {
         match format {
-            // Numbers, strings and their nesting always have a text.
+            // Numbers, strings and their nesting can always be written as text.
             Format::Json => serde_json::to_string(self).unwrap_or_default(),
             Format::Xml => {
                 let mut out = String::from("<xml>");
@@ -55,7 +55,7 @@ impl Serialize for PushFields {
     }
 }
 
-/// Texts in CDATA, numbers without; a list as one element for each entry.
+/// Writes a text in CDATA and a number without CDATA. A list becomes one element for each entry.
 fn element(out: &mut String, name: &str, value: &Value, cdata: Cdata) {
     if let Value::Array(entries) = value {
         return entries.iter().for_each(|entry| element(out, name, entry, cdata));
