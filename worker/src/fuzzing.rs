@@ -10,7 +10,8 @@ mod corpus;
 /// The first line of the bytes is the HTTP status. ` cut` follows the status when the connection ended early, and `
 /// large` when the answer was too large. The other lines are the body.
 ///
-/// # Panics When one of the rules does not hold.
+/// # Panics
+/// When one of the rules does not hold.
 pub fn answer(bytes: &[u8]) {
     let line = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
     let (head, body) = (&bytes[..line], bytes.get(line + 1..).unwrap_or_default());

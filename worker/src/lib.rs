@@ -85,8 +85,8 @@ pub struct Worker {
 impl Worker {
     /// Puts a worker together and adds its checks to `readiness`.
     ///
-    /// # Errors When the configuration cannot be used. A server that is down is no error: the worker waits for the
-    /// server.
+    /// # Errors
+    /// When the configuration cannot be used. A server that is down is no error: the worker waits for the server.
     pub fn new(
         config: Arc<Config>,
         backend: &Backend,
@@ -116,7 +116,8 @@ impl Worker {
     /// Handles messages until the shutdown. Then the worker ends the messages in work, within `[worker] grace_ms`,
     /// gives all other messages back to the queue and returns.
     ///
-    /// # Errors When the queue cannot be used as it is configured, or the consumer ended by itself.
+    /// # Errors
+    /// When the queue cannot be used as it is configured, or the consumer ended by itself.
     pub async fn run(self) -> Result<(), WorkerError> {
         let Self { config, handler, backend, id, health, shutdown, grace } = self;
         let seated = match &backend.stores.seats {
