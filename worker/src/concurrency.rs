@@ -56,8 +56,8 @@ impl Slot {
         output
     }
 
-    /// Does the same as [`Slot::leave_for`] once `wait` takes longer than a moment. This is meant for a wait that
-    /// nearly always ends at once but may hang.
+    /// Does the same as [`Slot::leave_for`] once `wait` takes longer than a moment. The method is meant for a wait
+    /// that nearly always ends at once but may hang.
     pub(crate) async fn leave_if_long<T>(&mut self, wait: impl Future<Output = T>) -> T {
         tokio::pin!(wait);
         match tokio::time::timeout(MOMENT, &mut wait).await {

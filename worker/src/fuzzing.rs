@@ -7,8 +7,8 @@ use crate::wechat::client::{Extent, Raw};
 #[path = "../../fuzz/properties/corpus.rs"]
 mod corpus;
 
-/// The first line of the bytes is the HTTP status. ` cut` follows the status when the connection ended early, and `
-/// large` when the answer was too large. The other lines are the body.
+/// The first line of the bytes is the HTTP status. A ` cut` after the status means that the connection ended early, and
+/// a ` large` means that the answer was too large. The other lines are the body.
 ///
 /// # Panics
 /// When one of the rules does not hold.

@@ -238,8 +238,8 @@ impl Handler {
         Ok(Outcome::Done)
     }
 
-    /// Keeps the picture, whatever became of the replies, since the message may not come again. The ledger
-    /// marks a message as done only when the message needs nothing more.
+    /// Keeps the picture, whatever became of the replies, since the message may not come again. The ledger marks
+    /// a message as done only when the message needs nothing more.
     async fn keep_picture(
         &self,
         attempt: &mut Attempt<'_>,

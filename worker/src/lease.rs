@@ -109,13 +109,13 @@ impl Lease {
         self.write(&self.interrupt, || self.ledger.begin(&self.key, self.fence, step, self.lasts)).await
     }
 
-    /// Records that the step was not sent. This goes on through a shutdown, since the step would be ambiguous without
-    /// the record.
+    /// Records that the step was not sent. The write goes on through a shutdown, since the step would be ambiguous
+    /// without the record.
     pub(crate) async fn not_sent(&self, step: u32) -> Result<(), Outcome> {
         self.write(&Interrupt::never(), || self.ledger.not_sent(&self.key, self.fence, step)).await
     }
 
-    /// Records that the step was sent. This goes on through a shutdown, as [`Lease::not_sent`] does.
+    /// Records that the step was sent. The write goes on through a shutdown, as [`Lease::not_sent`] does.
     pub(crate) async fn sent(&self, step: u32) -> Result<(), Outcome> {
         self.write(&Interrupt::never(), || self.ledger.sent(&self.key, self.fence, step)).await
     }

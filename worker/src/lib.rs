@@ -60,7 +60,7 @@ use wechat::client::HttpTransport;
 /// Why a worker could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The queue refused the worker, or cannot be used as it is configured.
+    /// The queue, the store or the embedded database cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
     /// The HTTP client could not be set up.

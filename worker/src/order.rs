@@ -83,7 +83,7 @@ impl Order {
     /// Records that the message has ended, so that no other message waits for it.
     pub(crate) async fn end(&self, envelope: &Envelope, interrupt: &Interrupt) {
         let user = UserKey::of(envelope);
-        // An interruption does no harm: the next messages wait for this message until the store forgets it.
+        // An interruption does no harm: the next messages wait for this message only until its time is over.
         let _ended = self.outage.outlast(interrupt, || self.store.end(&user, &envelope.key)).await;
     }
 }

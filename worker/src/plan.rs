@@ -65,7 +65,7 @@ impl Planner {
         let (push, appid) = (&attempt.envelope.push, &attempt.account.appid);
         let rules = self.config.rules.current();
         // A push that ingress has answered does not come here. If ingress would have answered this push by these rules,
-        // the push came too late for that, and gets the other replies of its rule.
+        // the push came too late for that, and gets the replies of the first other rule that matches.
         rule::tell_skipped(&rules, attempt);
         let Some(rule) = rules.decide_unanswered(appid, push) else { return Ok(None) };
         match rule.action() {

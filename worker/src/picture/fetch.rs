@@ -41,7 +41,7 @@ impl Fetch {
 
     pub(super) async fn picture(&self, attempt: &mut Attempt<'_>, media_id: &str) -> Result<Fetched, Outcome> {
         let fetched = match self.download(attempt, media_id).await {
-            // WeChat will have forgotten the picture at the end of the pause.
+            // WeChat has forgotten the picture, so a wait for the end of the pause would be in vain.
             Err(Outcome::Postpone { error, .. }) if is_forgotten(attempt.envelope) => {
                 tracing::warn!(error, "a user's picture could not be fetched within 3 days");
                 Ok(Err(why::EXPIRED))
@@ -101,7 +101,7 @@ impl Fetch {
     }
 
     /// Waits for the end of a failure of a token call, if the failure passes. The account can send nothing without an
-    /// access_token either, so the failure pauses the account's sends.
+    /// access_token either, so a pause because of the failure is a pause of the account's sends.
     async fn outlast_token_call(
         &self,
         attempt: &mut Attempt<'_>,

@@ -134,7 +134,7 @@ mod tests {
             let reply = Reply { content, kf_account: Some(all.clone()), is_ai_msg: true };
             let body = of(&OpenId::new(&*all), Some(7), &all, &reply, Some(&all));
             let body = String::from_utf8(body).unwrap();
-            // Without the pairs that are a backslash, each backslash begins another escape.
+            // Each backslash that is left begins another escape, once the pairs that stand for a backslash are removed.
             let rest = body.replace("\\\\", "");
             let escaped: BTreeSet<&str> = rest.match_indices('\\').map(|(at, _)| &rest[at..at + 2]).collect();
             assert_eq!(escaped, BTreeSet::from(["\\\"", "\\n", "\\r", "\\t"]));

@@ -1,4 +1,4 @@
-//! HTTP to WeChat's API. No other module knows reqwest.
+//! HTTP to WeChat's API. No other module of `wechat` knows reqwest.
 
 use std::time::Duration;
 

@@ -23,7 +23,7 @@ use super::single_flight::SingleFlight;
 /// How long the worker uses a media_id. WeChat keeps the media for 3 days.
 const KEEP_FOR: Duration = Duration::from_secs(60 * 3_600);
 
-/// The number of known uploads from which on those without a waiting caller are forgotten.
+/// From this number of known uploads on, the worker forgets the uploads that have no waiting caller.
 const MANY_FLIGHTS: usize = 64;
 
 /// The most digests that the worker remembers, since webhooks and backends may always name new files.
