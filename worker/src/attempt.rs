@@ -1,4 +1,4 @@
-//! One attempt at one message: what all stages of the pipeline know of it, and how they wait.
+//! One attempt at one message: the facts that all stages of the pipeline share, and the ways in which they wait.
 
 use std::fmt::Display;
 use std::pin::pin;
@@ -20,25 +20,25 @@ mod backoff;
 
 use backoff::Backoff;
 
-/// One attempt. It holds the lease of its message and a slot, which it leaves to others while it only waits.
+/// One attempt. It holds the lease of its message, and a slot that it leaves to other messages while it only waits.
 pub(crate) struct Attempt<'a> {
     pub(crate) envelope: &'a Envelope,
     pub(crate) account: &'a Account,
     pub(crate) timings: &'a Timings,
     pub(crate) lease: Lease,
-    /// What earlier attempts left in the ledger.
+    /// The record that earlier attempts left in the ledger.
     pub(crate) job: Job,
     slot: Slot,
     backoff: Backoff,
-    /// How often the attempt waited for the account's rate limit.
+    /// How many times the attempt waited for the account's rate limit.
     pub(crate) slowed: u32,
-    /// What is known of the user's window.
+    /// The known part of the user's window.
     pub(crate) window: Window,
-    /// Where the message stands among the user's messages that are in the queue again.
+    /// The message's place among the user's absent messages.
     pub(crate) place: Place,
-    /// Whether this is the message's first attempt and nothing is sent yet: the lag is measured at its first send.
+    /// Whether this is the message's first attempt and no reply is sent yet. The first send measures the lag.
     pub(crate) first_send: bool,
-    /// Whether the message was a dead letter, and is replayed.
+    /// Whether the message is the replay of a dead letter.
     pub(crate) replayed: bool,
 }
 
@@ -67,13 +67,15 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Waits for what may take long: without the slot, which other messages need.
+    /// Waits for something that may take long. The attempt leaves its slot meanwhile, since other messages need the
+    /// slot.
     pub(crate) async fn wait<T>(&mut self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
         let wait = pin!(wait);
         keep(&self.lease, self.slot.leave_for(wait)).await
     }
 
-    /// Waits for what nearly always ends at once and may hang: once it takes long, without the slot.
+    /// Waits for something that nearly always ends at once but may hang. The attempt leaves its slot once the wait
+    /// takes long.
     pub(crate) async fn wait_if_long<T>(&mut self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
         let wait = pin!(wait);
         keep(&self.lease, self.slot.leave_if_long(wait)).await
@@ -93,8 +95,8 @@ impl<'a> Attempt<'a> {
         self.wait(tokio::time::sleep(wait)).await
     }
 
-    /// Waits for the next try after a failure that passes, for `at_least` this long. [`Outcome::Retry`] when that would be
-    /// too long for the lane.
+    /// Waits for the next try after a failure that passes, for `at_least` this long. [`Outcome::Retry`] when that wait
+    /// would be too long for the lane.
     pub(crate) async fn back_off(&mut self, failure: &impl Display, at_least: Duration) -> Result<(), Outcome> {
         match self.backoff.next(Instant::now()).filter(|_| at_least <= self.timings.retry_longest) {
             Some(wait) => {
@@ -105,14 +107,14 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Something went well: the next wait of [`Attempt::back_off`] is the shortest again, within the same total.
+    /// A call succeeded, so the next wait of [`Attempt::back_off`] is the shortest again, within the same total.
     pub(crate) fn shorten_backoff(&mut self) {
         self.backoff.shorten();
     }
 }
 
-/// Waits with the lease renewed, but not beyond an interruption. Callers pin what they wait for: each wrapper that took it by
-/// value would double its size.
+/// Waits while the lease is renewed, until an interruption at most. Callers pin the future that they pass, since each
+/// wrapper that took the future by value would double the size.
 async fn keep<T>(lease: &Lease, wait: impl Future<Output = T>) -> Result<T, Outcome> {
     lease.during(lease.interrupt.or(wait)).await?
 }

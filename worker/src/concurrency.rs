@@ -1,4 +1,4 @@
-//! How many messages are worked on at once.
+//! Limits how many messages are in work at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metric;
 
-/// How long a wait may last without leaving the slot: longer than a disk that works takes.
+/// How long a wait may last before the message leaves its slot: longer than a healthy disk needs.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// As many slots as messages may be worked on at once. A message that only waits leaves its slot to another, so that an
-/// account in trouble does not hold up the others.
+/// One slot for each message that may be in work at once. A message that only waits leaves its slot to another message,
+/// so that an account in trouble does not delay the other accounts.
 #[derive(Debug, Clone)]
 pub(crate) struct Slots(Arc<Semaphore>);
 
-/// The slot of one message, given back by dropping it.
+/// The slot of one message. Dropping the slot gives it back.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Slots,
@@ -25,7 +25,7 @@ pub(crate) struct Slot {
 
 #[derive(Debug)]
 struct Taken {
-    /// `None` only if the semaphore were closed, which nobody does.
+    /// `None` only if the semaphore were closed, and no code closes it.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -34,7 +34,7 @@ impl Slots {
         Self(Arc::new(Semaphore::new(count)))
     }
 
-    /// Waits for a slot; first come, first served.
+    /// Waits for a slot, in order of arrival.
     pub(crate) async fn take(&self) -> Slot {
         Slot { slots: self.clone(), taken: Some(self.take_one().await) }
     }
@@ -47,7 +47,8 @@ impl Slots {
 }
 
 impl Slot {
-    /// Leaves the slot for as long as `wait` takes, and waits for a slot again: what ends `wait` early should end both.
+    /// Leaves the slot while `wait` lasts, and then waits for a slot again. An interruption of `wait` should also end
+    /// the wait for the slot, so the caller puts its interrupt around this call.
     pub(crate) async fn leave_for<T>(&mut self, wait: impl Future<Output = T>) -> T {
         self.taken = None;
         let output = wait.await;
@@ -55,8 +56,8 @@ impl Slot {
         output
     }
 
-    /// As [`Slot::leave_for`], once `wait` takes longer than a moment: for a wait that nearly always ends at once and may
-    /// hang.
+    /// Does the same as [`Slot::leave_for`] once `wait` takes longer than a moment. The method is meant for a wait
+    /// that nearly always ends at once but may hang.
     pub(crate) async fn leave_if_long<T>(&mut self, wait: impl Future<Output = T>) -> T {
         tokio::pin!(wait);
         match tokio::time::timeout(MOMENT, &mut wait).await {

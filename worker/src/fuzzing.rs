@@ -1,4 +1,4 @@
-//! The fuzz target `answer`: what must hold for any bytes that come in the place of WeChat's answer.
+//! The fuzz target `answer`: rules that must hold for any bytes in the place of WeChat's answer.
 
 use crate::wechat::answer::Answer;
 use crate::wechat::client::{Extent, Raw};
@@ -7,11 +7,11 @@ use crate::wechat::client::{Extent, Raw};
 #[path = "../../fuzz/properties/corpus.rs"]
 mod corpus;
 
-/// The bytes are the HTTP status in the first line, with ` cut` behind it when the connection ended early and ` large` when
-/// the answer was too large, and then the body.
+/// The first line of the bytes is the HTTP status. A ` cut` after the status means that the connection ended early, and
+/// a ` large` means that the answer was too large. The other lines are the body.
 ///
 /// # Panics
-/// When something does not hold.
+/// When one of the rules does not hold.
 pub fn answer(bytes: &[u8]) {
     let line = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
     let (head, body) = (&bytes[..line], bytes.get(line + 1..).unwrap_or_default());
@@ -34,7 +34,7 @@ pub fn answer(bytes: &[u8]) {
             answer.number("expires_in");
             answer.texts("dns", "ip");
         }
-        // It is logged, and the body may quote a user or a secret.
+        // kefu logs the reason, and the body may quote a user or a secret.
         Err(failure) => assert!(failure.to_string().len() < 100, "a long reason: {failure}"),
     }
 }

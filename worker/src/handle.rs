@@ -52,10 +52,10 @@ pub(crate) struct Handler {
     pub(crate) settler: Settler,
 }
 
-/// Whom rules ask.
+/// The services that rules ask.
 pub(crate) struct Asked {
     pub(crate) webhooks: AskedWebhooks,
-    /// If there is an `[assistant]`.
+    /// Set if the configuration has an `[assistant]`.
     pub(crate) assistant: Option<Arc<Assistant>>,
 }
 
@@ -64,7 +64,7 @@ struct Unclaimed<'a> {
     delivery: &'a Delivery,
     envelope: &'a Envelope,
     account: &'a Account,
-    /// When work on the delivery began.
+    /// When the work on the delivery began.
     begun: Instant,
     interrupt: &'a Interrupt,
 }
@@ -115,8 +115,8 @@ impl Handler {
         }
     }
 
-    /// Handles a message and settles it. Returned is a delivery that is to be given back to the queue when the consumer
-    /// closes: because of the shutdown, its message is not handled, or not to its end.
+    /// Handles a message and settles its delivery. Returns the delivery if it must go back to the queue when the
+    /// consumer closes: the shutdown left the message unhandled or unfinished.
     pub(crate) async fn handle(&self, delivery: Delivery) -> Option<Delivery> {
         let span = match &delivery.envelope {
             Ok(envelope) => {
@@ -131,10 +131,11 @@ impl Handler {
         let handling = async {
             let begun = Instant::now();
             let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
-            // On the heap, as it has the state of all stages: whatever waits for it would be as large.
+            // The future is on the heap, since it holds the state of all stages, and every future around it would be as
+            // large.
             let work = Box::pin(self.work_on(&delivery, begun, &interrupt));
-            // A panic would drop the delivery: it would come again at once and for ever, and take all others of its
-            // partition along each time.
+            // A panic would drop the delivery. The queue would then deliver the message again at once and without end,
+            // along with all others of its partition.
             let worked = AssertUnwindSafe(work).catch_unwind().await;
             let outcome = match (worked, &delivery.envelope) {
                 (Ok(outcome), _) => outcome.unwrap_or_else(identity),
@@ -153,13 +154,14 @@ impl Handler {
         handling.instrument(span).await
     }
 
-    /// Sees what is to be done with the delivery, and does it.
+    /// Decides the outcome of the delivery by working on its message.
     async fn work_on(&self, delivery: &Delivery, begun: Instant, interrupt: &Interrupt) -> Result<Outcome, Outcome> {
-        // Before anything is begun: a delivery whose session is over comes again, and is not for here any more.
+        // The interrupt comes before any work: a delivery whose session is over comes again, and no longer belongs to
+        // this worker.
         let slot = interrupt.or(self.slots.take()).await?;
         let envelope = envelope_of(delivery)?;
-        // Without a word to the ledger: a copy that was not answered so, because rules changed meanwhile, still gets its
-        // replies.
+        // This path does not touch the ledger. Rules may have changed between a push and its re-send, and a copy of the
+        // push that ingress did not answer must still get its replies.
         if let Some(answered) = envelope.answered
             && !self.pictures.keeps_one_of(envelope)
         {
@@ -182,7 +184,7 @@ impl Handler {
     async fn reply_to(&self, unclaimed: Unclaimed<'_>, mut slot: Slot) -> Result<Outcome, Outcome> {
         let Unclaimed { delivery, envelope, account, begun, interrupt } = unclaimed;
         let claim = self.leases.claim(&envelope.key, interrupt, &mut slot);
-        // Side by side, so that it takes no longer.
+        // The three calls run at the same time, so that together they take no longer than one.
         let (claimed, opened, placed) = tokio::join!(claim, self.windows.open(envelope), self.order.place(envelope));
         let claimed = match claimed {
             Err(outcome @ Outcome::Retry { .. }) => {
@@ -191,7 +193,7 @@ impl Handler {
             claimed => claimed?,
         };
         let Some(claim) = claimed else {
-            // The worker that sent it may have died before it said so.
+            // The worker that sent the replies may have died before it recorded the end of the absence.
             if placed.is_ok_and(|place| place.has_left) {
                 self.order.end(envelope, interrupt).await;
             }
@@ -213,8 +215,8 @@ impl Handler {
         ended
     }
 
-    /// Plans and sends the replies. `opened` and `placed` are asked for again when the store did not answer at first: by now
-    /// the store is known to be there.
+    /// Plans and sends the replies. If the store did not give `opened` or `placed` at first, this asks again, since the
+    /// store has answered meanwhile.
     async fn plan_and_send(
         &self,
         attempt: &mut Attempt<'_>,
@@ -236,7 +238,8 @@ impl Handler {
         Ok(Outcome::Done)
     }
 
-    /// Keeps the picture, whatever became of the replies: the message may not come again. Done is what needs nothing more.
+    /// Keeps the picture, whatever became of the replies, since the message may not come again. The ledger marks
+    /// a message as done only when the message needs nothing more.
     async fn keep_picture(
         &self,
         attempt: &mut Attempt<'_>,
@@ -252,7 +255,8 @@ impl Handler {
         }
     }
 
-    /// Keeps the picture of a push that ingress has answered, without a word to the ledger about the message itself.
+    /// Keeps the picture of a push that ingress has answered, and records nothing about the message itself in the
+    /// ledger.
     async fn keep_answered(
         &self,
         unclaimed: Unclaimed<'_>,
@@ -269,18 +273,18 @@ impl Handler {
         kept.map(|()| Outcome::Answered)
     }
 
-    /// Forgets the pauses that are over.
+    /// Forgets all pauses that have ended.
     pub(crate) fn sweep(&self) {
         self.sender.pauses.sweep();
         self.pictures.fetch.pauses.sweep();
     }
 }
 
-/// The delivery's envelope, if there is one that can be handled.
+/// The delivery's envelope, if the body is an envelope that this version can handle.
 fn envelope_of(delivery: &Delivery) -> Result<&Envelope, Outcome> {
     let envelope = match &delivery.envelope {
         Ok(envelope) => envelope,
-        // While workers and ingress are replaced one after the other, some are older than others for a moment.
+        // An upgrade replaces workers and ingress one after the other, so their versions differ for a while.
         Err(error @ EnvelopeError::Version { .. }) => {
             return Err(Outcome::retry_or_dead(DeadReason::Undecodable, error.to_string()));
         }
@@ -292,7 +296,7 @@ fn envelope_of(delivery: &Delivery) -> Result<&Envelope, Outcome> {
     }
 }
 
-/// The trace id of a W3C traceparent, if it is one: the header came from outside.
+/// The trace id, if the text is a W3C traceparent. The header comes from outside and may be anything.
 fn trace_id(traceparent: &str) -> Option<&str> {
     let id = traceparent.split('-').nth(1)?;
     (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)

@@ -1,11 +1,12 @@
-//! Lanes: one user's messages, one at a time, in order; users side by side.
+//! Lanes: each user's messages are handled one at a time, in order, and different users' messages at the same time.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 pub(crate) mod dispatch;
 
-/// The items in work, and the items that wait behind each of them. A lane exists while one of its items is in work; its memory goes when it is empty.
+/// The items in work, and the items that wait behind each of them. A lane exists while one of its items is in work, and
+/// an empty lane takes no memory.
 #[derive(Debug)]
 pub(crate) struct Lanes<K, T>(HashMap<K, VecDeque<T>>);
 
@@ -14,7 +15,7 @@ impl<K: Eq + Hash + Clone, T> Lanes<K, T> {
         Self(HashMap::new())
     }
 
-    /// Takes an item in. Returned at once when its lane is free: it is in work from now on, until
+    /// Adds an item to its lane. If the lane is free, the item comes back at once and is in work until
     /// [`Lanes::finished`].
     pub(crate) fn push(&mut self, key: &K, item: T) -> Option<T> {
         match self.0.get_mut(key) {
@@ -29,7 +30,8 @@ impl<K: Eq + Hash + Clone, T> Lanes<K, T> {
         }
     }
 
-    /// Ends the work on the lane's item; the next one, if there is any, is in work from now on.
+    /// Ends the work on the lane's item. The next item of the lane, if the lane has one, comes back and is in work from
+    /// now on.
     pub(crate) fn finished(&mut self, key: &K) -> Option<T> {
         let next = self.0.get_mut(key)?.pop_front();
         if next.is_none() {
@@ -38,7 +40,7 @@ impl<K: Eq + Hash + Clone, T> Lanes<K, T> {
         next
     }
 
-    /// How many lanes there are.
+    /// The number of lanes.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -52,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    /// What may happen next: a message of a user comes in, or one of those in work (picked by number) ends.
+    /// The next event: a user's message arrives, or one of the messages in work, picked by number, ends.
     #[derive(Debug, Clone)]
     enum Event {
         Arrives(u8),

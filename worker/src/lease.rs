@@ -1,4 +1,5 @@
-//! The lease of a message in the ledger: claimed, renewed, and a fence for every write, which waits for a store that is down.
+//! The lease of a message in the ledger. A worker claims and renews the lease, and the lease fences every write. Each
+//! write waits for a store that is down.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +18,21 @@ use crate::timings::Timings;
 pub(crate) struct Leases {
     ledger: Arc<dyn Ledger>,
     outage: Arc<StoreOutage>,
-    /// Names this process in the ledger.
+    /// The name of this process in the ledger.
     owner: String,
-    /// How long a lease lasts: one call's time limit and some, so that a lease that is renewed before a call outlasts it.
+    /// How long a lease lasts: longer than the time limit of one call, so that a lease renewed before a call outlasts
+    /// the call.
     lasts: Duration,
     /// How long the ledger remembers a message.
     keep_for: Duration,
-    /// How often the ledger is asked for a message that another worker has.
+    /// The interval at which the worker asks the ledger for a message that another worker holds.
     poll: Duration,
-    /// How long another worker's message is asked for. A worker that died loses its lease within that time. A worker that
-    /// lives on and renews its lease also works in its lane.
+    /// How long the worker asks for a message that another worker holds. A dead worker loses its lease within that
+    /// time. A living worker that renews its lease also handles the message in its own lane.
     patience: Duration,
 }
 
-/// This worker's claim on one message. An outcome other than a store's trouble means: stop.
+/// This worker's claim on one message. Any outcome other than trouble with the store means that the worker must stop.
 pub(crate) struct Lease {
     ledger: Arc<dyn Ledger>,
     outage: Arc<StoreOutage>,
@@ -55,8 +57,8 @@ impl Leases {
         Self { ledger, outage, owner, lasts, keep_for, poll, patience }
     }
 
-    /// Claims the message, and waits without the slot while another worker has it. `None` when all of the message is sent
-    /// already.
+    /// Claims the message, and waits without the slot while another worker holds the message. `None` when all of the
+    /// message's replies are sent already.
     pub(crate) async fn claim(
         &self,
         key: &MessageKey,
@@ -97,28 +99,29 @@ impl Lease {
         self.write(&self.interrupt, || self.ledger.store_plan(&self.key, self.fence, plan)).await
     }
 
-    /// As [`Lease::store_plan`], in the place of the plan that is stored.
+    /// Does the same as [`Lease::store_plan`], and replaces a stored plan.
     pub(crate) async fn replace_plan(&self, plan: &Plan) -> Result<(), Outcome> {
         self.write(&self.interrupt, || self.ledger.replace_plan(&self.key, self.fence, plan)).await
     }
 
-    /// From here on the step may be sent, and the lease lasts for a whole call.
+    /// Records that the step may be sent from now on. The lease then lasts for a whole call.
     pub(crate) async fn begin(&self, step: u32) -> Result<(), Outcome> {
         self.write(&self.interrupt, || self.ledger.begin(&self.key, self.fence, step, self.lasts)).await
     }
 
-    /// Goes on through a shutdown: without this record the step would be ambiguous.
+    /// Records that the step was not sent. The write goes on through a shutdown, since the step would be ambiguous
+    /// without the record.
     pub(crate) async fn not_sent(&self, step: u32) -> Result<(), Outcome> {
         self.write(&Interrupt::never(), || self.ledger.not_sent(&self.key, self.fence, step)).await
     }
 
-    /// Goes on through a shutdown, as [`Lease::not_sent`] does.
+    /// Records that the step was sent. The write goes on through a shutdown, as [`Lease::not_sent`] does.
     pub(crate) async fn sent(&self, step: u32) -> Result<(), Outcome> {
         self.write(&Interrupt::never(), || self.ledger.sent(&self.key, self.fence, step)).await
     }
 
-    /// Marks the message as done. All of its steps must be recorded as sent before: then a refusal by the fence only means
-    /// that another worker has marked the message already, and does no harm.
+    /// Marks the message as done. The ledger must have all of the message's steps as sent before. A refusal by the
+    /// fence then only means that another worker has marked the message already, and does no harm.
     pub(crate) async fn done(&self) -> Result<(), Outcome> {
         match self.write(&self.interrupt, || self.ledger.done(&self.key, self.fence, self.keep_for)).await {
             Ok(()) | Err(Outcome::Fenced) => Ok(()),
@@ -126,14 +129,15 @@ impl Lease {
         }
     }
 
-    /// Releases the message for the next claim. Tried once: otherwise the lease runs out.
+    /// Releases the message for the next claim. The worker tries this once; after a failure the lease runs out by
+    /// itself.
     pub(crate) async fn release(&self) {
         if let Err(error) = self.ledger.release(&self.key, self.fence).await {
             tracing::debug!(%error, "the lease was not released and runs out");
         }
     }
 
-    /// Does `work`, however long it takes, and renews the lease meanwhile. The work is dropped when the lease is lost.
+    /// Does `work`, however long it takes, and renews the lease meanwhile. The loss of the lease drops the work.
     pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> Result<T, Outcome> {
         tokio::pin!(work);
         let every = self.lasts / 3;
@@ -146,14 +150,15 @@ impl Lease {
                 _ = renewals.tick() => match self.ledger.renew(&self.key, self.fence, self.lasts).await {
                     Ok(Written::Yes) => {}
                     Ok(Written::Fenced) => return Err(Outcome::Fenced),
-                    // The next write waits for the store and finds out.
+                    // The next write waits for the store and notices the loss.
                     Err(error) => tracing::debug!(%error, "the lease was not renewed"),
                 },
             }
         }
     }
 
-    /// Makes a call of the store until it is answered, or an interruption comes. The lease is not renewed meanwhile.
+    /// Repeats a call of the store until the store answers or an interruption comes. The lease is not renewed
+    /// meanwhile.
     pub(crate) async fn outlast<T, F>(&self, call: impl FnMut() -> F) -> Result<T, Outcome>
     where
         F: Future<Output = Result<T, StoreError>>,
@@ -161,7 +166,7 @@ impl Lease {
         self.outage.outlast(&self.interrupt, call).await
     }
 
-    /// Waits a moment because of a store's `error`, with the lease renewed.
+    /// Waits a moment because of the store's `error`, and renews the lease meanwhile.
     pub(crate) async fn sit_out(&self, error: &StoreError) -> Result<(), Outcome> {
         self.during(self.outage.sit_out(&self.interrupt, error)).await?
     }

@@ -5,11 +5,12 @@
 //!                                   send: for each step token, media_id, begin, custom/send, sent
 //! ```
 //!
-//! `handle` gives each stage the attempt; a stage returns its result, or the outcome that ends the attempt. No stage knows
-//! `handle` or `lanes`. A plan may need a user's picture, and a fetch of a picture meets the same refusals as a send.
+//! `handle` gives the attempt to each stage. A stage returns its result, or the outcome that ends the attempt. No stage
+//! knows `handle` or `lanes`. The plan stage may fetch a user's picture, and WeChat can refuse a fetch for the same
+//! reasons as a send.
 //!
-//! Nothing is sent that the ledger does not know of first, so a message that is delivered again goes on where it
-//! stopped.
+//! The ledger knows of each step before the worker sends the step, so a message that the queue delivers again goes on
+//! where its last attempt stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,21 +57,21 @@ use seat::Seated;
 use timings::Timings;
 use wechat::client::HttpTransport;
 
-/// Why a worker could not start, or go on.
+/// Why a worker could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The queue.
+    /// The queue, the store or the embedded database cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The HTTP client.
+    /// The HTTP client could not be set up.
     #[error("{0}")]
     Client(String),
-    /// The queue ended by itself.
+    /// The consumer of the queue ended by itself.
     #[error("the queue hands out no more messages, and nobody asked the worker to stop: a fault of kefu, report it")]
     ConsumerEnded,
 }
 
-/// A worker that has not begun.
+/// A worker that has not started its work.
 pub struct Worker {
     config: Arc<Config>,
     handler: Arc<Handler>,
@@ -85,7 +86,7 @@ impl Worker {
     /// Puts a worker together and adds its checks to `readiness`.
     ///
     /// # Errors
-    /// When the configuration cannot be used. Servers that are down, or go down, are waited for.
+    /// When the configuration cannot be used. A server that is down is no error: the worker waits for the server.
     pub fn new(
         config: Arc<Config>,
         backend: &Backend,
@@ -93,7 +94,7 @@ impl Worker {
         shutdown: CancellationToken,
     ) -> Result<Self, WorkerError> {
         metric::describe();
-        // New at each start: a worker that starts again is another owner of leases and another consumer.
+        // The id is new at each start: a restarted worker is another owner of leases and another consumer.
         let id = Uuid::new_v4().to_string();
         let transport = Arc::new(HttpTransport::new(&config.wechat).map_err(WorkerError::Client)?);
         let assistant = config.assistant.clone().map(|assistant| {
@@ -112,8 +113,8 @@ impl Worker {
         Ok(Self { config, handler, backend: backend.clone(), id, health, shutdown, grace })
     }
 
-    /// Handles messages until the shutdown, then ends what is in work, for `[worker] grace_ms` at most, gives the rest
-    /// back to the queue and returns.
+    /// Handles messages until the shutdown. Then the worker ends the messages in work, within `[worker] grace_ms`,
+    /// gives all other messages back to the queue and returns.
     ///
     /// # Errors
     /// When the queue cannot be used as it is configured, or the consumer ended by itself.

@@ -1,4 +1,4 @@
-//! The worker's metrics: names, and what they mean.
+//! The worker's metrics: their names and their meanings.
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
@@ -30,7 +30,7 @@ pub(crate) const ASSISTANT_REQUESTS: &str = "kefu_worker_assistant_requests_tota
 pub(crate) const ASSISTANT_REQUEST_DURATION: &str = "kefu_worker_assistant_request_duration_seconds";
 pub(crate) const ASSISTANT_ANSWERS: &str = "kefu_worker_assistant_answers_total";
 
-/// Gives `/metrics` its HELP texts, and the value of what is only told when it changes.
+/// Gives `/metrics` its HELP texts, and a first value to the metrics that the worker sets only on a change.
 pub(crate) fn describe() {
     describe_counter!(
         MESSAGES,
@@ -108,7 +108,7 @@ pub(crate) fn describe() {
         ASSISTANT_ANSWERS,
         "Texts that a rule gave to the assistant, by who answered: assistant, fallback, nobody (tried again later)."
     );
-    // An alarm on an increase does not see a step from nothing to 1.
+    // An alarm on an increase does not see a counter that appears with the value 1, so the counter starts at 0.
     counter!(SETTLE_FAILURES).absolute(0);
     gauge!(WECHAT_UNREACHABLE).set(0);
 }

@@ -1,8 +1,8 @@
-//! The order of a user's messages: the key of their lane, the messages behind the one in work, and the messages that left
-//! the lane for the queue. The user's later messages wait until an earlier one has ended, though the lane is free.
+//! The order of a user's messages: the key of their lane, the messages that wait behind the one in work, and the absent
+//! messages. The user's later messages wait until an absent message has ended, although the lane is free.
 //!
-//! The store knows which messages left their lane, so that the order outlives the worker. A message that is still in the
-//! lane, and has not had its turn, is in [`Behind`].
+//! The store knows the absent messages, so the order outlives the worker. [`Behind`] knows the messages that are still
+//! in the lane and have not started.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use tokio::time::Instant;
 use crate::outage::StoreOutage;
 use crate::outcome::{Interrupt, Outcome};
 
-/// Whose lane it is.
+/// The owner of a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum LaneKey {
     /// A user of an account.
     User(UserKey),
-    /// Bodies that are no envelopes share a lane.
+    /// A body that is no envelope. All such bodies share one lane.
     Undecodable,
-    /// Each push that could not be read has a lane of its own: its user is not known, and it holds nobody up.
+    /// An unreadable push. Each has a lane of its own, since its user is unknown, and it delays no other message.
     Unreadable(MessageKey),
 }
 
@@ -47,7 +47,7 @@ impl LaneKey {
     }
 }
 
-/// The messages that left their lane and have not ended, as the store knows them.
+/// The absent messages, as the store knows them.
 pub(crate) struct Order {
     pub(crate) store: Arc<dyn kefu_store::Order>,
     outage: Arc<StoreOutage>,
@@ -55,19 +55,19 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// `keep_for`: how long the store remembers a message that left its lane.
+    /// `keep_for`: how long the store remembers an absent message.
     pub(crate) fn new(store: Arc<dyn kefu_store::Order>, outage: Arc<StoreOutage>, keep_for: Duration) -> Self {
         Self { store, outage, keep_for }
     }
 
-    /// Where the message stands among the absent messages of its user.
+    /// The message's place among the absent messages of its user.
     pub(crate) async fn place(&self, envelope: &Envelope) -> Result<Place, StoreError> {
         self.store.place(&UserKey::of(envelope), &envelope.key).await
     }
 
-    /// Notes that the message, on which work began at `begun`, goes back to the queue before all of its replies are sent, and
-    /// gives the outcome that counts then. To be called before the settlement: from then on the next message may come, here
-    /// or at another worker.
+    /// Records that the message, on which work began at `begun`, returns to the queue before all of its replies are
+    /// sent. Returns the outcome that counts then. The caller must do this before the settlement, since the next
+    /// message may come right after the settlement, here or at another worker.
     pub(crate) async fn leave(
         &self,
         envelope: &Envelope,
@@ -80,17 +80,17 @@ impl Order {
         self.outage.outlast(interrupt, call).await.err().unwrap_or(outcome)
     }
 
-    /// Notes that the message has ended, and no other message waits for it.
+    /// Records that the message has ended, so that no other message waits for it.
     pub(crate) async fn end(&self, envelope: &Envelope, interrupt: &Interrupt) {
         let user = UserKey::of(envelope);
-        // An interruption does no harm: the next messages wait for this one until its time is over.
+        // An interruption does no harm: the next messages wait for this message only until its time is over.
         let _ended = self.outage.outlast(interrupt, || self.store.end(&user, &envelope.key)).await;
     }
 }
 
-/// [`Outcome::Postpone`] while an earlier message of the user is in the queue again, for no longer than `patience`: as long
-/// as the user's next messages would wait for it in the lane. A welcome does not stay behind: it is worth something for a
-/// minute only.
+/// [`Outcome::Postpone`] while an earlier message of the user is absent, for `patience` at most, which is as long as
+/// the user's next messages would wait for it in the lane. A welcome does not wait, since a welcome is useful only
+/// within a minute.
 pub(crate) fn stay_behind(place: &Place, envelope: &Envelope, patience: Duration) -> Result<(), Outcome> {
     let is_welcome = Opening::of(&envelope.push) == Some(Opening::Enter);
     let waits = place.earlier_begun_ago.is_some_and(|ago| ago < patience);
@@ -101,23 +101,23 @@ pub(crate) fn stay_behind(place: &Place, envelope: &Envelope, patience: Duration
     Err(Outcome::Postpone { at_least: Duration::ZERO, error })
 }
 
-/// How many messages wait in a lane that opened the user's window anew when they came: WeChat knows of them already, the
-/// record does not.
+/// How many of a lane's waiting messages opened the user's window when they arrived. WeChat knows of these openings
+/// already, and the stored window does not.
 #[derive(Debug, Default)]
 pub(crate) struct Behind(Mutex<HashMap<LaneKey, usize>>);
 
 impl Behind {
-    /// Whether the delivery's message opens a window.
+    /// Whether the delivery's message is an opening.
     pub(crate) fn opens(delivery: &Delivery) -> bool {
         delivery.envelope.as_ref().is_ok_and(|envelope| Opening::of(&envelope.push).is_some())
     }
 
-    /// A message that opens the window begins to wait.
+    /// Counts a message that opens the window as waiting.
     pub(crate) fn add(&self, lane: &LaneKey) {
         *self.lock().entry(lane.clone()).or_default() += 1;
     }
 
-    /// A message that opens the window waits no longer.
+    /// Ends the waiting of a message that opens the window.
     pub(crate) fn remove(&self, lane: &LaneKey) {
         let mut waiting = self.lock();
         if let Some(count) = waiting.get_mut(lane) {

@@ -1,4 +1,4 @@
-//! Outages of the store: nothing is sent without the ledger, so the lanes wait.
+//! Outages of the store. The worker sends nothing without the ledger, so the lanes wait during an outage.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use kefu_store::StoreError;
 use crate::metric;
 use crate::outcome::{Interrupt, Outcome};
 
-/// Knows whether the store is down, and says it once per outage.
+/// Knows whether the store is down, and logs each outage once.
 #[derive(Debug)]
 pub(crate) struct StoreOutage {
     down: AtomicBool,
@@ -16,12 +16,12 @@ pub(crate) struct StoreOutage {
 }
 
 impl StoreOutage {
-    /// `poll`: how often a store that is down is tried.
+    /// `poll`: the interval at which a store that is down is tried.
     pub(crate) fn new(poll: Duration) -> Self {
         Self { down: AtomicBool::new(false), poll }
     }
 
-    /// Makes the call until it gets an answer; the seams allow any call to be repeated.
+    /// Repeats the call until the store answers. The seams allow a repetition of every call.
     pub(crate) async fn outlast<T, F>(&self, interrupt: &Interrupt, mut call: impl FnMut() -> F) -> Result<T, Outcome>
     where
         F: Future<Output = Result<T, StoreError>>,
@@ -37,13 +37,13 @@ impl StoreOutage {
         }
     }
 
-    /// Waits a moment because of `error`; an error that does not pass ends the work on the message for now.
+    /// Waits a moment because of `error`. An error that does not pass ends the attempt.
     pub(crate) async fn sit_out(&self, interrupt: &Interrupt, error: &StoreError) -> Result<(), Outcome> {
         match error {
             StoreError::Corrupt(_) | StoreError::Url(_) => Err(Outcome::retry(error.to_string())),
             StoreError::Unavailable(_) => {
                 self.noticed(error);
-                // Full jitter would hammer at times; half keeps the lanes apart and the pace.
+                // Full jitter would sometimes flood the store; half the jitter spreads the lanes and keeps the pace.
                 let wait = rand::random_range(self.poll / 2..=self.poll);
                 interrupt.or(tokio::time::sleep(wait)).await
             }

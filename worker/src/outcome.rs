@@ -1,49 +1,50 @@
-//! How an attempt at a message ends, and what interrupts it.
+//! The outcome of an attempt, and the interrupt that can end one early.
 
 use std::time::Duration;
 
 use kefu_queue::DeadReason;
 use tokio_util::sync::CancellationToken;
 
-/// How an attempt ends. As an error, an outcome ends the attempt before all stages are through. Texts are for the operator,
-/// without secrets, users' texts or openids.
+/// How an attempt ends. An outcome that a stage returns as an error ends the attempt before the later stages. Its texts
+/// are for the operator and hold no secrets, users' texts or openids.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// All replies are sent.
     Done,
     /// Ingress has answered the push, and there is nothing to send.
     Answered,
-    /// No rule says a reply.
+    /// No rule gives a reply.
     Ignored,
     /// An earlier attempt sent all replies.
     Duplicate,
-    /// The message is worth another try, later.
+    /// The message deserves another try, later.
     Retry {
-        /// The least wait that makes sense.
+        /// The shortest wait that makes sense.
         at_least: Duration,
-        /// What was in the way.
+        /// The error that stopped the attempt.
         error: String,
         /// The dead-letter reason once all tries are used up.
         in_the_end: DeadReason,
     },
-    /// The message is worth another try, later, which costs no try, because the cause lies elsewhere: its account is paused,
-    /// its webhook is not asked, an earlier message of its user goes first, or there is no room for its picture.
+    /// The message deserves another try, later, and the wait costs no try, because the cause lies elsewhere: the
+    /// account is paused, the worker did not ask the webhook, an earlier message of the user goes first, or memory has
+    /// no room for the picture.
     Postpone {
-        /// The least wait that makes sense.
+        /// The shortest wait that makes sense.
         at_least: Duration,
-        /// What is in the way.
+        /// The error that stops the attempt.
         error: String,
     },
-    /// The message is not worth another try.
+    /// Another try would not help the message.
     Dead {
-        /// The kind of reason.
+        /// The dead-letter reason.
         reason: DeadReason,
-        /// What was in the way.
+        /// The error that stopped the attempt.
         error: String,
     },
-    /// The process shuts down, or the delivery's session is over: the delivery goes back to the queue as it came.
+    /// The process shuts down, or the delivery's session is over. The delivery goes back to the queue unchanged.
     HandedBack,
-    /// Another worker has taken the message over: this one must not send or write anything more for it.
+    /// Another worker has taken the message over, so this worker must send and write nothing more for the message.
     Fenced,
 }
 
@@ -52,7 +53,7 @@ impl Outcome {
         Self::retry_or_dead(DeadReason::Exhausted, error)
     }
 
-    /// As [`Outcome::retry`], with the dead-letter reason once all tries are used up.
+    /// Makes an [`Outcome::retry`] with the dead-letter reason once all tries are used up.
     pub(crate) fn retry_or_dead(in_the_end: DeadReason, error: impl Into<String>) -> Self {
         Self::Retry { at_least: Duration::ZERO, error: error.into(), in_the_end }
     }
@@ -66,7 +67,7 @@ impl Outcome {
         matches!(self, Self::Retry { .. } | Self::Postpone { .. })
     }
 
-    /// The same outcome, with the reason for another one added to its error.
+    /// The same outcome, with the error of another outcome added to its own.
     pub(crate) fn and(self, what: &str, other: &Self) -> Self {
         let why = match other {
             Self::Fenced => "another worker has taken the message over",
@@ -84,7 +85,7 @@ impl Outcome {
     }
 }
 
-/// What ends waits: the process's shutdown, and the end of the delivery's session.
+/// An interrupt ends waits: the process shuts down, or the delivery's session ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
     shutdown: CancellationToken,
@@ -96,12 +97,12 @@ impl Interrupt {
         Self { shutdown: shutdown.clone(), session: session.clone() }
     }
 
-    /// An interrupt that never comes, for writes that must go on while the process lives.
+    /// An interrupt that never comes, for writes that must go on as long as the process lives.
     pub(crate) fn never() -> Self {
         Self { shutdown: CancellationToken::new(), session: CancellationToken::new() }
     }
 
-    /// Waits for `wait`, but not beyond an interruption.
+    /// Waits for `wait`, until an interruption at most.
     pub(crate) async fn or<T>(&self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
         tokio::select! {
             biased;

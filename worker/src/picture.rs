@@ -1,4 +1,4 @@
-//! The pictures that users send: fetched before WeChat forgets them, for a webhook or to be kept.
+//! The pictures that users send. The worker fetches a picture before WeChat forgets it, for a webhook or to keep it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) use folder::Folder;
 pub(crate) use format::Format;
 use room::{Room, Rooms};
 
-/// Fetches the pictures that users send, and keeps them where that is configured.
+/// Fetches the pictures that users send, and keeps them where the configuration says so.
 pub(crate) struct Pictures {
     folder: Option<Folder>,
     /// The memory that pictures may take.
@@ -34,22 +34,22 @@ pub(crate) struct Pictures {
 
 /// The picture of a push.
 pub(crate) enum Received {
-    /// The push has none.
+    /// The push has no picture.
     None,
-    /// The picture is here.
+    /// The picture, in memory.
     File(Arc<File>),
-    /// WeChat does not give the picture, and will not: one of [`why`].
+    /// WeChat does not give the picture, and never will. The text is one of [`why`].
     Missing(&'static str),
 }
 
-/// Why there is no picture: for webhooks, and the outcome of the fetch in metrics.
+/// Why a picture is missing: a word for webhooks, and the outcome of the fetch in metrics.
 mod why {
     pub(super) const EXPIRED: &str = "expired";
     pub(super) const TOO_LARGE: &str = "too_large";
     pub(super) const REFUSED: &str = "refused";
 }
 
-/// A picture that a user sent, in memory, with the room that it takes there.
+/// A user's picture in memory, with the room that the picture takes there.
 pub(crate) struct File {
     pub(crate) format: &'static Format,
     pub(crate) content: Bytes,
@@ -72,17 +72,17 @@ impl Pictures {
         Self { folder, rooms, fetch: Fetch::new(max_bytes, wechat, tokens, sends) }
     }
 
-    /// Whether the push has a picture that is to be kept.
+    /// Whether the push has a picture that kefu must keep.
     pub(crate) fn keeps_one_of(&self, envelope: &Envelope) -> bool {
         self.folder.is_some() && matches!(envelope.push.content, Content::Image { .. })
     }
 
-    /// The push's picture. It is kept as well, where pictures are kept; if that fails, [`Pictures::keep`] tries it again,
-    /// and what is done with the picture does not wait for it.
+    /// The push's picture. Where pictures are kept, this also keeps the picture. If that fails, the caller gets the
+    /// picture without waiting, and [`Pictures::keep`] tries again later.
     pub(crate) async fn received(&self, attempt: &mut Attempt<'_>) -> Result<Received, Outcome> {
         let envelope = attempt.envelope;
         let Some(media_id) = media_id(envelope) else { return Ok(Received::None) };
-        // Asked before there is room: a disk that hangs then holds none of it.
+        // The folder is asked before the picture gets room, so that a hanging disk holds no room.
         let is_kept = match &self.folder {
             Some(folder) => attempt.wait_if_long(folder.has(envelope)).await?,
             None => Ok(false),
@@ -114,7 +114,7 @@ impl Pictures {
         Ok(Received::File(file))
     }
 
-    /// Keeps the push's picture, where pictures are kept and this one is not yet.
+    /// Keeps the push's picture, where pictures are kept and this picture is not kept yet.
     pub(crate) async fn keep(&self, attempt: &mut Attempt<'_>) -> Result<(), Outcome> {
         let envelope = attempt.envelope;
         let (Some(media_id), Some(folder)) = (media_id(envelope), &self.folder) else {
@@ -124,7 +124,7 @@ impl Pictures {
             return Ok(());
         }
         let room = self.room(attempt).await?;
-        // Without a picture there is nothing to keep.
+        // WeChat gives no picture, so the worker has nothing to keep.
         let Ok(content) = self.fetch.picture(attempt, media_id).await? else { return Ok(()) };
         let content = Bytes::from(content);
         let file = File::new(Format::of(&content), content, room);
@@ -135,7 +135,7 @@ impl Pictures {
     }
 
     async fn room(&self, attempt: &mut Attempt<'_>) -> Result<Room, Outcome> {
-        // The message is not to blame.
+        // The cause is not the message, so the wait costs no try.
         let busy =
             || Outcome::Postpone { at_least: Duration::ZERO, error: "there are too many pictures at once".into() };
         attempt.wait(self.rooms.take(&attempt.account.appid)).await?.ok_or_else(busy)

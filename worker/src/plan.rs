@@ -1,5 +1,6 @@
-//! Decides the replies to a message: what an earlier attempt stored, what a team's backend sends, what the push's rule
-//! says, or what the webhook or assistant of that rule answers. A plan is stored before any of it is sent.
+//! Decides the replies to a message. The replies come from the plan that an earlier attempt stored, from a team's
+//! backend, from the push's rule, or from the webhook or assistant of that rule. The ledger stores a plan before any of
+//! its replies is sent.
 
 use std::sync::Arc;
 
@@ -39,11 +40,11 @@ impl Planner {
         Self { config, windows, webhooks, assistant }
     }
 
-    /// The plan of the message, as it is stored; `None` when nothing is to be sent.
+    /// The plan of the message, as the ledger stores it; `None` when the message gets no reply.
     pub(crate) async fn plan(&self, attempt: &mut Attempt<'_>) -> Result<Option<Plan>, Outcome> {
         if let Some(stored) = attempt.job.plan.take() {
             let plan = self.whole_if_replayed(attempt, stored).await?;
-            // Whoever stored it may have died before it was in the conversation.
+            // The worker that stored the plan may have died before it added the plan to the conversation.
             if attempt.job.next_step == 0 {
                 self.assistant.remember(attempt, &plan).await?;
             }
@@ -63,8 +64,8 @@ impl Planner {
     async fn by_rules(&self, attempt: &mut Attempt<'_>) -> Result<Option<Plan>, Outcome> {
         let (push, appid) = (&attempt.envelope.push, &attempt.account.appid);
         let rules = self.config.rules.current();
-        // A push that is answered already does not come here. A push that ingress would have answered by these rules is too
-        // late for that, and gets what the rules say besides.
+        // A push that ingress has answered does not come here. If ingress would have answered this push by these rules,
+        // the push came too late for that, and gets the replies of the first other rule that matches.
         rule::tell_skipped(&rules, attempt);
         let Some(rule) = rules.decide_unanswered(appid, push) else { return Ok(None) };
         match rule.action() {
@@ -84,20 +85,22 @@ impl Planner {
         }
     }
 
-    /// The plan that sends these replies, no more of them than WeChat takes.
+    /// The plan that sends these replies, as many as WeChat takes.
     fn fitted(&self, attempt: &Attempt<'_>, replies: Vec<Reply>, rule: &Rule) -> Plan {
-        // In a replay nothing is cut to what is left: what WeChat does not take then is a dead letter again.
+        // A replay cuts nothing to the number of replies left: if WeChat does not take all of them, the message is a
+        // dead letter again.
         let left = if attempt.replayed { None } else { self.windows.left(attempt) };
         rule::fitted(replies, &attempt.envelope.push, &self.config.window, left, rule.place())
     }
 
-    /// The stored plan; in a replay with its texts whole that were cut to what was left of the window then. The whole texts
-    /// are stored before any of them is sent, so that whoever goes on after a crash sends the same.
+    /// The stored plan. In a replay the plan has the whole texts in place of those that were cut to fit the window. The
+    /// ledger stores the whole texts before any of them is sent, so that an attempt after a crash sends the same
+    /// replies.
     async fn whole_if_replayed(&self, attempt: &Attempt<'_>, plan: Plan) -> Result<Plan, Outcome> {
         if !attempt.replayed || plan.rests.is_empty() {
             return Ok(plan);
         }
-        // A step that is skipped for doubt counts as sent, as it was begun.
+        // An ambiguous step that the worker skips counts as sent, since the step was begun.
         let is_skipped = attempt.job.ambiguous && self.config.worker.ambiguous == Ambiguous::Skip;
         let whole = plan.whole(attempt.job.next_step + u32::from(is_skipped));
         attempt.lease.replace_plan(&whole).await?;

@@ -1,4 +1,4 @@
-//! The worker's seat among the workers that share the queue: it says which partitions the worker wants first.
+//! The worker's seat among the workers that share the queue. The seat decides which partitions the worker gets first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use tokio_util::sync::CancellationToken;
 #[cfg(test)]
 mod tests;
 
-/// How long a worker that died keeps its seat: until then its successor gets another one.
+/// How long the store keeps the seat of a worker that died; a successor gets another seat until then.
 const KEPT_FOR: Duration = Duration::from_secs(15);
 
-/// How often a worker says that it is still there, and how long it waits for the store to hear it.
+/// The interval at which a worker renews its seat, and how long each renewal waits for the store.
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a worker waits for a store that does not answer before it begins without a seat. Without the store it could send
-/// nothing anyway.
+/// How long a starting worker waits for a store that does not answer before it begins without a seat. Without the store
+/// the worker could send nothing anyway.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
 const TRIED_EVERY: Duration = Duration::from_millis(200);
 
-/// How long a shutdown waits for the store to take the seat back; else the seat runs out.
+/// How long a shutdown waits for the store to take the seat back. After that the seat runs out by itself.
 const LEFT_WITHIN: Duration = Duration::from_millis(500);
 
-/// A seat that is renewed for as long as this lives.
+/// A seat that is renewed until this value is dropped.
 pub(crate) struct Seated {
     seats: Arc<dyn Seats>,
     worker: String,
@@ -35,8 +35,8 @@ pub(crate) struct Seated {
 }
 
 impl Seated {
-    /// Takes a seat for the worker. `None` when the store does not give one in time, or the shutdown comes before. A seat that
-    /// the store gives too late runs out.
+    /// Takes a seat for the worker. `None` when the store gives no seat in time, or the shutdown comes first. A seat
+    /// that the store gives too late runs out.
     pub(crate) async fn take(seats: &Arc<dyn Seats>, worker: &str, shutdown: &CancellationToken) -> Option<Self> {
         let mut error = None;
         let tried = async {
@@ -63,7 +63,7 @@ impl Seated {
         Some(seated)
     }
 
-    /// Gives the seat back, so that a worker that comes in place of this one gets it.
+    /// Gives the seat back, so that the worker that replaces this one gets the same seat.
     pub(crate) async fn leave(self) {
         self.ended.cancel();
         if !matches!(timeout(LEFT_WITHIN, self.seats.leave(&self.worker)).await, Ok(Ok(()))) {

@@ -1,7 +1,7 @@
-//! Sends the steps of a plan: each is sent, or decided about, and recorded in the ledger.
+//! Sends the steps of a plan. Each step is sent, or decided about, and recorded in the ledger.
 //!
 //! * [`window`]: whether WeChat takes replies for the user. * [`pauses`]: accounts that WeChat refuses for now.
-//! * [`remedy`]: what a refusal means. * [`typing`]: what the user sees while an answer takes long.
+//! * [`remedy`]: the meaning of a refusal. * [`typing`]: the sign that the user sees while an answer takes long.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use window::UserWindows;
 
 /// Sends replies; all lanes share it.
 pub(crate) struct Sender {
-    /// What to do with a step that may or may not have been sent.
+    /// The operator's choice for an ambiguous step, which may or may not have been sent.
     ambiguous: Ambiguous,
     /// The folder of the pictures that replies name.
     folder: PathBuf,
@@ -47,7 +47,7 @@ pub(crate) struct Sender {
     pub(crate) pauses: Arc<Pauses>,
 }
 
-/// What was tried for a step already.
+/// The remedies that were tried for a step so far.
 #[derive(Debug, Default)]
 struct Tried {
     unanswered: bool,
@@ -58,14 +58,14 @@ struct Tried {
 /// Why a try did not send the step.
 enum Miss {
     Outcome(Outcome),
-    /// With the access_token of the call, if there was one already.
+    /// A failed call, with its access_token, if the call had one.
     Failure(Failure, Option<SecretString>),
 }
 
-/// What to do next.
+/// The next action after a failed try.
 enum Next {
     Again,
-    /// Take the step as sent.
+    /// Treats the step as sent.
     GoOn,
 }
 
@@ -105,8 +105,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends the step, with all the tries that it takes. `ambiguous`: an earlier attempt began the step, and how that ended
-    /// is not known.
+    /// Sends the step, with all the tries that the step takes. `ambiguous`: an earlier attempt began the step, and the
+    /// ledger does not know how that ended.
     async fn send_step(
         &self,
         attempt: &mut Attempt<'_>,
@@ -119,7 +119,8 @@ impl Sender {
             return attempt.lease.sent(index).await;
         }
         loop {
-            // Before the wait, as a message must not wait for nothing; and after it, as it takes time.
+            // The window is checked before the wait, so that a message does not wait in vain, and again after it, since
+            // time has passed.
             self.windows.check(attempt)?;
             self.pauses.wait_out(attempt).await?;
             self.windows.check(attempt)?;
@@ -144,7 +145,7 @@ impl Sender {
             let uploaded = match reply.picture() {
                 Some((_, file)) => {
                     let file = self.folder.join(file);
-                    // Its disk may hang, which holds up nobody who does not need it.
+                    // The disk of this picture may hang, and a hanging disk delays only the messages that need it.
                     let digest = attempt.wait_if_long(self.uploads.digest(&file)).await??;
                     let media_id = self.uploads.media_id(appid, &file, digest, &token);
                     Some(attempt.call_to_its_end(media_id).await??)
@@ -180,7 +181,7 @@ impl Sender {
         }
     }
 
-    /// Decides what a failure means for the step, and waits where that is a wait.
+    /// Decides how to go on after a failure of the step, and waits where the decision is a wait.
     async fn weigh(
         &self,
         attempt: &mut Attempt<'_>,
@@ -243,7 +244,7 @@ impl Sender {
         }
     }
 
-    /// The configured answer to a step that may or may not have been sent.
+    /// The configured choice for a step that may or may not have been sent.
     fn decide(&self, index: u32, why: &str) -> Ambiguous {
         let word = match self.ambiguous {
             Ambiguous::Resend => "resend",

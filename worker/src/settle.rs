@@ -1,4 +1,4 @@
-//! The end of a delivery: what the outcome of its attempt means for the queue, and the word to the team's backend.
+//! The end of a delivery: the settlement that follows from the attempt's outcome, and the report to the team's backend.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::outage::StoreOutage;
 use crate::outcome::{Interrupt, Outcome};
 use crate::timings::Timings;
 
-/// The longest wait that a queue has.
+/// The longest wait of any retry queue.
 const LONGEST_DELAY: Duration = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
 
 /// Settles deliveries; all lanes share it.
@@ -24,7 +24,7 @@ pub(crate) struct Settler {
     order: Arc<Order>,
     outage: Arc<StoreOutage>,
     retry_delays: [Duration; 5],
-    /// How long the store remembers what became of a backend's message.
+    /// How long the store remembers the end of a backend's message.
     keep_for: Duration,
     shutdown: CancellationToken,
 }
@@ -41,8 +41,8 @@ impl Settler {
         Self { messages, order, outage, retry_delays, keep_for, shutdown }
     }
 
-    /// Settles the delivery. Returned is a delivery that is to be given back to the queue when the consumer closes: because
-    /// of the shutdown, its message is not handled, or not to its end.
+    /// Settles the delivery. Returns the delivery if it must go back to the queue when the consumer closes: the
+    /// shutdown left the message unhandled or unfinished.
     pub(crate) async fn settle(&self, delivery: Delivery, outcome: Outcome) -> Option<Delivery> {
         let (label, settlement) = self.settlement_of(outcome, delivery.attempt);
         let told = match &settlement {
@@ -60,8 +60,8 @@ impl Settler {
             _ => {}
         }
         let Some(settlement) = settlement else {
-            // While the consumer is open, dropping a delivery makes its whole partition come again: at a shutdown that
-            // would take the messages along that are about to end well.
+            // While the consumer is open, a dropped delivery makes the queue deliver its whole partition again. At a
+            // shutdown that would take along the messages that are about to end.
             return Some(delivery).filter(|_| self.shutdown.is_cancelled());
         };
         if let Err(error) = delivery.settle(settlement).await {
@@ -71,8 +71,8 @@ impl Settler {
         None
     }
 
-    /// The outcome's name in metrics, and what the queue is told of the `attempt`'s outcome; `None` when the queue is told
-    /// nothing, and the delivery goes back.
+    /// The outcome's name in metrics, and the settlement that follows from the outcome of this `attempt`. `None` when
+    /// the queue gets no settlement and the delivery goes back.
     fn settlement_of(&self, outcome: Outcome, attempt: u32) -> (&'static str, Option<Settlement>) {
         let dead = |reason: DeadReason, error: String| {
             tracing::warn!(reason = reason.as_str(), attempt, error, "the message is a dead letter");
@@ -95,7 +95,7 @@ impl Settler {
             Outcome::Dead { reason, error } => dead(reason, error),
             Outcome::Postpone { at_least, error } => {
                 let after = at_least.clamp(self.retry_delays[0], LONGEST_DELAY);
-                // Many messages may wait for the same; that itself was logged, or will pass in a moment.
+                // Many messages may wait for the same cause, which the log tells elsewhere or which passes in a moment.
                 tracing::debug!(?after, error, "the message is postponed, and is not to blame");
                 ("postponed", Some(Settlement::Postpone { after, error }))
             }
@@ -110,8 +110,9 @@ impl Settler {
         }
     }
 
-    /// Tells the backend that asks for it how the message ended, if a backend sent the message and it ended. To be called
-    /// before the settlement, and not settled on an error: the queue would forget a message whose end nobody is told.
+    /// Tells the team's backend how its message ended, if a backend sent the message, asked for the report, and the
+    /// message has ended. The caller must do this before the settlement, and must not settle after an error: the queue
+    /// would forget a message whose end the backend never learned.
     pub(crate) async fn report(&self, delivery: &Delivery, settlement: &Settlement) -> Result<(), Outcome> {
         let Ok(Envelope { key, send: Some(_), received_at_ms, .. }) = &delivery.envelope else { return Ok(()) };
         let (accepted_at_ms, ended_at_ms) = (*received_at_ms, clock::now_ms());
@@ -127,7 +128,7 @@ impl Settler {
         let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
         let told = self.outage.outlast(&interrupt, || self.messages.set(&id, &progress, self.keep_for)).await;
         match told {
-            // Waiting would not help, and the message itself is at its end.
+            // Waiting would not help, and the message itself has ended.
             Err(Outcome::Retry { error, .. }) => {
                 tracing::error!(error, "what became of the message cannot be told");
                 Ok(())
@@ -136,7 +137,7 @@ impl Settler {
         }
     }
 
-    /// Notes that a message is a dead letter, and no other waits for it.
+    /// Records that a message is a dead letter, so that no other message waits for it.
     async fn end_absence(&self, delivery: &Delivery) {
         if let Ok(envelope @ Envelope { unreadable: None, .. }) = &delivery.envelope {
             let interrupt = Interrupt::new(&self.shutdown, &delivery.session);

@@ -1,5 +1,5 @@
-//! Stand-ins for what the worker talks to, for its tests: a store in memory, WeChat's API in memory, a queue by hand.
-//! Their clock is tokio's, so that tests can stop it.
+//! Stand-ins for the worker's partners, for its tests: a store in memory, WeChat's API in memory, and a queue that the
+//! test fills by hand. The stand-ins use tokio's clock, so that tests can stop it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use queue::{Settled, delivery};
 use store::MemoryStore;
 use wechat::FakeWeChat;
 
-/// The smallest thing that is taken for a PNG.
+/// The smallest content that passes as a PNG.
 pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
 const ACCOUNTS: &str = r#"
@@ -47,7 +47,7 @@ const ACCOUNTS: &str = r#"
     mode = "plain"
 "#;
 
-/// Rules with one text, with three texts, with a picture, and none for `"nothing"`.
+/// Rules with one text, with three texts, with a picture, and with no reply to `"nothing"`.
 const RULES: &str = r#"
     [[rule]]
     when = { contains = "three" }
@@ -60,7 +60,8 @@ const RULES: &str = r#"
     reply = [{ text = "您好" }]
 "#;
 
-/// A configuration with two accounts, [`RULES`] and `more`; the folder must outlive its use.
+/// A configuration with two accounts, [`RULES`] and `more`. The folder must live as long as the configuration is in
+/// use.
 pub(crate) fn config(more: &str) -> (Arc<Config>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kefu.toml");
@@ -69,12 +70,12 @@ pub(crate) fn config(more: &str) -> (Arc<Config>, TempDir) {
     (Arc::new(config::load_with(&file, []).unwrap()), folder)
 }
 
-/// A handler with all that it talks to.
+/// A handler with all its partners.
 pub(crate) struct Bench {
     pub(crate) handler: Arc<Handler>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) wechat: Arc<FakeWeChat>,
-    /// Asked if there is an `[assistant]`.
+    /// The assistant's server, which the handler asks if the configuration has an `[assistant]`.
     pub(crate) completions: Arc<FakeCompletions>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) config: Arc<Config>,
@@ -99,7 +100,7 @@ impl Bench {
         handler(&self.config, "worker-2", &self.store, &self.wechat, &self.completions, &self.shutdown)
     }
 
-    /// Handles the first delivery of a text of user `user` of account `wx1`.
+    /// Handles the first delivery of a text from user `user` of account `wx1`.
     pub(crate) async fn handle(&self, user: &str, text: &str) -> Settled {
         self.handle_attempt(user, text, 0).await
     }
@@ -132,7 +133,7 @@ fn handler(
     Arc::new(Handler::new(Arc::clone(config), id.to_owned(), &stores, wechat, asked, timings, shutdown.clone()))
 }
 
-/// Lets everything else that can go on do so, without the clock moving.
+/// Lets every other ready task run, while the clock stands still.
 pub(crate) async fn settle_down() {
     for _ in 0..50 {
         tokio::task::yield_now().await;

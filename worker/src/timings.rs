@@ -1,38 +1,41 @@
-//! The waits of a worker, together.
+//! All waits of a worker.
 
 use std::time::Duration;
 
 use kefu_messages::message_key::LEDGER_KEEPS_FOR;
 use kefu_queue::RETRY_DELAYS;
 
-/// How long a worker waits for what. The defaults are meant for everybody; tests shorten them.
+/// The lengths of a worker's waits. The defaults are meant for everybody; tests shorten them.
 #[derive(Debug, Clone)]
 pub(crate) struct Timings {
-    /// The most that is waited before the first retry in the lane; it doubles with each retry.
+    /// The longest wait before the first retry in the lane; this bound doubles with each retry.
     pub(crate) retry_first: Duration,
-    /// What that doubling stops at.
+    /// The value at which the bound stops doubling.
     pub(crate) retry_longest: Duration,
-    /// How long a message may be retried in its lane, from its first failure on. The user's next messages wait.
+    /// How long a message may be retried in its lane, from its first failure on. The user's next messages wait
+    /// meanwhile.
     pub(crate) retry_total: Duration,
-    /// The waits before the message comes back from the queue, by how often it did; after them it is a dead letter.
+    /// The waits in the retry queues, by the number of earlier returns to the queue; after the last one the message is
+    /// a dead letter.
     pub(crate) retry_delays: [Duration; 5],
-    /// The wait before a request is sent again to which no answer came.
+    /// The wait before the worker repeats a request that got no answer.
     pub(crate) unanswered: Duration,
-    /// The wait before a send is repeated whose access_token was refused.
+    /// The wait before the worker repeats a send whose access_token WeChat refused.
     pub(crate) token_refused: Duration,
-    /// How long work that an answer waits for takes before the user sees somebody typing.
+    /// How long the user waits for an answer before WeChat shows somebody typing.
     pub(crate) typing_after: Duration,
-    /// The wait before that is shown again: it lasts for 15 s, and WeChat refuses it sooner (45081).
+    /// The wait before the worker shows typing again. WeChat shows typing for 15 s, and refuses a repetition before
+    /// that (45081).
     pub(crate) typing_again: Duration,
-    /// How much longer than one call's time limit a ledger lease lasts.
+    /// How much longer a ledger lease lasts than the time limit of one call.
     pub(crate) lease_margin: Duration,
-    /// How often a message that another worker has is asked for.
+    /// The interval at which the worker asks the ledger for a message that another worker holds.
     pub(crate) lease_poll: Duration,
     /// How long the ledger remembers a message.
     pub(crate) keep_for: Duration,
-    /// How often a store that is down is tried.
+    /// The interval at which the worker tries a store that is down.
     pub(crate) store_poll: Duration,
-    /// How often the state that `/readyz` and the gauges show is brought up to date.
+    /// The interval at which the worker updates the state that `/readyz` and the gauges show.
     pub(crate) state_poll: Duration,
 }
 

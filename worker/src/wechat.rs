@@ -1,6 +1,6 @@
-//! WeChat's API: the calls that are made, and what its answers mean.
+//! WeChat's API: the calls that the worker makes, and the meaning of WeChat's answers.
 //!
-//! * [`client`]: the HTTP below it. * [`answer`], [`errcode`], [`failure`]: what came back, and what to do about it.
+//! * [`client`]: the HTTP below the calls. * [`answer`], [`errcode`], [`failure`]: an answer, and the reaction to it.
 //! * [`token`], [`media`]: access_tokens and media_ids, shared by all workers. * [`body`]: replies as JSON.
 //! * [`reach`]: whether the API answers at all.
 
@@ -70,7 +70,7 @@ pub(crate) struct WeChat {
     pub(crate) reach: Reach,
 }
 
-/// The longest that an access_token lives, whatever an answer says.
+/// The longest life of an access_token, whatever an answer of WeChat says.
 pub(crate) const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(7_200);
 
 impl WeChat {
@@ -79,7 +79,7 @@ impl WeChat {
         Self { transport, token_api, typing_api, reach: Reach::default() }
     }
 
-    /// Fetches the account's access_token. Never with `force_refresh`: that would end the token that other programs of
+    /// Fetches the account's access_token, never with `force_refresh`: that would end the token that other programs of
     /// the same account use.
     pub(crate) async fn fetch_token(&self, account: &Account) -> Result<StoredToken, Failure> {
         let fetched = self.fetch(account).await.map_err(Failure::of_harmless_call);
@@ -107,7 +107,7 @@ impl WeChat {
         uploaded
     }
 
-    /// Has WeChat look up and call the host of the account's callback URL, from the networks that it chooses.
+    /// Makes WeChat look up and call the host of the account's callback URL, from networks that WeChat chooses.
     ///
     /// Source: <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/openApi-mgnt/callbackCheck.html>.
     pub(crate) async fn check_callback(&self, token: &SecretString) -> Result<Callback, Failure> {
@@ -118,8 +118,8 @@ impl WeChat {
         Ok(Callback { addresses: answer.texts("dns", "ip"), losses: answer.texts("ping", "package_loss") })
     }
 
-    /// Shows the user for 15 seconds, or until the next message, that somebody types. `business_id` is that of the session
-    /// with a sub-merchant. Nothing comes of a failure: it is for a debug log at most.
+    /// Shows the user that somebody types, for 15 seconds or until the next message. `business_id` belongs to the
+    /// session with a sub-merchant. A failure has no consequence, and callers log it at debug level at most.
     ///
     /// Source: <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/kf-mgnt/kf-message/setTyping.html>.
     pub(crate) async fn typing(
@@ -142,7 +142,7 @@ impl WeChat {
         self.call(Api::Typing, Call { path, query, body }).await.map(drop)
     }
 
-    /// Fetches the picture that a user sent, of `max_bytes` at most. WeChat has it for 3 days
+    /// Fetches a user's picture of `max_bytes` at most. WeChat keeps the picture for 3 days
     /// (<https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/kf-mgnt/kf-message/getTempMedia.html>).
     pub(crate) async fn download(
         &self,
@@ -162,7 +162,7 @@ impl WeChat {
                     Extent::Cut => Err(Failure::Passing("the picture is cut off".into())),
                 };
             }
-            // Errors come in JSON with status 200.
+            // WeChat gives errors as JSON with status 200.
             answered => self.answer(Api::MediaGet, answered).err(),
         };
         Err(failure.unwrap_or_else(|| missing(Api::MediaGet, "picture")).of_harmless_call())
@@ -210,23 +210,23 @@ impl WeChat {
         }
         let answer = answer?;
         let Some(refusal) = Refusal::of(api, &answer) else { return Ok(answer) };
-        // WeChat's numbers are many; unlisted ones are in the log.
+        // WeChat has many errcodes. The metric names the listed errcodes, and the log has all of them.
         let errcode = errcode::row(answer.errcode).map_or_else(|| "unknown".to_owned(), |_| answer.errcode.to_string());
         metrics::counter!(metric::WECHAT_ERRORS, "api" => api.as_str(), "errcode" => errcode).increment(1);
         Err(Failure::Refused(refusal))
     }
 }
 
-/// A picture that was asked for.
+/// The result of fetching a picture.
 #[derive(Debug)]
 pub(crate) enum Download {
-    /// All of it.
+    /// The whole picture.
     File(Vec<u8>),
-    /// It is larger than was asked for.
+    /// The picture is larger than the limit of the call.
     TooLarge,
 }
 
-/// Whether an answer is neither JSON nor a page of something in front of the API.
+/// Whether an answer is a file: neither JSON nor a page of a gateway in front of the API.
 fn is_file(raw: &Raw) -> bool {
     let text_begins = raw.body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| b"{<".contains(byte));
     (200..300).contains(&raw.status) && !text_begins && (!raw.body.is_empty() || raw.extent == Extent::TooLarge)

@@ -22,8 +22,8 @@ impl Backoff {
         Self { first: retry_first, longest: retry_longest, total: retry_total, most: retry_first, give_up_at: None }
     }
 
-    /// How long to wait before the next try: anything from nothing to a bound that doubles each time. `None` when the
-    /// total time, which runs from the first failure on, would be over by then.
+    /// The wait before the next try: a random time below a bound that doubles with each try. `None` when the wait would
+    /// end after the total time, which runs from the first failure on.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Duration> {
         let give_up_at = *self.give_up_at.get_or_insert(now + self.total);
         let wait = rand::random_range(Duration::ZERO..=self.most);
@@ -31,7 +31,7 @@ impl Backoff {
         (now + wait <= give_up_at).then_some(wait)
     }
 
-    /// Starts from the shortest wait again, within the same total: something went well.
+    /// Starts from the shortest wait again, within the same total, because a call succeeded.
     pub(crate) fn shorten(&mut self) {
         self.most = self.first;
     }

@@ -58,7 +58,7 @@ async fn what_ingress_has_answered_is_settled_without_a_word_to_anybody() {
         assert_eq!(watch.get(), DONE, "{account}");
     }
     assert!(bench.wechat.calls(SEND).is_empty() && bench.wechat.calls(STABLE_TOKEN).is_empty());
-    // Nor does it count as the message: a copy that is not answered is replied to.
+    // The answered push does not count as the message either: a copy that ingress did not answer gets its replies.
     assert_eq!(bench.handle("oA", "hi").await, DONE);
     assert_eq!(bench.wechat.texts_to("oA"), ["您好"]);
 }
@@ -109,7 +109,7 @@ async fn what_cannot_be_read_is_dead() {
     assert_eq!(reason(&watch.get()), DeadReason::Undecodable);
 }
 
-/// A message that is retried through all waits, and then dead.
+/// Retries a message through all waits, after which the message is dead.
 async fn goes_through_the_retry_delays(bench: &Bench, envelope: &Result<Envelope, EnvelopeError>) -> DeadReason {
     for (attempt, delay) in (0..).zip(Timings::default().retry_delays) {
         let (delivery, watch) = delivery(envelope.clone(), attempt);

@@ -1,4 +1,4 @@
-//! From the consumer into the lanes, until the shutdown.
+//! Moves deliveries from the consumer into the lanes, until the shutdown.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::lanes::Lanes;
 use crate::metric;
 use crate::order::{Behind, LaneKey};
 
-/// The queue's health as of a moment ago: the consumer itself is busy waiting for deliveries.
+/// The queue's health as of a moment ago; the consumer cannot be asked while it waits for deliveries.
 #[derive(Debug, Clone)]
 pub(crate) struct QueueHealth(Arc<Mutex<Health>>);
 
@@ -33,12 +33,12 @@ impl QueueHealth {
     }
 }
 
-/// The consumer came to an end that nobody asked for.
+/// The consumer ended although nobody asked the worker to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConsumerEnded;
 
-/// Takes deliveries and handles them, each user's in order, until `shutdown` or the end of the consumer; then lets the
-/// messages in work end, for `grace` at most, and gives all others back.
+/// Takes deliveries and handles them, each user's in order, until `shutdown` or the end of the consumer. Then the
+/// messages in work may end within `grace`, and the worker gives all other deliveries back.
 pub(crate) async fn dispatch(
     handler: Arc<Handler>,
     mut consumer: Box<dyn Consumer>,
@@ -65,7 +65,8 @@ pub(crate) async fn dispatch(
         metrics::gauge!(metric::LANES).set(work.lanes.len() as f64);
     };
     let given_back = work.drain(grace).await;
-    // What ended is settled. Only now the rest: given back earlier, it would take along what was about to end.
+    // Each message that ended is settled now. The other deliveries go back only at this point, since an earlier return
+    // would take along the messages that were about to end.
     consumer.close().await;
     drop(given_back);
     health.set(Health::Down("closed".to_owned()));
@@ -83,7 +84,8 @@ struct Work {
 impl Work {
     fn take(&mut self, mut delivery: Delivery) {
         if let Ok(envelope) = &mut delivery.envelope {
-            // Before the lane is chosen: if ingress could not read the push and this version can, it has its user's.
+            // The envelope is read again before the lane is chosen: if this version can parse a push that was
+            // unreadable to ingress, the message belongs to its user's lane.
             envelope.read_anew();
         }
         let (lane, opens) = (LaneKey::of(&delivery), Behind::opens(&delivery));
@@ -96,7 +98,7 @@ impl Work {
 
     fn ended(&mut self, task: Result<Id, tokio::task::JoinError>) {
         let id = task.unwrap_or_else(|error| {
-            // Not the error itself: it quotes the panic's text.
+            // The error itself stays out of the log, since it quotes the panic's text.
             tracing::error!("the handling of a message broke off; the message comes again");
             error.id()
         });
@@ -115,7 +117,7 @@ impl Work {
         self.lane_of.insert(task.id(), lane);
     }
 
-    /// Waits for what is in work, and starts nothing. Returns all deliveries that are left unsettled.
+    /// Waits for the messages in work, and starts no other message. Returns all deliveries that are still unsettled.
     async fn drain(mut self, grace: Duration) -> (Vec<Delivery>, Lanes<LaneKey, Delivery>) {
         let mut unfinished = Vec::new();
         let ended = tokio::time::timeout(grace, async {

@@ -12,12 +12,12 @@ use crate::testing::wechat::SEND;
 use crate::testing::{Bench, seconds, settle_down};
 use crate::wechat::failure::Failure;
 
-/// Notes that the message is in the queue again since just now.
+/// Records the message as absent from now on.
 async fn leave(bench: &Bench, envelope: &Envelope) {
     leave_after(bench, envelope, Duration::ZERO).await;
 }
 
-/// As [`leave`], for a message on which work began `begun_ago`.
+/// Does the same as [`leave`], for a message on which work began `begun_ago`.
 async fn leave_after(bench: &Bench, envelope: &Envelope, begun_ago: Duration) {
     let (user, keep_for) = (UserKey::of(envelope), bench.handler.timings.keep_for);
     bench.handler.order.store.leave(&user, &envelope.key, begun_ago, keep_for).await.unwrap();

@@ -1,4 +1,4 @@
-//! A picture fetched from WeChat, with all the tries that it takes.
+//! Fetches a picture from WeChat, with all the tries that the fetch takes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::wechat::failure::Failure;
 use crate::wechat::token::AccessTokens;
 use crate::wechat::{Download, WeChat};
 
-/// How long WeChat keeps what a user sent.
+/// How long WeChat keeps a user's picture.
 const WECHAT_KEEPS: Duration = Duration::from_secs(3 * 24 * 3_600);
 
 /// Fetches pictures; all lanes share it.
@@ -26,12 +26,12 @@ pub(crate) struct Fetch {
     tokens: Arc<AccessTokens>,
     /// The accounts whose sends are paused.
     sends: Arc<Pauses>,
-    /// The accounts whose fetches are paused. Quotas and rights are those of an API, so replies may still be sent; what
-    /// stops sends, too, they find out by themselves.
+    /// The accounts whose fetches are paused. Each API has its own quotas and rights, so replies may still be sent. If
+    /// the cause also stops sends, the sends notice that themselves.
     pub(crate) pauses: Pauses,
 }
 
-/// The picture, or why there is none, in a word.
+/// The picture, or a word for why the picture is missing.
 type Fetched = Result<Vec<u8>, &'static str>;
 
 impl Fetch {
@@ -41,7 +41,7 @@ impl Fetch {
 
     pub(super) async fn picture(&self, attempt: &mut Attempt<'_>, media_id: &str) -> Result<Fetched, Outcome> {
         let fetched = match self.download(attempt, media_id).await {
-            // The end of the pause would come too late.
+            // WeChat has forgotten the picture, so a wait for the end of the pause would be in vain.
             Err(Outcome::Postpone { error, .. }) if is_forgotten(attempt.envelope) => {
                 tracing::warn!(error, "a user's picture could not be fetched within 3 days");
                 Ok(Err(why::EXPIRED))
@@ -100,8 +100,8 @@ impl Fetch {
         }
     }
 
-    /// Waits for the end of a failure of a token call, if that passes. Without an access_token nothing is sent either, so
-    /// the account's sends are paused.
+    /// Waits for the end of a failure of a token call, if the failure passes. The account can send nothing without an
+    /// access_token either, so a pause because of the failure is a pause of the account's sends.
     async fn outlast_token_call(
         &self,
         attempt: &mut Attempt<'_>,

@@ -1,5 +1,5 @@
-//! The folder that users' pictures are kept below: `APPID/YYYY-MM-DD/DIGEST.EXTENSION`, the day that of the push in UTC,
-//! the digest that of the message key. So a message that comes again finds its picture.
+//! The folder below which kefu keeps users' pictures: `APPID/YYYY-MM-DD/DIGEST.EXTENSION`. The day is that of the push
+//! in UTC, and the digest is that of the message key, so a message that comes again finds its picture.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -17,25 +17,25 @@ use time::OffsetDateTime;
 use super::room::Room;
 use super::{File, Format};
 
-/// Readable for nobody else: what users show is theirs.
+/// The folder is readable for kefu's user alone, since users' pictures are private.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// Where it is set.
+/// The section of the configuration that sets the folder.
 const SECTION: &str = "[received_pictures]";
 
-/// What a part of a picture is called while it is written: `.DIGEST.RANDOM.part`.
+/// The end of a part's name, `.DIGEST.RANDOM.part`. A part is a picture that is still being written.
 const PART: &str = ".part";
 
-/// How old a part is that nobody is writing any more: a crash left it. Far older than any write on a disk that works, and
+/// The age from which a part is stale, left by a crash. The age is far longer than any write on a healthy disk, and
 /// than clocks differ.
 const STALE: Duration = Duration::from_secs(3_600);
 
-/// The folder, which is made when it is needed.
+/// The folder, which kefu creates at the first need.
 pub(crate) struct Folder {
     path: PathBuf,
     pub(super) disk: Disk,
-    /// When stale parts were last looked for, in each folder of an account's day.
+    /// The time of the last search for stale parts, in each folder of an account's day.
     swept: Arc<Mutex<HashMap<PathBuf, Instant>>>,
 }
 
@@ -44,7 +44,8 @@ impl Folder {
         Self { path, disk: Disk::default(), swept: Arc::default() }
     }
 
-    /// Whether the picture of the message is there. The error is in words, as are those of the others.
+    /// Whether the folder has the picture of the message. The error is in words, as are the errors of the other
+    /// methods.
     pub(crate) async fn has(&self, envelope: &Envelope) -> Result<bool, String> {
         let (folder, name) = (self.day(envelope), envelope.key.digest());
         let shown = folder.display().to_string();
@@ -52,8 +53,8 @@ impl Folder {
         found.map_err(|error| format!("{shown} cannot be looked into (the folder of {SECTION}): {error}"))
     }
 
-    /// The picture of the message, if it is there; else the room comes back. After an error whoever reads keeps the room, as
-    /// a disk that hangs may still be reading.
+    /// The picture of the message, if the folder has it; otherwise the room comes back. After an error the reading task
+    /// keeps the room, since a hanging disk may still be reading.
     pub(crate) async fn read(&self, envelope: &Envelope, room: Room) -> Result<Result<File, Room>, String> {
         let (folder, name) = (self.day(envelope), envelope.key.digest());
         let shown = folder.display().to_string();
@@ -64,8 +65,8 @@ impl Folder {
         read.await.map_err(|error| format!("a file in {shown} cannot be read (the folder of {SECTION}): {error}"))
     }
 
-    /// Writes the picture of the message so that it is there whole, also after a crash, or not at all. Whoever writes keeps
-    /// it, and its room, until that ends.
+    /// Writes the picture of the message so that the folder has the whole picture or nothing, even after a crash. The
+    /// writing task keeps the picture, and its room, until the write ends.
     pub(crate) async fn keep(&self, envelope: &Envelope, picture: Arc<File>) -> Result<(), String> {
         let (folder, name) = (self.day(envelope), envelope.key.digest());
         let (shown, swept) = (folder.display().to_string(), Arc::clone(&self.swept));
@@ -80,7 +81,7 @@ impl Folder {
     fn day(&self, envelope: &Envelope) -> PathBuf {
         let seconds = i64::try_from(envelope.received_at_ms / 1_000).unwrap_or_default();
         let day = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH).date();
-        // An account that is configured: its appid has letters and digits.
+        // The account is a configured one, so its appid has only letters and digits.
         self.path.join(&envelope.account).join(day.to_string())
     }
 }
@@ -97,19 +98,19 @@ fn find(folder: &Path, name: &str) -> io::Result<Option<(&'static Format, PathBu
 
 fn write(folder: &Path, name: &str, extension: &str, content: &[u8]) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
-    // One of its own: a write that hung, and was given up, may still go on.
+    // Each write has a part of its own, since a write that hung and was abandoned may still go on.
     let part = folder.join(format!(".{name}.{:016x}{PART}", rand::random::<u64>()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&part)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     if let Err(error) = written.and_then(|()| fs::rename(&part, folder.join(format!("{name}.{extension}")))) {
-        // What is left of it is swept away.
+        // If this fails, a later sweep removes the part.
         fs::remove_file(&part).ok();
         return Err(error);
     }
     fs::File::open(folder)?.sync_all()
 }
 
-/// Removes what crashes have left, if nobody looked for it a while ago.
+/// Removes the parts that crashes have left, unless a recent sweep looked for them.
 fn sweep(folder: PathBuf, swept: &Mutex<HashMap<PathBuf, Instant>>) {
     {
         let (mut swept, now) = (swept.lock(), Instant::now());

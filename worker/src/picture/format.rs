@@ -1,4 +1,4 @@
-//! What a picture that a user sent is, told by its first bytes.
+//! The format of a user's picture, told by its first bytes.
 
 use kefu_messages::reply::picture::PictureFormat;
 
@@ -18,7 +18,7 @@ const fn of_replies(picture: PictureFormat) -> Format {
     format(picture.extension(), picture.content_type(), picture.begins())
 }
 
-/// WeChat gives JPEG nearly always. The last one is anything.
+/// All formats. WeChat nearly always gives JPEG. The last format matches anything.
 static FORMATS: [Format; 6] = [
     of_replies(PictureFormat::Jpeg),
     of_replies(PictureFormat::Png),
@@ -29,12 +29,12 @@ static FORMATS: [Format; 6] = [
 ];
 
 impl Format {
-    /// All of them.
+    /// All formats.
     pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
         FORMATS.iter()
     }
 
-    /// That of a file.
+    /// The format of a file.
     pub(crate) fn of(content: &[u8]) -> &'static Self {
         FORMATS.iter().find(|format| content.starts_with(format.begins)).unwrap_or(&FORMATS[FORMATS.len() - 1])
     }

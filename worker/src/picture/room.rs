@@ -7,15 +7,15 @@ use std::time::Duration;
 use kefu_program::config::Accounts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many pictures of the largest size there is room for.
+/// How many pictures of the largest size the memory has room for.
 const AT_ONCE: usize = 4;
 
-/// How many of these one account may take, where there are others: an account whose webhook hangs must not keep the others
-/// waiting.
+/// How many of these pictures one account may have, if other accounts exist. An account whose webhook hangs must not
+/// keep the others waiting.
 const OF_ONE_ACCOUNT: usize = AT_ONCE / 2;
 
-/// How long a message waits for room. A message that waits keeps its delivery, and when too many wait the queue hands out no
-/// more.
+/// How long a message waits for room. A waiting message keeps its delivery, and the queue hands out no more deliveries
+/// when too many messages wait.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// All of the room, in KiB.
@@ -25,7 +25,7 @@ pub(super) struct Rooms {
     by_account: BTreeMap<String, Arc<Semaphore>>,
 }
 
-/// Room for one picture, given back by dropping it.
+/// Room for one picture. Dropping the room gives it back.
 pub(crate) struct Room([OwnedSemaphorePermit; 2]);
 
 impl Rooms {
@@ -36,7 +36,7 @@ impl Rooms {
         Self { of_one, all: Arc::new(Semaphore::new(of_one as usize * AT_ONCE)), by_account: by_account.collect() }
     }
 
-    /// Room for a picture of the largest size; `None` when there is none in time.
+    /// Room for a picture of the largest size; `None` when no room becomes free in time.
     pub(super) async fn take(&self, appid: &str) -> Option<Room> {
         let account = Arc::clone(self.by_account.get(appid)?);
         let taken = async {
@@ -48,7 +48,7 @@ impl Rooms {
 }
 
 impl Room {
-    /// Gives back what a picture of `bytes` does not need.
+    /// Gives back the room that a picture of `bytes` does not need.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
         for permit in &mut self.0 {
             let spare = permit.num_permits().saturating_sub(kibibytes(bytes) as usize);

@@ -36,7 +36,7 @@ async fn handle(bench: &Bench, envelope: Envelope) -> Settled {
     watch.get()
 }
 
-/// The pictures that are kept.
+/// The pictures in the folder.
 fn kept(bench: &Bench) -> Vec<PathBuf> {
     let account = bench.folder.path().join("pictures/wx1");
     let below = |folder: &PathBuf| -> Vec<PathBuf> {
@@ -45,7 +45,7 @@ fn kept(bench: &Bench) -> Vec<PathBuf> {
     below(&account).iter().flat_map(below).collect()
 }
 
-/// Why the message is tried again.
+/// The error of a message that is retried.
 fn retried(settled: Settled) -> String {
     match settled {
         Settled::As(Settlement::Retry { error, .. }) => error,

@@ -1,7 +1,7 @@
-//! The assistant: a language model behind OpenAI's chat completions API, asked for the answer to a text.
+//! The assistant: a language model behind OpenAI's chat completions API, which answers a user's text.
 //!
-//! * [`client`]: the HTTP below it. * [`request`], [`answer`]: what is asked, and what came back.
-//! * [`failure`]: why there is no answer. * [`standing`]: whether there are any, for the operator.
+//! * [`client`]: the HTTP below the assistant. * [`request`], [`answer`]: the question to the model, and its answer.
+//! * [`failure`]: why an answer is missing. * [`standing`]: whether the assistant answers, for the operator.
 //! * [`answering`]: from a message to the reply, and the conversation so far.
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use standing::Standing;
 
 use crate::metric;
 
-/// How often a request that failed for the moment is made again, within the time for an answer.
+/// How many times the worker repeats a request that failed for the moment, within the time for an answer.
 const RETRIES: u32 = 2;
 
 /// Asks for answers; all lanes share it.
@@ -44,7 +44,7 @@ impl Assistant {
         Self { config, completions, room, standing: Standing::default() }
     }
 
-    /// The answer to `text` after `history`, within the configured time. Costs up to three requests.
+    /// The answer to `text` after `history`, within the configured time. One answer costs three requests at most.
     pub(crate) async fn ask(&self, briefing: &Briefing, history: &[Exchange], text: &str) -> Result<String, Failure> {
         let deadline = Instant::now() + self.config.timeout;
         let asked = match timeout_at(deadline, self.room.acquire()).await {

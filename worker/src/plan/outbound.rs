@@ -8,12 +8,12 @@ use kefu_wechat::push::Push;
 
 use crate::outcome::Outcome;
 
-/// The replies as they came, long texts in parts; no rule has a say. Ingress checked them when it accepted the message; the
-/// queue may have kept them since before an upgrade, or have them from another program.
+/// The backend's replies unchanged, long texts in parts; no rule has a say. Ingress checked the replies when it
+/// accepted the message, but the queue may hold a message from before an upgrade, or from another program.
 pub(super) fn plan(outbound: &Outbound, push: &Push, limits: &Limits) -> Result<Plan, Outcome> {
     match outbound.problems(limits.message_replies, None).as_slice() {
-        // Whatever is left, so that nothing is cut: the backend is told when WeChat does not take all of it, and can have
-        // the rest sent later.
+        // The plan ignores how many replies are left, so that it cuts nothing. The backend learns when WeChat does not
+        // take all of the replies, and can have the rest sent later.
         [] => Ok(Plan::of(outbound.replies.clone(), push, limits, None).plan),
         problems => Err(Outcome::dead(DeadReason::Refused, problems.join("; "))),
     }

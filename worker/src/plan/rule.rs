@@ -1,4 +1,4 @@
-//! What a rule itself says.
+//! The replies that a rule itself states.
 
 use kefu_messages::plan::{Plan, Planned};
 use kefu_messages::reply::{Reply, template};
@@ -9,7 +9,7 @@ use kefu_wechat::push::Push;
 use crate::attempt::Attempt;
 use crate::metric;
 
-/// The replies of a rule with their placeholders filled in, without those that are blank then.
+/// The rule's replies with their placeholders filled in, without those replies that are blank then.
 pub(super) fn filled(rule: &Rule, replies: &[Reply], push: &Push) -> Vec<Reply> {
     let filled = template::fill_all(replies, push);
     if filled.len() < replies.len() {
@@ -18,8 +18,8 @@ pub(super) fn filled(rule: &Rule, replies: &[Reply], push: &Push) -> Vec<Reply> 
     filled
 }
 
-/// The plan that sends these replies: long texts in parts, no more of them than WeChat takes. `left` is how many replies it
-/// still takes, if that is known, and `origin` is where the replies are from, for the log.
+/// The plan that sends these replies: long texts in parts, and as many replies as WeChat takes. `left` is the number of
+/// replies that WeChat still takes, if known, and `origin` names the source of the replies in the log.
 pub(super) fn fitted(replies: Vec<Reply>, push: &Push, limits: &Limits, left: Option<u32>, origin: &str) -> Plan {
     let Planned { plan, cut_for } = Plan::of(replies, push, limits, left);
     if let Some(most) = cut_for {
@@ -28,7 +28,7 @@ pub(super) fn fitted(replies: Vec<Reply>, push: &Push, limits: &Limits, left: Op
     plan
 }
 
-/// Tells once that rules differ: by these, ingress would have answered the push.
+/// Logs once that ingress and worker have different rules: by these rules ingress would have answered the push.
 pub(super) fn tell_skipped(rules: &Rules, attempt: &Attempt<'_>) {
     let Some(rule) = rules.skipped(&attempt.account.appid, &attempt.envelope.push) else { return };
     if attempt.first_send && !attempt.place.has_left {

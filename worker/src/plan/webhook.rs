@@ -25,18 +25,19 @@ mod breaker;
 
 use breaker::{Breakers, Permit};
 
-/// The longest wait for a permit to call a webhook, with a delivery whose place others of the partition may need.
+/// The longest wait for a turn at a webhook. The delivery keeps its place meanwhile, which others of the partition may
+/// need.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 
-/// The longest wait of a message about which its webhook was not asked, unless the webhook itself wants a longer one.
+/// The longest wait of a message whose webhook was not asked, unless the webhook itself wants a longer wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
-/// The client, and what it takes to judge an answer.
+/// The client, and the parts that judge an answer.
 pub(crate) struct AskedWebhooks {
     client: Webhooks,
     breakers: Breakers,
     pictures: PictureFolder,
-    /// With these pictures.
+    /// The disk that holds these pictures.
     disk: Disk,
 }
 
@@ -63,13 +64,13 @@ impl AskedWebhooks {
         result
     }
 
-    /// Which webhooks do not answer, in words, if there are any.
+    /// The webhooks that do not answer, in words, if any.
     pub(crate) fn in_words(&self) -> Option<String> {
         self.breakers.in_words()
     }
 }
 
-/// The replies of webhooks to messages.
+/// The replies that webhooks give to messages.
 pub(crate) struct WebhookReplies {
     pub(crate) asked: AskedWebhooks,
     limits: Limits,
@@ -89,12 +90,12 @@ impl WebhookReplies {
         Self { asked, limits, windows, pictures, typing }
     }
 
-    /// The replies that the webhook wants sent. A failure that passes is tried again, in the lane for as long as a send is,
-    /// unless other messages have the same trouble: then they all leave their lanes. The webhook is asked also when WeChat
-    /// takes no reply any more: a service may do more with a push than reply to it.
+    /// The replies that the webhook wants sent. The worker retries a failure that passes in the lane, for as long as a
+    /// failed send. If other messages fail at the same webhook, all of them leave their lanes instead. The worker asks
+    /// the webhook even when WeChat takes no more replies, since a service may do more with a push than reply.
     pub(super) async fn replies(&self, attempt: &mut Attempt<'_>, endpoint: &Endpoint) -> Result<Vec<Reply>, Outcome> {
         let envelope = attempt.envelope;
-        // Before its picture is fetched.
+        // The breaker is asked before the picture is fetched, so that an open breaker saves the fetch.
         drop(self.permit(attempt, endpoint)?);
         let received = if endpoint.media { self.pictures.received(attempt).await? } else { Received::None };
         let media = match &received {
@@ -144,8 +145,8 @@ impl WebhookReplies {
         })
     }
 
-    /// The outcome for a message about which the webhook was not asked: the message comes again, for as long as WeChat takes
-    /// replies to it, and that costs no try. The older the message is the less often it comes, so that a backlog is no load.
+    /// The outcome of a message whose webhook was not asked. The message comes again for as long as WeChat takes
+    /// replies to it, which costs no try. An older message comes less often, so that a backlog is no load.
     fn not_asked(&self, attempt: &Attempt<'_>, at_least: Duration, error: String) -> Outcome {
         if let Err(closed) = self.windows.check(attempt) {
             return closed;

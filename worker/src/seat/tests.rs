@@ -1,4 +1,4 @@
-//! A worker's seat, with a store that does as it is told.
+//! A worker's seat, with a store that follows a script.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use super::*;
 
 const WORKER: &str = "w";
 
-/// What the store does with a call.
+/// The store's reaction to a call.
 #[derive(Clone, Copy)]
 enum Does {
     Gives(Seat),
@@ -23,13 +23,13 @@ enum Does {
     Hangs,
 }
 
-/// Seats that do as they are told, call after call, and the last thing from then on.
+/// Seats that follow the script, one entry for each call, and repeat the last entry from then on.
 struct Scripted {
     script: Mutex<VecDeque<Does>>,
     begun: Instant,
-    /// When `take` was called, since the beginning.
+    /// The times of the calls of `take`, counted from `begun`.
     taken: Mutex<Vec<Duration>>,
-    /// When `leave` was called.
+    /// The times of the calls of `leave`, counted from `begun`.
     left: Mutex<Vec<Duration>>,
 }
 
@@ -56,7 +56,7 @@ impl Scripted {
         Seated::take(&seats, WORKER, shutdown).await
     }
 
-    /// The seconds at which `take` was called, from now on `seconds` long.
+    /// The seconds at which `take` was called within the next `seconds`.
     async fn taken_within(&self, seconds: u64) -> Vec<u64> {
         self.taken.lock().unwrap().clear();
         sleep(Duration::from_secs(seconds)).await;
@@ -79,7 +79,7 @@ impl Seats for Scripted {
     }
 }
 
-/// What is logged from `warn` on, for as long as the guard lives.
+/// The log from level `warn` on, for as long as the guard lives.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -181,7 +181,7 @@ async fn a_seat_that_is_dropped_is_not_renewed_and_runs_out() {
 async fn a_store_that_fails_or_hangs_meanwhile_costs_no_renewal_after_it() {
     let seats = Scripted::new([Does::Gives(2), Does::Fails, Does::Hangs, Does::Gives(2)]);
     let _seated = seats.take(&CancellationToken::new()).await.unwrap();
-    // The call that hangs is given up when the next renewal is due.
+    // The worker gives up the hanging call when the next renewal is due.
     assert_eq!(seats.taken_within(26).await, [5, 10, 15, 20, 25]);
 }
 

@@ -10,15 +10,15 @@ use crate::attempt::Attempt;
 use crate::metric;
 use crate::outcome::Outcome;
 
-/// How often an attempt waits for the account's rate limit in its lane.
+/// How many times an attempt waits in its lane for the account's rate limit.
 const MAX_SLOWED: u32 = 2;
 
 /// Why an account is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
-    /// Too many calls: it passes by itself, soon.
+    /// The account made too many calls. This passes by itself, soon.
     Rate,
-    /// Something that an operator must mend.
+    /// An operator must remove the cause.
     Operator,
 }
 
@@ -27,37 +27,38 @@ pub(crate) enum Cause {
 pub(crate) struct Pause {
     pub(crate) until: Instant,
     pub(crate) cause: Cause,
-    /// For people.
+    /// The reason, in words for people.
     pub(crate) why: String,
 }
 
-/// How long a pause is to be.
+/// The length of a new pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PauseLength {
     Fixed(Duration),
-    /// The next of [`GROWING`], until something of the account was sent.
+    /// The next length of [`GROWING`]; a successful send of the account starts the lengths anew.
     Growing,
 }
 
-/// Short at first, since it may pass; and long enough even then that each try may cost a call or two.
+/// The lengths of growing pauses. The first is short, since the cause may pass, and yet long enough for tries that each
+/// cost a call or two.
 const GROWING: [Duration; 4] =
     [Duration::from_secs(30), Duration::from_secs(60), Duration::from_secs(120), Duration::from_secs(300)];
 
-/// What [`Pauses::begin`] did.
+/// The result of [`Pauses::begin`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Begun {
-    /// Whether a pause began, or became a worse one.
+    /// Whether a pause began, or an existing pause got a worse cause.
     pub(crate) news: bool,
-    /// How long the account is paused from now.
+    /// How long the account is paused from now on.
     pub(crate) lasts: Duration,
 }
 
-/// The pauses of this process. Other processes find out for themselves.
+/// The pauses of this process. Other processes notice the refusals themselves.
 #[derive(Debug)]
 pub(crate) struct Pauses {
-    /// What is paused, in words.
+    /// The paused calls, in words.
     what: &'static str,
-    /// What an account does then.
+    /// The state of a paused account, in words.
     does: &'static str,
     gauge: &'static str,
     state: Mutex<State>,
@@ -66,24 +67,24 @@ pub(crate) struct Pauses {
 #[derive(Debug, Default)]
 struct State {
     pauses: BTreeMap<String, Pause>,
-    /// How many growing pauses an account had since something of it was sent.
+    /// The number of an account's growing pauses since its last successful send.
     grown: BTreeMap<String, usize>,
 }
 
 impl Pauses {
-    /// Of all that an account sends.
+    /// The pauses of everything that an account sends.
     pub(crate) fn of_sends() -> Self {
         let (what, does) = ("the account's sends", "is paused");
         Self { what, does, gauge: metric::ACCOUNT_PAUSED, state: Mutex::default() }
     }
 
-    /// Of its fetches of users' pictures.
+    /// The pauses of an account's fetches of users' pictures.
     pub(crate) fn of_fetches() -> Self {
         let (what, does) = ("the account's fetches of users' pictures", "fetches no pictures of users");
         Self { what, does, gauge: metric::MEDIA_FETCHES_PAUSED, state: Mutex::default() }
     }
 
-    /// Pauses the account, unless it is paused already, for the same cause or a worse one.
+    /// Pauses the account, unless a pause for the same cause or a worse one lasts already.
     pub(crate) fn begin(&self, appid: &str, cause: Cause, length: PauseLength, why: &str) -> Begun {
         let now = Instant::now();
         let mut state = self.lock();
@@ -104,8 +105,8 @@ impl Pauses {
         Begun { news: true, lasts }
     }
 
-    /// As [`Pauses::begin`], said in the log if it is news. Gives what the pause means for a message that does not wait for
-    /// its end in the lane.
+    /// Does the same as [`Pauses::begin`], and logs the pause if the pause is news. Returns the outcome of a message
+    /// that does not wait for the end of the pause in its lane.
     pub(crate) fn begin_because(&self, appid: &str, cause: Cause, length: PauseLength, error: String) -> Outcome {
         let what = self.what;
         let Begun { news, lasts } = self.begin(appid, cause, length, &error);
@@ -127,24 +128,24 @@ impl Pauses {
                 return Err(Outcome::Postpone { at_least: remaining, error });
             }
             attempt.slowed += 1;
-            // Spread out: all the account's lanes are waiting for the same moment.
+            // The jitter spreads the account's lanes, which all wait for the same moment.
             let jitter = rand::random_range(Duration::ZERO..=remaining / 4);
             attempt.pause(remaining + jitter).await?;
         }
         Ok(())
     }
 
-    /// Something of the account was sent: its growing pauses begin from the shortest again.
+    /// The account sent something, so its growing pauses start from the shortest again.
     pub(crate) fn forgive(&self, appid: &str) {
         self.lock().grown.remove(appid);
     }
 
-    /// The pause of the account, unless it has none or it is over.
+    /// The account's pause, unless the pause is over.
     pub(crate) fn of(&self, appid: &str) -> Option<Pause> {
         self.lock().pauses.get(appid).filter(|pause| pause.until > Instant::now()).cloned()
     }
 
-    /// Forgets the pauses that are over.
+    /// Forgets all pauses that have ended.
     pub(crate) fn sweep(&self) {
         self.lock().pauses.retain(|appid, pause| {
             let lasts = pause.until > Instant::now();

@@ -1,4 +1,4 @@
-//! What an errcode of WeChat means for the attempt that met it: one table for all calls, weighed in one match.
+//! The meaning of WeChat's errcodes for the attempt that met them. One match weighs the errcodes of all calls.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use crate::wechat::errcode::Action;
 use crate::wechat::failure::Refusal;
 use crate::wechat::token::{AccessTokens, Renewal};
 
-/// How often an access_token is refused to one reply or picture before the account is paused, whatever was fetched in
-/// between.
+/// How many refusals of the access_token one reply or picture meets before the account is paused, whatever tokens the
+/// worker fetched in between.
 const MAX_REFUSED: u32 = 4;
 
-/// What was tried for a reply or a picture already. Some remedies work once or not at all.
+/// The remedies that were tried for a reply or a picture so far. Some remedies work once or not at all.
 #[derive(Debug, Default)]
 pub(crate) struct Tried {
     tokens: RefusedTokens,
     doubted: u32,
 }
 
-/// What became of the access_tokens that were tried.
+/// The fate of the access_tokens that were tried.
 #[derive(Debug, Default)]
 struct RefusedTokens {
     refused: u32,
@@ -31,20 +31,20 @@ struct RefusedTokens {
     renewed: bool,
 }
 
-/// What is left to do after a refusal.
+/// The next action after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Make the call again: the wait for it is over.
+    /// Make the call again; any wait before that is over.
     Again,
-    /// Go on as if it had worked.
+    /// Go on as if the call had succeeded.
     Harmless,
     /// WeChat does not know the media_id.
     MediaGone,
     /// The user's window is closed.
     Closed(Refused),
-    /// No try will help.
+    /// Another try would not help.
     Refused {
-        /// Whether it is a fault that somebody must mend.
+        /// Whether the refusal is a fault that somebody must mend.
         alert: bool,
     },
     /// The errcode stayed unexplained after all its tries.
@@ -57,15 +57,15 @@ pub(crate) struct Remedy<'p> {
     pub(crate) tokens: &'p AccessTokens,
     /// The pauses of all that the account sends.
     pub(crate) sends: &'p Pauses,
-    /// The pauses that refusals of these calls begin. The quotas and rights of an API are its own: when it refuses, other
-    /// APIs may still work.
+    /// The pauses that refusals of these calls begin. Each API has its own quotas and rights: while one API refuses,
+    /// other APIs may still work.
     pub(crate) calls: &'p Pauses,
 }
 
 impl Remedy<'_> {
-    /// Does what the refusal's errcode asks for, and waits where that is a wait. `token` is the access_token of the
-    /// call, if the call had one. An error ends the attempt: the account is paused, or a wait would be too long for the
-    /// lane.
+    /// Does the action of the refusal's errcode, and waits where the action is a wait. `token` is the access_token of
+    /// the call, if the call had one. An error ends the attempt: the account is paused, or a wait would be too long for
+    /// the lane.
     pub(crate) async fn apply(
         self,
         attempt: &mut Attempt<'_>,
@@ -87,7 +87,7 @@ impl Remedy<'_> {
             }
             Action::ReuploadMedia => Ok(Verdict::MediaGone),
             Action::Slow { pause } => {
-                // The next try waits for its end, as do the account's other lanes.
+                // The next try waits for the end of this pause, as do the account's other lanes.
                 self.calls.begin_because(appid, Cause::Rate, PauseLength::Fixed(pause), refusal.to_string());
                 Ok(Verdict::Again)
             }
@@ -100,8 +100,8 @@ impl Remedy<'_> {
         }
     }
 
-    /// Drops the access_token that was refused, and waits for another one. When that has not helped the account is paused, and the
-    /// message postponed.
+    /// Drops the access_token that WeChat refused, and waits for another token. If another token has not helped, the
+    /// account is paused and the message postponed.
     async fn renew_token(
         self,
         attempt: &mut Attempt<'_>,

@@ -144,7 +144,8 @@ async fn a_lease_is_kept_while_a_refused_token_is_being_dropped() {
     bench.wechat.expire_token();
     let key = queue::envelope("wx1", "oA", "hi").key;
     let others = async {
-        // Its send is under way, and refused at 9 s. Then it waits for a fetch that began at 8 s.
+        // The message's send is under way, and WeChat refuses it at 9 s. Then the message waits for a fetch that began
+        // at 8 s.
         tokio::time::sleep(seconds(8)).await;
         bench.handler.sender.tokens.refuse("wx1", &"T1".into()).await;
         bench.handler.sender.tokens.get("wx1").await.unwrap();

@@ -1,4 +1,4 @@
-//! The user sees that somebody types, while an answer takes long.
+//! Shows the user that somebody types, while an answer takes long.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::wechat::WeChat;
 use crate::wechat::failure::Failure;
 use crate::wechat::token::AccessTokens;
 
-/// WeChat takes it only this long after the user did something (45080).
+/// How long after a user's act WeChat still shows typing (45080).
 const AFTER_THE_USER: Duration = Duration::from_secs(30);
 
 /// Shows users that somebody types.
@@ -35,8 +35,9 @@ impl Typing {
         Self { api, wechat, tokens, pauses }
     }
 
-    /// Waits for what another program answers to `asking`, without a slot: a program that hangs must not hold up messages
-    /// that are not for it. The lease is kept, the user sees somebody typing, and an interruption ends it.
+    /// Waits without a slot for the answer of another program to `asking`, since a program that hangs must not delay
+    /// messages for others. Meanwhile the lease is renewed and the user sees somebody typing. An interruption ends the
+    /// wait.
     pub(crate) async fn wait_for_answer<T>(
         &self,
         attempt: &mut Attempt<'_>,
@@ -47,8 +48,8 @@ impl Typing {
         attempt.wait(shown).await
     }
 
-    /// The user sees somebody typing once `work` takes longer than a second. Whatever becomes of the typing, neither is the
-    /// work kept waiting nor does it fail by it.
+    /// Shows the user somebody typing once `work` takes longer than a second. The typing neither delays the work nor
+    /// makes the work fail, whatever becomes of it.
     async fn while_typing<T>(&self, envelope: &Envelope, timings: &Timings, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         tokio::select! {
@@ -58,12 +59,12 @@ impl Typing {
         }
     }
 
-    /// Ends when there is no sense in showing anything more.
+    /// Shows typing until another repetition makes no sense.
     async fn keep_typing(&self, envelope: &Envelope, timings: &Timings) {
         let mut wait = timings.typing_after;
         while self.may_type(envelope) {
             tokio::time::sleep(wait).await;
-            // Again: time has passed.
+            // The check is repeated, since time has passed.
             if !self.may_type(envelope) || !self.show(envelope).await {
                 return;
             }
@@ -71,7 +72,7 @@ impl Typing {
         }
     }
 
-    /// Only to a user who wrote or entered the session a moment ago: WeChat refuses all else.
+    /// Whether the user wrote or entered the session a moment ago. WeChat refuses typing for any other user.
     fn may_type(&self, envelope: &Envelope) -> bool {
         let age_ms = clock::now_ms().saturating_sub(envelope.received_at_ms);
         self.api != TypingApi::Off
@@ -80,7 +81,7 @@ impl Typing {
             && self.pauses.of(&envelope.account).is_none()
     }
 
-    /// Whether it makes sense to show it again.
+    /// Shows typing once, and returns whether a repetition makes sense.
     async fn show(&self, envelope: &Envelope) -> bool {
         let push = &envelope.push;
         let shown = match self.tokens.get(&envelope.account).await {

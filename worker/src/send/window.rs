@@ -1,6 +1,7 @@
-//! The user's window: looked at before each send, and brought up to date by each.
+//! The user's window. The worker checks the window before each send, and each send updates it.
 //!
-//! See [`kefu_messages::window`] for what is kept, and why it only ever saves calls that WeChat would refuse.
+//! See [`kefu_messages::window`] for the contents of a window, and why a window only ever saves calls that WeChat would
+//! refuse.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::order::{Behind, LaneKey};
 use crate::outage::StoreOutage;
 use crate::outcome::{Interrupt, Outcome};
 
-/// How much longer than the window lasts it is remembered.
+/// How much longer the store remembers a window than the window lasts.
 const KEPT_BEYOND: Duration = Duration::from_secs(3_600);
 
 /// The windows of all users.
@@ -34,8 +35,8 @@ impl UserWindows {
         Self { store, outage, limits, behind }
     }
 
-    /// Tells the store what the user did, also when nothing is to be sent to that: it counts for what is sent later. Gives
-    /// what is known of the window then.
+    /// Tells the store about the user's act, even when the message gets no reply, since the act counts for later sends.
+    /// Returns the known part of the window after that.
     pub(crate) async fn open(&self, envelope: &Envelope) -> Result<Window, StoreError> {
         match self.open_known(envelope).await {
             Err(error) => {
@@ -57,7 +58,7 @@ impl UserWindows {
         }
     }
 
-    /// Tells the store what a message that ingress has answered means for the window.
+    /// Tells the store how a message that ingress has answered changes the window.
     pub(crate) async fn note_answered(
         &self,
         envelope: &Envelope,
@@ -73,9 +74,9 @@ impl UserWindows {
         self.outage.outlast(interrupt, || self.transfer(envelope)).await
     }
 
-    /// While the human agents have the user, what is written to them is not pushed. Pushes that come meanwhile do not mean
-    /// that the user is back: until an agent takes the session, all that the user writes is pushed. So nothing is known for
-    /// as long as what was written to them counts.
+    /// While human agents have the session, WeChat does not push the messages that the user writes to them. A push in
+    /// that time does not mean that the user is back: until an agent takes the session, WeChat pushes everything that
+    /// the user writes. So the window is unknown for as long as the user's messages to the agents count.
     async fn transfer(&self, envelope: &Envelope) -> Result<(), StoreError> {
         let (user, keep_for) = (key_of(envelope), self.keep_for());
         let unknown_for_ms = self.limits.tried_for_ms(Opening::Message);
@@ -89,7 +90,7 @@ impl UserWindows {
         }
     }
 
-    /// Forgets a window that cannot be read; other errors come back.
+    /// Forgets a window that cannot be read, and returns any other error.
     async fn forget_unreadable(&self, envelope: &Envelope, error: StoreError) -> Result<(), StoreError> {
         match error {
             StoreError::Corrupt(_) => {
@@ -100,7 +101,7 @@ impl UserWindows {
         }
     }
 
-    /// Ends the attempt at a message to which WeChat would take no reply, as far as is known.
+    /// Ends the attempt at a message to which WeChat would take no reply, as far as the worker knows.
     pub(crate) fn check(&self, attempt: &Attempt<'_>) -> Result<(), Outcome> {
         match self.closed(attempt) {
             None => Ok(()),
@@ -117,7 +118,7 @@ impl UserWindows {
         let age_ms = now_ms.saturating_sub(received_at_ms);
         let opening = Opening::of(&envelope.push).unwrap_or(Opening::Message);
         let is_late = age_ms > limits.tried_for_ms(opening);
-        // A welcome that comes late is none, whatever the human agents are told meanwhile.
+        // A late welcome is no welcome, whatever the user writes to the human agents meanwhile.
         let wrote_unseen = opening == Opening::Message && window.is_unknown_at(received_at_ms);
         if is_late && !wrote_unseen && !window.has_message_after(&envelope.key, received_at_ms) {
             return Some(Closed::late(opening, age_ms / 1_000, limits));
@@ -125,17 +126,17 @@ impl UserWindows {
         window.closed(limits, now_ms).filter(|_| !self.is_opened_behind(envelope))
     }
 
-    /// How many replies WeChat still takes, as far as is known.
+    /// How many replies WeChat still takes, as far as the worker knows.
     pub(crate) fn left(&self, attempt: &Attempt<'_>) -> Option<u32> {
         attempt.window.left(&self.limits).filter(|_| !self.is_opened_behind(attempt.envelope))
     }
 
-    /// Whether a message that waits behind this one has opened the window anew at WeChat: let WeChat decide.
+    /// Whether a message that waits behind this one has opened the window anew. If so, WeChat decides.
     fn is_opened_behind(&self, envelope: &Envelope) -> bool {
         self.behind.any(&LaneKey::of_envelope(envelope))
     }
 
-    /// Records a step that was sent, and counts it.
+    /// Records a sent step, and counts it in the window.
     pub(crate) async fn record_sent(&self, attempt: &mut Attempt<'_>, step: u32) -> Result<(), Outcome> {
         if !attempt.window.has_opening() {
             return attempt.lease.sent(step).await;
@@ -151,7 +152,7 @@ impl UserWindows {
         recorded
     }
 
-    /// Records that WeChat refused a reply for the window.
+    /// Records that WeChat refused a reply because of the window.
     pub(crate) async fn record_refusal(&self, attempt: &Attempt<'_>, refused: Refused) {
         metrics::counter!(metric::CLOSED_WINDOWS, "found_by" => "wechat").increment(1);
         if !attempt.window.has_opening() {

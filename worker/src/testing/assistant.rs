@@ -1,4 +1,4 @@
-//! The assistant's server in memory: answers well by itself, or as the test says, and keeps what it was asked.
+//! The assistant's server in memory. It answers with success, or as the test says, and records the questions.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::plan::assistant::client::{Completions, Raw};
 use crate::plan::assistant::failure::Failure;
 
-/// What one request meets, after a while.
+/// The scripted answer to one request, given after a while.
 struct Scripted {
     after: Duration,
     answer: Result<Raw, Failure>,
@@ -23,13 +23,13 @@ pub(crate) struct FakeCompletions {
 }
 
 impl FakeCompletions {
-    /// The next request that nothing is scripted for yet gets this, after `after`.
+    /// Scripts the answer to the next request without a script, given after `after`.
     pub(crate) fn answer(&self, after: Duration, status: u16, body: impl Into<Vec<u8>>) {
         let raw = Raw { status, retry_after: None, body: body.into() };
         self.script.lock().unwrap().push_back(Scripted { after, answer: Ok(raw) });
     }
 
-    /// As [`FakeCompletions::answer`], with status 429.
+    /// Does the same as [`FakeCompletions::answer`], with status 429.
     pub(crate) fn throttle(&self, retry_after: Option<Duration>) {
         let raw = Raw { status: 429, retry_after, body: Vec::new() };
         self.script.lock().unwrap().push_back(Scripted { after: Duration::ZERO, answer: Ok(raw) });
@@ -53,7 +53,7 @@ pub(crate) fn completion(text: &str) -> Vec<u8> {
 
 #[async_trait]
 impl Completions for FakeCompletions {
-    /// Unless told otherwise, repeats the last message.
+    /// Repeats the last message of the request, unless the test scripted another answer.
     async fn complete(&self, body: Vec<u8>) -> Result<Raw, Failure> {
         let request: Value = serde_json::from_slice(&body).unwrap();
         let text = request["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! A server for one connection at a time that answers with the bytes it is given.
+//! A server that takes one connection at a time and answers with given bytes.
 
 use std::net::SocketAddr;
 
@@ -7,14 +7,16 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 
-/// Serves one request on a loopback port: reads it whole, writes `answer` and closes. The handle gives the request.
+/// Serves one request on a loopback port: reads the whole request, writes `answer` and closes. The handle gives the
+/// request.
 pub(crate) async fn serve_once(answer: Vec<u8>) -> (SocketAddr, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (address, tokio::spawn(async move { exchange(&listener, &answer).await }))
 }
 
-/// Serves every request so, one after the other, as long as there is the receiver, which gets them.
+/// Serves all requests in the same way, one after the other, and gives each to the receiver, until the receiver is
+/// dropped.
 pub(crate) async fn serve(answer: Vec<u8>) -> (SocketAddr, UnboundedReceiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

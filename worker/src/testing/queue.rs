@@ -1,4 +1,4 @@
-//! Deliveries that tell what became of them, and a consumer that is fed by hand.
+//! Deliveries that tell how they were settled, and a consumer that the test feeds by hand.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,13 +12,13 @@ use kefu_wechat::push::Push;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// What became of a delivery.
+/// The fate of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Settled {
-    /// It is in work, or waits.
+    /// The delivery is in work, or waits.
     Open,
     As(Settlement),
-    /// Dropped unsettled.
+    /// The delivery was dropped without being settled.
     GivenBack,
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn delivery(envelope: Result<Envelope, EnvelopeError>, attempt: u32) 
     (delivery, watch)
 }
 
-/// A text that the user sent; user and text make it one message.
+/// The envelope of a user's text. The user and the text together make the message's identity.
 pub(crate) fn envelope(account: &str, user: &str, text: &str) -> Envelope {
     let raw = serde_json::json!({
         "ToUserName": "gh_1", "FromUserName": user, "CreateTime": 1_482_048_670, "MsgType": "text", "Content": text,
@@ -72,15 +72,15 @@ pub(crate) fn envelope(account: &str, user: &str, text: &str) -> Envelope {
     Envelope::of_push(account, push, raw, clock::now_ms())
 }
 
-/// The consumer's end of a queue by hand.
+/// The consumer's end of a queue that the test fills by hand.
 pub(crate) struct FakeConsumer {
     deliveries: mpsc::UnboundedReceiver<Delivery>,
-    /// What [`Watch::get`] said of these when the consumer was closed.
+    /// The deliveries whose [`Watch::get`] the consumer records at its close.
     watched: Arc<Mutex<Vec<Watch>>>,
     at_close: Arc<Mutex<Option<Vec<Settled>>>>,
 }
 
-/// The test's end.
+/// The test's end of the queue.
 #[derive(Clone)]
 pub(crate) struct FakeQueue {
     deliveries: mpsc::UnboundedSender<Delivery>,

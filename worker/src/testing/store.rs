@@ -1,4 +1,4 @@
-//! The state seams in memory.
+//! The store's seams in memory.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,17 +29,17 @@ pub(crate) struct MemoryStore {
     windows: Mutex<HashMap<SessionKey, Window>>,
     messages: Mutex<HashMap<String, Noted>>,
     pub(super) conversations: Mutex<HashMap<SessionKey, Vec<(MessageKey, Exchange)>>>,
-    /// The messages of each user that left their lane, and when work on each began.
+    /// The absent messages of each user, and when work on each began.
     order: Mutex<HashMap<UserKey, Vec<(MessageKey, Instant)>>>,
     down: AtomicBool,
     refused: AtomicU64,
 }
 
-/// What is noted of a message that a backend sends.
+/// The record of a backend's message.
 #[derive(Default)]
 struct Noted {
     fingerprint: Option<String>,
-    /// All that was said of it, in order.
+    /// All progress of the message, in order.
     progress: Vec<Progress>,
 }
 
@@ -63,7 +63,7 @@ impl MemoryStore {
         self.down.store(down, Ordering::SeqCst);
     }
 
-    /// How many calls met the store down.
+    /// How many calls found the store down.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::SeqCst)
     }
@@ -76,13 +76,13 @@ impl MemoryStore {
         self.jobs.lock().unwrap().get(key).cloned().unwrap_or_default()
     }
 
-    /// Writes an entry as an earlier, dead worker left it, its lease still running for `lease`.
+    /// Writes an entry as a dead worker left it, with a lease that still runs for `lease`.
     pub(crate) fn leave_behind(&self, key: &MessageKey, entry: Entry, lease: Duration) {
         let lease = Some(("dead worker".to_owned(), Instant::now() + lease));
         self.jobs.lock().unwrap().insert(key.clone(), Entry { fence: 1, lease, ..entry });
     }
 
-    /// Takes the message away from whoever holds it.
+    /// Takes the message from the holder of its lease.
     pub(crate) fn steal(&self, key: &MessageKey) {
         let mut jobs = self.jobs.lock().unwrap();
         let entry = jobs.get_mut(key).unwrap();
@@ -90,7 +90,7 @@ impl MemoryStore {
         entry.lease = Some(("thief".to_owned(), Instant::now() + Duration::from_secs(3_600)));
     }
 
-    /// All that was said of a message that a backend sends, in order.
+    /// All progress of a backend's message, in order.
     pub(crate) fn progress_of(&self, key: &MessageKey) -> Vec<Progress> {
         self.messages.lock().unwrap().get(&key.id()).map(|noted| noted.progress.clone()).unwrap_or_default()
     }

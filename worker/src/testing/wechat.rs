@@ -1,4 +1,4 @@
-//! WeChat's API in memory: answers well by itself, or as the test says, and keeps a journal.
+//! WeChat's API in memory. It answers with success, or as the test says, and keeps a journal.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Mutex;
@@ -19,12 +19,12 @@ pub(crate) const TYPING: &str = "/cgi-bin/message/custom/business/typing";
 pub(crate) const UPLOAD: &str = "/cgi-bin/media/upload";
 pub(crate) const MEDIA: &str = "/cgi-bin/media/get";
 
-/// One call.
+/// One call of the API.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) path: &'static str,
     pub(crate) query: HashMap<&'static str, String>,
-    /// JSON bodies only.
+    /// The body, if it is JSON.
     pub(crate) body: Value,
     pub(crate) at: Instant,
 }
@@ -37,10 +37,10 @@ pub(crate) struct FakeWeChat {
 struct State {
     journal: Vec<Seen>,
     script: HashMap<&'static str, VecDeque<Result<Raw, Failure>>>,
-    /// Calls of these users' make the caller panic.
+    /// The users whose sends make the caller panic.
     poisonous: HashSet<String>,
     latency: Duration,
-    /// The only token that is honoured, as number.
+    /// The number of the only token that the API accepts.
     token: u32,
     expires_in: u64,
     uploads: u32,
@@ -65,7 +65,7 @@ impl Default for State {
 }
 
 impl FakeWeChat {
-    /// The next call of `path` that has no answer waiting yet gets this one.
+    /// Scripts the answer to the next call of `path` that has no scripted answer yet.
     pub(crate) fn answer(&self, path: &'static str, status: u16, body: impl Into<Vec<u8>>) {
         self.script(path, Ok(Raw::whole(status, body)));
     }
@@ -91,7 +91,7 @@ impl FakeWeChat {
         self.state.lock().unwrap().expires_in = seconds;
     }
 
-    /// From now on only a token that is fetched anew is honoured.
+    /// From now on the API accepts only a newly fetched token.
     pub(crate) fn expire_token(&self) {
         self.state.lock().unwrap().token += 1;
     }
@@ -100,13 +100,13 @@ impl FakeWeChat {
         self.state.lock().unwrap().journal.iter().filter(|seen| seen.path == path).cloned().collect()
     }
 
-    /// The texts that were sent (or tried) to the user, in order.
+    /// The texts of all sends and tried sends to the user, in order.
     pub(crate) fn texts_to(&self, user: &str) -> Vec<String> {
         let sends = self.calls(SEND).into_iter().filter(|seen| seen.body["touser"] == user);
         sends.map(|seen| seen.body["text"]["content"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    /// The most sends that were ever under way at once.
+    /// The largest number of sends that were ever under way at once.
     pub(crate) fn most_sending(&self) -> usize {
         self.state.lock().unwrap().most_sending
     }

@@ -1,4 +1,4 @@
-//! Reads WeChat's answers, which are JSON only more or less.
+//! Reads WeChat's answers, which are not always correct JSON.
 
 use kefu_wechat::json;
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use super::failure::Failure;
 /// A JSON answer of WeChat's API layer.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// 0 when it worked, or when the answer has none.
+    /// 0 when the call succeeded, or when the answer has no errcode.
     pub(crate) errcode: i64,
     /// WeChat's text for the errcode.
     pub(crate) errmsg: String,
@@ -19,9 +19,10 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads the answer to a call.
     ///
-    /// Lenient, as answers come with bytes that are not UTF-8, with bare control characters, half surrogate pairs and a byte
-    /// order mark, with `errcode` as a string or not at all, and cut off. What is from a gateway and not from the API layer
-    /// is a failure that passes; what leaves open whether the API layer did the work is [`Failure::Unanswered`].
+    /// The reading is lenient, since answers may have bytes that are not UTF-8, bare control characters, half surrogate
+    /// pairs and a byte order mark, may have `errcode` as a string or not at all, and may be cut off. An answer of a
+    /// gateway, and not of the API layer, is a failure that passes. An answer that leaves open whether the API layer
+    /// did the work is [`Failure::Unanswered`].
     pub(crate) fn read(raw: &Raw) -> Result<Self, Failure> {
         if raw.extent == Extent::TooLarge {
             return Err(Failure::Unanswered("the answer is larger than 1 MiB".into()));
@@ -55,14 +56,14 @@ impl Answer {
             _ => {}
         }
         match raw.status {
-            // The gateway passed the call on and got nothing back.
+            // The gateway passed the call on and got no answer.
             502 | 504 => Err(Failure::Unanswered(format!("a gateway answered with HTTP status {}", raw.status))),
             status if success => Err(Failure::Passing(format!("the answer (HTTP status {status}) is not JSON"))),
             status => Err(Failure::Passing(format!("the answer has HTTP status {status}"))),
         }
     }
 
-    /// WeChat's id of the request, for looking it up in its console.
+    /// WeChat's id of the request, which an operator can look up in WeChat's console.
     pub(crate) fn rid(&self) -> Option<&str> {
         let (_, rest) = self.errmsg.split_once("rid:")?;
         let rest = rest.trim_start();
@@ -70,18 +71,18 @@ impl Answer {
         Some(&rest[..end]).filter(|rid| (1..=64).contains(&rid.len()))
     }
 
-    /// A text that is not empty.
+    /// The text of a field, unless the text is empty.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
-    /// The field `name` of each object in a list; none when there is no such list.
+    /// The field `name` of each object in a list; no texts when the answer has no such list.
     pub(crate) fn texts(&self, list: &str, name: &str) -> Vec<String> {
         let items = self.fields.get(list).and_then(Value::as_array).into_iter().flatten();
         items.filter_map(|item| item.get(name)?.as_str()).map(str::to_owned).collect()
     }
 
-    /// A number, also when it came as a string.
+    /// The number of a field, even when the number came as a string.
     pub(crate) fn number(&self, name: &str) -> Option<i64> {
         self.fields.get(name).and_then(integer)
     }
@@ -89,7 +90,7 @@ impl Answer {
 
 fn integer(value: &Value) -> Option<i64> {
     match value {
-        // A whole number may come as 7200.0.
+        // WeChat may write a whole number as 7200.0.
         Value::Number(number) => {
             let float = || number.as_f64().filter(|float| float.abs() < 1e15).map(|float| float as i64);
             number.as_i64().or_else(float)
@@ -99,8 +100,8 @@ fn integer(value: &Value) -> Option<i64> {
     }
 }
 
-/// The errcode of an answer that is cut off behind it. It is only believed with what follows a number, as its own digits
-/// may be cut.
+/// The errcode of an answer that is cut off after it. The errcode only counts when more text follows its digits, since
+/// the cut may have removed some of them.
 fn cut_errcode(text: &str) -> Option<i64> {
     let (_, rest) = text.split_once("\"errcode\"")?;
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();

@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
-/// The JSON of a reply to `user`, in the session with the sub-merchant `business_id` if it is with one, in raw UTF-8: WeChat
-/// refuses or shows literally what is escaped as `\uXXXX`. A control character in any field is left out.
-/// `media_id` is the picture's, where the reply has one; a card without an appid opens the sending mini program, `appid`.
+/// The JSON of a reply to `user`, in the session with the sub-merchant `business_id`, if the session is with one. The
+/// JSON is raw UTF-8, since WeChat refuses `\uXXXX` escapes or shows them literally. A control character in any field
+/// is left out. `media_id` is the picture's, where the reply has a picture. A card without an appid opens the sending
+/// mini program, `appid`.
 pub(crate) fn of(
     user: &OpenId,
     business_id: Option<u64>,
@@ -43,13 +44,13 @@ pub(crate) fn of(
         body["businessid"] = json!(business_id);
     }
     let mut bytes = Vec::with_capacity(256);
-    // Writing texts, numbers and maps into memory has no way to fail.
+    // The serializer writes texts, numbers and maps into memory, which cannot fail.
     let written = body.serialize(&mut Serializer::with_formatter(&mut bytes, WithoutEscapes));
     debug_assert!(written.is_ok(), "JSON cannot be written: {written:?}");
     bytes
 }
 
-/// Writes no `\uXXXX`, nor `\b` and `\f`: the characters that JSON has these for are left out, as of all texts.
+/// Writes no `\uXXXX`, `\b` or `\f`. JSON has these escapes for control characters, which replies leave out.
 struct WithoutEscapes;
 
 impl Formatter for WithoutEscapes {
@@ -133,7 +134,7 @@ mod tests {
             let reply = Reply { content, kf_account: Some(all.clone()), is_ai_msg: true };
             let body = of(&OpenId::new(&*all), Some(7), &all, &reply, Some(&all));
             let body = String::from_utf8(body).unwrap();
-            // Without the pairs that are a backslash, each backslash begins another escape.
+            // Each backslash that is left begins another escape, once the pairs that stand for a backslash are removed.
             let rest = body.replace("\\\\", "");
             let escaped: BTreeSet<&str> = rest.match_indices('\\').map(|(at, _)| &rest[at..at + 2]).collect();
             assert_eq!(escaped, BTreeSet::from(["\\\"", "\\n", "\\r", "\\t"]));

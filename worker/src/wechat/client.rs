@@ -1,4 +1,4 @@
-//! HTTP to WeChat's API. The only place that knows reqwest.
+//! HTTP to WeChat's API. No other module of `wechat` knows reqwest.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use super::failure::Failure;
 pub(crate) struct Call {
     /// `/cgi-bin/…`
     pub(crate) path: &'static str,
-    /// The query, secrets included: it reaches no log and no error text.
+    /// The query with its secrets, which reaches no log and no error text.
     pub(crate) query: Vec<(&'static str, SecretString)>,
     pub(crate) body: Body,
 }
 
-/// The body decides the method: without one it is a GET.
+/// The body of a call. The body decides the method: a call without a body is a GET.
 pub(crate) enum Body {
     None,
-    /// None, and the answer is a file.
+    /// The call has no body, and its answer is a file.
     NoneForFile {
-        /// The largest that is taken.
+        /// The size of the largest file that the client takes.
         max_bytes: usize,
     },
     /// `application/json`
@@ -41,7 +41,7 @@ pub(crate) struct Picture {
     pub(crate) format: PictureFormat,
 }
 
-/// What came back.
+/// The answer to a call, unread.
 #[derive(Debug)]
 pub(crate) struct Raw {
     pub(crate) status: u16,
@@ -53,9 +53,9 @@ pub(crate) struct Raw {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     Whole,
-    /// The connection ended in the middle of it.
+    /// The connection ended in the middle of the answer.
     Cut,
-    /// It is larger than was asked for; nothing of it is kept.
+    /// The answer is larger than the limit of the call; the client keeps nothing of it.
     TooLarge,
 }
 
@@ -67,10 +67,11 @@ impl Raw {
     }
 }
 
-/// Carries calls to the API. A seam, so that what stands on it can be tested with a stopped clock.
+/// Carries calls to the API. This is a seam, so that tests can run the code above it with a stopped clock.
 #[async_trait]
 pub(crate) trait Transport: Send + Sync {
-    /// `Err` is [`Failure::Passing`] when nothing was written, and [`Failure::Unanswered`] when no whole answer came.
+    /// `Err` is [`Failure::Passing`] when the client wrote nothing, and [`Failure::Unanswered`] when no whole answer
+    /// came.
     async fn call(&self, call: Call) -> Result<Raw, Failure>;
 }
 
@@ -80,10 +81,11 @@ pub(crate) struct HttpTransport {
     base: String,
 }
 
-/// More than any answer has that is no file.
+/// The size limit of an answer that is no file, more than any real answer needs.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// WeChat closes idle connections; a request written to one that is being closed would be an open outcome.
+/// How long an idle connection is kept. WeChat closes idle connections, and a request on a closing connection would
+/// have an open outcome.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
 impl HttpTransport {
@@ -91,7 +93,7 @@ impl HttpTransport {
         let base = config.api_base.parse().map_err(|_| "[wechat] api_base: is no URL".to_owned())?;
         let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
-            // Below the whole call's limit, so that reaching that one means that the request was written.
+            // This limit is below that of the whole call, so a call that reaches its own limit has written its request.
             .connect_timeout(config.timeout / 2)
             .timeout(config.timeout)
             .build()
@@ -101,7 +103,7 @@ impl HttpTransport {
 }
 
 impl HttpTransport {
-    /// The header `Date` of an answer, whatever that says.
+    /// The header `Date` of an answer, whatever else the answer says.
     pub(crate) async fn date(&self) -> Result<Option<String>, Failure> {
         let response = self.http.get(format!("{}/", self.base)).send().await.map_err(not_written)?;
         Ok(response.headers().get("Date").and_then(|date| date.to_str().ok()).map(str::to_owned))
@@ -121,7 +123,7 @@ impl Transport for HttpTransport {
             Body::None | Body::NoneForFile { .. } => self.http.get(url),
             Body::Json(body) => self.http.post(url).header("Content-Type", "application/json").body(body),
             Body::Picture(picture) => {
-                // ASCII, and with the format's extension: WeChat answers 41005 to others.
+                // The name is ASCII and has the format's extension, since WeChat answers 41005 to other names.
                 let file_name = format!("image.{}", picture.format.extension());
                 let part = Part::bytes(picture.content).file_name(file_name);
                 let part = part.mime_str(picture.format.content_type()).map_err(not_written)?;
@@ -137,7 +139,7 @@ impl Transport for HttpTransport {
         match http_client::read_within(response, max_bytes).await {
             Ok(body) => Ok(Raw { status, body, extent: Extent::Whole }),
             Err(Unread::TooLarge) => Ok(Raw { status, body: Vec::new(), extent: Extent::TooLarge }),
-            // What came so far may say enough.
+            // The part that came may say enough.
             Err(Unread::Cut { so_far, .. }) if !so_far.is_empty() => {
                 Ok(Raw { status, body: so_far, extent: Extent::Cut })
             }

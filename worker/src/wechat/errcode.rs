@@ -1,9 +1,9 @@
-//! What WeChat's errcodes mean, and what to do about each: one table.
+//! The meaning of WeChat's errcodes, and the action for each, in one table.
 //!
 //! Sources: the error lists of the APIs themselves
 //! (<https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/kf-mgnt/kf-message/sendCustomMessage.html>,
 //! <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/mp-access-token/getStableAccessToken.html>), WeChat's
-//! common list, and codes that developers met and that are on no page. What to do is kefu's own choice.
+//! common list, and codes that developers met and that are on no page. The actions are kefu's own choice.
 
 use std::time::Duration;
 
@@ -11,45 +11,46 @@ use kefu_messages::window::Refused;
 
 use super::Api;
 
-/// What to do about an answer.
+/// The action after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Nothing: it worked.
+    /// Do nothing, since the call succeeded.
     Ok,
     /// Try again with growing waits.
     Retry,
-    /// Drop the access_token, get another and try again; when fresh ones are refused, too, an operator must act: no more
-    /// calls of this account for a while, longer each time.
+    /// Drop the access_token, get another one and try again. If WeChat refuses fresh tokens too, an operator must act:
+    /// the account makes no more calls for a while, longer each time.
     RenewToken,
-    /// Drop the media_id, upload the picture again and try again, once; then give the message up as refused.
+    /// Drop the media_id, upload the picture again and try again, once. After that, give the message up as refused.
     ReuploadMedia,
-    /// Too many calls: no more of this account for a while, then try again.
+    /// The account made too many calls: it makes no more calls for a while, then tries again.
     Slow {
-        /// How long.
+        /// The length of the pause.
         pause: Duration,
     },
-    /// The user's window is closed, for this reason: remember that, and give the message up.
+    /// The user's window is closed, for this reason. Remember that, and give the message up.
     Closed(Refused),
     /// Give the message up as refused.
     Drop {
-        /// Whether it is a fault that somebody must mend.
+        /// Whether the refusal is a fault that somebody must mend.
         alert: bool,
     },
-    /// As if it had worked.
+    /// Go on as if the call had succeeded.
     Ignore,
-    /// An operator must act: no more calls of this account for a while; the message comes again later.
+    /// An operator must act. The account makes no more calls for a while, and the message comes again later.
     Alert {
-        /// How long.
+        /// The length of the pause.
         pause: Duration,
     },
-    /// Try again this often, then give the message up, loudly.
+    /// Try again this many times, then give the message up, loudly.
     Doubtful {
-        /// How often.
+        /// The number of retries.
         retries: u32,
     },
 }
 
-/// A row: the codes `first..=last`, what they mean (with what to do, where somebody must), and the action by API.
+/// A row of the table: the codes `first..=last`, their meaning (with the remedy, where somebody must act), and the
+/// action by API.
 #[derive(Debug)]
 pub(crate) struct Row {
     first: i64,
@@ -65,23 +66,23 @@ impl Row {
         match api {
             Api::Token => self.token,
             Api::Send => self.send,
-            // What it says of a media_id, or an account, is the same for both.
+            // An errcode about a media_id, or an account, means the same for both APIs.
             Api::Upload | Api::MediaGet => self.upload,
-            // It is no part of the work on a message.
+            // A callback check is no part of the work on a message.
             Api::CallbackCheck => self.token,
-            // Nothing hangs on it.
+            // No reply depends on typing.
             Api::Typing if self.send == Action::Ok => Action::Ok,
             Api::Typing => Action::Ignore,
         }
     }
 }
 
-/// The row of a code; `None` for one that is in no list.
+/// The row of a code; `None` for a code that is in no list.
 pub(crate) fn row(errcode: i64) -> Option<&'static Row> {
     TABLE.iter().find(|row| (row.first..=row.last).contains(&errcode))
 }
 
-/// What to do about a code that is in no list, or that an API should not give.
+/// The action for a code that is in no list, or that an API should not give.
 pub(crate) const UNKNOWN: Action = Action::Doubtful { retries: 3 };
 
 const fn minutes(count: u64) -> Duration {
@@ -101,12 +102,12 @@ const fn per_api(first: i64, last: i64, token: Action, send: Action, upload: Act
     Row { first, last, meaning, token, send, upload }
 }
 
-/// The same for all APIs.
+/// A code with the same action for all APIs.
 const fn all(errcode: i64, action: Action, meaning: &'static str) -> Row {
     per_api(errcode, errcode, action, action, action, meaning)
 }
 
-/// For what is sent or uploaded; a token call should not give it.
+/// A code of sends and uploads, which a token call should not give.
 const fn sending(errcode: i64, action: Action, meaning: &'static str) -> Row {
     per_api(errcode, errcode, UNKNOWN, action, action, meaning)
 }
@@ -187,7 +188,8 @@ static TABLE: &[Row] = &[
     sending(45005, REFUSED, "the url is too long: shorten it"),
     sending(45006, REFUSED, "the picture's url is too long: shorten it"),
     sending(45008, REFUSED, "there are too many articles"),
-    // WeChat does not say when the day ends, and the console can reset the count: so ask again now and then.
+    // WeChat does not say when the day ends, and the console can reset the count, so the worker asks again now and
+    // then.
     all(
         45009,
         Action::Alert { pause: minutes(10) },

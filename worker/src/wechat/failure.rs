@@ -1,4 +1,4 @@
-//! Why a call of WeChat's API, or what is needed for it, did not work.
+//! Why a call of WeChat's API, or a preparation of the call, failed.
 
 use std::fmt;
 
@@ -7,22 +7,23 @@ use kefu_store::StoreError;
 use super::Api;
 use super::errcode::{self, Action};
 
-/// Why it did not work. Texts are for the operator, without secrets, users' texts or openids.
+/// Why a call failed. Texts are for the operator, without secrets, users' texts or openids.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Surely nothing was done, and it passes: no connection, or a gateway answered in place of the API.
+    /// WeChat surely did nothing, and the failure passes: the client got no connection, or a gateway answered in place
+    /// of the API.
     #[error("{0}")]
     Passing(String),
-    /// The request was written and its outcome is open: no answer, or half of one.
+    /// The client wrote the request, and the outcome is open: no answer came, or half of an answer.
     #[error("{0}")]
     Unanswered(String),
     /// WeChat answered with an errcode.
     #[error("{0}")]
     Refused(Refusal),
-    /// The store was needed for it, and is down.
+    /// The call needed the store, and the store is down.
     #[error(transparent)]
     Store(StoreError),
-    /// A picture cannot be used: the operator must mend the file, or its disk does not answer.
+    /// kefu cannot use a picture: the operator must mend the file, or the disk does not answer.
     #[error("{0}")]
     File(String),
 }
@@ -35,12 +36,13 @@ pub(crate) struct Refusal {
     pub(crate) action: Action,
     meaning: &'static str,
     rid: Option<String>,
-    /// WeChat's text, shortened and escaped; of token calls only: it names the IP that is to be allowed, and no user.
+    /// WeChat's text, shortened and escaped. Only token calls have the text, since theirs names the IP that the
+    /// operator must allow, and no user.
     errmsg: Option<String>,
 }
 
 impl Refusal {
-    /// What an answer of `api` says, unless it says ok.
+    /// The refusal in an answer of `api`, unless the answer says ok.
     pub(super) fn of(api: Api, answer: &super::Answer) -> Option<Self> {
         let errcode = answer.errcode;
         let row = errcode::row(errcode);
@@ -56,7 +58,7 @@ impl Refusal {
 }
 
 impl Failure {
-    /// For calls that may be made twice without harm.
+    /// The same failure of a call that may be made twice without harm.
     pub(super) fn of_harmless_call(self) -> Self {
         match self {
             Self::Unanswered(why) => Self::Passing(why),

@@ -1,4 +1,5 @@
-//! media_ids of pictures: each uploaded once per account and content, and used until shortly before WeChat forgets it.
+//! media_ids of pictures. Each picture is uploaded once per account and content, and its media_id is used until shortly
+//! before WeChat forgets it.
 //!
 //! Source: <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/kf-mgnt/kf-message/uploadTempMedia.html>.
 
@@ -19,13 +20,13 @@ use super::client::Picture;
 use super::failure::Failure;
 use super::single_flight::SingleFlight;
 
-/// How long a media_id is used. WeChat keeps the media for 3 days.
+/// How long the worker uses a media_id. WeChat keeps the media for 3 days.
 const KEEP_FOR: Duration = Duration::from_secs(60 * 3_600);
 
-/// With this many uploads known, those that nobody waits for are forgotten.
+/// From this number of known uploads on, the worker forgets the uploads that have no waiting caller.
 const MANY_FLIGHTS: usize = 64;
 
-/// The most digests that are remembered: webhooks and backends may name ever new files.
+/// The most digests that the worker remembers, since webhooks and backends may always name new files.
 const MOST_DIGESTS: usize = 1_024;
 
 /// The uploads of the pictures that replies name.
@@ -35,11 +36,11 @@ pub(crate) struct Uploads {
     max_bytes: u64,
     disk: Disk,
     digests: Mutex<HashMap<PathBuf, (Version, String)>>,
-    /// Uploads, by appid and digest.
+    /// The uploads, by appid and digest.
     flights: Mutex<HashMap<(String, String), Arc<SingleFlight>>>,
 }
 
-/// What changes when a file does.
+/// The time and size of a file, which change when the file does.
 type Version = (Option<SystemTime>, u64);
 
 /// A picture that WeChat has.
@@ -50,14 +51,14 @@ pub(crate) struct Uploaded {
 }
 
 impl Uploads {
-    /// `max_bytes`: the largest picture that is uploaded.
+    /// `max_bytes`: the size of the largest picture that the worker uploads.
     pub(crate) fn new(media: Arc<dyn Media>, wechat: Arc<WeChat>, max_bytes: u64) -> Self {
         let (disk, digests, flights) = (Disk::default(), Mutex::default(), Mutex::default());
         Self { media, wechat, max_bytes, disk, digests, flights }
     }
 
-    /// The media_id of the file, whose [`digest`](Self::digest) is `sha256`, for the account: from the store, or by an
-    /// upload with `token`.
+    /// The account's media_id of the file, whose [`digest`](Self::digest) is `sha256`. The media_id comes from the
+    /// store, or from an upload with `token`.
     pub(crate) async fn media_id(
         &self,
         appid: &str,
@@ -101,7 +102,7 @@ impl Uploads {
     async fn upload(&self, appid: &str, file: &Path, token: &SecretString) -> Result<Uploaded, Failure> {
         let (path, max_bytes) = (file.to_owned(), self.max_bytes);
         let (content, format) = self.read(file, move || picture::read(&path, max_bytes)).await?;
-        // Of what is uploaded, as the file may have changed since it was looked at.
+        // The digest is that of the uploaded content, since the file may have changed after its digest was taken.
         let sha256 = hex::encode(Sha256::digest(&content));
         let media_id = self.wechat.upload(token, Picture { content, format }).await?;
         if let Err(error) = self.media.put(appid, &sha256, &media_id, KEEP_FOR).await {
@@ -110,7 +111,7 @@ impl Uploads {
         Ok(Uploaded { sha256, media_id })
     }
 
-    /// The SHA-256 of the file, read again only when its time or size changed.
+    /// The SHA-256 of the file. The worker reads the file again only after a change of its time or size.
     pub(crate) async fn digest(&self, file: &Path) -> Result<String, Failure> {
         let (path, max_bytes) = (file.to_owned(), self.max_bytes);
         let known = self.digests.lock().get(file).cloned();
@@ -126,14 +127,14 @@ impl Uploads {
         let (version, digest) = found.await?;
         let mut digests = self.digests.lock();
         if digests.len() >= MOST_DIGESTS && !digests.contains_key(file) {
-            // Those that are in use are read once more.
+            // The worker reads the files that are still in use once more.
             digests.clear();
         }
         digests.insert(file.to_owned(), (version, digest.clone()));
         Ok(digest)
     }
 
-    /// Reads the file by `work`, on a disk that may hang.
+    /// Reads the file with `work`, on a disk that may hang.
     async fn read<T: Send + 'static>(
         &self,
         file: &Path,

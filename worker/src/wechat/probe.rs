@@ -1,4 +1,4 @@
-//! The questions of `kefu doctor` to WeChat: calls that change nothing.
+//! The questions of `kefu doctor` to WeChat. These calls change nothing.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,33 +17,33 @@ pub struct Probe {
     transport: Arc<HttpTransport>,
 }
 
-/// Why an answer is not what it should be.
+/// Why WeChat's answer is not the expected one.
 #[derive(Debug, Clone)]
 pub struct Refused {
-    /// In words, which say what to do where that is known. Without secrets.
+    /// The reason in words, without secrets. The words name the remedy where kefu knows one.
     pub text: String,
-    /// WeChat's errcode, if it was WeChat that refused.
+    /// WeChat's errcode, if WeChat itself refused the call.
     pub errcode: Option<i64>,
-    /// The address that WeChat says the call came from, and that is to be allowed (errcode 40164).
+    /// The caller's address as WeChat sees it, which the operator must allow (errcode 40164).
     pub ip: Option<IpAddr>,
 }
 
-/// An access_token. It is for [`Probe::callback`] and shown to nobody.
+/// An access_token, for [`Probe::callback`] alone. kefu shows it to nobody.
 pub struct Token(SecretString);
 
-/// How WeChat's own look at the callback URL went.
+/// The result of WeChat's own check of the callback URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// The addresses that the URL's host has, as WeChat sees it.
+    /// The addresses of the URL's host, as WeChat sees them.
     pub addresses: Vec<String>,
-    /// For each address that was called from somewhere: how many packets were lost, as `0%`.
+    /// The share of lost packets, such as `0%`, for each address that WeChat called from one of its networks.
     pub losses: Vec<String>,
 }
 
 /// The time of WeChat's servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTime {
-    /// As in the HTTP header `Date`: whole seconds.
+    /// The time in whole seconds, as in the HTTP header `Date`.
     pub date: String,
     /// How long the question and its answer took.
     pub took: Duration,
@@ -54,33 +54,35 @@ impl Probe {
     /// When the HTTP client cannot be set up.
     pub fn new(config: &config::WeChat) -> Result<Self, String> {
         let transport = Arc::new(HttpTransport::new(config)?);
-        // Whatever is configured: a token of the other API would end the one that the account has.
+        // The probe uses `stable_token`, whatever the configuration says: a token of the other API would end the
+        // account's present token.
         let config = config::WeChat { token_api: TokenApi::StableToken, ..config.clone() };
         let wechat = WeChat::new(transport.clone(), &config);
         Ok(Self { wechat, transport })
     }
 
-    /// Fetches the account's access_token by `stable_token`, which gives the one that all have.
+    /// Fetches the account's access_token by `stable_token`, which gives the token that all programs of the account
+    /// share.
     ///
     /// # Errors
-    /// When WeChat gives none.
+    /// When WeChat gives no token.
     pub async fn token(&self, account: &Account) -> Result<Token, Refused> {
         let fetched = self.wechat.fetch_token(account).await;
         fetched.map(|token| Token(token.value)).map_err(|failure| Refused::of(&failure))
     }
 
-    /// Has WeChat look up and call the host of the account's callback URL (`callback/check`).
+    /// Makes WeChat look up and call the host of the account's callback URL (`callback/check`).
     ///
     /// # Errors
-    /// When WeChat does not; errcode 40201 says that the account has no callback URL.
+    /// When WeChat does not make the check; errcode 40201 says that the account has no callback URL.
     pub async fn callback(&self, token: &Token) -> Result<Callback, Refused> {
         self.wechat.check_callback(&token.0).await.map_err(|failure| Refused::of(&failure))
     }
 
-    /// The time of WeChat's servers; `None` when they do not tell.
+    /// The time of WeChat's servers; `None` when the servers do not tell it.
     ///
     /// # Errors
-    /// When they cannot be reached.
+    /// When the servers cannot be reached.
     pub async fn time(&self) -> Result<Option<ServerTime>, Refused> {
         let begun = Instant::now();
         let date = self.transport.date().await.map_err(|failure| Refused::of(&failure))?;

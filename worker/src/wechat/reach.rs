@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::failure::Failure;
 use crate::metric;
 
-/// While calls fail now and then, no more than one change and its end are logged in this time.
+/// The interval within which the worker logs one change and its end at most, while calls fail now and then.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// What the calls of this process have met.
+/// The result of this process's latest calls.
 #[derive(Debug, Default)]
 pub(crate) struct Reach(Mutex<State>);
 
@@ -29,7 +29,7 @@ struct Outage {
 }
 
 impl Reach {
-    /// The API answered, whatever it said.
+    /// Records that the API answered, whatever the answer says.
     pub(super) fn answered(&self) {
         let Some(outage) = self.lock().outage.take() else { return };
         metrics::gauge!(metric::WECHAT_UNREACHABLE).set(0);
@@ -39,7 +39,7 @@ impl Reach {
         }
     }
 
-    /// Nothing answered, or something in front of the API.
+    /// Records that no answer came, or that a gateway in front of the API answered.
     pub(super) fn failed(&self, failure: &Failure) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -55,7 +55,7 @@ impl Reach {
         }
     }
 
-    /// The outage, if the last call met one, in words.
+    /// The outage that the last call met, if any, in words.
     pub(crate) fn in_words(&self) -> Option<String> {
         let state = self.lock();
         let outage = state.outage.as_ref()?;

@@ -1,4 +1,4 @@
-//! One attempt at a time, whose failure is everybody's who waited for it.
+//! Lets one attempt run at a time, and shares its failure with every caller that waited for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,8 +6,9 @@ use tokio::sync::Mutex;
 
 use super::failure::Failure;
 
-/// Makes attempts one after the other. Who waited for one that failed gets its failure and makes none of their own;
-/// who waited for one that succeeded makes theirs, and finds what it left.
+/// Makes attempts one after the other. A caller that waited for a failed attempt gets that failure and makes no attempt
+/// of its own. A caller that waited for a successful attempt makes its own, and finds the result of the earlier
+/// attempt.
 #[derive(Debug, Default)]
 pub(crate) struct SingleFlight {
     failures: AtomicU64,

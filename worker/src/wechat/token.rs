@@ -1,4 +1,4 @@
-//! access_tokens: one for all workers, fetched by one of them at a time.
+//! access_tokens: all workers share one per account, and one worker at a time fetches it.
 //!
 //! In front of the shared store each process has a cache of [`LOCAL_FOR`] and a single flight. Sources of the rules:
 //! <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/mp-access-token/getStableAccessToken.html>.
@@ -20,24 +20,24 @@ mod known;
 
 use known::{Forgotten, Known};
 
-/// How long a token is used without asking the store whether another process has replaced it.
+/// How long this process uses a token before it asks the store whether another process has replaced the token.
 const LOCAL_FOR: Duration = Duration::from_secs(2);
 
-/// How long tokens that WeChat refuses are not dropped again: one that is refused right after it was fetched is not
-/// mended by fetching more, and fetches are limited.
+/// The shortest time between two drops of refused tokens. If WeChat refuses a token right after its fetch, more fetches
+/// do not help, and WeChat limits fetches.
 const RENEWAL_GAP: Duration = Duration::from_secs(5);
 
 /// The shortest time between two tries to replace a token that is still good.
 const EARLY_TRY_GAP: Duration = Duration::from_secs(10);
 
-/// What becomes of an access_token that WeChat refused.
+/// The fate of an access_token that WeChat refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Renewal {
-    /// The next one is another, or was fetched after the refusal.
+    /// The next token is another one, or was fetched after the refusal.
     Another,
-    /// It was fetched so short a time ago that it is kept for now.
+    /// The token was fetched so recently that the worker keeps it for now.
     TooSoon {
-        /// For how long.
+        /// How much longer the worker keeps the token.
         left: Duration,
     },
 }
@@ -59,7 +59,7 @@ impl AccessTokens {
             account: account.clone(),
             tokens: Arc::clone(tokens),
             wechat: Arc::clone(wechat),
-            // Whoever holds the right to fetch makes one call.
+            // The holder of the right to fetch makes one call.
             lock_for: call_limit + Duration::from_secs(2),
             known: Known::default(),
             flight: Default::default(),
@@ -68,7 +68,7 @@ impl AccessTokens {
         Self { accounts }
     }
 
-    /// A token that was good a moment ago: cached, from the store, or fetched.
+    /// A token that was good a moment ago, from the cache, from the store, or from a fetch.
     pub(crate) async fn get(&self, appid: &str) -> Result<SecretString, Failure> {
         let account = self.account(appid)?;
         match account.known.fresh() {
@@ -77,7 +77,7 @@ impl AccessTokens {
         }
     }
 
-    /// Drops a token that WeChat refused, wherever it is still in use.
+    /// Drops a token that WeChat refused, wherever the token is still in use.
     pub(crate) async fn refuse(&self, appid: &str, refused: &SecretString) -> Renewal {
         let Ok(account) = self.account(appid) else { return Renewal::Another };
         let drop_it = async {
@@ -125,16 +125,17 @@ impl OfAccount {
             }
             Ok(None) => {
                 let this = Arc::clone(self);
-                // In a task of its own: a caller that is dropped must not leave the right to fetch locked.
+                // The fetch runs in a task of its own, so that a dropped caller does not leave the right to fetch
+                // locked.
                 let fetching = tokio::spawn(async move { this.fetch_or_wait().await });
                 fetching.await.unwrap_or_else(|_| Err(Failure::Passing("the token fetch was cut off".into())))
             }
-            // Without the store nothing new is learned, but what is known stays good.
+            // Without the store this process learns no new token, but a known token stays good.
             Err(error) => self.known.unexpired().ok_or(Failure::Store(error)),
         }
     }
 
-    /// Fetches, or waits for the process that does.
+    /// Fetches the token, or waits for the process that fetches it.
     async fn fetch_or_wait(&self) -> Result<SecretString, Failure> {
         let appid = &self.account.appid;
         // The owner is new each time, so that two tasks of one process are two owners.
@@ -153,7 +154,7 @@ impl OfAccount {
         Err(Failure::Passing("another worker was to fetch the access_token and has not".into()))
     }
 
-    /// Replaces a token that is good for a while still, without making anybody wait.
+    /// Replaces a token that stays good for a while, without making any caller wait.
     fn refresh_early(self: &Arc<Self>, present: SecretString) {
         let this = Arc::clone(self);
         tokio::spawn(async move {
@@ -170,8 +171,8 @@ impl OfAccount {
         });
     }
 
-    /// Fetches with the right to do so, and gives that back. A token in the store other than `present` was fetched by
-    /// somebody else meanwhile and is taken instead.
+    /// Fetches with the right to fetch, and gives that right back. If the store has a token other than `present`,
+    /// another process has fetched that token meanwhile, and this one takes it instead.
     async fn fetch_locked(
         &self,
         fence: Fence,
@@ -197,7 +198,7 @@ impl OfAccount {
         let fetched = self.wechat.fetch_token(&self.account).await?;
         match self.tokens.store(appid, fence, &fetched).await {
             Ok(Written::Yes) => Ok(fetched),
-            // The lock ran out and somebody fetched later: theirs is the newer one.
+            // The lock ran out and another process fetched later, so the token of that process is newer.
             Ok(Written::Fenced) => Ok(self.tokens.get(appid).await.ok().flatten().unwrap_or(fetched)),
             Err(error) => {
                 tracing::debug!(%error, "the access_token is not stored; this process uses it");

@@ -1,4 +1,4 @@
-//! Leases and the ledger: what another worker left behind, keeps or takes; and a store that is away.
+//! Leases and the ledger: messages that another worker left behind, keeps or takes, and a store that is unavailable.
 
 use kefu_messages::plan::Plan;
 use kefu_messages::reply::Content;
@@ -62,7 +62,7 @@ async fn a_worker_that_lost_its_message_sends_nothing_more() {
     let (delivery, watch) = delivery(Ok(queue::envelope("wx1", "oA", "three")), 0);
     let handling = bench.run(delivery);
     let stealing = async {
-        // Within the call that sends the first step.
+        // The call that sends the first step is under way.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         assert_eq!(bench.wechat.texts_to("oA"), ["one"]);
         bench.store.steal(&queue::envelope("wx1", "oA", "three").key);
@@ -131,7 +131,7 @@ async fn a_store_that_goes_away_during_a_send_gets_the_record_when_it_is_back() 
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         bench.store.set_down(true);
         tokio::time::sleep(seconds(120)).await;
-        // A shutdown does not end this wait: the send would be unrecorded.
+        // A shutdown does not end this wait, since the send would stay unrecorded.
         bench.shutdown.cancel();
         settle_down().await;
         bench.store.set_down(false);

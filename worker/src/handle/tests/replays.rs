@@ -1,4 +1,4 @@
-//! Texts that were cut to what was left of the window: whole again in a replay, and in nothing else.
+//! Texts that were cut to fit the window. A replay sends them whole, and no other attempt does.
 
 use kefu_messages::plan::Plan;
 use kefu_messages::reply::split::Rest;
@@ -36,7 +36,7 @@ fn is_dead(settled: &Settled) -> bool {
     matches!(settled, Settled::As(Settlement::Dead { .. }))
 }
 
-/// The texts of all sends but the first `before`, also of those that WeChat refused.
+/// The texts of all sends after the first `before`, including those that WeChat refused.
 fn tried(bench: &Bench, before: usize) -> Vec<String> {
     bench.wechat.texts_to("oA")[before..].to_vec()
 }
@@ -50,14 +50,14 @@ async fn a_text_that_was_cut_is_whole_in_a_replay_and_stays_cut_until_then() {
     assert!(is_dead(&handle(&bench, 0, 0).await));
     let cut = tried(&bench, 1);
     assert!(cut.iter().all(|text| *text == "a".repeat(2_000)), "{cut:?}");
-    // The user writes, and the message comes again by itself, as after a crash: what is sent is what was decided.
+    // The user writes, and the message comes again by itself, as after a crash. The worker sends the stored plan.
     bench.handle("oA", "nothing").await;
     bench.wechat.answer(SEND, 200, r#"{"errcode":0}"#);
     bench.wechat.errcode(SEND, 40_003);
     assert!(is_dead(&handle(&bench, 0, 0).await));
     let (calls, sent) = (bench.wechat.texts_to("oA").len(), tried(&bench, 1 + cut.len()));
     assert!(sent[0] == "a".repeat(2_000) && sent[1].ends_with("b…"), "{sent:?}");
-    // The first part is sent; only the others come with the replay.
+    // The first part is sent; only the other parts come with the replay.
     assert_eq!(handle(&bench, 0, 1).await, DONE);
     assert_eq!(tried(&bench, calls), ["b".repeat(2_000), "c".repeat(1_000)]);
 }
@@ -66,7 +66,7 @@ async fn a_text_that_was_cut_is_whole_in_a_replay_and_stays_cut_until_then() {
 async fn in_a_replay_nothing_is_cut_and_what_wechat_does_not_take_is_dead_again() {
     let bench = bench();
     bench.handle("oA", "hi").await;
-    // Two are left, for three parts.
+    // The window has two replies left, and the text has three parts.
     let settled = handle(&bench, 0, 1).await;
     assert!(matches!(settled, Settled::As(Settlement::Dead { reason: DeadReason::WindowClosed, .. })), "{settled:?}");
     bench.handle("oA", "nothing").await;
@@ -78,7 +78,7 @@ fn text(text: &str) -> Reply {
     reply::Content::Text(text.to_owned()).into()
 }
 
-/// As a worker left the message that died behind: of the text `one two three` the last two words are cut off.
+/// The entry that a worker left for a dead message. The last two words of the text `one two three` are cut off.
 fn left_behind(next_step: u32, begun: Option<u32>) -> Entry {
     let rests = vec![Rest { step: 1, text: "o three".to_owned() }];
     let plan = Plan { steps: vec![text("one "), text("tw…"), text("end")], rests };
@@ -119,7 +119,7 @@ async fn whoever_goes_on_after_a_crash_in_a_replay_sends_the_same() {
     bench.store.leave_behind(&order_sent().key, left_behind(2, None), seconds(0));
     bench.wechat.answer(SEND, 200, r#"{"errcode":0}"#);
     bench.wechat.errcode(SEND, -1);
-    // Cut off in the wait for the second try of the replay's second send.
+    // The crash comes in the wait for the second try of the replay's second send.
     let crash = tokio::time::timeout(Duration::from_millis(1), handle(&bench, 0, 1)).await;
     assert!(crash.is_err(), "{crash:?}");
     let (mut delivery, watch) = delivery(Ok(order_sent()), 0);

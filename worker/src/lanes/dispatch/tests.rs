@@ -43,7 +43,8 @@ async fn users_go_side_by_side_and_each_users_messages_in_order() {
         }
     }
     until_all_are_done(&queue).await;
-    // One token fetch and five sends a user, one after the other (FakeWeChat fails on two at once).
+    // The worker makes one token fetch, and five sends for each user, one after the other (FakeWeChat fails on two at
+    // once).
     assert!(start.elapsed() < seconds(7), "{:?}", start.elapsed());
     for user in 0..100 {
         assert_eq!(bench.wechat.texts_to(&format!("oU{user}")), ["您好", "one", "two", "three", "您好"]);
@@ -117,7 +118,7 @@ async fn messages_of_an_ended_session_are_not_begun() {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     in_work.session.cancel();
     old.session.cancel();
-    // The queue delivers both again; the first is done by then.
+    // The queue delivers both messages again; the first message is done by then.
     let again = [queue.push("wx1", "oA", "hi 1"), queue.push("wx1", "oA", "hi 2")];
     tokio::time::sleep(seconds(10)).await;
     assert_eq!(old.get(), Settled::GivenBack);
@@ -163,7 +164,7 @@ async fn the_queues_health_is_known_while_the_consumer_waits() {
     assert!(matches!(health.get(), Health::Down(_)));
 }
 
-/// As an ingress published it that could not read these bytes.
+/// An envelope of an ingress that could not parse these bytes.
 fn unreadable(bytes: &[u8]) -> Envelope {
     Envelope::of_unreadable("wx1", Unreadable::new(bytes.to_vec(), &PushError::UnknownFormat), 1_700_000_000_000)
 }
@@ -200,7 +201,7 @@ async fn a_push_that_can_be_read_by_now_is_handled_in_its_users_lane_under_its_o
     until_all_are_done(&queue).await;
     assert_eq!(bench.wechat.texts_to("oA"), ["one", "two", "three", "您好", "one", "two", "three"]);
     assert!(bench.store.entry(&key).done);
-    // A copy of it is one.
+    // A copy of the late message is a duplicate.
     queue.send(late);
     until_all_are_done(&queue).await;
     assert_eq!(bench.wechat.texts_to("oA").len(), 7);

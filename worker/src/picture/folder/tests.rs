@@ -20,7 +20,7 @@ fn what_hangs_keeps_its_room_until_it_ends() {
         let (config, place) = config("");
         let (rooms, folder) = (Rooms::new(&config.accounts, 1_000), Folder::new(place.path().join("pictures")));
         let (end, hangs) = mpsc::channel::<()>();
-        // The only thread.
+        // The hanging call occupies the only thread.
         let hanging = tokio::task::spawn_blocking(move || hangs.recv());
         let envelope = queue::envelope("wx1", "oA", "hi");
         let [one, another] = [rooms.take("wx1").await.unwrap(), rooms.take("wx1").await.unwrap()];

@@ -1,4 +1,4 @@
-//! What came back from the assistant's server, and what of it a user may see.
+//! Reads the answer of the assistant's server, and selects the part that a user may see.
 
 use kefu_messages::reply::{cluster, control};
 use kefu_wechat::json;
@@ -10,13 +10,13 @@ use super::failure::{Failure, Kind};
 mod tags;
 mod thoughts;
 
-/// What stands for what is left out.
+/// The sign that replaces omitted text.
 const ELLIPSIS: &str = "…";
 
 /// The text of the first choice, without control characters and without thoughts.
 ///
-/// An answer that was cut at `max_tokens` counts, with `…` at its end. One that a content filter touched does not, and
-/// neither does a refusal: what the user is told then is the operator's fallback.
+/// An answer that the server cut at `max_tokens` counts, with `…` at its end. An answer that a content filter touched
+/// does not count, and neither does a refusal: the user gets the operator's fallback instead.
 ///
 /// Source: <https://platform.openai.com/docs/api-reference/chat/object>.
 pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
@@ -44,7 +44,7 @@ pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
             Kind::Empty,
             "the model came to no answer before its limit: raise max_tokens, or leave it out",
         )),
-        // No tools are offered, so a call of one cannot be meant for kefu.
+        // kefu offers no tools, so a tool call cannot be meant for kefu.
         (true, "tool_calls" | "function_call") => {
             Err(Failure::new(Kind::Empty, "the model calls a tool instead of answering"))
         }
@@ -55,7 +55,7 @@ pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
     }
 }
 
-/// At most `most_bytes` of an answer, cut where a reader sees a character end.
+/// At most `most_bytes` of an answer. The cut falls at the end of a character as a reader sees it.
 pub(super) fn shortened(answer: String, most_bytes: usize) -> String {
     if answer.len() <= most_bytes {
         return answer;
@@ -64,7 +64,8 @@ pub(super) fn shortened(answer: String, most_bytes: usize) -> String {
     format!("{}{ELLIPSIS}", answer[..end].trim_end())
 }
 
-/// Why an answer of status 2xx is no completion. The address is suspected only when no such API would have answered so.
+/// Why an answer of status 2xx is no completion. The text suspects the address only when no such API would have
+/// answered so.
 fn no_completion(raw: &Raw, json: Option<&Value>) -> String {
     const ADDRESS: &str = "see that base_url is that of an OpenAI-compatible API";
     let begin = String::from_utf8_lossy(&raw.body[..raw.body.len().min(64)]);
@@ -103,13 +104,15 @@ fn of_status(raw: &Raw, json: Option<&Value>) -> Failure {
     Failure::new(kind, format!("{why}; it answered {status}{code}")).with_retry_after(raw.retry_after)
 }
 
-/// The error's code, if it is a word. Its message is not shown: servers quote keys and texts there.
+/// The error's code, if the code is a word. kefu does not show the error's message, since servers quote keys and texts
+/// there.
 fn error_code(json: &Value) -> Option<&str> {
     let code = ["/error/code", "/error/type"].iter().find_map(|place| json.pointer(place)?.as_str())?;
     (code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')).then_some(code)
 }
 
-/// A text, or a list of parts with texts; a part of another type is no text, but a thought for example.
+/// The text of a message's content, which is a text or a list of parts with texts. A part of another type, such as a
+/// thought, has no text.
 fn text_of(content: &Value) -> String {
     let is_text = |part: &&Value| {
         let kind = part.get("type").and_then(Value::as_str);

@@ -19,9 +19,9 @@ use crate::outcome::Outcome;
 use crate::send::typing::Typing;
 use crate::send::window::UserWindows;
 
-/// The replies of the assistant to messages.
+/// The replies that the assistant gives to messages.
 pub(crate) struct AssistantReplies {
-    /// If there is an `[assistant]`.
+    /// Set if the configuration has an `[assistant]`.
     pub(crate) assistant: Option<Arc<Assistant>>,
     config: Arc<Config>,
     conversations: Arc<dyn Conversations>,
@@ -40,7 +40,8 @@ impl AssistantReplies {
         Self { assistant, config, conversations, windows, typing }
     }
 
-    /// Asks the assistant. Its answer, or what is said in its place; `None` when there is nothing to answer.
+    /// Asks the assistant. Returns its answer, or the fallback in its place; `None` when the message has no text to
+    /// answer.
     pub(in crate::plan) async fn reply(
         &self,
         attempt: &mut Attempt<'_>,
@@ -50,7 +51,7 @@ impl AssistantReplies {
         let Some(assistant) = &self.assistant else {
             return Err(Outcome::retry("[assistant] is newer than this process: restart it"));
         };
-        // An answer that WeChat would not take is not asked for.
+        // The worker asks for no answer that WeChat would not take.
         self.windows.check(attempt)?;
         let history = self.history(attempt).await?;
         let asked = self.typing.wait_for_answer(attempt, assistant.ask(briefing, &history, text)).await?;
@@ -73,11 +74,11 @@ impl AssistantReplies {
         Ok(Some(Reply { content: Content::Text(text), kf_account: None, is_ai_msg }))
     }
 
-    /// Puts a stored plan into the conversation, if it is the assistant's answer. May be done again.
+    /// Adds a stored plan to the conversation, if the plan is the assistant's answer. A repetition does no harm.
     pub(in crate::plan) async fn remember(&self, attempt: &Attempt<'_>, plan: &Plan) -> Result<(), Outcome> {
         let Some(assistant) = &self.config.assistant else { return Ok(()) };
         let most = assistant.history_messages / 2;
-        // A fallback is not the assistant's, and would only tell it to answer so again.
+        // A fallback is not the assistant's answer, and would only teach the assistant to answer in the same way again.
         let is_answer = !plan.steps.is_empty() && plan.steps.iter().all(|reply| reply.is_ai_msg);
         if most == 0 || !is_answer || !self.is_for_assistant(attempt) {
             return Ok(());
@@ -97,7 +98,7 @@ impl AssistantReplies {
         attempt.lease.outlast(call).await
     }
 
-    /// The conversation so far, as much of it as is sent along.
+    /// The part of the conversation that goes to the assistant with the question.
     async fn history(&self, attempt: &Attempt<'_>) -> Result<Vec<Exchange>, Outcome> {
         let most = self.config.assistant.as_ref().map_or(0, |assistant| assistant.history_messages / 2);
         if most == 0 {
@@ -129,7 +130,7 @@ fn question(envelope: &Envelope) -> Option<&str> {
     }
 }
 
-/// A conversation that cannot be read is as good as none: without it there is an answer all the same.
+/// An unreadable conversation counts as none, since the assistant can answer without a conversation.
 fn readable<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
     match result {
         Err(error @ StoreError::Corrupt(_)) => {

@@ -1,4 +1,4 @@
-//! HTTP to the assistant's server. The only place of the assistant that knows reqwest.
+//! HTTP to the assistant's server. No other module of the assistant knows reqwest.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use secrecy::ExposeSecret;
 
 use super::failure::{Failure, Kind};
 
-/// What came back.
+/// The answer of the server, unread.
 pub(crate) struct Raw {
     pub(crate) status: u16,
-    /// How long the server wants to be left alone, where it says so in seconds.
+    /// How long the server wants to get no requests, if the server says so in seconds.
     pub(crate) retry_after: Option<Duration>,
     pub(crate) body: Vec<u8>,
 }
 
-/// Shows how much came: it is an answer to a user.
+/// Shows only the size of the body, since the body is an answer to a user.
 impl fmt::Debug for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { status, retry_after, body } = self;
@@ -30,10 +30,10 @@ impl fmt::Debug for Raw {
     }
 }
 
-/// Carries requests to the server. A seam, so that what stands on it can be tested with a stopped clock.
+/// Carries requests to the server. This is a seam, so that tests can run the code above it with a stopped clock.
 #[async_trait]
 pub(crate) trait Completions: Send + Sync {
-    /// Posts a body to `/chat/completions`. `Err` when no whole answer came.
+    /// Posts a body to `/chat/completions`. `Err` when the server gave no whole answer.
     async fn complete(&self, body: Vec<u8>) -> Result<Raw, Failure>;
 }
 
@@ -44,13 +44,13 @@ pub(crate) struct HttpCompletions {
     authorization: Option<HeaderValue>,
 }
 
-/// More than any answer has.
+/// The size limit of an answer, more than any real answer needs.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// Long enough for any network; short enough that there is time for another try.
+/// The time limit for connecting: long enough for any network, and short enough to leave time for another try.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Servers close idle connections, some after 5 s.
+/// How long an idle connection is kept. Servers close idle connections, some after 5 s.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 impl HttpCompletions {

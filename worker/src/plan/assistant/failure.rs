@@ -3,21 +3,21 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What was in the way, in a text for the operator without key, question or answer.
+/// The cause of a missing answer, in a text for the operator without key, question or answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
     why: String,
-    /// How long the server wants to be left alone.
+    /// How long the server wants to get no requests.
     retry_after: Option<Duration>,
 }
 
-/// The kinds, as metrics tell them apart.
+/// The kinds of failures that metrics tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// No whole answer within the time.
+    /// The server gave no whole answer within the time.
     Timeout,
-    /// No connection.
+    /// The client got no connection.
     Unreachable,
     /// The server has too much to do, or the account has used up its share for now: 429.
     Throttled,
@@ -27,13 +27,13 @@ pub(crate) enum Kind {
     Rejected,
     /// The request may be too long for the model: 400, 413, 422.
     Unacceptable,
-    /// What came is no completion.
+    /// The answer is no completion.
     Unusable,
-    /// A completion without a text.
+    /// The answer is a completion without a text.
     Empty,
     /// The model declined to answer, or a filter held its answer back.
     Withheld,
-    /// It was never asked: too many others were.
+    /// The worker did not ask the assistant, since too many other questions were waiting.
     Crowded,
 }
 
@@ -62,7 +62,7 @@ impl Kind {
         self == Self::Unacceptable
     }
 
-    /// Whether it stays so until the operator mends it.
+    /// Whether the failure lasts until the operator removes its cause.
     pub(crate) fn is_for_the_operator(self) -> bool {
         matches!(self, Self::Rejected | Self::Unacceptable | Self::Unusable)
     }
@@ -77,7 +77,7 @@ impl Failure {
         Self { retry_after, ..self }
     }
 
-    /// How long to wait before the next try, after `tries` earlier ones.
+    /// The wait before the next try, after `tries` earlier ones.
     pub(crate) fn wait(&self, tries: u32) -> Duration {
         let most = Duration::from_millis(500) * 2_u32.pow(tries);
         self.retry_after.unwrap_or_else(|| rand::random_range(most / 2..=most))

@@ -1,11 +1,12 @@
-//! What the model is asked.
+//! The request to the model.
 
 use kefu_messages::rules::Briefing;
 use kefu_program::config;
 use kefu_store::Exchange;
 use serde_json::{Value, json};
 
-/// The body of a request: what the model is told, the conversation so far, the user's text. Nothing in it names the user.
+/// The body of a request: the operator's instructions to the model, the conversation so far, the user's text. The body
+/// does not name the user.
 ///
 /// Source: <https://platform.openai.com/docs/api-reference/chat/create>.
 pub(super) fn body(config: &config::Assistant, briefing: &Briefing, history: &[Exchange], text: &str) -> Vec<u8> {
@@ -18,7 +19,7 @@ pub(super) fn body(config: &config::Assistant, briefing: &Briefing, history: &[E
     messages.push(message("user", text));
 
     let mut body = json!({ "model": config.model, "messages": messages, "stream": false });
-    // Some models refuse a request that has them.
+    // Some models refuse a request that has these fields.
     if let Some(max_tokens) = config.max_tokens {
         body["max_tokens"] = max_tokens.into();
     }

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::failure::{Failure, Kind};
 
-/// While answers fail now and then, no more than one trouble and its end are logged in this time.
+/// The interval within which the worker logs one trouble and its end at most, while answers fail now and then.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// What the last questions of this process have met.
+/// The result of this process's latest questions.
 #[derive(Debug, Default)]
 pub(crate) struct Standing(Mutex<State>);
 
@@ -37,7 +37,7 @@ impl Standing {
     }
 
     pub(super) fn fails(&self, failure: &Failure) {
-        // Of this text only: the assistant itself is well.
+        // This failure concerns only one text; the assistant itself is healthy.
         if failure.kind == Kind::Withheld {
             return;
         }
@@ -59,7 +59,7 @@ impl Standing {
         }
     }
 
-    /// The trouble, if the last question met one, in words.
+    /// The trouble of the last question, if any, in words.
     pub(crate) fn in_words(&self) -> Option<String> {
         let state = self.lock();
         let trouble = state.trouble.as_ref()?;

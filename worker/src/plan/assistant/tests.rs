@@ -17,7 +17,7 @@ const DONE: Settled = Settled::As(Settlement::Done);
 const FALLBACK: &str = "please wait";
 const AT_ONCE: Duration = Duration::ZERO;
 
-/// A bench whose assistant takes what no other rule does.
+/// A bench whose assistant answers all texts that match no other rule.
 fn bench(settings: &str) -> Bench {
     Bench::with(&format!(
         "[assistant]\nbase_url = \"http://127.0.0.1:1/v1\"\nmodel = \"m\"\nsystem_prompt = \"be kind\"\n\
@@ -25,7 +25,7 @@ fn bench(settings: &str) -> Bench {
     ))
 }
 
-/// Role and content of the messages of a request.
+/// The role and the content of each message in a request.
 fn messages(request: &Value) -> Vec<(String, String)> {
     let messages = request["messages"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -36,7 +36,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(role, content)| ((*role).to_owned(), (*content).to_owned())).collect()
 }
 
-/// The texts that were sent to a user, each with whether it is marked as an AI's.
+/// The texts that the worker sent to a user, each with whether it is marked as an AI's.
 fn sent(bench: &Bench, user: &str) -> Vec<(String, bool)> {
     let sends = bench.wechat.calls(crate::testing::wechat::SEND).into_iter().filter(|seen| seen.body["touser"] == user);
     sends

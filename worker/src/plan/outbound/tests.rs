@@ -15,7 +15,7 @@ use crate::testing::{Bench, seconds, settle_down};
 
 const DONE: Settled = Settled::As(Settlement::Done);
 
-/// Texts that no rule has, though a rule matches the first.
+/// An outbound message with texts that no rule has, although a rule matches the first text.
 fn envelope(texts: &[&str]) -> Envelope {
     let replies = texts.iter().map(|text| Content::Text((*text).to_owned()).into()).collect();
     let outbound = Outbound { replies, business_id: None };

@@ -9,32 +9,33 @@ use kefu_messages::rules::Endpoint;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-/// The most messages that fail one after the other before the breaker opens.
+/// The most messages that may fail one after the other before the breaker opens.
 const MOST_FAILED: usize = 5;
 
-/// The wait between two probes: it doubles with each that fails, from the one to the other.
+/// The wait between two probes. The wait doubles with each failed probe, from the first pause up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How long an endpoint is remembered that nobody asks: longer than a message waits for its next try. Rules that are read
-/// again may have it no more.
+/// How long a breaker remembers an endpoint that the worker does not ask: longer than a message waits for its next try.
+/// Reloaded rules may no longer name the endpoint.
 const REMEMBERED: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// A breaker for each endpoint.
 ///
-/// A message that waits for a webhook keeps its delivery, and a partition hands out no more than `[queue] prefetch`: as many
-/// messages that wait for an unavailable webhook would stop all users of the partition.
+/// A message that waits for a webhook keeps its delivery, and a partition hands out `[queue] prefetch` deliveries at
+/// most. If that many messages waited for an unavailable webhook, all users of the partition would wait.
 #[derive(Debug)]
 pub(crate) struct Breakers {
-    /// How many messages fail before a breaker opens.
+    /// How many messages must fail before a breaker opens.
     opens_after: usize,
-    /// The breakers of endpoints that fail.
+    /// The breakers of the endpoints that fail.
     failing: Mutex<HashMap<Endpoint, Breaker>>,
 }
 
 #[derive(Debug)]
 struct Breaker {
-    /// Since the last answer; messages, not calls: one alone may try for as long as its lane lets it.
+    /// The messages that failed since the last answer. The breaker counts messages, not calls, since one message alone
+    /// may try for as long as its lane allows.
     failed: HashSet<MessageKey>,
     last_failed: Instant,
     open: Option<Open>,
@@ -45,12 +46,13 @@ struct Open {
     since: Instant,
     why: String,
     pause: Duration,
-    /// When the next message may probe.
+    /// The earliest moment of the next probe.
     probe_at: Instant,
     probing: bool,
 }
 
-/// A permit to ask a webhook once. It is told how that ended; a permit that is dropped before counts as if nobody had asked.
+/// A permit to ask a webhook once. The caller tells the permit how the call ended; a permit dropped before that counts
+/// as if the caller had not asked.
 #[must_use]
 pub(crate) struct Permit<'a> {
     breakers: &'a Breakers,
@@ -59,14 +61,14 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Breakers {
-    /// `prefetch`: how many messages of a partition are handed out at once. When all of them have failed, the breaker opens:
-    /// else they would keep the partition for as long as they try in their lanes.
+    /// `prefetch`: how many messages of a partition the queue hands out at once. The breaker opens when all of them
+    /// have failed. Otherwise they would occupy the partition for as long as they retry in their lanes.
     pub(crate) fn new(prefetch: u16) -> Self {
         let opens_after = usize::from(prefetch).clamp(1, MOST_FAILED);
         Self { opens_after, failing: Mutex::default() }
     }
 
-    /// A permit for the endpoint, or how long it makes no sense to come again.
+    /// A permit for the endpoint, or the time during which another request for a permit makes no sense.
     pub(crate) fn permit<'a>(&'a self, endpoint: &'a Endpoint) -> Result<Permit<'a>, Duration> {
         let mut failing = self.lock();
         let open = failing.get_mut(endpoint).and_then(|breaker| breaker.open.as_mut());
@@ -85,7 +87,7 @@ impl Breakers {
         Ok(Permit { breakers: self, endpoint, is_probe })
     }
 
-    /// Which webhooks do not answer, if there are any.
+    /// The webhooks that do not answer, in words, if any.
     pub(crate) fn in_words(&self) -> Option<String> {
         let mut failing = self.lock();
         failing.retain(|_, breaker| breaker.last_failed.elapsed() < REMEMBERED);
@@ -113,8 +115,8 @@ impl Permit<'_> {
         }
     }
 
-    /// The webhook did not answer when asked about this message, and wants no call for `at_least` this long. Gives whether
-    /// the breaker is open now.
+    /// The webhook did not answer when asked about this message, and wants no call for `at_least` this long. Returns
+    /// whether the breaker is open now.
     pub(crate) fn failed(mut self, message: &MessageKey, why: &str, at_least: Duration) -> bool {
         let (now, opens_after) = (Instant::now(), self.breakers.opens_after);
         let is_probe = std::mem::take(&mut self.is_probe);

@@ -21,7 +21,7 @@ async fn a_disk_that_hangs_is_not_held_against_the_service() {
          [[rule]]\nwhen = {{ contains = \"ask\" }}\nwebhook = {{ url = \"http://{address}/\" }}\n"
     ));
     let end = hang(&bench.handler.planner.webhooks.asked.disk).await;
-    // As many as would open its breaker.
+    // This many failed messages would open the webhook's breaker.
     let users = ["oA", "oB", "oC", "oD", "oE"];
     let handling = join_all(users.map(|user| bench.handle(user, "ask")));
     let all_asked_again = async {

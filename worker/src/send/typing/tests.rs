@@ -8,7 +8,7 @@ use crate::testing::queue::{delivery, envelope};
 use crate::testing::wechat::TYPING;
 use crate::testing::{Bench, seconds};
 
-/// What the work came to, and the seconds after its start at which typing was shown.
+/// The result of the work, and the seconds after its start at which typing was shown.
 async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'static str, Outcome>, Vec<u64>) {
     let mut envelope = envelope("wx1", "oA", "hi");
     envelope.push.business_id = Some(7);
@@ -62,7 +62,7 @@ async fn an_answer_that_never_comes_keeps_nobody_waiting() {
     let bench = Bench::new();
     bench.wechat.set_latency(seconds(3_600));
     let start = Instant::now();
-    // The token is fetched first, and that hangs.
+    // The worker fetches the token first, and that fetch hangs.
     assert_eq!(typed(&bench, seconds(0), seconds(5)).await, (Ok("done"), vec![]));
     assert_eq!(start.elapsed(), seconds(5));
 }

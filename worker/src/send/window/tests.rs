@@ -34,7 +34,7 @@ async fn handle(bench: &Bench, envelope: Envelope) -> Settled {
     watch.get()
 }
 
-/// Why it is dead for its window.
+/// The error of a message that is dead because of its window.
 fn closed(settled: &Settled) -> &str {
     match settled {
         Settled::As(Settlement::Dead { reason: DeadReason::WindowClosed, error }) => error,
@@ -50,7 +50,7 @@ async fn one_reply_too_many_is_dead_without_a_call_until_the_user_writes_again()
     assert!(closed(&settled).contains("3 were sent since the user wrote"), "{settled:?}");
     assert_eq!(bench.wechat.texts_to("oA"), ["one", "two", "three"]);
 
-    // Nothing is sent to it, and it opens the window all the same. The dead letter is replayed.
+    // This message gets no reply, and opens the window all the same. Then the dead letter is replayed.
     assert_eq!(bench.handle("oA", "nothing").await, DONE);
     assert_eq!(handle(&bench, event("oA", "order_paid", 1)).await, DONE);
     assert_eq!(bench.wechat.texts_to("oA"), ["one", "two", "three", "paid"]);
@@ -94,12 +94,12 @@ async fn a_reply_to_entering_is_sent_in_time_or_not_at_all() {
         Envelope { received_at_ms: fresh.received_at_ms - age_s * 1_000, ..fresh }
     };
     assert_eq!(handle(&bench, entered(50)).await, DONE);
-    // The clock of whoever received it may be some seconds behind.
+    // The clock of the ingress that received the push may be some seconds behind.
     assert_eq!(handle(&bench, entered(63)).await, DONE);
     let settled = handle(&bench, entered(67)).await;
     assert!(closed(&settled).contains("entered the session 67 s before"), "{settled:?}");
     assert_eq!(bench.wechat.texts_to("oA"), ["welcome", "welcome"]);
-    // The user has written since, and an operator replays it.
+    // The user has written since, and an operator replays the dead letter.
     assert_eq!(bench.handle("oA", "nothing").await, DONE);
     assert_eq!(handle(&bench, entered(67)).await, DONE);
     assert_eq!(bench.wechat.texts_to("oA"), ["welcome", "welcome", "welcome"]);
@@ -130,14 +130,14 @@ async fn with_a_later_message_waiting_it_is_wechat_who_decides() {
         bench.config.worker.grace,
     );
     let running = tokio::spawn(running);
-    // The first keeps the lane while the others come.
+    // The first message keeps the lane while the others come.
     let first = queue.push("wx1", "oA", "hi 1");
     let paid: Vec<_> = (1..=3).map(|number| queue.send(event("oA", "order_paid", number))).collect();
     let last = queue.push("wx1", "oA", "hi 2");
     tokio::time::sleep(seconds(60)).await;
     assert!([first, last].iter().chain(&paid).all(|watch| watch.get() == DONE), "{:?}", queue.states());
     assert_eq!(bench.wechat.calls(SEND).len(), 3 + 1 + 3 + 1);
-    // Nothing waits any more.
+    // No message waits any more.
     let one = queue.send(event("oA", "order_paid", 4));
     let two = queue.send(event("oA", "order_paid", 5));
     let three = queue.send(event("oA", "order_paid", 6));
@@ -154,7 +154,7 @@ async fn a_message_that_is_delivered_again_is_charged_for_what_it_sends_only() {
     bench.wechat.answer(SEND, 200, r#"{"errcode":0,"errmsg":"ok"}"#);
     bench.wechat.errcode(SEND, 40_003);
     assert!(matches!(bench.handle("oA", "three").await, Settled::As(Settlement::Dead { .. })));
-    // What was sent, and recorded so too late, is sent again; the record charges nothing twice.
+    // The worker repeats a send that was recorded too late, and the window counts no step twice.
     let key = envelope("wx1", "oA", "three").key;
     let entry = Entry { begun: Some(0), next_step: 0, ..bench.store.entry(&key) };
     bench.store.leave_behind(&key, entry, seconds(0));
@@ -172,8 +172,8 @@ async fn nothing_is_known_of_a_user_who_is_with_the_human_agents() {
     for number in 1..=9 {
         assert_eq!(handle(&bench, event("oA", "order_paid", number)).await, DONE, "the user may be writing to them");
     }
-    // A message from before, which comes late or again, does not bring the record back; nor does one that was pushed
-    // while the user waited for an agent.
+    // An earlier message that comes late or again does not make the window known again. Neither does a message that was
+    // pushed while the user waited for an agent.
     for (text, first) in [("three", 0), ("three, please", 100)] {
         let late = envelope("wx1", "oA", text);
         handle(&bench, Envelope { received_at_ms: late.received_at_ms - 120_000, ..late }).await;
@@ -206,7 +206,7 @@ async fn a_decision_of_a_webhook_does_not_make_a_user_unknown() {
     closed(&handle(&bench, event("oA", "order_paid", 3)).await);
 }
 
-/// A text of three parts for an event, of which the window has room for fewer.
+/// A bench with a rule that answers an event with a text of three parts, more than the window has room for.
 fn with_long_text() -> Bench {
     let rule = "[[rule]]\nwhen = { event = \"order_sent\" }\nreply = [{ text = \"";
     Bench::with(&format!("{LIMITS}{rule}{}\" }}]\n", "x".repeat(5_000)))
@@ -220,7 +220,7 @@ async fn a_long_text_is_cut_to_what_is_left_in_the_window() {
     let texts = bench.wechat.texts_to("oA");
     assert_eq!(texts.len(), 3);
     assert!(texts[1] == "x".repeat(2_000) && texts[2].ends_with("x…") && texts[2].len() <= 2_000, "{texts:?}");
-    // Of this user nothing is known.
+    // This user's window is unknown.
     assert_eq!(handle(&bench, event("oB", "order_sent", 1)).await, DONE);
     assert_eq!(bench.wechat.texts_to("oB").concat(), "x".repeat(5_000));
 }

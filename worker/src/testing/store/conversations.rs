@@ -1,4 +1,4 @@
-//! Conversations in memory, without an end.
+//! Conversations in memory, which never expire.
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ fn call(body: Body) -> Call {
     Call { path: "/cgi-bin/x", query: vec![("access_token", SecretString::from("SECRET+/&TOKEN"))], body }
 }
 
-/// One call against a server that answers with `answer`: what came of it, and the request as text.
+/// Makes one call to a server that answers with `answer`. Returns the result, and the request as text.
 async fn exchange(answer: &[u8], body: Body) -> (Result<Raw, Failure>, String) {
     let (address, server) = serve_once(answer.to_vec()).await;
     let result = transport(address, Duration::from_secs(10)).call(call(body)).await;

@@ -1,4 +1,4 @@
-//! What this process knows of an account's access_token.
+//! The facts that this process knows about an account's access_token.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use super::LOCAL_FOR;
 use crate::wechat::LONGEST_TOKEN_LIFE;
 
-/// A token is replaced this long before it expires: then WeChat gives a new one and honours both.
+/// How long before its expiry a token is replaced. WeChat then gives a new token and accepts both.
 const EARLY: Duration = Duration::from_secs(300);
 
-/// By how much later at most, so that the processes do not all try at once.
+/// The most by which a process delays the replacement, so that the processes do not all try at once.
 const EARLY_JITTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
@@ -33,14 +33,14 @@ struct Token {
     refresh_at: Instant,
 }
 
-/// What became of a token that WeChat refused.
+/// The fate of a token that WeChat refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Forgotten {
-    /// It is to be dropped from the store, too.
+    /// This process has forgotten the token, and the store must drop it too.
     Now,
-    /// It was forgotten, or replaced, already.
+    /// This process had forgotten or replaced the token already.
     Before,
-    /// It is still in use.
+    /// The token is still in use.
     TooSoon { left: Duration },
 }
 
@@ -50,19 +50,19 @@ impl Known {
         self.token(|token, now| now < token.seen_at + LOCAL_FOR && now < token.expires_at)
     }
 
-    /// The token, however long ago it was seen.
+    /// The token, however long ago this process saw it.
     pub(super) fn unexpired(&self) -> Option<SecretString> {
         self.token(|token, now| now < token.expires_at)
     }
 
-    /// Takes in what the store or WeChat said.
+    /// Takes over a token that the store or WeChat gave.
     pub(super) fn learn(&self, stored: &StoredToken) {
         let now = Instant::now();
-        // The store, too, may hold what nobody meant; so long a time would not even fit into an `Instant`.
+        // The store, too, may hold a senseless lifetime, and one that long would not even fit into an `Instant`.
         let expires_in = stored.expires_in.min(LONGEST_TOKEN_LIFE);
         let mut state = self.lock();
-        // A token that lives shorter than EARLY is replaced at half its life; each look at it would be another fetch
-        // otherwise.
+        // A token with a life shorter than EARLY is replaced at half its life. Otherwise each look at the token would
+        // start another fetch.
         let early = EARLY - rand::random_range(Duration::ZERO..=EARLY_JITTER);
         let refresh_in = expires_in.saturating_sub(early).max(expires_in / 2);
         let refresh_at = match &state.token {
@@ -73,7 +73,8 @@ impl Known {
         state.token = Some(Token { value: stored.value.clone(), seen_at: now, expires_at, refresh_at });
     }
 
-    /// Whether the token should be replaced. Says yes once, then not again for `gap` or half of the remaining time.
+    /// Whether the token should be replaced. After one yes the answer is no for `gap`, or for half of the remaining
+    /// time if longer.
     pub(super) fn due(&self, gap: Duration) -> bool {
         let now = Instant::now();
         match &mut self.lock().token {
@@ -85,7 +86,7 @@ impl Known {
         }
     }
 
-    /// Forgets a token that WeChat refused, unless that is within `gap` of the one before.
+    /// Forgets a token that WeChat refused, unless the previous drop is less than `gap` ago.
     pub(super) fn forget(&self, refused: &SecretString, gap: Duration) -> Forgotten {
         let now = Instant::now();
         let mut state = self.lock();

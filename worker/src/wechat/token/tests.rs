@@ -22,7 +22,7 @@ impl Bench {
         Self { store: Arc::default(), api }
     }
 
-    /// One process's tokens.
+    /// The tokens of one process.
     fn process(&self) -> AccessTokens {
         self.process_with(TokenApi::StableToken)
     }

@@ -1,4 +1,4 @@
-//! The tags around thoughts, and how each stands in the text.
+//! The tags around thoughts, and the place of each tag in the text.
 
 use std::ops::Range;
 
@@ -8,10 +8,10 @@ use fences::{Fence, fences};
 mod codes;
 mod fences;
 
-/// Longer ones first.
+/// The names of the tags, the longer name first.
 const NAMES: [&str; 2] = ["thinking", "think"];
 
-/// Pairs that quote what is directly between them.
+/// Pairs of signs that quote the text directly between them.
 const QUOTES: [(char, char); 12] = [
     ('“', '”'),
     ('‘', '’'),
@@ -27,21 +27,21 @@ const QUOTES: [(char, char); 12] = [
     ('\'', '\''),
 ];
 
-/// `<think>`, `</think>`, `<thinking>` or `</thinking>`, in whatever case.
+/// One of the tags `<think>`, `</think>`, `<thinking>` and `</thinking>`, in any case.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tag {
     pub(super) range: Range<usize>,
     pub(super) opens: bool,
-    /// It is in code that is about tags, between quotation marks or brackets, or belongs to a block of code.
+    /// Whether the tag is in code about tags, is between quotation marks or brackets, or belongs to a block of code.
     pub(super) is_quoted: bool,
-    /// It is a word of a line: with a blank on both sides, and on both sides more of the line.
+    /// Whether the tag is a word of a line: a blank stands on each side, and more of the line on each side.
     pub(super) is_mention: bool,
 }
 
-/// Reads the tags of a text from left to right, in time in proportion to the text.
+/// Reads the tags of a text from left to right, in time proportional to the text's length.
 pub(super) struct Tags<'a> {
     text: &'a str,
-    /// From where tags are looked for.
+    /// The place where the search for the next tag starts.
     at: usize,
     line: Line<'a>,
     /// The fences that are not yet read.
@@ -57,7 +57,7 @@ struct Line<'a> {
     /// The line without blanks around it.
     inner: Range<usize>,
     codes: Codes,
-    /// How many `"` there are up to `counted_to`. The first, third, … of them opens.
+    /// The number of `"` before `counted_to`. The first, third, … of them opens a quotation.
     quotes: usize,
     counted_to: usize,
 }
@@ -65,7 +65,7 @@ struct Line<'a> {
 /// A block of code.
 struct Block {
     end: usize,
-    /// How many opening tags in it have no closing one so far.
+    /// How many opening tags in the block have no closing tag so far.
     depth: usize,
 }
 
@@ -75,7 +75,8 @@ impl<'a> Tags<'a> {
         Self { text, at: 0, line: Line::default(), fences: fences.into_iter().peekable(), block: None }
     }
 
-    /// The next tag. In a thought there are no blocks of code: a thought often ends within one that is cut.
+    /// The next tag. Inside a thought the reader knows no blocks of code, since a thought often ends within a block
+    /// that is cut.
     pub(super) fn next(&mut self, is_in_thought: bool) -> Option<Tag> {
         let (start, opens, len) = self.text[self.at..].match_indices('<').find_map(|(found, _)| {
             tag_at(&self.text[self.at + found..]).map(|(opens, len)| (self.at + found, opens, len))
@@ -95,7 +96,8 @@ impl<'a> Tags<'a> {
         Some(Tag { range: start..end, opens, is_quoted, is_mention })
     }
 
-    /// After a tag that begins or ends a thought: quotation marks, code and blocks on its other side do not reach to this one.
+    /// Starts anew after a tag that begins or ends a thought, since quotation marks, code and blocks before that tag
+    /// end at the tag.
     pub(super) fn restart(&mut self) {
         self.block = None;
         while self.fences.next_if(|fence| fence.start < self.at).is_some() {}
@@ -104,8 +106,9 @@ impl<'a> Tags<'a> {
         (self.line.quotes, self.line.counted_to) = (0, at);
     }
 
-    /// Whether a tag belongs to a block of code. A closing tag alone on its line with no partner in the block does not:
-    /// it ends a thought that has the beginning of the block in it.
+    /// Whether a tag belongs to a block of code. A closing tag that is alone on its line and has no partner in the
+    /// block does not belong to the block: that tag ends a thought, and the thought contains the beginning of the
+    /// block.
     fn is_of_block(&mut self, start: usize, opens: bool, is_alone: bool) -> bool {
         while let Some(fence) = self.fences.next_if(|fence| fence.end <= start) {
             if self.block.as_ref().is_none_or(|block| block.end < fence.start) {
@@ -123,7 +126,8 @@ impl<'a> Tags<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The line of a place. There is no need to look for its start before `from`, which is on this line or an earlier one.
+    /// The line around a place. The search for the line's start ends at `from`, which is on this line or an earlier
+    /// one.
     fn around(text: &'a str, from: usize, at: usize) -> Self {
         let start = text[from..at].rfind('\n').map_or(from, |found| from + found + 1);
         let end = text[at..].find('\n').map_or(text.len(), |found| at + found);
@@ -133,7 +137,7 @@ impl<'a> Line<'a> {
         Self { text: line, start, inner, codes, quotes: 0, counted_to: 0 }
     }
 
-    /// Whether it quotes its tag from `start` to `end`.
+    /// Whether the line quotes its tag from `start` to `end`.
     fn quotes(&mut self, start: usize, end: usize) -> bool {
         self.quotes += self.text[self.counted_to..start].matches('"').count();
         self.counted_to = start;
@@ -154,7 +158,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether a tag stands at the beginning: whether it opens, and its length.
+/// The tag at the beginning of the text, if any: whether the tag opens, and its length.
 fn tag_at(text: &str) -> Option<(bool, usize)> {
     let rest = text.strip_prefix('<')?;
     let (opens, rest) = rest.strip_prefix('/').map_or((true, rest), |rest| (false, rest));

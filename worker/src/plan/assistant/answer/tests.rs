@@ -11,7 +11,7 @@ fn raw(status: u16, body: impl Into<Vec<u8>>) -> Raw {
     Raw { status, retry_after: None, body: body.into() }
 }
 
-/// The outcome for a choice of this message and finish_reason: an answer or the word for the failure.
+/// The outcome for a choice with this message and finish_reason: an answer or the word for the failure.
 fn outcome(message: Value, finish_reason: &str) -> Result<String, &'static str> {
     let body = json!({ "choices": [{ "message": message, "finish_reason": finish_reason }] }).to_string();
     read(&raw(200, body)).map_err(|failure| failure.kind.as_str())

@@ -1,11 +1,12 @@
-//! What a model wrote for itself, where its server passes that on in the text of the answer. docs/assistant.md has the rule.
+//! A model's thoughts, where its server passes them on in the text of the answer. docs/assistant.md has the rule.
 
 use super::tags::{Tag, Tags};
 
 /// The answer without its thoughts, and without blanks around it.
 ///
-/// A tag that may be a word of the answer or the edge of a thought is read as the edge of a thought: to lose half a sentence is
-/// better than to show a thought. The one exception is a closing tag that looks like a word, in an answer without thoughts so far.
+/// A tag may be a word of the answer or the edge of a thought. In doubt the reader takes the tag as the edge of a
+/// thought, since the loss of half a sentence is better than a shown thought. The one exception is a closing tag that
+/// looks like a word, in an answer without thoughts so far.
 pub(super) fn without_thoughts(text: &str) -> String {
     let mut reader = Reader { text, answer: String::new(), from: 0, depth: 0, opened_at: 0, has_thoughts: false };
     let mut tags = Tags::of(text);
@@ -20,7 +21,7 @@ pub(super) fn without_thoughts(text: &str) -> String {
     reader.answer.trim().to_owned()
 }
 
-/// The text without half a tag at its end, where a server cut it: `</thi`.
+/// The text without the half tag, such as `</thi`, at its end, where a server cut the text.
 pub(super) fn without_half_tag(text: &str) -> &str {
     const TAGS: [&str; 4] = ["<think>", "</think>", "<thinking>", "</thinking>"];
     let Some(at) = text.rfind('<').filter(|at| text.len() - at > 1) else { return text };
@@ -30,13 +31,13 @@ pub(super) fn without_half_tag(text: &str) -> &str {
 
 struct Reader<'a> {
     text: &'a str,
-    /// What is not thought.
+    /// The text outside the thoughts.
     answer: String,
-    /// Where the text begins that is not yet in it.
+    /// The start of the text that is not yet in `answer`.
     from: usize,
     /// How many thoughts are open here, one inside the other.
     depth: usize,
-    /// Where the last opening tag ended.
+    /// The end of the last opening tag.
     opened_at: usize,
     /// Whether a thought has begun or ended so far.
     has_thoughts: bool,
@@ -56,7 +57,7 @@ impl Reader<'_> {
                 self.answer.push_str(&self.text[self.from..start]);
                 (self.depth, self.opened_at) = (1, end);
             }
-            // Its thought was opened before all that stands here.
+            // The thought of this tag began before all the text so far, so that text is no answer.
             (false, false) => {
                 self.answer.clear();
                 self.from = end;

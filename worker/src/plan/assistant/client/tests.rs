@@ -12,7 +12,7 @@ fn completions(address: SocketAddr, more: &str) -> HttpCompletions {
     HttpCompletions::new(config.assistant.as_ref().unwrap()).unwrap()
 }
 
-/// One request to a server that answers with `answer`: what came of it, and the request as text.
+/// Makes one request to a server that answers with `answer`. Returns the result, and the request as text.
 async fn exchange(answer: &[u8], more: &str) -> (Result<Raw, Failure>, String) {
     let (address, server) = serve_once(answer.to_vec()).await;
     let result = completions(address, more).complete(b"{\"model\":\"m\"}".to_vec()).await;

@@ -1,4 +1,4 @@
-//! Servers that do not answer, or not with an answer.
+//! Servers that do not answer, or whose answer is no completion.
 
 use super::*;
 
@@ -77,7 +77,7 @@ async fn a_conversation_that_grew_too_long_is_left_out() {
     assert_eq!(sent(&bench, "oA")[1], ("re: two".to_owned(), true));
     let requests = bench.completions.requests();
     assert_eq!((messages(&requests[1]).len(), messages(&requests[2]).len()), (4, 2));
-    // Without a conversation there is nothing to leave out.
+    // The conversation is empty, so the worker can leave nothing out.
     bench.completions.answer(AT_ONCE, 400, "");
     bench.handle("oB", "good day").await;
     assert_eq!(sent(&bench, "oB"), [(FALLBACK.to_owned(), false)]);

@@ -1,4 +1,4 @@
-//! Code in backticks, within a line.
+//! Code in backticks within a line.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,7 +13,7 @@ pub(super) struct Codes {
     partners: Vec<Option<usize>>,
     /// The first run that is not yet read.
     next: usize,
-    /// Whether the code after a run is about tags, for the run asked about last.
+    /// The run of the last question, and whether the code after that run is about tags.
     judged: Option<(usize, bool)>,
 }
 
@@ -51,7 +51,7 @@ impl Codes {
         false
     }
 
-    /// Code begins anew at this place of the line.
+    /// Starts reading code anew at this place of the line.
     pub(super) fn restart(&mut self, at: usize) {
         while self.runs.get(self.next).is_some_and(|run| run.start < at) {
             self.next += 1;

@@ -4,11 +4,11 @@
 pub(super) struct Fence {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// Where the line starts that ends the block. A fence without such a line begins no block.
+    /// The start of the line that ends the block. A fence without such a line begins no block.
     pub(super) closer: Option<usize>,
 }
 
-/// The fences of a text, in order. Takes time in proportion to the text.
+/// The fences of a text, in order, found in time proportional to the text's length.
 pub(super) fn fences(text: &str) -> Vec<Fence> {
     let (mut found, mut start) = (Vec::new(), 0);
     for line in text.split_inclusive('\n') {
@@ -18,11 +18,12 @@ pub(super) fn fences(text: &str) -> Vec<Fence> {
         }
         start = end;
     }
-    // From the end: for each sign the later bare lines that no bare line as long stands before.
+    // The loop runs from the end. For each sign `closers` has the later bare lines that have no bare line of the same
+    // length or longer before them.
     let mut closers: [Vec<(usize, usize)>; 2] = [Vec::new(), Vec::new()];
     for (sign, length, is_bare, fence) in found.iter_mut().rev() {
         let later = &mut closers[usize::from(*sign == '~')];
-        // The nearest is last, and each is shorter than those before it.
+        // The nearest line is last, and each line is shorter than the lines before it.
         let as_long = later.partition_point(|(found, _)| found >= length);
         fence.closer = as_long.checked_sub(1).map(|nearest| later[nearest].1);
         if *is_bare {
@@ -33,7 +34,7 @@ pub(super) fn fences(text: &str) -> Vec<Fence> {
     found.into_iter().map(|(.., fence)| fence).collect()
 }
 
-/// The sign and the length of the run that the line begins with, and whether the line has nothing else.
+/// The sign and the length of the run that begins the line, and whether the line consists of that run alone.
 fn fence(line: &str) -> Option<(char, usize, bool)> {
     let line = line.trim();
     let sign = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;

@@ -10,7 +10,7 @@ use proptest::string::string_regex;
 
 use super::*;
 
-/// What a cell of the page's table says, between backticks; `nothing` is the empty text.
+/// The text of a cell in the page's table, between backticks; `nothing` is the empty text.
 fn cell(cell: &str) -> String {
     for ticks in ["```` ", "`` ", "`"] {
         let end: String = ticks.chars().rev().collect();
@@ -53,7 +53,7 @@ fn half_a_tag_at_the_end_goes() {
     }
 }
 
-/// Not by the clock: in time that grows with the square each would take minutes.
+/// This test needs no clock: each text would take minutes if the time grew with the square of the length.
 #[test]
 fn a_text_of_nothing_but_tags_is_read_at_once() {
     const MUCH: usize = 1 << 20;
@@ -79,7 +79,7 @@ fn a_text_of_nothing_but_tags_is_read_at_once() {
     without_thoughts(&ticks);
 }
 
-/// Stands in each thought, and nowhere else.
+/// A character that stands in each thought, and nowhere else.
 const THOUGHT: char = '想';
 
 /// An opening and a closing tag.
@@ -87,15 +87,15 @@ fn tags() -> impl Strategy<Value = (String, String)> {
     "(think|thinking|THINK) ?".prop_map(|name| (format!("<{name}>"), format!("</{name}>")))
 }
 
-/// Begins and ends with a word of a thought, and has no other thought in it. There are stray backticks and quotation marks, quoted
-/// tags, and, where `fences` says so, blocks of code that may have no end.
+/// A thought that begins and ends with a word of a thought, and has no other thought in it. The thought may have stray
+/// backticks and quotation marks, quoted tags, and, where `fences` says so, blocks of code without an end.
 fn flat_thought(fences: bool) -> impl Strategy<Value = String> {
     let fence = if fences { "|\n```(py)?\n" } else { "" };
     let words = string_regex(&format!("(想| |\n|想`想\n|想\"想\n|想`</?think>`|“</?think>”{fence}){{0,6}}")).unwrap();
     words.prop_map(|words| format!("想{words}想"))
 }
 
-/// As [`flat_thought`], with other thoughts in it.
+/// A thought like [`flat_thought`], with other thoughts in it.
 fn thought() -> impl Strategy<Value = String> {
     flat_thought(true).prop_recursive(3, 12, 3, |inner| {
         (inner.clone(), vec((closed(inner.clone()), inner), 0..3))
@@ -103,7 +103,7 @@ fn thought() -> impl Strategy<Value = String> {
     })
 }
 
-/// A thought in its tags, of which the opening one may stand twice.
+/// A thought in its tags; the opening tag may stand twice.
 fn closed(thought: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     (tags(), "[ \n]{0,2}", thought, "[ \n]{0,2}", any::<bool>()).prop_map(
         |((open, close), before, text, after, is_doubled)| {
@@ -113,13 +113,14 @@ fn closed(thought: impl Strategy<Value = String>) -> impl Strategy<Value = Strin
     )
 }
 
-/// What is open at the end: one or more thoughts, one inside the other.
+/// Thoughts that are still open at the end: one or more, one inside the other.
 fn unclosed() -> impl Strategy<Value = String> {
     vec((tags(), "[ \n]{0,2}", thought()), 1..3)
         .prop_map(|open| open.into_iter().map(|((open, _), blanks, text)| format!("{open}{blanks}{text}")).collect())
 }
 
-/// A thought that the prompt began. Its end does not look like a word of a sentence, and is alone on its line in a block of code.
+/// A thought that the prompt began. Its end does not look like a word of a sentence, and is alone on its line in a
+/// block of code.
 fn prompted() -> impl Strategy<Value = String> {
     let directly =
         (flat_thought(false), tags(), " ?").prop_map(|(text, (_, close), blank)| format!("{text}{close}{blank}"));
@@ -127,7 +128,7 @@ fn prompted() -> impl Strategy<Value = String> {
     prop_oneof![directly, on_its_line]
 }
 
-/// A piece of an answer, and whether it is said; else it is a thought.
+/// A piece of a model's text, and whether the piece belongs to the answer; otherwise the piece is a thought.
 fn part() -> impl Strategy<Value = (String, bool)> {
     let said = "北京(北京| |\n|。|京`</?think>`|京`<think>a</think>`|“</?think>”|\n```(xml)?\n<think>\n京\n</think>\n```\n){0,4}北京[ \n]{0,2}";
     prop_oneof![said.prop_map(|text| (text, true)), closed(thought()).prop_map(|text| (text, false))]
