@@ -35,7 +35,7 @@ pub use api::Api;
 pub use decision::Decision;
 pub use intake::PUSH_REMEMBERED_FOR;
 pub use server::{Ingress, IngressError};
-pub use unreadable::keeps_unreadable;
+pub use unreadable::{PLAIN_KEPT_PER_MINUTE, keeps_unreadable};
 
 /// WeChat waits 5 s for an answer, then sends the push again. The remaining half second covers the answer's way back.
 ///

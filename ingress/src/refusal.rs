@@ -46,7 +46,7 @@ pub(crate) enum Refusal {
         /// Why ingress cannot read the content.
         error: PushError,
         /// Why ingress does not keep the content.
-        why: &'static str,
+        why: String,
     },
     /// WeChat wants a decision, and the webhook that should make the decision made none.
     #[error("not decided: {0}")]

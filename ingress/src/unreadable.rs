@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use crate::refusal::Refusal;
 
-/// In plain mode, the smallest unreadable body, in bytes, that ingress refuses.
-const TOO_LARGE: usize = 64 * 1024;
+/// In plain mode, the smallest unreadable body, in KiB, that ingress refuses.
+const TOO_LARGE_KIB: usize = 64;
 
-/// In plain mode, how many unreadable pushes ingress keeps within [`WITHIN`] for each account.
-const MOST: usize = 60;
+/// In plain mode, how many unreadable pushes ingress keeps within a minute for each account.
+pub const PLAIN_KEPT_PER_MINUTE: usize = 60;
 
-const WITHIN: Duration = Duration::from_secs(60);
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// Counts the unreadable pushes in plain mode. There the signature does not cover the body, so that anybody who has
 /// seen one signed URL could fill the dead letters.
@@ -46,21 +46,21 @@ impl UnreadablePushes {
             return Err(Refusal::Malformed(error.clone()));
         }
         let refused = |why| Err(Refusal::UnreadableRefused { error: error.clone(), why });
-        if bytes.len() >= TOO_LARGE {
-            return refused("in plain mode it is kept below 64 KiB only");
+        if bytes.len() >= TOO_LARGE_KIB * 1_024 {
+            return refused(format!("in plain mode it is kept below {TOO_LARGE_KIB} KiB only"));
         }
         let mut plain = self.plain.lock();
         // Only accounts of the configuration have an entry here, so the entries are few.
         let kept = plain.entry(appid.to_owned()).or_default();
-        while kept.front().is_some_and(|(at, _)| now.duration_since(*at) >= WITHIN) {
+        while kept.front().is_some_and(|(at, _)| now.duration_since(*at) >= A_MINUTE) {
             kept.pop_front();
         }
         let hash = self.hashes.hash_one(bytes);
         if kept.iter().any(|(_, known)| *known == hash) {
             return Ok(());
         }
-        if kept.len() >= MOST {
-            return refused("in plain mode 60 a minute are kept for an account");
+        if kept.len() >= PLAIN_KEPT_PER_MINUTE {
+            return refused(format!("in plain mode {PLAIN_KEPT_PER_MINUTE} a minute are kept for an account"));
         }
         kept.push_back((now, hash));
         Ok(())

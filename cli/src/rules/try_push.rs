@@ -65,8 +65,10 @@ impl<'a> Trial<'a> {
         let Self { config, appid, .. } = self;
         writeln!(out, "not readable, to {appid}")?;
         let within = match config.accounts.get(appid).map(|account| account.mode) {
-            Some(Mode::Plain) => " (in plain mode 60 a minute of an account)",
-            _ => "",
+            Some(Mode::Plain) => {
+                format!(" (in plain mode {} a minute of an account)", kefu_ingress::PLAIN_KEPT_PER_MINUTE)
+            }
+            _ => String::new(),
         };
         let reason = printable(&error.to_string());
         writeln!(out, "it is acknowledged, and ingress keeps it as a dead letter{within}, unreadable: {reason}")?;
