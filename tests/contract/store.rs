@@ -1,11 +1,13 @@
 //! The contract of [`kefu_store`]: one test a sentence, over each implementation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_embedded::Database;
 use kefu_harness::redis::RedisServer;
 use kefu_messages::message_key::MessageKey;
 use kefu_store::Stores;
+use kefu_store::testing::MemoryStore;
 use tempfile::TempDir;
 
 mod claims;
@@ -44,6 +46,11 @@ async fn embedded() -> Opened<TempDir> {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(folder.path()).unwrap();
     Opened { stores: kefu_embedded::store::open(&database), _alive: folder }
+}
+
+/// The store of other crates' tests.
+async fn memory() -> Opened<()> {
+    Opened { stores: MemoryStore::stores(&Arc::default()), _alive: () }
 }
 
 /// The key of a message of the account `wx1`.
@@ -203,3 +210,4 @@ macro_rules! contract_on {
 
 contract_on!(redis);
 contract_on!(embedded);
+contract_on!(memory);

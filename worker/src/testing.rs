@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kefu_program::config::{self, Config};
 use kefu_queue::Delivery;
+use kefu_store::testing::MemoryStore;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -19,12 +20,10 @@ pub(crate) mod assistant;
 pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod queue;
-pub(crate) mod store;
 pub(crate) mod wechat;
 
 use assistant::FakeCompletions;
 use queue::{Settled, delivery};
-use store::MemoryStore;
 use wechat::FakeWeChat;
 
 /// The smallest content that passes as a PNG.

@@ -18,6 +18,8 @@ mod messages;
 mod order;
 pub mod redis;
 mod seats;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod windows;
 
 pub use conversations::{Conversations, Exchange};

@@ -6,9 +6,9 @@ use kefu_queue::Settlement;
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};
-use crate::testing::store::Entry;
 use crate::testing::wechat::{SEND, STABLE_TOKEN, UPLOAD};
 use crate::testing::{Bench, PNG, seconds};
+use kefu_store::testing::Entry;
 
 mod pauses;
 

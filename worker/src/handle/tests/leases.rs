@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::testing::settle_down;
-use crate::testing::store::Entry;
+use kefu_store::testing::Entry;
 
 fn plan(texts: &[&str]) -> Option<Plan> {
     let steps = texts.iter().map(|text| Content::Text((*text).to_owned()).into()).collect();

@@ -8,7 +8,7 @@ use kefu_runtime::clock;
 use kefu_wechat::push::Push;
 
 use super::*;
-use crate::testing::store::Entry;
+use kefu_store::testing::Entry;
 
 /// A text in three parts for an event, and three replies after a message.
 fn bench() -> Bench {

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::*;
 use crate::testing::assistant::completion;
 use crate::testing::queue::{self, Settled, delivery};
-use crate::testing::store::Entry;
 use crate::testing::{Bench, seconds};
+use kefu_store::testing::Entry;
 
 const DONE: Settled = Settled::As(Settlement::Done);
 const FALLBACK: &str = "please wait";

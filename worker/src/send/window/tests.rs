@@ -8,9 +8,9 @@ use kefu_wechat::push::Push;
 
 use crate::lanes::dispatch::{QueueHealth, dispatch};
 use crate::testing::queue::{self, Settled, delivery, envelope};
-use crate::testing::store::Entry;
 use crate::testing::wechat::SEND;
 use crate::testing::{Bench, seconds};
+use kefu_store::testing::Entry;
 
 use super::*;
 

@@ -5,9 +5,9 @@ use kefu_program::config;
 use tempfile::TempDir;
 
 use super::*;
-use crate::testing::store::MemoryStore;
 use crate::testing::wechat::{FakeWeChat, UPLOAD};
 use crate::testing::{PNG, seconds};
+use kefu_store::testing::MemoryStore;
 
 struct Bench {
     store: Arc<MemoryStore>,

@@ -5,10 +5,10 @@ use kefu_program::config::TokenApi;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::testing::store::MemoryStore;
 use crate::testing::wechat::{FakeWeChat, STABLE_TOKEN, TOKEN};
 use crate::testing::{config, seconds, settle_down};
 use crate::wechat::errcode::Action;
+use kefu_store::testing::MemoryStore;
 
 struct Bench {
     store: Arc<MemoryStore>,

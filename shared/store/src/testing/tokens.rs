@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_store::{Fence, StoreError, StoredToken, Tokens, Written};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::MemoryStore;
+use crate::{Fence, StoreError, StoredToken, Tokens, Written};
 
 #[derive(Default)]
 pub(super) struct TokenEntry {
@@ -33,7 +33,7 @@ impl Tokens for MemoryStore {
         self.up()?;
         let mut tokens = self.tokens.lock().unwrap();
         let entry = tokens.entry(appid.to_owned()).or_default();
-        if entry.lock.as_ref().is_some_and(|(_, until)| *until > Instant::now()) {
+        if entry.lock.as_ref().is_some_and(|(holder, until)| holder != owner && *until > Instant::now()) {
             return Ok(None);
         }
         entry.lock = Some((owner.to_owned(), Instant::now() + lock_for));
