@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use kefu_embedded::Database;
 use kefu_embedded::queue::EmbeddedQueue;
 use kefu_messages::envelope::Envelope;
+use kefu_messages::testing::text;
 use kefu_queue::{ConsumerOptions, Publisher, Settlement};
-use kefu_wechat::openid::OpenId;
-use kefu_wechat::push::{Content, Fields, Format, Push};
 
 const FOR: Duration = Duration::from_secs(3);
 const PARTITIONS: u16 = 64;
@@ -40,19 +39,8 @@ fn main() {
     });
 }
 
-fn envelope(user: &str, number: u64) -> Envelope {
-    let push = Push {
-        format: Format::Xml,
-        to_user: "gh_1".to_owned(),
-        from_user: OpenId::new(user),
-        create_time: 1_700_000_000,
-        msg_id: Some(number.to_string()),
-        business_id: None,
-        msg_type: "text".to_owned(),
-        content: Content::Text { content: "x".repeat(40) },
-        fields: Fields::default(),
-    };
-    Envelope::of_push("wx1", push, "x".repeat(250), 0)
+fn envelope(user: &str, number: u32) -> Envelope {
+    text(user, number, &"x".repeat(40), &"x".repeat(250))
 }
 
 /// The floor: append as many bytes to a file and sync it, again and again.
@@ -75,7 +63,7 @@ async fn publishing(publisher: &Arc<dyn Publisher>, callers: usize) -> usize {
         tokio::spawn(async move {
             let mut times = Times::start();
             while times.go_on() {
-                let envelope = envelope(&format!("oUser{caller}"), times.each.len() as u64);
+                let envelope = envelope(&format!("oUser{caller}"), times.each.len() as u32);
                 let begun = Instant::now();
                 publisher.publish(&envelope).await.unwrap();
                 times.add(begun.elapsed());

@@ -15,9 +15,8 @@ use std::process::{Command, Stdio};
 use kefu_embedded::Database;
 use kefu_embedded::queue::EmbeddedQueue;
 use kefu_messages::envelope::Envelope;
+use kefu_messages::testing::text;
 use kefu_queue::{ConsumerOptions, Settlement};
-use kefu_wechat::openid::OpenId;
-use kefu_wechat::push::{Content, Fields, Format, Push};
 
 const FOLDER: &str = "KEFU_TEST_FOLDER";
 const ROUND: &str = "KEFU_TEST_ROUND";
@@ -27,19 +26,7 @@ const LAST: &str = "last";
 
 /// The message `number` of the user `user`.
 fn envelope(user: &str, number: u32) -> Envelope {
-    let push = Push {
-        format: Format::Json,
-        to_user: "gh_1".to_owned(),
-        from_user: OpenId::new(user),
-        create_time: 1_700_000_000,
-        msg_id: Some(number.to_string()),
-        business_id: None,
-        msg_type: "text".to_owned(),
-        content: Content::Text { content: "您好".repeat(50) },
-        fields: Fields::default(),
-    };
-    let raw = format!("<xml>{}</xml>", "x".repeat(300));
-    Envelope::of_push("wx1", push, raw, 0)
+    text(user, number, &"您好".repeat(50), &format!("<xml>{}</xml>", "x".repeat(300)))
 }
 
 fn options() -> ConsumerOptions {
