@@ -1,4 +1,4 @@
-//! The corpus of a fuzz target. Tests on a stable compiler try its files and changed copies of them.
+//! The corpus of a fuzz target. A file that cannot be read fails the test that reads it. Tests on a stable compiler try its files and changed copies of them.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! The properties that hold for any bytes that reach WeChat's protocol. The fuzz targets and the tests of kefu-wechat call
-//! these functions.
+//! these functions. A property that does not hold ends the run, so an `expect` here is an assertion.
 
 use aes::Aes256;
 use aes::cipher::block_padding::NoPadding;
