@@ -14,7 +14,7 @@ use kefu_messages::session::UserKey;
 use kefu_messages::window::Opening;
 use kefu_queue::Delivery;
 use kefu_store::{Place, StoreError};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::outage::StoreOutage;
@@ -114,12 +114,12 @@ impl Behind {
 
     /// Counts a message that opens the window as waiting.
     pub(crate) fn add(&self, lane: &LaneKey) {
-        *self.lock().entry(lane.clone()).or_default() += 1;
+        *self.0.lock().entry(lane.clone()).or_default() += 1;
     }
 
     /// Ends the waiting of a message that opens the window.
     pub(crate) fn remove(&self, lane: &LaneKey) {
-        let mut waiting = self.lock();
+        let mut waiting = self.0.lock();
         if let Some(count) = waiting.get_mut(lane) {
             *count -= 1;
             if *count == 0 {
@@ -130,11 +130,7 @@ impl Behind {
 
     /// Whether a message that opens the window is waiting.
     pub(crate) fn any(&self, lane: &LaneKey) -> bool {
-        self.lock().contains_key(lane)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<LaneKey, usize>> {
-        self.0.lock()
+        self.0.lock().contains_key(lane)
     }
 }
 

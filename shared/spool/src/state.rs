@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kefu_messages::partition::Partition;
 use kefu_runtime::health::Health;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::cursor::Cursor;
@@ -91,17 +91,13 @@ impl State {
         Self { max_bytes, patience, inner: Mutex::default(), changes, confirmed: Notify::new() }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
-    }
-
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
     /// The spool is open. Returns the partitions with messages.
     pub(super) fn opened(&self, opened: Opened) -> BTreeSet<Partition> {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         inner.files = opened.left.into_iter().chain([opened.own]).map(Held::new).collect();
         inner.trouble = None;
         let partitions = inner.files.iter().flat_map(|held| held.cursors.keys().copied()).collect();
@@ -114,18 +110,18 @@ impl State {
     pub(super) fn took_over(&self, left: Vec<Contents>) -> BTreeSet<Partition> {
         let held: Vec<Held> = left.into_iter().map(Held::new).collect();
         let partitions = held.iter().flat_map(|held| held.cursors.keys().copied()).collect();
-        self.inner().files.splice(0..0, held);
+        self.inner.lock().files.splice(0..0, held);
         partitions
     }
 
     /// Releases the files, so that they can be closed.
     pub(super) fn close(&self) -> Vec<Arc<SpoolFile>> {
-        self.inner().files.drain(..).map(|held| held.file).collect()
+        self.inner.lock().files.drain(..).map(|held| held.file).collect()
     }
 
     /// The way of a push of the partition; `overdue` if the broker did not take the push in time.
     pub(super) fn way(&self, partition: Partition, overdue: bool) -> Way {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         let is_clear = inner.is_clear(partition);
         let spooled = !is_clear || overdue || inner.away.is_some();
         let way = match (spooled && inner.takes_messages(), is_clear) {
@@ -147,7 +143,7 @@ impl State {
     /// A place for a message with this `body`; `Err` says why there is none. Give the place back with [`State::written`].
     /// Each partition may have only one place out at a time.
     pub(super) fn place(&self, partition: Partition, body: &[u8]) -> Result<Place, String> {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         let bytes = Row::bytes(body);
         let Some(own) = inner.files.last_mut() else { return Err("it is not open".to_owned()) };
         if own.bytes.saturating_add(bytes) > self.max_bytes {
@@ -162,7 +158,7 @@ impl State {
 
     /// The write has ended, successfully or with a `failure`.
     pub(super) fn written(&self, place: &Place, spooled_at_ms: u64, failure: Option<&str>) {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         if let Some(own) = inner.files.last_mut() {
             let cursor = own.cursors.entry(place.partition).or_default();
             cursor.written(place.number, spooled_at_ms, failure.is_none());
@@ -178,12 +174,12 @@ impl State {
 
     /// The spool cannot be used.
     pub(super) fn failed(&self, error: &str) {
-        self.inner().fail(error);
+        self.inner.lock().fail(error);
     }
 
     /// A deleted or replaced file disappears when the process exits, so nothing may be written to it.
     pub(super) fn look_at_the_file(&self) {
-        let own = self.inner().files.last().map(|own| own.file.clone());
+        let own = self.inner.lock().files.last().map(|own| own.file.clone());
         if let Some(Health::Down(why)) = own.map(|own| own.health()) {
             self.failed(&why);
         }
@@ -191,7 +187,7 @@ impl State {
 
     /// Sets whether the broker accepts messages.
     pub(super) fn set_away(&self, away: bool) {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         let changed = inner.away.is_some() != away;
         if changed {
             inner.away = away.then(Instant::now);
@@ -204,7 +200,7 @@ impl State {
 
     /// The broker's connection is up. If there is nothing left to relay, no confirm would say so.
     pub(super) fn set_back_if_empty(&self, away_for: Duration) {
-        let inner = self.inner();
+        let inner = self.inner.lock();
         let stale = inner.away.is_some_and(|since| since.elapsed() >= away_for);
         let empty = inner.cursors().all(|cursor| cursor.unrelayed().is_none());
         drop(inner);
@@ -215,7 +211,7 @@ impl State {
 
     /// The next messages of a partition to relay: first those that ended processes left, then the process's own.
     pub(super) fn work(&self, partition: Partition) -> Option<Work> {
-        let inner = self.inner();
+        let inner = self.inner.lock();
         inner.files.iter().find_map(|held| {
             let (after, upto) = held.cursors.get(&partition)?.unrelayed()?;
             Some(Work { file: held.file.clone(), partition, after, upto })
@@ -224,7 +220,7 @@ impl State {
 
     /// The broker has confirmed all messages of the partition up to `number`, or they do not exist.
     pub(super) fn relayed(&self, work: &Work, number: u64, next_ms: Option<u64>) {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         if let Some(cursor) = inner.held(&work.file).and_then(|held| held.cursors.get_mut(&work.partition)) {
             cursor.confirmed(number, next_ms);
         }
@@ -238,7 +234,7 @@ impl State {
 
     /// A file could, or could not, be read.
     pub(super) fn read(&self, outcome: Result<(), &str>) {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         match outcome {
             Ok(()) => (inner.unread, inner.order_is_given_up) = (None, false),
             Err(error) => {
@@ -258,11 +254,11 @@ impl State {
             let upto: Vec<_> = held.cursors.iter().filter_map(upto).collect();
             (!upto.is_empty()).then(|| Removal { file: held.file.clone(), upto })
         };
-        self.inner().files.iter().filter_map(removal).collect()
+        self.inner.lock().files.iter().filter_map(removal).collect()
     }
 
     pub(super) fn removed(&self, removal: &Removal, removed: Removed) {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         let Some(held) = inner.held(&removal.file) else { return };
         held.bytes = held.bytes.saturating_sub(removed.bytes);
         let is_small = held.bytes < self.max_bytes;
@@ -279,7 +275,7 @@ impl State {
     }
 
     pub(super) fn figures(&self) -> Figures {
-        let inner = self.inner();
+        let inner = self.inner.lock();
         let shown = |trouble: &&Trouble| inner.files.is_empty() || trouble.at.elapsed() < SHOWN_FOR;
         Figures {
             is_open: !inner.files.is_empty(),

@@ -87,7 +87,7 @@ impl Pauses {
     /// Pauses the account, unless a pause for the same cause or a worse one lasts already.
     pub(crate) fn begin(&self, appid: &str, cause: Cause, length: PauseLength, why: &str) -> Begun {
         let now = Instant::now();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if let Some(known) = state.pauses.get(appid).filter(|known| known.until > now && known.cause >= cause) {
             return Begun { news: false, lasts: known.until - now };
         }
@@ -137,17 +137,17 @@ impl Pauses {
 
     /// The account sent something, so its growing pauses start from the shortest again.
     pub(crate) fn forgive(&self, appid: &str) {
-        self.lock().grown.remove(appid);
+        self.state.lock().grown.remove(appid);
     }
 
     /// The account's pause, unless the pause is over.
     pub(crate) fn of(&self, appid: &str) -> Option<Pause> {
-        self.lock().pauses.get(appid).filter(|pause| pause.until > Instant::now()).cloned()
+        self.state.lock().pauses.get(appid).filter(|pause| pause.until > Instant::now()).cloned()
     }
 
     /// Forgets all pauses that have ended.
     pub(crate) fn sweep(&self) {
-        self.lock().pauses.retain(|appid, pause| {
+        self.state.lock().pauses.retain(|appid, pause| {
             let lasts = pause.until > Instant::now();
             if !lasts {
                 metrics::gauge!(self.gauge, "account" => appid.clone()).set(0);
@@ -159,14 +159,10 @@ impl Pauses {
 
     /// The pauses that an operator should see, in words.
     pub(crate) fn in_words(&self) -> Option<String> {
-        let state = self.lock();
+        let state = self.state.lock();
         let lines: Vec<String> =
             state.pauses.iter().map(|(appid, pause)| format!("{appid} {}: {}", self.does, pause.why)).collect();
         (!lines.is_empty()).then(|| lines.join("; "))
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 

@@ -31,7 +31,7 @@ struct Outage {
 impl Reach {
     /// Records that the API answered, whatever the answer says.
     pub(super) fn answered(&self) {
-        let Some(outage) = self.lock().outage.take() else { return };
+        let Some(outage) = self.0.lock().outage.take() else { return };
         metrics::gauge!(metric::WECHAT_UNREACHABLE).set(0);
         if outage.logged {
             let after_seconds = outage.since.elapsed().as_secs();
@@ -42,7 +42,7 @@ impl Reach {
     /// Records that no answer came, or that a gateway in front of the API answered.
     pub(super) fn failed(&self, failure: &Failure) {
         let now = Instant::now();
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let State { outage, logged } = &mut *state;
         let outage = outage.get_or_insert_with(|| {
             metrics::gauge!(metric::WECHAT_UNREACHABLE).set(1);
@@ -57,12 +57,8 @@ impl Reach {
 
     /// The outage that the last call met, if any, in words.
     pub(crate) fn in_words(&self) -> Option<String> {
-        let state = self.lock();
+        let state = self.0.lock();
         let outage = state.outage.as_ref()?;
         Some(format!("WeChat's API is not reached since {} s: {}", outage.since.elapsed().as_secs(), outage.why))
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
-        self.0.lock()
     }
 }

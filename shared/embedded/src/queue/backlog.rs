@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kefu_messages::partition::Partition;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use redb::WriteTransaction;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -83,17 +83,13 @@ impl Backlog {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
-
     /// A number above all others. Only for works of the writer's thread.
     pub(super) fn next_number(&self) -> u64 {
         self.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn expect_partitions(&self, partitions: impl Iterator<Item = Partition>) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         for partition in partitions {
             state.lot(partition);
         }
@@ -101,7 +97,7 @@ impl Backlog {
 
     /// The partition has committed messages up to `number`.
     pub(super) fn appended(&self, partition: Partition, number: u64) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let lot = state.lot(partition);
         lot.tail = lot.tail.max(number);
         drop(state);
@@ -112,17 +108,17 @@ impl Backlog {
     pub(super) fn perhaps_appended(&self) {
         // The last number that was given out: the next number must be beyond the tail, or it would count as read already.
         let highest = self.next_number.load(Ordering::Relaxed).saturating_sub(1);
-        self.state().lots.values_mut().for_each(|lot| lot.tail = highest);
+        self.state.lock().lots.values_mut().for_each(|lot| lot.tail = highest);
         self.changed.notify_one();
     }
 
     pub(super) fn next_due_ms(&self) -> Option<u64> {
-        self.state().next_due_ms
+        self.state.lock().next_due_ms
     }
 
     /// A message is due at `due_ms`; after a commit with an error, a message may be due then.
     pub(super) fn delayed(&self, due_ms: u64) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.next_due_ms = Some(state.next_due_ms.map_or(due_ms, |next| next.min(due_ms)));
         drop(state);
         self.changed.notify_one();
@@ -130,7 +126,7 @@ impl Backlog {
 
     /// Due messages came back.
     pub(super) fn returned(&self, returned: &Returned) {
-        self.state().next_due_ms = returned.next_due_ms;
+        self.state.lock().next_due_ms = returned.next_due_ms;
         for &(partition, number) in &returned.tails {
             self.appended(partition, number);
         }
@@ -138,7 +134,7 @@ impl Backlog {
 
     /// The messages that can be read now, `limit` in all, if each partition may have `prefetch` outstanding.
     pub(super) fn asks(&self, prefetch: usize, limit: usize) -> Vec<Ask> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let first = state.first_asked;
         let mut left = limit;
         let mut asks = Vec::new();
@@ -167,7 +163,7 @@ impl Backlog {
         numbers: impl ExactSizeIterator<Item = u64>,
         all: bool,
     ) -> Option<Vec<Ticket>> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let lot = state.lot(ask.partition);
         if lot.session != ask.session {
             return None;
@@ -185,12 +181,12 @@ impl Backlog {
 
     /// Lets the next reading begin with `partition`.
     pub(super) fn begin_with(&self, partition: Partition) {
-        self.state().first_asked = partition;
+        self.state.lock().first_asked = partition;
     }
 
     /// Marks a message as handed out. `None` if its session has ended: the message will be read again.
     pub(super) fn hand_out(&self, ticket: Ticket) -> Option<HandOut> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let lot = state.lot(ticket.partition);
         if lot.session != ticket.session {
             return None;
@@ -204,7 +200,7 @@ impl Backlog {
     /// Asks, in the transaction, whether the message may still be settled. If so, the end of its session changes nothing
     /// any more, and [`Backlog::settled`] must follow.
     pub(super) fn may_settle(&self, ticket: Ticket) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let lot = state.lot(ticket.partition);
         let may = lot.session == ticket.session && lot.outstanding.contains(&ticket.number);
         if may {
@@ -215,7 +211,7 @@ impl Backlog {
 
     /// The transaction that settled the message has ended, whether durable or not.
     pub(super) fn settled(&self, ticket: Ticket, durable: bool) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let lot = state.lot(ticket.partition);
         lot.committing.remove(&(ticket.number, ticket.session));
         let ended = match lot.session == ticket.session {
@@ -234,7 +230,7 @@ impl Backlog {
     /// The message was dropped unsettled: the message and all other outstanding messages of its partition are read again.
     /// Only the dropped message is to blame, so only its drops are counted.
     pub(super) fn give_back(&self, ticket: Ticket) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let lot = state.lot(ticket.partition);
         let owned = lot.session == ticket.session && lot.outstanding.contains(&ticket.number);
         let ended = owned.then(|| {
@@ -247,7 +243,7 @@ impl Backlog {
 
     /// The consumer is closed: the next consumer reads all outstanding messages again.
     pub(super) fn give_all_back(&self) {
-        let ended: Vec<_> = self.state().lots.values_mut().map(Lot::end_session).collect();
+        let ended: Vec<_> = self.state.lock().lots.values_mut().map(Lot::end_session).collect();
         self.tell(ended);
     }
 

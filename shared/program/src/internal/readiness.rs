@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use kefu_runtime::health::Health;
 use kefu_store::Probe;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 /// How long a probe of the store may take.
@@ -52,7 +52,7 @@ impl Readiness {
         required: bool,
         ask: impl Fn() -> BoxFuture<'static, Health> + Send + Sync + 'static,
     ) {
-        self.checks().all.push(Check { name, required, ask: Arc::new(ask) });
+        self.0.lock().all.push(Check { name, required, ask: Arc::new(ask) });
     }
 
     /// Adds the check of a store: the store is up if it answers `probe` within a second.
@@ -72,13 +72,13 @@ impl Readiness {
 
     /// Declares that every part of the process has added its checks: from now on the checks decide.
     pub fn complete(&self) {
-        self.checks().complete = true;
+        self.0.lock().complete = true;
     }
 
     /// Runs all checks at the same time.
     pub(super) async fn ask(&self) -> (Standing, Map<String, Value>) {
         let (checks, complete) = {
-            let checks = self.checks();
+            let checks = self.0.lock();
             (checks.all.clone(), checks.complete)
         };
         let answers = join_all(checks.iter().map(|check| (check.ask)())).await;
@@ -98,9 +98,5 @@ impl Readiness {
             details.insert(check.name.to_owned(), text.into());
         }
         (standing, details)
-    }
-
-    fn checks(&self) -> MutexGuard<'_, Checks> {
-        self.0.lock()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{
@@ -103,7 +103,7 @@ impl Connection {
     }
 
     async fn send<T: FromRedisValue>(&self, request: &Request<'_>) -> RedisResult<T> {
-        let mut manager = self.session().manager.clone();
+        let mut manager = self.session.lock().manager.clone();
         match request {
             Request::Script(script) => script.invoke_async(&mut manager).await,
             Request::Command(command) => command.query_async(&mut manager).await,
@@ -112,7 +112,7 @@ impl Connection {
 
     /// Replaces the session if the server has not been of use for too long.
     fn judge(&self, peer: Peer) {
-        let mut session = self.session();
+        let mut session = self.session.lock();
         let useless_since = match peer {
             Peer::Sound => {
                 session.heard = Instant::now();
@@ -127,10 +127,6 @@ impl Connection {
         {
             *session = fresh;
         }
-    }
-
-    fn session(&self) -> MutexGuard<'_, Session> {
-        self.session.lock()
     }
 }
 

@@ -29,7 +29,7 @@ struct Trouble {
 
 impl Standing {
     pub(super) fn answers(&self) {
-        let Some(trouble) = self.lock().trouble.take() else { return };
+        let Some(trouble) = self.0.lock().trouble.take() else { return };
         if trouble.logged {
             let after_seconds = trouble.since.elapsed().as_secs();
             tracing::info!(after_seconds, "the assistant answers again");
@@ -42,7 +42,7 @@ impl Standing {
             return;
         }
         let now = Instant::now();
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let State { trouble, logged } = &mut *state;
         let trouble = trouble.get_or_insert_with(|| Trouble { since: now, why: String::new(), logged: false });
         trouble.why = failure.to_string();
@@ -61,12 +61,8 @@ impl Standing {
 
     /// The trouble of the last question, if any, in words.
     pub(crate) fn in_words(&self) -> Option<String> {
-        let state = self.lock();
+        let state = self.0.lock();
         let trouble = state.trouble.as_ref()?;
         Some(format!("no answers since {} s: {}", trouble.since.elapsed().as_secs(), trouble.why))
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
-        self.0.lock()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::rules::Endpoint;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// The most messages that may fail one after the other before the breaker opens.
@@ -70,7 +70,7 @@ impl Breakers {
 
     /// A permit for the endpoint, or the time during which another request for a permit makes no sense.
     pub(crate) fn permit<'a>(&'a self, endpoint: &'a Endpoint) -> Result<Permit<'a>, Duration> {
-        let mut failing = self.lock();
+        let mut failing = self.failing.lock();
         let open = failing.get_mut(endpoint).and_then(|breaker| breaker.open.as_mut());
         let is_probe = match open {
             None => false,
@@ -89,7 +89,7 @@ impl Breakers {
 
     /// The webhooks that do not answer, in words, if any.
     pub(crate) fn in_words(&self) -> Option<String> {
-        let mut failing = self.lock();
+        let mut failing = self.failing.lock();
         failing.retain(|_, breaker| breaker.last_failed.elapsed() < REMEMBERED);
         let lines = failing.values().filter_map(|breaker| {
             let open = breaker.open.as_ref()?;
@@ -98,17 +98,13 @@ impl Breakers {
         let lines: Vec<String> = lines.collect();
         (!lines.is_empty()).then(|| lines.join("; "))
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Endpoint, Breaker>> {
-        self.failing.lock()
-    }
 }
 
 impl Permit<'_> {
     /// The webhook answered.
     pub(crate) fn answered(mut self) {
         self.is_probe = false;
-        let was = self.breakers.lock().remove(self.endpoint).and_then(|breaker| breaker.open);
+        let was = self.breakers.failing.lock().remove(self.endpoint).and_then(|breaker| breaker.open);
         if let Some(open) = was {
             let after_seconds = open.since.elapsed().as_secs();
             tracing::info!(host = self.endpoint.host(), after_seconds, "the webhook answers again");
@@ -120,7 +116,7 @@ impl Permit<'_> {
     pub(crate) fn failed(mut self, message: &MessageKey, why: &str, at_least: Duration) -> bool {
         let (now, opens_after) = (Instant::now(), self.breakers.opens_after);
         let is_probe = std::mem::take(&mut self.is_probe);
-        let mut failing = self.breakers.lock();
+        let mut failing = self.breakers.failing.lock();
         let breaker = failing.entry(self.endpoint.clone()).or_insert_with(|| Breaker {
             failed: HashSet::new(),
             last_failed: now,
@@ -151,7 +147,8 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.is_probe
-            && let Some(open) = self.breakers.lock().get_mut(self.endpoint).and_then(|breaker| breaker.open.as_mut())
+            && let Some(open) =
+                self.breakers.failing.lock().get_mut(self.endpoint).and_then(|breaker| breaker.open.as_mut())
         {
             open.probing = false;
         }

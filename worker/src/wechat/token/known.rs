@@ -60,7 +60,7 @@ impl Known {
         let now = Instant::now();
         // The store, too, may hold a senseless lifetime, and one that long would not even fit into an `Instant`.
         let expires_in = stored.expires_in.min(LONGEST_TOKEN_LIFE);
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         // A token with a life shorter than EARLY is replaced at half its life. Otherwise each look at the token would
         // start another fetch.
         let early = EARLY - rand::random_range(Duration::ZERO..=EARLY_JITTER);
@@ -77,7 +77,7 @@ impl Known {
     /// time if longer.
     pub(super) fn due(&self, gap: Duration) -> bool {
         let now = Instant::now();
-        match &mut self.lock().token {
+        match &mut self.0.lock().token {
             Some(token) if token.refresh_at <= now => {
                 token.refresh_at = now + (token.expires_at.saturating_duration_since(now) / 2).max(gap);
                 true
@@ -89,7 +89,7 @@ impl Known {
     /// Forgets a token that WeChat refused, unless the previous drop is less than `gap` ago.
     pub(super) fn forget(&self, refused: &SecretString, gap: Duration) -> Forgotten {
         let now = Instant::now();
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let left = state.dropped_at.map_or(Duration::ZERO, |at| (at + gap).saturating_duration_since(now));
         match &state.token {
             Some(token) if !same(&token.value, refused) => Forgotten::Before,
@@ -105,11 +105,7 @@ impl Known {
 
     fn token(&self, good: impl FnOnce(&Token, Instant) -> bool) -> Option<SecretString> {
         let now = Instant::now();
-        self.lock().token.as_ref().filter(|token| good(token, now)).map(|token| token.value.clone())
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
-        self.0.lock()
+        self.0.lock().token.as_ref().filter(|token| good(token, now)).map(|token| token.value.clone())
     }
 }
 
