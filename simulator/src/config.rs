@@ -180,7 +180,6 @@ fn xml() -> Format {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn account(json: serde_json::Value) -> SimulatedAccount {

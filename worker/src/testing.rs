@@ -1,6 +1,5 @@
 //! Stand-ins for the worker's partners, for its tests: a store in memory, WeChat's API in memory, and a queue that the
 //! test fills by hand. The stand-ins use tokio's clock, so that tests can stop it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -82,7 +82,6 @@ pub(super) fn write(out: &mut impl Write, findings: &[Finding]) -> io::Result<()
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

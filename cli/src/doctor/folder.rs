@@ -150,7 +150,6 @@ fn is_locked(file: &File) -> Option<bool> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;

@@ -43,7 +43,6 @@ fn one<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use actix_web::test::TestRequest;
 

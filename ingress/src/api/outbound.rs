@@ -116,5 +116,4 @@ impl OutboundMessages {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

@@ -249,7 +249,6 @@ async fn while_disk_answers<T: Send + 'static>(
 pub(super) struct Operations;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;

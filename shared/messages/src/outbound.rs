@@ -45,7 +45,6 @@ impl std::fmt::Debug for Outbound {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

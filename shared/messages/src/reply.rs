@@ -247,7 +247,6 @@ impl std::fmt::Debug for Card {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

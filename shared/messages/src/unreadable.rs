@@ -83,8 +83,6 @@ fn parse(text: String) -> Result<(Push, String), (String, PushError)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const PUSH: &[u8] = br#"{"FromUserName":"o","MsgType":"text","Content":"@"}"#;

@@ -71,8 +71,6 @@ fn hangs() -> Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
     use std::sync::mpsc;
 
     use futures_util::FutureExt;

@@ -68,8 +68,6 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::time::Duration;
 
     use futures_util::FutureExt;

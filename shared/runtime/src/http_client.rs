@@ -72,8 +72,6 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

@@ -128,7 +128,6 @@ fn millis(duration: Duration) -> u64 {
 static DELETE_IF_EQUAL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/lua/delete_if_equal.lua")));
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 

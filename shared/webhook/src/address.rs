@@ -112,7 +112,6 @@ impl Resolve for Resolver {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

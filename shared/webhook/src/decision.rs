@@ -57,7 +57,6 @@ fn is_object(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn decide(body: impl Into<Vec<u8>>, format: Format) -> Option<String> {

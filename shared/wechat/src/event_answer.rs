@@ -127,8 +127,6 @@ pub fn is_encrypted(push: &Push) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

@@ -117,8 +117,6 @@ pub fn fit_for_xml(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::super::push::Body;
     use super::*;
 

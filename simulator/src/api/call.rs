@@ -131,7 +131,6 @@ fn has_escaped_text(body: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use actix_web::test::TestRequest;
 
     use super::*;

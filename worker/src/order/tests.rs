@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use kefu_messages::envelope::Envelope;
 use kefu_messages::session::UserKey;
 use kefu_queue::Settlement;

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::path::PathBuf;
 
 use kefu_messages::envelope::Envelope;

@@ -1,5 +1,4 @@
 //! A worker's seat, with a store that follows a script.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
 use std::future::pending;

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use kefu_messages::plan::Plan;
 use kefu_messages::reply::Content;
 use kefu_queue::Settlement;

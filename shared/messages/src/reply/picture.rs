@@ -146,8 +146,6 @@ fn take(file: File, path: &Path, bytes: u64) -> Result<Vec<u8>, PictureError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn file(content: &[u8]) -> (PathBuf, tempfile::TempDir) {

@@ -142,7 +142,6 @@ impl fmt::Debug for RuleTables {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::fs;
     use std::path::PathBuf;

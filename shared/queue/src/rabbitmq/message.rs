@@ -187,7 +187,6 @@ fn short(error: &str) -> AMQPValue {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn original(headers: FieldTable) -> Original {

@@ -119,7 +119,6 @@ impl std::fmt::Display for Address {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn error_of(url: &str) -> SettingsError {

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use serde_json::json;
 use tempfile::TempDir;
 

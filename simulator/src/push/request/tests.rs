@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use kefu_wechat::push::{Body, Content, Push as ParsedPush, ciphertexts};
 use serde_json::json;
 

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use kefu_messages::envelope::Envelope;
 use kefu_messages::unreadable::Unreadable;
 use kefu_queue::{DeadReason, Settlement};

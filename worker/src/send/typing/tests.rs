@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use tokio::time::Instant;
 
 use super::*;

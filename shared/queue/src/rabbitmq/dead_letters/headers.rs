@@ -107,7 +107,6 @@ fn in_text(value: &AMQPValue) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn dead(routing_key: &str, headers: Vec<(&str, AMQPValue)>) -> DeadLetter {

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use kefu_messages::rules::Action;
 use kefu_program::config;
 
