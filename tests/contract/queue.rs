@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
+use kefu_messages::testing::pushed;
 use kefu_queue::dead_letters::DeadLetters;
 use kefu_queue::{Consumer, Delivery, Publisher, Settlement};
 use kefu_wechat::openid::OpenId;
-use kefu_wechat::push::{Content, Fields, Format, Push};
+use kefu_wechat::push::Fields;
+use serde_json::json;
 use tokio::time::timeout;
 
 mod crashing;
@@ -130,21 +132,14 @@ fn user(partition: u16, index: usize) -> OpenId {
 
 /// The `number`th text of a user.
 fn envelope(user: &OpenId, number: u32) -> Envelope {
-    let push = Push {
-        format: Format::Xml,
-        to_user: "gh_7f083739789a".into(),
-        from_user: user.clone(),
-        create_time: 1_482_048_670,
-        msg_id: Some(number.to_string()),
-        business_id: None,
-        msg_type: "text".into(),
-        content: Content::Text { content: format!("第{number}条") },
-        fields: Fields::default(),
-    };
-    Envelope {
-        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
-        ..Envelope::of_push(ACCOUNT, push, "<xml/>".into(), 1_482_048_670_123)
-    }
+    let (created, content) = (1_482_048_670, format!("第{number}条"));
+    let push = json!({ "CreateTime": created, "MsgType": "text", "MsgId": number, "Content": content });
+    let mut envelope = pushed(ACCOUNT, user.as_str(), push);
+    envelope.traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
+    envelope.received_at_ms = created * 1_000 + 123;
+    // The envelope's JSON has the content, and not all fields that it came from.
+    envelope.push.fields = Fields::default();
+    envelope
 }
 
 /// Publishes the user's messages of these numbers, one after the other.

@@ -6,8 +6,11 @@ use std::time::Duration;
 use kefu_embedded::Database;
 use kefu_harness::redis::RedisServer;
 use kefu_messages::message_key::MessageKey;
+use kefu_messages::session::SessionKey;
+use kefu_messages::testing::pushed;
 use kefu_store::Stores;
 use kefu_store::testing::MemoryStore;
+use serde_json::json;
 use tempfile::TempDir;
 
 mod claims;
@@ -56,6 +59,17 @@ async fn memory() -> Opened<()> {
 /// The key of a message of the account `wx1`.
 fn key(msg_id: &str) -> MessageKey {
     MessageKey::from_text(format!("wx1|gh_1|oUser|{msg_id}"))
+}
+
+/// The session of a user with an account, or with this sub-merchant of the account.
+fn session(appid: &str, openid: &str, sub_merchant: Option<u64>) -> SessionKey {
+    let push = json!({ "MsgType": "text", "MsgId": 1, "BusinessId": sub_merchant });
+    SessionKey::of(appid, &pushed(appid, openid, push).push)
+}
+
+/// The session of the user that most cases are about.
+fn somebody() -> SessionKey {
+    session("wx1", "oUser", None)
 }
 
 /// Makes a test of each case that is listed below it, on the store that the function `$open` opens.

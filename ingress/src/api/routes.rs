@@ -266,14 +266,11 @@ mod tests {
         assert!(Instant::now() >= deadline);
         disk_wakes.send(()).unwrap();
     }
+
     #[tokio::test]
     async fn nothing_but_pictures_needs_the_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("kefu.toml");
-        let text = "[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"\n\
-                    [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n";
-        std::fs::write(&file, text).unwrap();
-        let config = Arc::new(kefu_program::config::load_with(&file, []).unwrap());
+        let (config, _folder) = kefu_program::testing::config("");
+        let config = Arc::new(config);
         let (disk, deadline) = (Disk::default(), Instant::now() + Duration::from_secs(30));
         let message = |replies: &str| {
             OutboundMessage::from(request::parse(format!(r#"{{"to":"oU","replies":[{replies}]}}"#).as_bytes()).unwrap())

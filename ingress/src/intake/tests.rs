@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use kefu_messages::testing::envelope;
 use kefu_queue::QueueError;
 use kefu_runtime::health::Health;
 use kefu_store::StoreError;
-use kefu_wechat::push::Push;
 
 use super::*;
 use crate::ANSWER_WITHIN;
@@ -93,10 +93,8 @@ async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), Q
     });
     let publisher = Arc::new(ScriptedPublisher { answers: Mutex::new(publishes.into()), asked: Mutex::default() });
     let intake = Intake::new(claims.clone(), publisher.clone());
-    let push = Push::parse(r#"{"FromUserName":"oUSER","MsgType":"text","MsgId":1,"Content":"hi"}"#).unwrap();
-    let envelope = Envelope::of_push("wx1", push, String::new(), 0);
     let started = Instant::now();
-    let result = intake.take(&envelope, ANSWER.to_owned(), started + ANSWER_WITHIN).await;
+    let result = intake.take(&envelope("oUSER", 1), ANSWER.to_owned(), started + ANSWER_WITHIN).await;
     let (notes, published) = (claims.notes.lock().unwrap().clone(), *publisher.asked.lock().unwrap());
     let completed_with = claims.completed_with.lock().unwrap().clone();
     Run { result, notes, completed_with, published, took: started.elapsed() }

@@ -21,31 +21,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kefu_messages::rules::{self, Rules};
-use kefu_program::config;
+use kefu_messages::testing::pushed;
+use kefu_program::testing::{self, MINIMAL};
 use kefu_wechat::push::Push;
 use serde_json::json;
 
 /// In place of the page's first account: its appid is that of kefu.example.toml, which is refused.
 const APPID: &str = "wx00000000000000aa";
-const HEAD: &str = r#"
-[queue]
-url = "embedded:data"
-[store]
-url = "embedded:data"
-[assistant]
-base_url = "https://api.example/v1"
-model = "m"
-[[account]]
-appid = "wx00000000000000aa"
-secret = "s"
-token = "t"
-mode = "plain"
-[[account]]
-appid = "wxfedcba9876543210"
-secret = "s"
-token = "t"
-mode = "plain"
-"#;
+const ANOTHER: &str = "wxfedcba9876543210";
+const ASSISTANT: &str = "[assistant]\nbase_url = \"https://api.example/v1\"\nmodel = \"m\"\n";
 
 struct Example {
     /// The line of the page where the example begins.
@@ -100,9 +84,8 @@ fn load(example: &Example) -> Arc<Rules> {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, "a secret of 16 characters").unwrap();
     }
-    let file = folder.path().join("kefu.toml");
-    fs::write(&file, format!("{HEAD}{}", example.toml)).unwrap();
-    match config::load_with(&file, []) {
+    let head = MINIMAL.replace("wx1", APPID) + &testing::account(ANOTHER) + ASSISTANT;
+    match testing::load(folder.path(), &(head + &example.toml)) {
         Ok(config) => config.rules.current(),
         Err(errors) => panic!("the example at line {} is refused: {errors}", example.line),
     }
@@ -115,7 +98,6 @@ fn push(cell: &str) -> (String, Push) {
         None => (cell, APPID),
     };
     let (kind, value) = what.split_once(" `").map_or((what, ""), |(kind, value)| (kind, value.trim_end_matches('`')));
-    let mut push = json!({ "ToUserName": "gh_1", "FromUserName": "oUSER", "CreateTime": 1 });
     let fields = match kind {
         "text" => json!({ "MsgType": "text", "MsgId": 1, "Content": value }),
         "image" => json!({ "MsgType": "image", "MsgId": 1, "PicUrl": "https://p/", "MediaId": "m" }),
@@ -124,8 +106,7 @@ fn push(cell: &str) -> (String, Push) {
         "event" => json!({ "MsgType": "event", "Event": value }),
         _ => panic!("{cell:?} is no push that this test knows"),
     };
-    push.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    (appid.to_owned(), Push::parse(&push.to_string()).unwrap())
+    (appid.to_owned(), pushed(appid, "oUSER", fields).push)
 }
 
 fn outcome(rules: &Rules, appid: &str, push: &Push) -> String {

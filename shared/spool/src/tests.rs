@@ -69,6 +69,12 @@ impl Setup {
         eventually("the spool is empty", || self.spool.spool_health() == Health::Up).await;
     }
 
+    /// The broker is up again, and the spool becomes empty.
+    async fn relays_all(&self) {
+        self.broker.set(Mode::Up);
+        self.empty().await;
+    }
+
     fn waiting(&self) -> u64 {
         self.spool.state.figures().waiting
     }

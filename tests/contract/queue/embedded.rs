@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use kefu_embedded::Database;
 use kefu_embedded::queue::EmbeddedQueue;
-use kefu_harness::eventually;
 use kefu_queue::dead_letters::DeadLetters;
 use kefu_queue::{Consumer, ConsumerOptions, Publisher};
 use tempfile::TempDir;
 
-use super::{DeadLetter, PARTITIONS, PATIENCE, Queue, contract};
+use super::dead_letters::all;
+use super::{DeadLetter, PARTITIONS, Queue, contract};
 
 contract!(crate::queue::embedded::in_a_folder, crate::queue::embedded::in_a_folder);
 
@@ -47,15 +47,7 @@ impl Queue for InAFolder {
     }
 
     async fn dead_letters(&self, count: usize) -> Vec<DeadLetter> {
-        let letters = eventually(PATIENCE, "the dead letters are there", async || {
-            let (letters, mut found) = (self.letters(), Vec::new());
-            let mut walk = letters.walk().await.unwrap();
-            while let Some(letter) = walk.next().await.unwrap() {
-                found.push(letter);
-            }
-            if found.len() == count { Ok(found) } else { Err(format!("{} are there", found.len())) }
-        });
-        let letters = letters.await.into_iter().map(|letter| DeadLetter {
+        let letters = all(self, count).await.into_iter().map(|letter| DeadLetter {
             body: letter.body,
             reason: letter.reason,
             error: letter.last_error,

@@ -4,40 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kefu_harness::redis::RedisServer;
-use kefu_messages::envelope::Envelope;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
 use kefu_messages::session::{SessionKey, UserKey};
+use kefu_messages::testing::{envelope, pushed};
 use kefu_messages::window::{Opening, Refused};
 use kefu_store::{Exchange, LedgerClaim, Progress, StoreError, StoredToken, Stores, Written};
-use kefu_wechat::push::Push;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, cmd};
 use secrecy::SecretString;
+use serde_json::json;
 
-const LONG: Duration = Duration::from_secs(60);
-
-fn key() -> MessageKey {
-    MessageKey::from_text("wx1|gh_1|oUser|1")
-}
+use super::{LONG, connect, key};
 
 fn user() -> SessionKey {
-    let push = Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1,"BusinessId":7}"#).unwrap();
-    SessionKey::of("wx1", &push)
-}
-
-fn push_of_user() -> Push {
-    Push::parse(r#"{"FromUserName":"oUser","MsgType":"text","MsgId":1}"#).unwrap()
+    let push = json!({ "MsgType": "text", "MsgId": 1, "BusinessId": 7 });
+    SessionKey::of("wx1", &pushed("wx1", "oUser", push).push)
 }
 
 fn speaker() -> SessionKey {
-    SessionKey::of("wx1", &push_of_user())
+    SessionKey::of("wx1", &envelope("oUser", 1).push)
 }
 
 async fn begin() -> (RedisServer, Stores, MultiplexedConnection) {
-    let server = RedisServer::start().await;
-    let stores = kefu_store::redis::open(&server.url()).await.unwrap();
-    let connection = super::connect(&server).await;
+    let (server, stores) = super::begin().await;
+    let connection = connect(&server).await;
     (server, stores, connection)
 }
 
@@ -120,8 +111,7 @@ async fn each_thing_is_one_key_in_braces_and_has_an_expiry() {
     let exchange = Exchange { asked: "hi".into(), answered: "hello".into() };
     stores.conversations.remember(&speaker(), &key(), &exchange, 10, LONG).await.unwrap();
 
-    let envelope = Envelope::of_push("wx1", push_of_user(), String::new(), 0);
-    stores.order.leave(&UserKey::of(&envelope), &key(), Duration::ZERO, LONG).await.unwrap();
+    stores.order.leave(&UserKey::of(&envelope("oUser", 1)), &key(), Duration::ZERO, LONG).await.unwrap();
     stores.seats.unwrap().take("worker-1", 0, LONG).await.unwrap();
 
     let keys: BTreeSet<String> = connection.keys("*").await.unwrap();
@@ -209,8 +199,7 @@ async fn what_kefu_did_not_write_is_reported_without_showing_it() {
     }
     let order = "kefu:order:{wx1|oUser}";
     connection.set::<_, _, ()>(order, "oUser").await.unwrap();
-    let envelope = Envelope::of_push("wx1", push_of_user(), String::new(), 0);
-    errors.push(stores.order.place(&UserKey::of(&envelope), &key()).await.unwrap_err());
+    errors.push(stores.order.place(&UserKey::of(&envelope("oUser", 1)), &key()).await.unwrap_err());
     let window = "kefu:window:{wx1|oUser|7}";
     connection.set::<_, _, ()>(window, "oUser").await.unwrap();
     errors.push(stores.windows.get(&user()).await.unwrap_err());

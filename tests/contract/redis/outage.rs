@@ -4,22 +4,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use kefu_harness::redis::RedisServer;
-use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
 use kefu_store::redis::open;
 use kefu_store::{Claim, StoreError, StoredToken, Stores};
 use secrecy::SecretString;
 
+use super::{LONG, begin, key};
 use crate::clock::eventually;
-
-const LONG: Duration = Duration::from_secs(60);
 
 /// What a call may take in all.
 const LIMIT: Duration = Duration::from_millis(300);
-
-fn key() -> MessageKey {
-    MessageKey::from_text("wx1|gh_1|oUser|1")
-}
 
 /// Every call of every seam, as what it fails with.
 fn every_call(stores: &Stores) -> Vec<(&'static str, BoxFuture<'static, Option<StoreError>>)> {
@@ -89,8 +83,7 @@ async fn works_again(stores: &Stores) {
 
 #[tokio::test]
 async fn every_call_fails_in_time_when_redis_is_killed_and_works_when_it_is_back() {
-    let mut server = RedisServer::start().await;
-    let stores = open(&server.url()).await.unwrap();
+    let (mut server, stores) = begin().await;
     works_again(&stores).await;
     server.kill();
     every_call_fails_in_time(&stores).await;
@@ -100,8 +93,7 @@ async fn every_call_fails_in_time_when_redis_is_killed_and_works_when_it_is_back
 
 #[tokio::test]
 async fn every_call_fails_in_time_when_redis_hangs_and_works_when_it_goes_on() {
-    let server = RedisServer::start().await;
-    let stores = open(&server.url()).await.unwrap();
+    let (server, stores) = begin().await;
     works_again(&stores).await;
     server.stop_signal();
     every_call_fails_in_time(&stores).await;
@@ -135,8 +127,7 @@ async fn to_open_a_store_is_not_to_wait_for_redis() {
 /// The connection is dead and the scripts are gone, yet Redis is there: no reason to fail a call.
 #[tokio::test]
 async fn a_restart_between_two_calls_goes_unnoticed() {
-    let mut server = RedisServer::start().await;
-    let stores = open(&server.url()).await.unwrap();
+    let (mut server, stores) = begin().await;
     assert_eq!(stores.claims.claim(&key(), "a", LONG).await.unwrap(), Claim::Won);
     server.kill();
     server.restart().await;

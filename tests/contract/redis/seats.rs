@@ -7,14 +7,13 @@ use kefu_harness::redis::RedisServer;
 use kefu_store::Seats;
 use tokio::task::JoinSet;
 
+use super::{LONG, connect};
 use crate::clock::{Lasting, eventually};
 
-const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(150);
 
 async fn begin() -> (RedisServer, Arc<dyn Seats>) {
-    let server = RedisServer::start().await;
-    let stores = kefu_store::redis::open(&server.url()).await.unwrap();
+    let (server, stores) = super::begin().await;
     (server, stores.seats.unwrap())
 }
 
@@ -59,8 +58,7 @@ async fn the_seat_of_a_worker_that_died_is_free_after_its_time() {
 /// Waits until what was taken for [`SHORT`] before this call is over, by the server's clock. No worker asks for a seat: that
 /// would take away those that are over.
 async fn short_is_over(server: &RedisServer) {
-    let client = redis::Client::open(server.url()).unwrap();
-    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let mut redis = connect(server).await;
     let ms = u64::try_from(SHORT.as_millis()).unwrap();
     let () = redis::cmd("SET").arg("witness").arg("").arg("PX").arg(ms).query_async(&mut redis).await.unwrap();
     let gone = async || {
@@ -103,7 +101,7 @@ async fn workers_whose_seats_the_store_has_forgotten_keep_them() {
     for worker in ["a", "b", "c"] {
         seats.take(worker, 0, LONG).await.unwrap();
     }
-    let mut connection = super::connect(&server).await;
+    let mut connection = connect(&server).await;
     redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
     for (worker, seat) in [("c", 2), ("a", 0), ("b", 1)] {
         assert_eq!(seats.take(worker, seat, LONG).await.unwrap(), seat, "{worker}");

@@ -1,24 +1,15 @@
 //! Redis answers, but not as kefu needs it.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use kefu_harness::redis::RedisServer;
-use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
+use kefu_runtime::testing::Log;
 use kefu_store::redis::open;
 use kefu_store::{StoreError, Stores, Written};
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
+use super::{LONG, begin, connect, key};
 use crate::clock::eventually;
-
-const LONG: Duration = Duration::from_secs(60);
-
-fn key() -> MessageKey {
-    MessageKey::from_text("wx1|gh_1|oUser|1")
-}
 
 async fn set(connection: &mut MultiplexedConnection, setting: &str, value: &str) {
     cmd("CONFIG").arg("SET").arg(setting).arg(value).query_async::<()>(connection).await.unwrap();
@@ -43,9 +34,8 @@ async fn writes_are_unavailable(stores: &Stores, because: &str) {
 
 #[tokio::test]
 async fn a_full_redis_is_unavailable() {
-    let server = RedisServer::start().await;
-    let stores = open(&server.url()).await.unwrap();
-    let mut connection = super::connect(&server).await;
+    let (server, stores) = begin().await;
+    let mut connection = connect(&server).await;
     set(&mut connection, "maxmemory", "1").await;
     writes_are_unavailable(&stores, "OOM").await;
     set(&mut connection, "maxmemory", "0").await;
@@ -54,9 +44,8 @@ async fn a_full_redis_is_unavailable() {
 
 #[tokio::test]
 async fn a_replica_is_unavailable() {
-    let server = RedisServer::start().await;
-    let stores = open(&server.url()).await.unwrap();
-    let mut connection = super::connect(&server).await;
+    let (server, stores) = begin().await;
+    let mut connection = connect(&server).await;
     // Port 1 has no master; that does not matter to who may write.
     cmd("REPLICAOF").arg("127.0.0.1").arg("1").query_async::<()>(&mut connection).await.unwrap();
     writes_are_unavailable(&stores, "READONLY").await;
@@ -67,7 +56,7 @@ async fn a_replica_is_unavailable() {
 #[tokio::test]
 async fn a_refused_login_works_as_soon_as_the_password_is_right() {
     let server = RedisServer::start().await;
-    let mut connection = super::connect(&server).await;
+    let mut connection = connect(&server).await;
     set(&mut connection, "requirepass", "another").await;
     let stores = open(&server.url().replace("redis://", "redis://:hunter2@")).await.unwrap();
     writes_are_unavailable(&stores, "check user and password").await;
@@ -79,7 +68,7 @@ async fn a_refused_login_works_as_soon_as_the_password_is_right() {
 #[tokio::test]
 async fn a_user_restricted_to_what_the_documentation_names_can_do_all() {
     let server = RedisServer::start().await;
-    let mut connection = super::connect(&server).await;
+    let mut connection = connect(&server).await;
     let mut user = cmd("ACL");
     user.arg("SETUSER").arg("kefu").arg("on").arg(">hunter2").arg("~kefu:*");
     user.arg("+@read").arg("+@write").arg("+@scripting").arg("+@connection").arg("+time");
@@ -96,26 +85,6 @@ async fn a_user_restricted_to_what_the_documentation_names_can_do_all() {
     stores.media.put("wx1", "abc123", "media-1", LONG).await.unwrap();
 }
 
-/// What is logged while it is the subscriber.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Opens a store with these settings, and gives what it logs until `until` is in it.
 async fn log_until(until: &str, settings: &[(&str, &str)]) -> String {
     let log = Log::default();
@@ -128,7 +97,7 @@ async fn log_until(until: &str, settings: &[(&str, &str)]) -> String {
     // Of this thread only: the test's runtime has no other.
     let _guard = tracing::subscriber::set_default(subscriber);
     let server = RedisServer::start().await;
-    let mut connection = super::connect(&server).await;
+    let mut connection = connect(&server).await;
     for (setting, value) in settings {
         set(&mut connection, setting, value).await;
     }

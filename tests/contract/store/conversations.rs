@@ -1,23 +1,12 @@
 use std::time::Duration;
 
-use kefu_messages::session::SessionKey;
 use kefu_store::{Exchange, Stores};
-use kefu_wechat::push::Push;
 
-use super::{CROWD, LONG, SHORT, key};
+use super::{CROWD, LONG, SHORT, key, session, somebody};
 use crate::clock::Lasting;
 
 /// More than any of these tests remembers.
 const MANY: usize = 1_000;
-
-fn whose(appid: &str, user: &str, more: &str) -> SessionKey {
-    let push = format!(r#"{{"FromUserName":"{user}","MsgType":"text","MsgId":1{more}}}"#);
-    SessionKey::of(appid, &Push::parse(&push).unwrap())
-}
-
-fn user() -> SessionKey {
-    whose("wx1", "oUser", "")
-}
 
 fn exchange(number: &str) -> Exchange {
     Exchange { asked: format!("question {number}"), answered: format!("answer {number}") }
@@ -25,13 +14,13 @@ fn exchange(number: &str) -> Exchange {
 
 /// The exchange `number` of a message of the same number.
 async fn remember(stores: &Stores, number: &str, most: usize, keep_for: Duration) {
-    let remembered = stores.conversations.remember(&user(), &key(number), &exchange(number), most, keep_for).await;
+    let remembered = stores.conversations.remember(&somebody(), &key(number), &exchange(number), most, keep_for).await;
     remembered.unwrap();
 }
 
 /// The questions of the user's conversation.
 async fn recalled(stores: &Stores) -> Vec<String> {
-    let exchanges = stores.conversations.recall(&user()).await.unwrap();
+    let exchanges = stores.conversations.recall(&somebody()).await.unwrap();
     exchanges.into_iter().map(|exchange| exchange.asked).collect()
 }
 
@@ -41,11 +30,11 @@ pub(super) async fn a_user_who_never_asked_has_no_conversation(stores: &Stores) 
 
 pub(super) async fn exchanges_come_back_in_order_and_as_they_were(stores: &Stores) {
     let odd = Exchange { asked: "a \"b\" \\ \0 \n 您好 👋 0 1f".into(), answered: String::new() };
-    stores.conversations.remember(&user(), &key("0"), &odd, MANY, LONG).await.unwrap();
+    stores.conversations.remember(&somebody(), &key("0"), &odd, MANY, LONG).await.unwrap();
     for number in ["1", "2"] {
         remember(stores, number, MANY, LONG).await;
     }
-    let found = stores.conversations.recall(&user()).await.unwrap();
+    let found = stores.conversations.recall(&somebody()).await.unwrap();
     assert_eq!(found, [odd, exchange("1"), exchange("2")]);
     assert_eq!(recalled(stores).await.len(), 3, "reading does not consume");
 }
@@ -54,8 +43,8 @@ pub(super) async fn an_exchange_is_remembered_once(stores: &Stores) {
     remember(stores, "1", MANY, LONG).await;
     remember(stores, "2", MANY, LONG).await;
     let again = Exchange { asked: "question 1".into(), answered: "something else".into() };
-    stores.conversations.remember(&user(), &key("1"), &again, MANY, LONG).await.unwrap();
-    let found = stores.conversations.recall(&user()).await.unwrap();
+    stores.conversations.remember(&somebody(), &key("1"), &again, MANY, LONG).await.unwrap();
+    let found = stores.conversations.recall(&somebody()).await.unwrap();
     assert_eq!(found, [exchange("1"), exchange("2")], "the first that was remembered stands, in its place");
 }
 
@@ -90,10 +79,10 @@ pub(super) async fn a_shorter_exchange_does_not_shorten_the_conversation(stores:
 pub(super) async fn users_accounts_and_sub_merchants_do_not_touch_each_other(stores: &Stores) {
     remember(stores, "1", MANY, LONG).await;
     let others = [
-        whose("wx2", "oUser", ""),
-        whose("wx1", "oOther", ""),
-        whose("wx1", "oUser", r#","BusinessId":1"#),
-        whose("wx1", "oUser", r#","BusinessId":2"#),
+        session("wx2", "oUser", None),
+        session("wx1", "oOther", None),
+        session("wx1", "oUser", Some(1)),
+        session("wx1", "oUser", Some(2)),
     ];
     for other in others {
         assert!(stores.conversations.recall(&other).await.unwrap().is_empty());

@@ -1,17 +1,11 @@
 use std::time::Duration;
 
 use kefu_messages::message_key::MessageKey;
-use kefu_messages::plan::Plan;
-use kefu_messages::reply::Content;
+pub(super) use kefu_messages::testing::plan;
 use kefu_store::{Fence, Job, LedgerClaim, Stores, Written};
 
 use super::{CROWD, LONG, SHORT, key};
 use crate::clock::{Lasting, eventually};
-
-/// A plan of texts.
-pub(super) fn plan(texts: &[&str]) -> Plan {
-    Plan { steps: texts.iter().map(|&text| Content::Text(text.into()).into()).collect(), ..Plan::default() }
-}
 
 pub(super) async fn claim(stores: &Stores, key: &MessageKey, owner: &str, lease: Duration) -> LedgerClaim {
     stores.ledger.claim(key, owner, lease, LONG).await.unwrap()

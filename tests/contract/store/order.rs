@@ -1,16 +1,15 @@
 use std::time::Duration;
 
-use kefu_messages::envelope::Envelope;
 use kefu_messages::session::UserKey;
+use kefu_messages::testing::pushed;
 use kefu_store::{MOST_ABSENT, Place, Stores};
-use kefu_wechat::push::Push;
+use serde_json::json;
 
 use super::{LONG, SHORT, key};
 use crate::clock::Lasting;
 
 fn user(appid: &str, openid: &str) -> UserKey {
-    let push = Push::parse(&format!(r#"{{"FromUserName":"{openid}","MsgType":"text","MsgId":1}}"#)).unwrap();
-    UserKey::of(&Envelope::of_push(appid, push, String::new(), 0))
+    UserKey::of(&pushed(appid, openid, json!({ "MsgType": "text", "MsgId": 1 })))
 }
 
 fn somebody() -> UserKey {

@@ -1,21 +1,11 @@
 use kefu_messages::session::SessionKey;
 use kefu_messages::window::{Opening, Refused, Window};
 use kefu_store::Stores;
-use kefu_wechat::push::Push;
 
-use super::{LONG, SHORT, key};
+use super::{LONG, SHORT, key, session, somebody};
 use crate::clock::Lasting;
 
 const NOW: u64 = 1_700_000_000_000;
-
-fn user(appid: &str, openid: &str, business: &str) -> SessionKey {
-    let push = format!(r#"{{"FromUserName":"{openid}","MsgType":"text","MsgId":1,"CreateTime":1{business}}}"#);
-    SessionKey::of(appid, &Push::parse(&push).unwrap())
-}
-
-fn somebody() -> SessionKey {
-    user("wx1", "oUser", "")
-}
 
 async fn get(stores: &Stores, user: &SessionKey) -> Window {
     stores.windows.get(user).await.unwrap()
@@ -109,7 +99,7 @@ pub(super) async fn an_entry_ends_after_its_time(stores: &Stores) {
 
 pub(super) async fn users_accounts_and_sub_merchants_do_not_touch_each_other(stores: &Stores) {
     wrote(stores, &somebody(), "1", NOW).await;
-    for other in [user("wx2", "oUser", ""), user("wx1", "oOther", ""), user("wx1", "oUser", r#","BusinessId":1"#)] {
+    for other in [session("wx2", "oUser", None), session("wx1", "oOther", None), session("wx1", "oUser", Some(1))] {
         assert_eq!(get(stores, &other).await, Window::default());
     }
 }

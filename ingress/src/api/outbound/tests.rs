@@ -6,9 +6,10 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use kefu_messages::outbound::Outbound;
-use kefu_messages::reply::{Content, Reply};
+use kefu_messages::testing::plan;
 use kefu_queue::{Publisher, QueueError};
 use kefu_runtime::health::Health;
+use kefu_store::testing::MemoryStore;
 use kefu_store::{Claim, Claims};
 use kefu_wechat::openid::OpenId;
 
@@ -25,47 +26,33 @@ enum Fate {
 /// Notes of messages, and claims that are free each time, as if an ingress could not settle them.
 #[derive(Default)]
 struct Store {
+    notes: MemoryStore,
     fates: Mutex<VecDeque<Fate>>,
-    fingerprint: Mutex<Option<String>>,
-    progress: Mutex<Option<Progress>>,
     published: Mutex<u32>,
     publisher_is_away: Mutex<bool>,
 }
 
 #[async_trait]
 impl Messages for Store {
-    async fn open(&self, _: &str, fingerprint: &str, _: Duration) -> Result<Opened, StoreError> {
-        let mut known = self.fingerprint.lock().unwrap();
-        Ok(match known.as_deref() {
-            None => {
-                *known = Some(fingerprint.to_owned());
-                Opened::New
-            }
-            Some(known) if known == fingerprint => Opened::Same(self.progress.lock().unwrap().clone()),
-            Some(_) => Opened::Other,
-        })
+    async fn open(&self, id: &str, fingerprint: &str, keep_for: Duration) -> Result<Opened, StoreError> {
+        self.notes.open(id, fingerprint, keep_for).await
     }
 
-    async fn find(&self, _: &str, fingerprint: &str) -> Result<Opened, StoreError> {
-        Ok(match self.fingerprint.lock().unwrap().as_deref() {
-            None => Opened::New,
-            Some(known) if known == fingerprint => Opened::Same(self.progress.lock().unwrap().clone()),
-            Some(_) => Opened::Other,
-        })
+    async fn find(&self, id: &str, fingerprint: &str) -> Result<Opened, StoreError> {
+        self.notes.find(id, fingerprint).await
     }
 
-    async fn set(&self, _: &str, progress: &Progress, _: Duration) -> Result<(), StoreError> {
+    async fn set(&self, id: &str, progress: &Progress, keep_for: Duration) -> Result<(), StoreError> {
         let fate = self.fates.lock().unwrap().pop_front();
         match fate {
-            Some(Fate::Refused) => return Err(StoreError::Unavailable("down".into())),
+            Some(Fate::Refused) => Err(StoreError::Unavailable("down".into())),
             Some(Fate::Hangs) => pending().await,
-            Some(Fate::Noted) | None => *self.progress.lock().unwrap() = Some(progress.clone()),
+            Some(Fate::Noted) | None => self.notes.set(id, progress, keep_for).await,
         }
-        Ok(())
     }
 
-    async fn get(&self, _: &str) -> Result<Option<Progress>, StoreError> {
-        Ok(self.progress.lock().unwrap().clone())
+    async fn get(&self, id: &str) -> Result<Option<Progress>, StoreError> {
+        self.notes.get(id).await
     }
 }
 
@@ -109,8 +96,7 @@ fn store(fates: Vec<Fate>) -> (Arc<Store>, OutboundMessages) {
 
 async fn send(messages: &OutboundMessages, text: &str) -> (Result<Accepted, Problem>, Duration) {
     let started = Instant::now();
-    let replies = vec![Reply::from(Content::Text(text.to_owned()))];
-    let outbound = Outbound { replies, business_id: None };
+    let outbound = Outbound { replies: plan(&[text]).steps, business_id: None };
     let message = OutboundMessage { user: OpenId::new("oUSER"), outbound, fingerprint: text.to_owned() };
     let answer = messages.accept("wx1", "key", message, None, started + ANSWER_WITHIN).await;
     (answer, started.elapsed())

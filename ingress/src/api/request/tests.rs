@@ -1,3 +1,5 @@
+use kefu_program::testing::config;
+
 use super::*;
 
 fn malformed(body: &str) -> String {
@@ -55,7 +57,7 @@ fn a_fault_in_a_text_is_mended_and_control_characters_are_left_out() {
 
 #[test]
 fn a_text_of_control_characters_alone_is_blank() {
-    let (config, _folder) = config();
+    let (config, _folder) = config("");
     let request = parse(br#"{"to":"oU","replies":[{"text":"\u0002\u0003 "}]}"#).unwrap();
     let Err(Problem::Unsendable(problems)) = check(request, &config) else { panic!("taken") };
     assert_eq!(problems, ["replies[0]: nothing is left of text without control characters"]);
@@ -69,15 +71,6 @@ fn a_whole_number_is_one_however_it_is_written() {
     }
 }
 
-fn config() -> (Config, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("kefu.toml");
-    let text = "[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"\n\
-                [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n";
-    std::fs::write(&file, text).unwrap();
-    (kefu_program::config::load_with(&file, []).unwrap(), folder)
-}
-
 fn check(request: SendRequest, config: &Config) -> Result<OutboundMessage, Problem> {
     let message = OutboundMessage::from(request);
     judge(&message, config).map(|()| message)
@@ -85,7 +78,7 @@ fn check(request: SendRequest, config: &Config) -> Result<OutboundMessage, Probl
 
 #[test]
 fn all_that_cannot_be_sent_is_said_at_once() {
-    let (config, _folder) = config();
+    let (config, _folder) = config("");
     let body = r#"{"to":"a b","replies":[{"text":""},{"image":"/etc/passwd"},{"image":"absent.png"}],"business_id":9007199254740992}"#;
     let Err(Problem::Unsendable(problems)) = check(parse(body.as_bytes()).unwrap(), &config) else { panic!("taken") };
     let starts =
@@ -98,7 +91,7 @@ fn all_that_cannot_be_sent_is_said_at_once() {
 
 #[test]
 fn bodies_that_say_the_same_have_one_fingerprint() {
-    let (config, _folder) = config();
+    let (config, _folder) = config("");
     let fingerprint = |body: &str| check(parse(body.as_bytes()).unwrap(), &config).unwrap().fingerprint;
     let one = fingerprint(r#"{"to":"oU","replies":[{"text":"\u4f60好"}]}"#);
     assert_eq!(one, fingerprint("{ \"replies\": [ {\"is_ai_msg\": false, \"text\": \"你好\"} ],\n \"to\": \"oU\" }"));
@@ -114,7 +107,7 @@ fn bodies_that_say_the_same_have_one_fingerprint() {
 
 #[test]
 fn debug_shows_neither_who_is_written_to_nor_what() {
-    let (config, _folder) = config();
+    let (config, _folder) = config("");
     let request =
         parse(r#"{"to":"oUSER0123456789abcdef","replies":[{"text":"hush"}],"business_id":1}"#.as_bytes()).unwrap();
     let shown = format!(

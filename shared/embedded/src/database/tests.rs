@@ -16,6 +16,13 @@ fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// A database in a folder of its own.
+fn opened() -> (TempDir, Database) {
+    let folder = folder();
+    let database = database(&folder);
+    (folder, database)
+}
+
 fn database(folder: &TempDir) -> Database {
     Database::open(folder.path()).unwrap()
 }
@@ -72,8 +79,7 @@ where
 
 #[tokio::test]
 async fn a_database_that_ends_is_closed_after_its_last_writes_though_clones_are_left() {
-    let folder = folder();
-    let database = database(&folder);
+    let (folder, database) = opened();
     let go_on = occupy(&database).await;
     let last = queued(&database, insert(1)).await;
     let ending = tokio::spawn(database.clone().end());
@@ -87,8 +93,7 @@ async fn a_database_that_ends_is_closed_after_its_last_writes_though_clones_are_
 
 #[tokio::test]
 async fn a_write_that_fails_takes_its_batch_along_and_nothing_else() {
-    let folder = folder();
-    let database = database(&folder);
+    let (_folder, database) = opened();
     let go_on = occupy(&database).await;
     let mut first = Vec::new();
     for key in 0..MAX_BATCH as u64 {
@@ -108,8 +113,7 @@ async fn a_write_that_fails_takes_its_batch_along_and_nothing_else() {
 
 #[tokio::test]
 async fn a_write_can_refuse_without_harm_to_the_others() {
-    let folder = folder();
-    let database = database(&folder);
+    let (_folder, database) = opened();
     let go_on = occupy(&database).await;
     let write = queued(&database, insert(1)).await;
     let refusing = database.clone();
@@ -121,8 +125,7 @@ async fn a_write_can_refuse_without_harm_to_the_others() {
 
 #[tokio::test]
 async fn a_read_does_not_wait_for_the_writer() {
-    let folder = folder();
-    let database = database(&folder);
+    let (_folder, database) = opened();
     database.write(insert(1)).await.unwrap();
     let go_on = occupy(&database).await;
     assert_eq!(keys(&database).await, [1]);
@@ -131,8 +134,7 @@ async fn a_read_does_not_wait_for_the_writer() {
 
 #[tokio::test]
 async fn what_follows_a_write_happens_even_when_its_caller_has_gone() {
-    let folder = folder();
-    let database = database(&folder);
+    let (_folder, database) = opened();
     let go_on = occupy(&database).await;
     let (told, is_told) = oneshot::channel();
     let caller = database.clone();
@@ -149,8 +151,7 @@ async fn what_follows_a_write_happens_even_when_its_caller_has_gone() {
 
 #[tokio::test]
 async fn the_last_clone_lets_what_was_handed_over_be_written() {
-    let folder = folder();
-    let database = database(&folder);
+    let (folder, database) = opened();
     let go_on = occupy(&database).await;
     let write = queued(&database, insert(1)).await;
     drop(database);

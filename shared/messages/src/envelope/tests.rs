@@ -1,9 +1,10 @@
 use super::*;
 use crate::reply::Content;
+use crate::testing::{envelope, unreadable};
 use crate::window::Opening;
 
 fn read(change: impl Fn(&str) -> String) -> Envelope {
-    let envelope = Envelope { answered: Some(Answered::Transfer), ..crate::testing::envelope("o", 1) };
+    let envelope = Envelope { answered: Some(Answered::Transfer), ..envelope("o", 1) };
     let json = String::from_utf8(envelope.to_json()).unwrap();
     Envelope::from_json(change(&json).as_bytes()).unwrap()
 }
@@ -18,7 +19,7 @@ fn what_was_answered_is_kept_and_an_answer_of_a_newer_version_is_one() {
 
 #[test]
 fn an_envelope_that_is_not_answered_does_not_speak_of_it() {
-    let json = crate::testing::envelope("o", 1).to_json();
+    let json = envelope("o", 1).to_json();
     assert!(!String::from_utf8(json).unwrap().contains("answered"));
 }
 
@@ -60,11 +61,6 @@ fn a_version_that_does_not_fit_what_is_there_is_refused() {
 fn it_is_on_the_partition_of_the_users_pushes() {
     let user = OpenId::new("oUSER");
     assert_eq!(sent().partition(64), Partition::of("wx1", &user, 64));
-}
-
-fn unreadable(bytes: &[u8]) -> Envelope {
-    let unreadable = Unreadable::new(bytes.to_vec(), &kefu_wechat::push::PushError::UnknownFormat);
-    Envelope::of_unreadable("wx1", unreadable, 1_700_000_000_123)
 }
 
 #[test]

@@ -1,27 +1,13 @@
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use kefu_runtime::testing::Log;
 
 use super::{EnvFilter, LogFormat, subscriber};
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 fn logged(filter: &str, format: LogFormat, log: impl FnOnce()) -> String {
-    let lines = Lines::default();
+    let lines = Log::default();
     let writer = lines.clone();
     let subscriber = subscriber(EnvFilter::try_new(filter).unwrap(), format, move || writer.clone());
     tracing::subscriber::with_default(subscriber, log);
-    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    lines.text()
 }
 
 #[test]

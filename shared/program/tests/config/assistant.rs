@@ -1,7 +1,7 @@
 //! `[assistant]`, and the rules that ask it.
 
 use kefu_messages::rules::{Action, Rule};
-use kefu_wechat::push::Push;
+use kefu_messages::testing::text_push;
 
 use super::{Duration, ExposeSecret, Folder, GOOD, problems_of};
 
@@ -11,9 +11,8 @@ const RULE: &str = "[[rule]]\nwhen = { type = \"text\" }\nassistant = true\n";
 /// What the rules do with a text.
 fn action(more: &str) -> Action {
     let config = Folder::new().with("kefu.toml", format!("{GOOD}{more}")).load(&[]).unwrap();
-    let push = r#"{"FromUserName":"oUSER","CreateTime":1,"MsgType":"text","MsgId":1,"Content":"hi"}"#;
     let rules = config.rules.current();
-    rules.decide("wx1", &Push::parse(push).unwrap()).map(Rule::action).unwrap().clone()
+    rules.decide("wx1", &text_push("hi")).map(Rule::action).unwrap().clone()
 }
 
 fn briefing(more: &str) -> (Option<String>, Option<String>) {

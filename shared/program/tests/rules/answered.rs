@@ -12,14 +12,14 @@ fn a_transfer_decides_as_every_rule_and_what_is_too_late_for_it_gets_the_next() 
         rule("{}", "any"),
     ];
     let rules = load(&rules.concat()).unwrap();
-    let image = push(r#""MsgType":"image","MsgId":1"#);
-    let card = push(r#""MsgType":"miniprogrampage","MsgId":1"#);
+    let image = push(json!({ "MsgType": "image", "MsgId": 1 }));
+    let card = push(json!({ "MsgType": "miniprogrampage", "MsgId": 1 }));
     for transferred in [text("a Human, please"), image, card] {
         assert!(rules.transfers("wx1", &transferred), "{transferred:?}");
         let late = rules.decide_unanswered("wx1", &transferred).map(Rule::place);
         assert_eq!(late, Some("[[rule]] 4"), "{transferred:?}");
     }
-    for other in [text("hi"), text("human or bot?"), enter("human"), push(r#""MsgType":"voice","MsgId":1"#)] {
+    for other in [text("hi"), text("human or bot?"), enter("human"), push(json!({ "MsgType": "voice", "MsgId": 1 }))] {
         assert!(!rules.transfers("wx1", &other), "{other:?}");
         let place = rules.decide("wx1", &other).map(Rule::place);
         assert_eq!(rules.decide_unanswered("wx1", &other).map(Rule::place), place, "{other:?}");

@@ -43,9 +43,9 @@ fn any_push() -> impl Strategy<Value = Push> {
     prop_oneof![
         "[abcX ]{0,4}".prop_map(|content| text(&content)),
         "[abX]{0,3}".prop_map(|from| enter(&from)),
-        Just(push(r#""MsgType":"image","MsgId":1"#)),
-        Just(push(r#""MsgType":"event","Event":"other""#)),
-        Just(push(r#""MsgType":"strange""#)),
+        Just(push(json!({ "MsgType": "image", "MsgId": 1 }))),
+        Just(push(json!({ "MsgType": "event", "Event": "other" }))),
+        Just(push(json!({ "MsgType": "strange" }))),
     ]
 }
 

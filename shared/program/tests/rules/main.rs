@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use kefu_messages::reply::Content;
 use kefu_messages::rules::{Action, Rule, Rules};
-use kefu_program::config;
+use kefu_messages::testing::{enter_push as enter, push, text_push as text};
+use kefu_program::testing::{self, MINIMAL};
 use kefu_wechat::push::Push;
+use serde_json::json;
 
 mod answered;
 mod explained;
@@ -15,44 +17,14 @@ mod matching;
 mod refused;
 mod replies;
 
-const HEAD: &str = r#"
-[queue]
-url = "embedded:data"
-[store]
-url = "embedded:data"
-[[account]]
-appid = "wx1"
-secret = "s"
-token = "t"
-mode = "plain"
-[[account]]
-appid = "wx2"
-secret = "s"
-token = "t"
-mode = "plain"
-"#;
-
 fn load(rules: &str) -> Result<Arc<Rules>, Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("kefu.toml"), format!("{HEAD}{rules}")).unwrap();
     fs::write(folder.path().join("code.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
     fs::write(folder.path().join("large.png"), b"\x89PNG").unwrap();
     fs::File::options().write(true).open(folder.path().join("large.png")).unwrap().set_len(3_000_000).unwrap();
-    let loaded = config::load_with(&folder.path().join("kefu.toml"), []);
+    let loaded = testing::load(folder.path(), &format!("{MINIMAL}{}{rules}", testing::account("wx2")));
     loaded.map(|config| config.rules.current()).map_err(|errors| errors.problems().to_vec())
-}
-
-fn push(fields: &str) -> Push {
-    Push::parse(&format!(r#"{{"FromUserName":"oUSER","CreateTime":1,{fields}}}"#)).unwrap()
-}
-
-fn text(content: &str) -> Push {
-    push(&format!(r#""MsgType":"text","MsgId":1,"Content":{}"#, serde_json::to_string(content).unwrap()))
-}
-
-fn enter(session_from: &str) -> Push {
-    push(&format!(r#""MsgType":"event","Event":"user_enter_tempsession","SessionFrom":"{session_from}""#))
 }
 
 /// The texts that the rules reply with.

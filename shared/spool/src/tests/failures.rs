@@ -52,8 +52,7 @@ async fn a_full_disk_refuses_what_the_broker_does_not_take_and_nothing_else() {
     setup.broker.set(Mode::Hanging);
     disk.set_full(false);
     setup.push("a", 3).await;
-    setup.broker.set(Mode::Up);
-    setup.empty().await;
+    setup.relays_all().await;
     assert_eq!(setup.broker.of("a"), [2, 3]);
 }
 

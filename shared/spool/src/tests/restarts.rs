@@ -15,8 +15,7 @@ async fn what_a_crash_leaves_is_relayed_before_anything_newer() {
     let newer = setup.send("a", 101).await;
     within(LONG, newer).await.unwrap();
     assert_eq!(setup.waiting(), 101, "the newer one went past them");
-    setup.broker.set(Mode::Up);
-    setup.empty().await;
+    setup.relays_all().await;
     assert_eq!(setup.broker.of("a"), Vec::from_iter(1..=101));
 }
 
@@ -34,8 +33,7 @@ async fn a_crash_in_the_middle_of_relaying_loses_nothing_and_keeps_the_order() {
         setup.broker.set(Mode::Hanging);
         setup = setup.crash().await;
     }
-    setup.broker.set(Mode::Up);
-    setup.empty().await;
+    setup.relays_all().await;
     assert_eq!(setup.broker.of("a"), Vec::from_iter(1..=300));
 }
 
@@ -48,8 +46,7 @@ async fn processes_that_share_a_folder_use_files_of_their_own() {
     within(LONG, other.publish(&envelope("b", 1))).await.unwrap();
     assert_eq!((setup.waiting(), other.state.figures().waiting), (1, 1));
     assert!(setup.folder.path().join("0").is_dir() && setup.folder.path().join("1").is_dir());
-    setup.broker.set(Mode::Up);
-    setup.empty().await;
+    setup.relays_all().await;
     eventually("the other one is empty", || other.spool_health() == Health::Up).await;
     assert_eq!((setup.broker.of("a"), setup.broker.of("b")), (vec![1], vec![1]));
 }
@@ -64,8 +61,7 @@ async fn what_another_process_left_is_taken_over_and_relayed_first() {
     let setup = setup.crash().await;
     assert_eq!(setup.waiting(), 1);
     setup.push("a", 2).await;
-    setup.broker.set(Mode::Up);
-    setup.empty().await;
+    setup.relays_all().await;
     assert_eq!(setup.broker.of("a"), [1, 2]);
 }
 
@@ -82,8 +78,7 @@ async fn what_a_process_left_that_does_not_come_back_is_taken_over_at_the_second
     assert!(slots.look_again().await.is_empty(), "it may be about to start again");
     watch::take_over(&setup.spool, slots.look_again().await);
     assert_eq!(setup.waiting(), 1);
-    setup.broker.set(Mode::Up);
-    setup.empty().await;
+    setup.relays_all().await;
     assert_eq!(setup.broker.of("a"), [1]);
     eventually("its slot is free", || SpoolFile::open(&setup.folder.path().join("1")).is_ok()).await;
 }
@@ -99,7 +94,6 @@ async fn fewer_partitions_than_before_leave_nothing_behind() {
     }
     end(many).await;
     let setup = Setup::over(folder, broker).await;
-    setup.broker.set(Mode::Up);
-    setup.empty().await;
+    setup.relays_all().await;
     assert_eq!(setup.broker.by_user().len(), 40);
 }

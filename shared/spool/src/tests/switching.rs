@@ -37,8 +37,7 @@ async fn those_who_wait_at_the_switch_are_stored_in_the_order_in_which_they_came
     for push in pushes {
         within(LONG, push).await.unwrap();
     }
-    setup.broker.set(Mode::Up);
-    setup.empty().await;
+    setup.relays_all().await;
     for user in ["a", "b", "c"] {
         assert_eq!(setup.broker.of(user), Vec::from_iter(1..=30), "{user}");
     }
@@ -89,8 +88,7 @@ async fn a_broker_that_is_known_to_be_down_is_not_waited_for() {
     let started = Instant::now();
     setup.push("a", 1).await;
     assert!(started.elapsed() < patience, "{:?}", started.elapsed());
-    setup.broker.set(Mode::Up);
-    setup.empty().await;
+    setup.relays_all().await;
     assert_eq!(setup.broker.of("a"), [1]);
 }
 

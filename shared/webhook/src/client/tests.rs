@@ -3,41 +3,31 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use kefu_messages::testing::envelope;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use kefu_runtime::testing::serve_one;
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::Media;
 
 /// A service that answers each request (head and body in one text) by `answer`; and the requests that it received.
-async fn service(answer: impl Fn(&str) -> String + Send + 'static) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+async fn service(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
     let requests = Arc::clone(&seen);
     tokio::spawn(async move {
         loop {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            while !is_whole(&request) {
-                assert!(socket.read_buf(&mut request).await.unwrap() > 0, "the request is cut off");
-            }
-            let request = String::from_utf8(request).unwrap();
-            let answer = answer(&request);
-            requests.lock().unwrap().push(request);
-            socket.write_all(answer.as_bytes()).await.unwrap();
+            let answer = |request: &[u8]| {
+                let request = std::str::from_utf8(request).unwrap();
+                requests.lock().unwrap().push(request.to_owned());
+                answer(request).into_bytes()
+            };
+            serve_one(&listener, answer).await;
         }
     });
     (address, seen)
 }
 
 const TURN: Duration = Duration::from_secs(5);
-
-fn is_whole(request: &[u8]) -> bool {
-    let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
-    let headers = String::from_utf8_lossy(&request[..head]).to_lowercase();
-    let length = headers.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-    request.len() >= head + 4 + length.unwrap_or_default()
-}
 
 fn answer(status: u16, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())

@@ -1,6 +1,13 @@
 use super::*;
 use crate::testing::Disk;
 
+/// A database in a folder of its own, on a disk that fails on demand.
+fn on_a_disk() -> (TempDir, Disk, Database) {
+    let (folder, disk) = (folder(), Disk::default());
+    let database = disk.open(folder.path());
+    (folder, disk, database)
+}
+
 /// Tries until it works: the database repairs itself on a thread of its own.
 async fn insert_at_last(database: &Database, key: u64) {
     let tries = async {
@@ -13,8 +20,7 @@ async fn insert_at_last(database: &Database, key: u64) {
 
 #[tokio::test]
 async fn a_full_disk_fails_each_caller_and_nothing_is_lost_once_there_is_room() {
-    let (folder, disk) = (folder(), Disk::default());
-    let database = disk.open(folder.path());
+    let (folder, disk, database) = on_a_disk();
     database.write(insert(1)).await.unwrap();
 
     disk.set_full(true);
@@ -33,8 +39,7 @@ async fn a_full_disk_fails_each_caller_and_nothing_is_lost_once_there_is_room() 
 
 #[tokio::test]
 async fn a_disk_that_was_gone_is_used_again_when_it_is_back() {
-    let (folder, disk) = (folder(), Disk::default());
-    let database = disk.open(folder.path());
+    let (_folder, disk, database) = on_a_disk();
     database.write(insert(1)).await.unwrap();
 
     disk.set_gone(true);
@@ -50,8 +55,7 @@ async fn a_disk_that_was_gone_is_used_again_when_it_is_back() {
 #[tokio::test]
 async fn the_file_has_the_room_that_it_counts_on_and_is_its_owners_alone() {
     use std::os::unix::fs::MetadataExt;
-    let folder = folder();
-    let database = database(&folder);
+    let (folder, database) = opened();
     for key in 0..3 {
         database.write(insert(key)).await.unwrap();
         let file = std::fs::metadata(folder.path().join(FILE_NAME)).unwrap();
@@ -62,8 +66,7 @@ async fn the_file_has_the_room_that_it_counts_on_and_is_its_owners_alone() {
 
 #[tokio::test]
 async fn a_file_that_is_deleted_or_replaced_is_reported_and_written_until_the_end() {
-    let folder = folder();
-    let database = database(&folder);
+    let (folder, database) = opened();
     database.write(insert(1)).await.unwrap();
     let (path, aside) = (folder.path().join(FILE_NAME), folder.path().join("aside"));
     let reason = |database: &Database| match database.health() {
@@ -83,8 +86,7 @@ async fn a_file_that_is_deleted_or_replaced_is_reported_and_written_until_the_en
 
 #[tokio::test]
 async fn after_a_failure_of_the_disk_no_new_file_is_made_where_the_old_one_was() {
-    let (folder, disk) = (folder(), Disk::default());
-    let database = disk.open(folder.path());
+    let (folder, disk, database) = on_a_disk();
     database.write(insert(1)).await.unwrap();
     let (path, aside) = (folder.path().join(FILE_NAME), folder.path().join("aside"));
     std::fs::rename(&path, &aside).unwrap();
@@ -100,8 +102,7 @@ async fn after_a_failure_of_the_disk_no_new_file_is_made_where_the_old_one_was()
 
 #[tokio::test]
 async fn a_reader_that_meets_a_fault_has_it_mended_for_all() {
-    let (folder, disk) = (folder(), Disk::default());
-    let database = disk.open(folder.path());
+    let (folder, disk, database) = on_a_disk();
     // More than a page, so that it is not read when the file is opened.
     let fill = |transaction: &WriteTransaction| (0..1_000).try_for_each(|key| insert(key)(transaction));
     database.write(fill).await.unwrap();
@@ -123,8 +124,7 @@ async fn a_reader_that_meets_a_fault_has_it_mended_for_all() {
 
 #[tokio::test]
 async fn a_commit_without_an_answer_is_an_error_and_done_or_undone_as_a_whole() {
-    let (folder, disk) = (folder(), Disk::default());
-    let database = disk.open(folder.path());
+    let (_folder, disk, database) = on_a_disk();
     database.write(insert(0)).await.unwrap();
     let go_on = occupy(&database).await;
     let writes = [queued(&database, insert(1)).await, queued(&database, insert(2)).await];
@@ -140,8 +140,7 @@ async fn a_commit_without_an_answer_is_an_error_and_done_or_undone_as_a_whole() 
 
 #[tokio::test]
 async fn a_write_that_panics_is_an_error_and_undone() {
-    let (folder, disk) = (folder(), Disk::default());
-    let database = disk.open(folder.path());
+    let (_folder, _disk, database) = on_a_disk();
     let work = |transaction: &WriteTransaction| -> Result<(), redb::Error> {
         transaction.open_table(TEST)?.insert(1, ())?;
         panic!("on purpose")

@@ -1,10 +1,11 @@
 use super::*;
 use crate::testing::Disk;
 
-async fn queue_on(disk: &Disk) -> Queue {
-    let folder = tempfile::tempdir().unwrap();
+/// A queue on a disk that fails on demand.
+async fn on_a_disk() -> (Disk, Queue) {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), Disk::default());
     let database = disk.open(folder.path());
-    Queue::on(folder, database).await
+    (disk, Queue::on(folder, database).await)
 }
 
 /// Publishes until it works.
@@ -19,8 +20,7 @@ async fn publish_at_last(queue: &Queue, id: u32) {
 
 #[tokio::test]
 async fn a_full_disk_blocks_publishing_until_there_is_room() {
-    let disk = Disk::default();
-    let queue = queue_on(&disk).await;
+    let (disk, queue) = on_a_disk().await;
     let mut consumer = queue.consumer(10);
     queue.publish("oAnna", [0]).await;
     disk.set_full(true);
@@ -32,8 +32,7 @@ async fn a_full_disk_blocks_publishing_until_there_is_room() {
 
 #[tokio::test]
 async fn what_is_published_after_a_failed_commit_that_the_consumer_has_looked_behind_is_delivered() {
-    let disk = Disk::default();
-    let queue = queue_on(&disk).await;
+    let (disk, queue) = on_a_disk().await;
     let mut consumer = queue.consumer(10);
     queue.publish("oAnna", [0]).await;
     assert_eq!(drain(&mut consumer, 1).await, [(0, false)]);
@@ -47,8 +46,7 @@ async fn what_is_published_after_a_failed_commit_that_the_consumer_has_looked_be
 
 #[tokio::test]
 async fn a_message_whose_settlement_failed_is_delivered_again() {
-    let disk = Disk::default();
-    let queue = queue_on(&disk).await;
+    let (disk, queue) = on_a_disk().await;
     queue.publish("oAnna", 0..2).await;
     let mut consumer = queue.consumer(10);
     let first = next(&mut consumer).await;
@@ -61,8 +59,7 @@ async fn a_message_whose_settlement_failed_is_delivered_again() {
 
 #[tokio::test]
 async fn a_publish_that_was_stored_and_reported_an_error_is_delivered() {
-    let disk = Disk::default();
-    let queue = queue_on(&disk).await;
+    let (disk, queue) = on_a_disk().await;
     let mut consumer = queue.consumer(10);
     queue.publish("oAnna", [0]).await;
     disk.fail_next_sync();
@@ -72,8 +69,7 @@ async fn a_publish_that_was_stored_and_reported_an_error_is_delivered() {
 
 #[tokio::test]
 async fn a_consumer_goes_on_when_a_disk_that_was_gone_is_back() {
-    let disk = Disk::default();
-    let queue = queue_on(&disk).await;
+    let (disk, queue) = on_a_disk().await;
     let mut consumer = queue.consumer(10);
     queue.publish("oAnna", [0]).await;
     disk.set_gone(true);

@@ -1,20 +1,13 @@
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
-
-fn text(content: &str) -> Push {
-    let content = serde_json::to_string(content).unwrap();
-    push(&format!(r#""MsgType":"text","MsgId":1,"Content":{content}"#))
-}
-
-fn push(fields: &str) -> Push {
-    Push::parse(&format!(r#"{{"FromUserName":"oUSER","CreateTime":1,{fields}}}"#)).unwrap()
-}
+use crate::testing::{enter_push, push, text_push as text};
 
 #[test]
 fn each_placeholder_is_filled_with_its_field() {
-    let card = push(r#""MsgType":"miniprogrampage","MsgId":1,"Title":"杯子","PagePath":"pages/a?x=1&y=2""#);
-    let enter = push(r#""MsgType":"event","Event":"user_enter_tempsession","SessionFrom":"order""#);
+    let card = json!({ "MsgType": "miniprogrampage", "MsgId": 1, "Title": "杯子", "PagePath": "pages/a?x=1&y=2" });
+    let (card, enter) = (push(card), enter_push("order"));
     assert_eq!(fill("您说：{content}。", &text("你好")), "您说：你好。");
     assert_eq!(fill("{title} ({page_path})", &card), "杯子 (pages/a?x=1&y=2)");
     assert_eq!(fill("from {session_from}{session_from}", &enter), "from orderorder");
