@@ -4,46 +4,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_program::config::{self, Config};
+use kefu_messages::envelope::{Envelope, EnvelopeError};
+use kefu_program::config::Config;
+use kefu_program::testing::{MINIMAL, account, load};
 use kefu_queue::Delivery;
 use kefu_store::testing::MemoryStore;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::handle::{Asked, Handler};
+use crate::lanes::dispatch::{ConsumerEnded, QueueHealth, dispatch};
 use crate::plan::assistant::Assistant;
 use crate::plan::webhook::AskedWebhooks;
 use crate::timings::Timings;
 
 pub(crate) mod assistant;
-pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod queue;
 pub(crate) mod wechat;
 
 use assistant::FakeCompletions;
-use queue::{Settled, delivery};
+use queue::FakeQueue;
+pub(crate) use queue::{
+    DONE, Settled, delivery, envelope, event, key, postponed_for, pushed, reason, received, retry_after,
+};
 use wechat::FakeWeChat;
 
 /// The smallest content that passes as a PNG.
 pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
-
-const ACCOUNTS: &str = r#"
-    [queue]
-    url = "embedded:data"
-    [store]
-    url = "embedded:data"
-    [[account]]
-    appid = "wx1"
-    secret = "SECRET-OF-wx1"
-    token = "t"
-    mode = "plain"
-    [[account]]
-    appid = "wx2"
-    secret = "SECRET-OF-wx2"
-    token = "t"
-    mode = "plain"
-"#;
 
 /// Rules with one text, with three texts, with a picture, and with no reply to `"nothing"`.
 const RULES: &str = r#"
@@ -58,14 +47,13 @@ const RULES: &str = r#"
     reply = [{ text = "您好" }]
 "#;
 
-/// A configuration with two accounts, [`RULES`] and `more`. The folder must live as long as the configuration is in
-/// use.
+/// A configuration with the accounts `wx1` and `wx2`, [`RULES`] and `more`. The folder must live as long as the
+/// configuration is in use.
 pub(crate) fn config(more: &str) -> (Arc<Config>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("kefu.toml");
     std::fs::write(folder.path().join("picture.png"), PNG).unwrap();
-    std::fs::write(&file, format!("{ACCOUNTS}\n{RULES}\n{more}")).unwrap();
-    (Arc::new(config::load_with(&file, []).unwrap()), folder)
+    let text = format!("{MINIMAL}{}{RULES}\n{more}", account("wx2"));
+    (Arc::new(load(folder.path(), &text).unwrap()), folder)
 }
 
 /// A handler with all its partners.
@@ -104,15 +92,34 @@ impl Bench {
     }
 
     pub(crate) async fn handle_attempt(&self, user: &str, text: &str, attempt: u32) -> Settled {
-        let (delivery, watch) = delivery(Ok(queue::envelope("wx1", user, text)), attempt);
-        self.run(delivery).await;
-        watch.get()
+        handle(&self.handler, Ok(envelope("wx1", user, text)), attempt).await
+    }
+
+    /// Handles the first delivery of this message.
+    pub(crate) async fn handle_envelope(&self, envelope: Envelope) -> Settled {
+        handle(&self.handler, Ok(envelope), 0).await
     }
 
     pub(crate) async fn run(&self, delivery: Delivery) {
         let given_back = self.handler.handle(delivery).await;
         drop(given_back);
     }
+
+    /// Starts to dispatch the deliveries of a queue.
+    pub(crate) fn dispatch(&self) -> (FakeQueue, JoinHandle<Result<(), ConsumerEnded>>, QueueHealth) {
+        let (queue, consumer) = queue::queue();
+        let health = QueueHealth::new();
+        let grace = self.config.worker.grace;
+        let running = dispatch(Arc::clone(&self.handler), consumer, health.clone(), self.shutdown.clone(), grace);
+        (queue, tokio::spawn(running), health)
+    }
+}
+
+/// What becomes of a delivery of this message to the worker.
+pub(crate) async fn handle(handler: &Handler, envelope: Result<Envelope, EnvelopeError>, attempt: u32) -> Settled {
+    let (delivery, watch) = delivery(envelope, attempt);
+    drop(handler.handle(delivery).await);
+    watch.get()
 }
 
 fn handler(
@@ -129,6 +136,12 @@ fn handler(
     let assistant = config.assistant.clone().map(|config| Arc::new(Assistant::new(config, completions.clone())));
     let asked = Asked { webhooks, assistant };
     Arc::new(Handler::new(Arc::clone(config), id.to_owned(), &stores, wechat, asked, timings, shutdown.clone()))
+}
+
+/// Does this after a while.
+pub(crate) async fn after<T>(wait: Duration, act: impl FnOnce() -> T) -> T {
+    tokio::time::sleep(wait).await;
+    act()
 }
 
 /// Lets every other ready task run, while the clock stands still.

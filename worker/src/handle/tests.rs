@@ -4,21 +4,12 @@ use kefu_messages::envelope::{Answered, EnvelopeError};
 use kefu_queue::Settlement;
 
 use super::*;
-use crate::testing::queue::{self, Settled, delivery};
 use crate::testing::wechat::{SEND, STABLE_TOKEN};
-use crate::testing::{Bench, seconds};
+use crate::testing::{Bench, DONE, Settled, after, delivery, envelope, handle, key, reason, received, seconds};
+use crate::wechat::failure::Failure;
 
 mod leases;
 mod replays;
-
-const DONE: Settled = Settled::As(Settlement::Done);
-
-fn reason(settled: &Settled) -> DeadReason {
-    match settled {
-        Settled::As(Settlement::Dead { reason, .. }) => *reason,
-        other => panic!("not dead: {other:?}"),
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_text_is_answered_and_the_message_done() {
@@ -28,7 +19,7 @@ async fn a_text_is_answered_and_the_message_done() {
     assert_eq!(sends.len(), 1);
     assert_eq!(sends[0].query["access_token"], "T1");
     assert_eq!(sends[0].body, serde_json::json!({"touser":"oA","msgtype":"text","text":{"content":"您好"}}));
-    assert!(bench.store.entry(&queue::envelope("wx1", "oA", "hi").key).done);
+    assert!(bench.store.entry(&key("oA", "hi")).done);
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,17 +34,15 @@ async fn what_no_rule_matches_is_done_without_a_call() {
     let bench = Bench::new();
     assert_eq!(bench.handle("oA", "nothing").await, DONE);
     assert!(bench.wechat.calls(SEND).is_empty() && bench.wechat.calls(STABLE_TOKEN).is_empty());
-    assert!(bench.store.entry(&queue::envelope("wx1", "oA", "nothing").key).done);
+    assert!(bench.store.entry(&key("oA", "nothing")).done);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_ingress_has_answered_is_settled_without_a_word_to_anybody() {
     let bench = Bench::new();
     for account in ["wx1", "wx9"] {
-        let envelope = Envelope { answered: Some(Answered::Transfer), ..queue::envelope(account, "oA", "hi") };
-        let (answered, watch) = delivery(Ok(envelope), 0);
-        bench.run(answered).await;
-        assert_eq!(watch.get(), DONE, "{account}");
+        let envelope = Envelope { answered: Some(Answered::Transfer), ..envelope(account, "oA", "hi") };
+        assert_eq!(bench.handle_envelope(envelope).await, DONE, "{account}");
     }
     assert!(bench.wechat.calls(SEND).is_empty() && bench.wechat.calls(STABLE_TOKEN).is_empty());
     // The answered push does not count as the message either: a copy that ingress did not answer gets its replies.
@@ -72,7 +61,7 @@ async fn what_is_too_late_for_a_transfer_gets_the_next_rule_that_matches() {
     assert_eq!(bench.handle("oB", "an agent").await, DONE);
     assert_eq!(bench.wechat.texts_to("oA"), ["late"]);
     assert!(bench.wechat.texts_to("oB").is_empty());
-    assert!(bench.store.entry(&queue::envelope("wx1", "oB", "an agent").key).done);
+    assert!(bench.store.entry(&key("oB", "an agent")).done);
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,12 +77,8 @@ async fn what_waited_longer_than_any_window_is_dead_and_nothing_of_it_is_sent() 
     let bench = Bench::new();
     for (hours, texts) in [(47, 1), (49, 0)] {
         let user = format!("o{hours}");
-        let mut envelope = queue::envelope("wx1", &user, "hi");
-        envelope.received_at_ms -= hours * 3_600 * 1_000;
-        let (old, watch) = delivery(Ok(envelope), 0);
-        bench.run(old).await;
+        let settled = bench.handle_envelope(received(seconds(hours * 3_600), envelope("wx1", &user, "hi"))).await;
         assert_eq!(bench.wechat.texts_to(&user).len(), texts);
-        let settled = watch.get();
         assert_eq!(settled == DONE, texts == 1, "{settled:?}");
         assert!(texts == 1 || reason(&settled) == DeadReason::WindowClosed, "{settled:?}");
     }
@@ -102,28 +87,23 @@ async fn what_waited_longer_than_any_window_is_dead_and_nothing_of_it_is_sent() 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_dead() {
     let bench = Bench::new();
-    let (broken, watch) = delivery(Err(EnvelopeError::Malformed("line 1 column 1".into())), 0);
-    bench.run(broken).await;
-    assert_eq!(reason(&watch.get()), DeadReason::Undecodable);
+    let broken = Err(EnvelopeError::Malformed("line 1 column 1".into()));
+    assert_eq!(reason(&handle(&bench.handler, broken, 0).await), DeadReason::Undecodable);
 }
 
 /// Retries a message through all waits, after which the message is dead.
 async fn goes_through_the_retry_delays(bench: &Bench, envelope: &Result<Envelope, EnvelopeError>) -> DeadReason {
     for (attempt, delay) in (0..).zip(Timings::default().retry_delays) {
-        let (delivery, watch) = delivery(envelope.clone(), attempt);
-        bench.run(delivery).await;
-        let settled = watch.get();
+        let settled = handle(&bench.handler, envelope.clone(), attempt).await;
         assert!(matches!(&settled, Settled::As(Settlement::Retry { after, .. }) if *after == delay), "{settled:?}");
     }
-    let (delivery, watch) = delivery(envelope.clone(), 5);
-    bench.run(delivery).await;
-    reason(&watch.get())
+    reason(&handle(&bench.handler, envelope.clone(), 5).await)
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_newer_worker_could_handle_is_given_time_to_meet_one() {
     let bench = Bench::new();
-    let unknown = Ok(queue::envelope("wx9", "oA", "hi"));
+    let unknown = Ok(envelope("wx9", "oA", "hi"));
     assert_eq!(goes_through_the_retry_delays(&bench, &unknown).await, DeadReason::UnknownAccount);
     let newer = Err(EnvelopeError::Version { found: 4 });
     assert_eq!(goes_through_the_retry_delays(&bench, &newer).await, DeadReason::Undecodable);
@@ -133,7 +113,7 @@ async fn what_a_newer_worker_could_handle_is_given_time_to_meet_one() {
 async fn a_message_that_makes_its_handling_panic_is_dead_in_the_end() {
     let bench = Bench::new();
     bench.wechat.panic_at("oA");
-    let poison = Ok(queue::envelope("wx1", "oA", "hi"));
+    let poison = Ok(envelope("wx1", "oA", "hi"));
     assert_eq!(goes_through_the_retry_delays(&bench, &poison).await, DeadReason::Crashed);
     assert_eq!(bench.handle("oB", "hi").await, DONE);
 }
@@ -152,46 +132,35 @@ fn a_trace_id_is_taken_from_nothing_but_a_traceparent() {
 async fn the_waits_in_the_queue_grow_and_end_in_a_dead_letter() {
     let bench = Bench::new();
     let delays = Timings::default().retry_delays;
-    (0..1_000)
-        .for_each(|_| bench.wechat.fail(STABLE_TOKEN, crate::wechat::failure::Failure::File("no picture".into())));
+    bench.wechat.fail_always(STABLE_TOKEN, &Failure::File("no picture".into()));
     for (attempt, delay) in (0..).zip(delays) {
         let settled = bench.handle_attempt("oA", "hi", attempt).await;
         assert_eq!(settled, Settled::As(Settlement::Retry { after: delay, error: "no picture".into() }));
     }
     let settled = bench.handle_attempt("oA", "hi", 5).await;
     assert_eq!(reason(&settled), DeadReason::Exhausted);
-    assert!(!bench.store.is_leased(&queue::envelope("wx1", "oA", "hi").key));
+    assert!(!bench.store.is_leased(&key("oA", "hi")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_a_wait_and_frees_the_message_for_the_next_worker() {
     let bench = Bench::new();
-    let key = queue::envelope("wx1", "oA", "hi").key;
-    bench.wechat.fail(SEND, crate::wechat::failure::Failure::Unanswered("cut".into()));
-    let (delivery, watch) = delivery(Ok(queue::envelope("wx1", "oA", "hi")), 0);
-    let stopping = async {
-        tokio::time::sleep(seconds(2)).await;
-        bench.shutdown.cancel();
-    };
-    let (given_back, ()) = tokio::join!(bench.handler.handle(delivery), stopping);
+    bench.wechat.fail(SEND, Failure::Unanswered("cut".into()));
+    let (delivery, watch) = delivery(Ok(envelope("wx1", "oA", "hi")), 0);
+    let (given_back, ()) = tokio::join!(bench.handler.handle(delivery), after(seconds(2), || bench.shutdown.cancel()));
     assert_eq!(watch.get(), Settled::Open, "it is given back with the others, when the consumer closes");
     drop(given_back);
     assert_eq!(watch.get(), Settled::GivenBack);
-    assert!(!bench.store.is_leased(&key));
+    assert!(!bench.store.is_leased(&key("oA", "hi")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_with_the_deliverys_session() {
     let bench = Bench::new();
-    let key = queue::envelope("wx1", "oA", "hi").key;
-    bench.wechat.fail(SEND, crate::wechat::failure::Failure::Unanswered("cut".into()));
-    let (delivery, watch) = delivery(Ok(queue::envelope("wx1", "oA", "hi")), 0);
-    let ending = async {
-        tokio::time::sleep(seconds(2)).await;
-        watch.session.cancel();
-    };
-    tokio::join!(bench.run(delivery), ending);
+    bench.wechat.fail(SEND, Failure::Unanswered("cut".into()));
+    let (delivery, watch) = delivery(Ok(envelope("wx1", "oA", "hi")), 0);
+    tokio::join!(bench.run(delivery), after(seconds(2), || watch.session.cancel()));
     assert_eq!(watch.get(), Settled::GivenBack);
-    assert!(!bench.store.is_leased(&key));
+    assert!(!bench.store.is_leased(&key("oA", "hi")));
     assert_eq!(bench.wechat.texts_to("oA").len(), 1);
 }

@@ -2,12 +2,10 @@ use kefu_messages::envelope::Envelope;
 use kefu_messages::session::UserKey;
 use kefu_queue::Settlement;
 use kefu_store::Place;
-use kefu_wechat::push::Content;
 
 use super::*;
-use crate::testing::queue::{self, Settled, delivery};
 use crate::testing::wechat::SEND;
-use crate::testing::{Bench, seconds, settle_down};
+use crate::testing::{Bench, DONE, Settled, delivery, envelope, event, handle, seconds, settle_down};
 use crate::wechat::failure::Failure;
 
 /// Records the message as absent from now on.
@@ -28,55 +26,46 @@ fn is_postponed(settled: &Settled) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_message_waits_in_the_queue_until_the_one_before_is_done_or_its_time_is_over() {
     let bench = Bench::new();
-    leave(&bench, &queue::envelope("wx1", "oA", "hi 1")).await;
+    leave(&bench, &envelope("wx1", "oA", "hi 1")).await;
     assert!(is_postponed(&bench.handle("oA", "hi 2").await));
-    assert_eq!(bench.handle("oB", "hi").await, Settled::As(Settlement::Done));
-    assert_eq!(bench.handle("oA", "hi 1").await, Settled::As(Settlement::Done));
-    assert_eq!(bench.handle("oA", "hi 2").await, Settled::As(Settlement::Done));
+    assert_eq!(bench.handle("oB", "hi").await, DONE);
+    assert_eq!(bench.handle("oA", "hi 1").await, DONE);
+    assert_eq!(bench.handle("oA", "hi 2").await, DONE);
 
-    leave(&bench, &queue::envelope("wx1", "oA", "hi 3")).await;
+    leave(&bench, &envelope("wx1", "oA", "hi 3")).await;
     assert!(is_postponed(&bench.handle("oA", "hi 4").await));
     tokio::time::sleep(bench.handler.timings.retry_total).await;
-    assert_eq!(bench.handle("oA", "hi 4").await, Settled::As(Settlement::Done));
+    assert_eq!(bench.handle("oA", "hi 4").await, DONE);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_welcome_does_not_stay_behind() {
     let bench =
         Bench::with("[[rule]]\nwhen = { event = \"user_enter_tempsession\" }\nreply = [{ text = \"welcome\" }]");
-    leave(&bench, &queue::envelope("wx1", "oA", "hi")).await;
-    let mut enters = queue::envelope("wx1", "oA", "");
-    enters.push.content = Content::Event { event: "user_enter_tempsession".to_owned(), session_from: String::new() };
-    enters.push.msg_type = "event".to_owned();
-    let (delivery, settled) = delivery(Ok(enters), 0);
-    bench.run(delivery).await;
-    assert_eq!(settled.get(), Settled::As(Settlement::Done));
+    leave(&bench, &envelope("wx1", "oA", "hi")).await;
+    assert_eq!(bench.handle_envelope(event("oA", "user_enter_tempsession", 1)).await, DONE);
     assert_eq!(bench.wechat.calls(SEND).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_minute_in_the_lane_is_not_followed_by_another_one_in_the_queue() {
     let bench = Bench::new();
-    leave_after(&bench, &queue::envelope("wx1", "oA", "hi 1"), bench.handler.timings.retry_total).await;
-    assert_eq!(bench.handle("oA", "hi 2").await, Settled::As(Settlement::Done));
+    leave_after(&bench, &envelope("wx1", "oA", "hi 1"), bench.handler.timings.retry_total).await;
+    assert_eq!(bench.handle("oA", "hi 2").await, DONE);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_next_owner_of_the_lane_knows_which_messages_are_in_the_queue_again() {
     let bench = Bench::new();
-    let first = queue::envelope("wx1", "oA", "hi 1");
+    let first = envelope("wx1", "oA", "hi 1");
     leave(&bench, &first).await;
     let another = bench.another_worker();
-    let handle = async |text: &str| {
-        let (delivery, settled) = delivery(Ok(queue::envelope("wx1", "oA", text)), 0);
-        another.handle(delivery).await;
-        settled.get()
-    };
+    let handle = async |text: &str| handle(&another, Ok(envelope("wx1", "oA", text)), 0).await;
     assert!(is_postponed(&handle("hi 2").await) && is_postponed(&handle("hi 3").await));
-    assert_eq!(handle("hi 1").await, Settled::As(Settlement::Done));
+    assert_eq!(handle("hi 1").await, DONE);
     assert!(is_postponed(&handle("hi 3").await), "the second one is still to come");
-    assert_eq!(handle("hi 2").await, Settled::As(Settlement::Done));
-    assert_eq!(handle("hi 3").await, Settled::As(Settlement::Done));
+    assert_eq!(handle("hi 2").await, DONE);
+    assert_eq!(handle("hi 3").await, DONE);
     let place = bench.handler.order.store.place(&UserKey::of(&first), &first.key).await.unwrap();
     assert_eq!(place, Place::default(), "nothing is left");
 }
@@ -89,10 +78,9 @@ async fn a_message_whose_handling_panics_or_whose_account_is_unknown_goes_first_
     assert!(matches!(panics, Settled::As(Settlement::Retry { .. })), "{panics:?}");
     assert!(is_postponed(&bench.handle("oA", "hi 2").await));
 
-    let (delivery, settled) = delivery(Ok(queue::envelope("wx3", "oA", "hi 1")), 0);
-    bench.run(delivery).await;
-    assert!(matches!(settled.get(), Settled::As(Settlement::Retry { .. })));
-    let next = queue::envelope("wx3", "oA", "hi 2");
+    let unknown = bench.handle_envelope(envelope("wx3", "oA", "hi 1")).await;
+    assert!(matches!(unknown, Settled::As(Settlement::Retry { .. })));
+    let next = envelope("wx3", "oA", "hi 2");
     let place = bench.handler.order.store.place(&UserKey::of(&next), &next.key).await.unwrap();
     assert!(place.earlier_begun_ago.is_some());
 }
@@ -100,21 +88,21 @@ async fn a_message_whose_handling_panics_or_whose_account_is_unknown_goes_first_
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_dead_letter_or_for_a_message_that_was_sent_before_a_crash() {
     let bench = Bench::new();
-    leave(&bench, &queue::envelope("wx1", "oA", "hi 1")).await;
+    leave(&bench, &envelope("wx1", "oA", "hi 1")).await;
     bench.wechat.errcode(SEND, 40003);
     assert!(matches!(bench.handle("oA", "hi 1").await, Settled::As(Settlement::Dead { .. })));
-    assert_eq!(bench.handle("oA", "hi 2").await, Settled::As(Settlement::Done));
-    leave(&bench, &queue::envelope("wx1", "oA", "hi 2")).await;
+    assert_eq!(bench.handle("oA", "hi 2").await, DONE);
+    leave(&bench, &envelope("wx1", "oA", "hi 2")).await;
     assert!(is_postponed(&bench.handle("oA", "hi 3").await));
-    assert_eq!(bench.handle("oA", "hi 2").await, Settled::As(Settlement::Done), "a duplicate");
-    assert_eq!(bench.handle("oA", "hi 3").await, Settled::As(Settlement::Done));
+    assert_eq!(bench.handle("oA", "hi 2").await, DONE, "a duplicate");
+    assert_eq!(bench.handle("oA", "hi 3").await, DONE);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_the_wait_for_a_slot_that_was_left() {
     let bench = Bench::with("[worker]\nconcurrency = 1");
     let handle = |user: &str| {
-        let ((delivery, _), handler) = (delivery(Ok(queue::envelope("wx1", user, "hi")), 0), bench.handler.clone());
+        let ((delivery, _), handler) = (delivery(Ok(envelope("wx1", user, "hi")), 0), bench.handler.clone());
         tokio::spawn(async move { handler.handle(delivery).await.is_some() })
     };
     bench.wechat.fail(SEND, Failure::Unanswered("timed out".into()));

@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
-use std::io::{self, Write};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use kefu_runtime::testing::Log;
 use kefu_store::StoreError;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 
@@ -79,43 +78,17 @@ impl Seats for Scripted {
 }
 
 /// The log from level `warn` on, for as long as the guard lives.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn of_this_test() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(log.clone());
-        (log, tracing::subscriber::set_default(subscriber.finish()))
-    }
-
-    fn lines_with(&self, part: &str) -> usize {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).lines().filter(|line| line.contains(part)).count()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+fn log_of_this_test() -> (Log, DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone());
+    (log, tracing::subscriber::set_default(subscriber.finish()))
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_ten_seconds_a_worker_begins_without_a_seat_whether_the_store_fails_or_hangs() {
     for (does, why) in [(Does::Fails, "down"), (Does::Hangs, "the store does not answer")] {
-        let ((log, _guard), seats) = (Log::of_this_test(), Scripted::new([does]));
+        let ((log, _guard), seats) = (log_of_this_test(), Scripted::new([does]));
         assert!(seats.take(&CancellationToken::new()).await.is_none());
         // Timers count whole milliseconds.
         let took = seats.begun.elapsed();
@@ -136,7 +109,7 @@ async fn a_call_that_hangs_behind_others_that_failed_is_given_up_at_the_same_tim
 
 #[tokio::test(start_paused = true)]
 async fn a_seat_that_the_store_gives_within_ten_seconds_is_taken() {
-    let (log, _guard) = Log::of_this_test();
+    let (log, _guard) = log_of_this_test();
     let seats = Scripted::new([Does::Fails, Does::Fails, Does::Gives(4)]);
     assert_eq!(seats.take(&CancellationToken::new()).await.unwrap().seat, 4);
     assert!(seats.begun.elapsed() < TAKEN_WITHIN);
@@ -186,7 +159,7 @@ async fn a_store_that_fails_or_hangs_meanwhile_costs_no_renewal_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_whose_seat_is_anothers_warns_once() {
-    let (log, _guard) = Log::of_this_test();
+    let (log, _guard) = log_of_this_test();
     let seats = Scripted::new([Does::Gives(2), Does::Gives(2), Does::Gives(3), Does::Gives(3), Does::Gives(4)]);
     let seated = seats.take(&CancellationToken::new()).await.unwrap();
     let warnings = || log.lines_with("another worker has this worker's seat");

@@ -1,30 +1,11 @@
-use kefu_messages::plan::Plan;
-use kefu_messages::reply::Content;
-use kefu_queue::Settlement;
-
-use super::*;
-use crate::testing::queue::{self, Settled, delivery};
-use crate::testing::wechat::{SEND, STABLE_TOKEN, UPLOAD};
-use crate::testing::{Bench, PNG, seconds};
+use kefu_messages::testing::plan;
 use kefu_store::testing::Entry;
 
+use super::*;
+use crate::testing::wechat::{SEND, STABLE_TOKEN, UPLOAD};
+use crate::testing::{Bench, DONE, PNG, after, envelope, handle, key, reason, retry_after, seconds};
+
 mod pauses;
-
-const DONE: Settled = Settled::As(Settlement::Done);
-
-fn reason(settled: &Settled) -> DeadReason {
-    match settled {
-        Settled::As(Settlement::Dead { reason, .. }) => *reason,
-        other => panic!("not dead: {other:?}"),
-    }
-}
-
-fn retry_after(settled: &Settled) -> Duration {
-    match settled {
-        Settled::As(Settlement::Retry { after, .. }) => *after,
-        other => panic!("not to be retried: {other:?}"),
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn what_passes_is_retried_in_the_lane_until_it_is_sent() {
@@ -49,13 +30,11 @@ async fn what_passes_is_retried_in_the_lane_until_it_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_longer_than_the_lane_waits_goes_back_to_the_queue() {
     let bench = Bench::new();
-    for _ in 0..1_000 {
-        bench.wechat.fail(SEND, Failure::Passing("connection refused".into()));
-    }
+    bench.wechat.fail_always(SEND, &Failure::Passing("connection refused".into()));
     let start = Instant::now();
     assert_eq!(retry_after(&bench.handle("oA", "hi").await), seconds(5));
     assert!(start.elapsed() <= seconds(60), "{:?}", start.elapsed());
-    let entry = bench.store.entry(&queue::envelope("wx1", "oA", "hi").key);
+    let entry = bench.store.entry(&key("oA", "hi"));
     assert_eq!(entry.begun, None, "it is known not to have been sent");
 }
 
@@ -68,7 +47,7 @@ async fn a_closed_window_makes_a_dead_letter_and_stops_the_plan() {
         let settled = bench.handle("oA", "three").await;
         assert_eq!(reason(&settled), DeadReason::WindowClosed);
         assert_eq!(bench.wechat.texts_to("oA"), ["one", "two"]);
-        let entry = bench.store.entry(&queue::envelope("wx1", "oA", "three").key);
+        let entry = bench.store.entry(&key("oA", "three"));
         assert_eq!((entry.next_step, entry.begun, entry.done), (1, None, false), "a replay goes on with the second");
     }
 }
@@ -93,7 +72,7 @@ async fn a_send_without_an_answer_twice_is_a_dead_letter_that_says_so() {
     assert_eq!(reason(&settled), DeadReason::Exhausted);
     assert!(format!("{settled:?}").contains("may have been sent"), "{settled:?}");
     assert_eq!(bench.wechat.calls(SEND).len(), 2);
-    assert_eq!(bench.store.entry(&queue::envelope("wx1", "oA", "hi").key).begun, Some(0));
+    assert_eq!(bench.store.entry(&key("oA", "hi")).begun, Some(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,11 +88,8 @@ async fn a_step_that_a_dead_worker_began_is_sent_again_or_skipped_as_configured(
     for (more, texts) in [("", &["one", "two", "three"][..]), ("[worker]\nambiguous = \"skip\"", &["two", "three"][..])]
     {
         let bench = Bench::with(more);
-        let envelope = queue::envelope("wx1", "oA", "three");
-        let steps = ["one", "two", "three"].map(|text| Content::Text(text.to_owned()).into());
-        let plan = Plan { steps: steps.into(), ..Plan::default() };
-        let entry = Entry { plan: Some(plan), begun: Some(0), ..Entry::default() };
-        bench.store.leave_behind(&envelope.key, entry, seconds(0));
+        let entry = Entry { plan: Some(plan(&["one", "two", "three"])), begun: Some(0), ..Entry::default() };
+        bench.store.leave_behind(&key("oA", "three"), entry, seconds(0));
         assert_eq!(bench.handle("oA", "three").await, DONE);
         assert_eq!(bench.wechat.texts_to("oA"), texts);
     }
@@ -140,7 +116,6 @@ async fn a_lease_is_kept_while_a_refused_token_is_being_dropped() {
     assert_eq!(bench.handle("oZ", "hi").await, DONE);
     bench.wechat.set_latency(seconds(9));
     bench.wechat.expire_token();
-    let key = queue::envelope("wx1", "oA", "hi").key;
     let others = async {
         // The message's send is under way, and WeChat refuses it at 9 s. Then the message waits for a fetch that began
         // at 8 s.
@@ -151,7 +126,7 @@ async fn a_lease_is_kept_while_a_refused_token_is_being_dropped() {
     let watching = async {
         for second in 1..18 {
             tokio::time::sleep(seconds(1)).await;
-            assert!(bench.store.is_leased(&key), "not leased after {second} s");
+            assert!(bench.store.is_leased(&key("oA", "hi")), "not leased after {second} s");
         }
     };
     let (settled, (), ()) = tokio::join!(bench.handle("oA", "hi"), others, watching);
@@ -188,9 +163,7 @@ async fn an_upload_that_meets_a_dead_token_gets_another() {
 async fn an_unlisted_errcode_is_tried_four_times_and_a_malformed_request_twice() {
     for (errcode, sends) in [(12_345, 4), (47_001, 2)] {
         let bench = Bench::new();
-        for _ in 0..10 {
-            bench.wechat.errcode(SEND, errcode);
-        }
+        bench.wechat.errcodes(SEND, errcode, 10);
         assert_eq!(reason(&bench.handle("oA", "hi").await), DeadReason::Refused);
         assert_eq!(bench.wechat.calls(SEND).len(), sends);
     }
@@ -221,11 +194,8 @@ async fn a_picture_that_is_back_in_a_moment_is_waited_for_in_the_lane() {
     let bench = Bench::new();
     let picture = bench.folder.path().join("picture.png");
     std::fs::remove_file(&picture).unwrap();
-    let mending = async {
-        tokio::time::sleep(seconds(5)).await;
-        std::fs::write(&picture, PNG).unwrap();
-    };
-    let (settled, ()) = tokio::join!(bench.handle("oA", "picture"), mending);
+    let (settled, ()) =
+        tokio::join!(bench.handle("oA", "picture"), after(seconds(5), || std::fs::write(&picture, PNG).unwrap()));
     assert_eq!(settled, DONE);
 }
 
@@ -238,11 +208,7 @@ async fn a_hundred_sends_that_meet_a_dead_token_fetch_one_over_two_workers() {
     bench.wechat.expire_token();
     let all = (0..100).map(|n| {
         let handler = if n % 2 == 0 { &bench.handler } else { &other };
-        async move {
-            let (delivery, watch) = delivery(Ok(queue::envelope("wx1", &format!("oU{n}"), "hi")), 0);
-            handler.handle(delivery).await;
-            watch.get()
-        }
+        handle(handler, Ok(envelope("wx1", &format!("oU{n}"), "hi")), 0)
     });
     let settled = futures_util::future::join_all(all).await;
     assert!(settled.iter().all(|settled| *settled == DONE));

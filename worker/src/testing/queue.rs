@@ -1,14 +1,17 @@
 //! Deliveries that tell how they were settled, and a consumer that the test feeds by hand.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_messages::envelope::{Envelope, EnvelopeError};
+use kefu_messages::message_key::MessageKey;
 use kefu_messages::partition::Partition;
-use kefu_queue::{Consumer, Delivery, QueueError, Settle, Settlement};
+use kefu_messages::testing;
+use kefu_queue::{Consumer, DeadReason, Delivery, QueueError, Settle, Settlement};
 use kefu_runtime::clock;
 use kefu_runtime::health::Health;
-use kefu_wechat::push::Push;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +23,29 @@ pub(crate) enum Settled {
     As(Settlement),
     /// The delivery was dropped without being settled.
     GivenBack,
+}
+
+pub(crate) const DONE: Settled = Settled::As(Settlement::Done);
+
+pub(crate) fn reason(settled: &Settled) -> DeadReason {
+    match settled {
+        Settled::As(Settlement::Dead { reason, .. }) => *reason,
+        other => panic!("not dead: {other:?}"),
+    }
+}
+
+pub(crate) fn retry_after(settled: &Settled) -> Duration {
+    match settled {
+        Settled::As(Settlement::Retry { after, .. }) => *after,
+        other => panic!("not to be retried: {other:?}"),
+    }
+}
+
+pub(crate) fn postponed_for(settled: &Settled) -> Duration {
+    match settled {
+        Settled::As(Settlement::Postpone { after, .. }) => *after,
+        other => panic!("not postponed: {other:?}"),
+    }
 }
 
 /// Watches a delivery.
@@ -61,15 +87,29 @@ pub(crate) fn delivery(envelope: Result<Envelope, EnvelopeError>, attempt: u32) 
     (delivery, watch)
 }
 
+/// The envelope of a push to `account` that comes now.
+pub(crate) fn pushed(account: &str, user: &str, fields: Value) -> Envelope {
+    Envelope { received_at_ms: clock::now_ms(), ..testing::pushed(account, user, fields) }
+}
+
 /// The envelope of a user's text. The user and the text together make the message's identity.
 pub(crate) fn envelope(account: &str, user: &str, text: &str) -> Envelope {
-    let raw = serde_json::json!({
-        "ToUserName": "gh_1", "FromUserName": user, "CreateTime": 1_482_048_670, "MsgType": "text", "Content": text,
-        "MsgId": text,
-    });
-    let raw = raw.to_string();
-    let push = Push::parse(&raw).unwrap();
-    Envelope::of_push(account, push, raw, clock::now_ms())
+    pushed(account, user, json!({ "MsgType": "text", "Content": text, "MsgId": text }))
+}
+
+/// The key of a user's text to `wx1`.
+pub(crate) fn key(user: &str, text: &str) -> MessageKey {
+    envelope("wx1", user, text).key
+}
+
+/// The envelope of a user's event, one of several with this name.
+pub(crate) fn event(user: &str, name: &str, number: u32) -> Envelope {
+    pushed("wx1", user, json!({ "CreateTime": number, "MsgType": "event", "Event": name, "SessionFrom": "" }))
+}
+
+/// The same envelope, received earlier by `ago`.
+pub(crate) fn received(ago: Duration, envelope: Envelope) -> Envelope {
+    Envelope { received_at_ms: envelope.received_at_ms - ago.as_millis() as u64, ..envelope }
 }
 
 /// The consumer's end of a queue that the test fills by hand.

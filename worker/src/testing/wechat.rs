@@ -71,11 +71,22 @@ impl FakeWeChat {
     }
 
     pub(crate) fn errcode(&self, path: &'static str, errcode: i64) {
-        self.answer(path, 200, json!({ "errcode": errcode, "errmsg": "no rid: 1-2-3" }).to_string());
+        self.errcodes(path, errcode, 1);
+    }
+
+    /// Scripts this errcode as the answer to the next `count` calls.
+    pub(crate) fn errcodes(&self, path: &'static str, errcode: i64, count: usize) {
+        let body = json!({ "errcode": errcode, "errmsg": "no rid: 1-2-3" }).to_string();
+        (0..count).for_each(|_| self.answer(path, 200, body.as_str()));
     }
 
     pub(crate) fn fail(&self, path: &'static str, failure: Failure) {
         self.script(path, Err(failure));
+    }
+
+    /// Lets every call fail from now on, or at least more calls than any test makes.
+    pub(crate) fn fail_always(&self, path: &'static str, failure: &Failure) {
+        (0..1_000).for_each(|_| self.fail(path, failure.clone()));
     }
 
     /// From now on a send to the user panics, as a fault in the worker would.

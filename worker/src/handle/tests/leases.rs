@@ -1,24 +1,22 @@
 //! Leases and the ledger: messages that another worker left behind, keeps or takes, and a store that is unavailable.
 
-use kefu_messages::plan::Plan;
-use kefu_messages::reply::Content;
+use kefu_messages::testing::plan;
+use kefu_store::testing::Entry;
 use tokio::time::Instant;
 
 use super::*;
 use crate::testing::settle_down;
-use kefu_store::testing::Entry;
 
-fn plan(texts: &[&str]) -> Option<Plan> {
-    let steps = texts.iter().map(|text| Content::Text((*text).to_owned()).into()).collect();
-    Some(Plan { steps, ..Plan::default() })
+/// What a dead worker left of the message `hi` of the user `oA`, with a lease that still runs for `lease`.
+fn left_behind(bench: &Bench, entry: Entry, lease: Duration) {
+    bench.store.leave_behind(&key("oA", "hi"), entry, lease);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_left_behind_goes_on_at_its_next_step_with_its_stored_plan() {
     let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
-    let entry = Entry { plan: plan(&["old one", "old two", "old three"]), next_step: 1, ..Entry::default() };
-    bench.store.leave_behind(&envelope.key, entry, seconds(0));
+    let plan = Some(plan(&["old one", "old two", "old three"]));
+    left_behind(&bench, Entry { plan, next_step: 1, ..Entry::default() }, seconds(0));
     assert_eq!(bench.handle("oA", "hi").await, DONE);
     assert_eq!(bench.wechat.texts_to("oA"), ["old two", "old three"]);
 }
@@ -26,19 +24,16 @@ async fn a_message_left_behind_goes_on_at_its_next_step_with_its_stored_plan() {
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_steps_are_all_sent_is_only_marked_done() {
     let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
-    let entry = Entry { plan: plan(&["old one"]), next_step: 1, ..Entry::default() };
-    bench.store.leave_behind(&envelope.key, entry, seconds(0));
+    left_behind(&bench, Entry { plan: Some(plan(&["old one"])), next_step: 1, ..Entry::default() }, seconds(0));
     assert_eq!(bench.handle("oA", "hi").await, DONE);
     assert!(bench.wechat.calls(SEND).is_empty());
-    assert!(bench.store.entry(&envelope.key).done);
+    assert!(bench.store.entry(&key("oA", "hi")).done);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_lease_of_a_dead_worker_is_waited_for_and_no_longer() {
     let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
-    bench.store.leave_behind(&envelope.key, Entry::default(), seconds(15));
+    left_behind(&bench, Entry::default(), seconds(15));
     let start = Instant::now();
     assert_eq!(bench.handle("oA", "hi").await, DONE);
     let waited = start.elapsed();
@@ -49,8 +44,7 @@ async fn the_lease_of_a_dead_worker_is_waited_for_and_no_longer() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_another_worker_keeps_comes_again_later() {
     let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
-    bench.store.leave_behind(&envelope.key, Entry::default(), seconds(3_600));
+    left_behind(&bench, Entry::default(), seconds(3_600));
     assert!(matches!(bench.handle("oA", "hi").await, Settled::As(Settlement::Retry { .. })));
     assert!(bench.wechat.calls(SEND).is_empty());
 }
@@ -59,40 +53,32 @@ async fn a_message_that_another_worker_keeps_comes_again_later() {
 async fn a_worker_that_lost_its_message_sends_nothing_more() {
     let bench = Bench::new();
     bench.wechat.set_latency(seconds(1));
-    let (delivery, watch) = delivery(Ok(queue::envelope("wx1", "oA", "three")), 0);
-    let handling = bench.run(delivery);
     let stealing = async {
         // The call that sends the first step is under way.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         assert_eq!(bench.wechat.texts_to("oA"), ["one"]);
-        bench.store.steal(&queue::envelope("wx1", "oA", "three").key);
+        bench.store.steal(&key("oA", "three"));
     };
-    tokio::join!(handling, stealing);
+    let (settled, ()) = tokio::join!(bench.handle("oA", "three"), stealing);
     assert_eq!(bench.wechat.texts_to("oA"), ["one"]);
-    assert_eq!(watch.get(), Settled::GivenBack);
-    assert!(bench.store.is_leased(&queue::envelope("wx1", "oA", "three").key), "the thief's lease stands");
+    assert_eq!(settled, Settled::GivenBack);
+    assert!(bench.store.is_leased(&key("oA", "three")), "the thief's lease stands");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_loses_its_message_in_a_wait_stops_waiting() {
     let bench = Bench::new();
-    let envelope = queue::envelope("wx1", "oA", "hi");
     bench.wechat.errcode(SEND, 45011);
-    let (delivery, watch) = delivery(Ok(envelope.clone()), 0);
-    let stealing = async {
-        tokio::time::sleep(seconds(1)).await;
-        bench.store.steal(&envelope.key);
-    };
     let start = Instant::now();
-    tokio::join!(bench.run(delivery), stealing);
+    let (settled, ()) =
+        tokio::join!(bench.handle("oA", "hi"), after(seconds(1), || bench.store.steal(&key("oA", "hi"))));
     assert!(start.elapsed() <= seconds(6), "it renews its lease every 5 s: {:?}", start.elapsed());
-    assert_eq!(watch.get(), Settled::GivenBack);
+    assert_eq!(settled, Settled::GivenBack);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_kept_through_long_waits() {
     let bench = Bench::new();
-    let key = queue::envelope("wx1", "oA", "hi").key;
     for _ in 0..3 {
         bench.wechat.answer(STABLE_TOKEN, 500, "");
     }
@@ -100,7 +86,7 @@ async fn a_lease_is_kept_through_long_waits() {
     let watching = async {
         tokio::time::sleep(seconds(1)).await;
         for _ in 0..26 {
-            assert!(bench.store.is_leased(&key));
+            assert!(bench.store.is_leased(&key("oA", "hi")));
             tokio::time::sleep(seconds(1)).await;
         }
     };

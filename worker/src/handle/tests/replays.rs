@@ -2,13 +2,12 @@
 
 use kefu_messages::plan::Plan;
 use kefu_messages::reply::split::Rest;
-use kefu_messages::reply::{self, Reply};
+use kefu_messages::testing::plan;
 use kefu_program::config::Ambiguous;
-use kefu_runtime::clock;
-use kefu_wechat::push::Push;
+use kefu_store::testing::Entry;
 
 use super::*;
-use kefu_store::testing::Entry;
+use crate::testing::event;
 
 /// A text in three parts for an event, and three replies after a message.
 fn bench() -> Bench {
@@ -21,14 +20,14 @@ fn long() -> String {
 }
 
 fn order_sent() -> Envelope {
-    let raw = r#"{"FromUserName":"oA","CreateTime":1,"MsgType":"event","Event":"order_sent"}"#.to_owned();
-    Envelope::of_push("wx1", Push::parse(&raw).unwrap(), raw, clock::now_ms())
+    event("oA", "order_sent", 1)
 }
 
-async fn handle(bench: &Bench, attempt: u32, replays: u32) -> Settled {
-    let (mut delivery, watch) = delivery(Ok(order_sent()), attempt);
+/// What becomes of the event after this number of replays.
+async fn handle(handler: &Handler, replays: u32) -> Settled {
+    let (mut delivery, watch) = delivery(Ok(order_sent()), 0);
     delivery.replays = replays;
-    bench.run(delivery).await;
+    drop(handler.handle(delivery).await);
     watch.get()
 }
 
@@ -47,18 +46,18 @@ async fn a_text_that_was_cut_is_whole_in_a_replay_and_stays_cut_until_then() {
     bench.handle("oA", "hi").await;
     bench.wechat.errcode(SEND, -1);
     bench.wechat.errcode(SEND, 40_003);
-    assert!(is_dead(&handle(&bench, 0, 0).await));
+    assert!(is_dead(&handle(&bench.handler, 0).await));
     let cut = tried(&bench, 1);
     assert!(cut.iter().all(|text| *text == "a".repeat(2_000)), "{cut:?}");
     // The user writes, and the message comes again by itself, as after a crash. The worker sends the stored plan.
     bench.handle("oA", "nothing").await;
     bench.wechat.answer(SEND, 200, r#"{"errcode":0}"#);
     bench.wechat.errcode(SEND, 40_003);
-    assert!(is_dead(&handle(&bench, 0, 0).await));
+    assert!(is_dead(&handle(&bench.handler, 0).await));
     let (calls, sent) = (bench.wechat.texts_to("oA").len(), tried(&bench, 1 + cut.len()));
     assert!(sent[0] == "a".repeat(2_000) && sent[1].ends_with("b…"), "{sent:?}");
     // The first part is sent; only the other parts come with the replay.
-    assert_eq!(handle(&bench, 0, 1).await, DONE);
+    assert_eq!(handle(&bench.handler, 1).await, DONE);
     assert_eq!(tried(&bench, calls), ["b".repeat(2_000), "c".repeat(1_000)]);
 }
 
@@ -67,21 +66,17 @@ async fn in_a_replay_nothing_is_cut_and_what_wechat_does_not_take_is_dead_again(
     let bench = bench();
     bench.handle("oA", "hi").await;
     // The window has two replies left, and the text has three parts.
-    let settled = handle(&bench, 0, 1).await;
+    let settled = handle(&bench.handler, 1).await;
     assert!(matches!(settled, Settled::As(Settlement::Dead { reason: DeadReason::WindowClosed, .. })), "{settled:?}");
     bench.handle("oA", "nothing").await;
-    assert_eq!(handle(&bench, 0, 2).await, DONE);
+    assert_eq!(handle(&bench.handler, 2).await, DONE);
     assert_eq!(tried(&bench, 1).concat(), long());
-}
-
-fn text(text: &str) -> Reply {
-    reply::Content::Text(text.to_owned()).into()
 }
 
 /// The entry that a worker left for a dead message. The last two words of the text `one two three` are cut off.
 fn left_behind(next_step: u32, begun: Option<u32>) -> Entry {
     let rests = vec![Rest { step: 1, text: "o three".to_owned() }];
-    let plan = Plan { steps: vec![text("one "), text("tw…"), text("end")], rests };
+    let plan = Plan { rests, ..plan(&["one ", "tw…", "end"]) };
     Entry { plan: Some(plan), next_step, begun, ..Entry::default() }
 }
 
@@ -97,7 +92,7 @@ async fn what_is_sent_of_a_cut_text_is_not_sent_twice() {
     ] {
         let bench = Bench::new();
         bench.store.leave_behind(&order_sent().key, left_behind(next_step, None), seconds(0));
-        assert_eq!(handle(&bench, 0, replays).await, DONE);
+        assert_eq!(handle(&bench.handler, replays).await, DONE);
         assert_eq!(tried(&bench, 0), expected, "step {next_step}, replay {replays}");
     }
 }
@@ -108,7 +103,7 @@ async fn a_cut_step_whose_fate_is_not_known_is_sent_whole_or_counts_as_sent() {
         let word = if ambiguous == Ambiguous::Skip { "skip" } else { "resend" };
         let bench = Bench::with(&format!("[worker]\nambiguous = \"{word}\"\n"));
         bench.store.leave_behind(&order_sent().key, left_behind(1, Some(1)), seconds(0));
-        assert_eq!(handle(&bench, 0, 1).await, DONE);
+        assert_eq!(handle(&bench.handler, 1).await, DONE);
         assert_eq!(tried(&bench, 0), expected, "{word}");
     }
 }
@@ -120,12 +115,8 @@ async fn whoever_goes_on_after_a_crash_in_a_replay_sends_the_same() {
     bench.wechat.answer(SEND, 200, r#"{"errcode":0}"#);
     bench.wechat.errcode(SEND, -1);
     // The crash comes in the wait for the second try of the replay's second send.
-    let crash = tokio::time::timeout(Duration::from_millis(1), handle(&bench, 0, 1)).await;
+    let crash = tokio::time::timeout(Duration::from_millis(1), handle(&bench.handler, 1)).await;
     assert!(crash.is_err(), "{crash:?}");
-    let (mut delivery, watch) = delivery(Ok(order_sent()), 0);
-    delivery.replays = 1;
-    let another = bench.another_worker();
-    drop(another.handle(delivery).await);
-    assert_eq!(watch.get(), DONE);
+    assert_eq!(handle(&bench.another_worker(), 1).await, DONE);
     assert_eq!(tried(&bench, 0), ["o three", "end", "end"], "the end was refused the first time");
 }

@@ -1,25 +1,12 @@
-use kefu_messages::envelope::Envelope;
-use kefu_messages::unreadable::Unreadable;
+use kefu_messages::testing::unreadable;
 use kefu_queue::{DeadReason, Settlement};
-use kefu_wechat::push::PushError;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
-use crate::testing::queue::{self, FakeQueue, Settled};
+use crate::testing::queue::FakeQueue;
 use crate::testing::wechat::SEND;
-use crate::testing::{Bench, seconds, settle_down};
+use crate::testing::{Bench, DONE, Settled, envelope, seconds, settle_down};
 use crate::wechat::failure::Failure;
-
-const DONE: Settled = Settled::As(Settlement::Done);
-
-fn start(bench: &Bench) -> (FakeQueue, JoinHandle<Result<(), ConsumerEnded>>, QueueHealth) {
-    let (queue, consumer) = queue::queue();
-    let health = QueueHealth::new();
-    let grace = bench.config.worker.grace;
-    let running = dispatch(Arc::clone(&bench.handler), consumer, health.clone(), bench.shutdown.clone(), grace);
-    (queue, tokio::spawn(running), health)
-}
 
 async fn until_all_are_done(queue: &FakeQueue) {
     let start = Instant::now();
@@ -33,7 +20,7 @@ async fn until_all_are_done(queue: &FakeQueue) {
 async fn users_go_side_by_side_and_each_users_messages_in_order() {
     let bench = Bench::new();
     bench.wechat.set_latency(seconds(1));
-    let (queue, _running, _) = start(&bench);
+    let (queue, _running, _) = bench.dispatch();
     let start = Instant::now();
     for message in ["hi 1", "three 2", "hi 3"] {
         for user in 0..100 {
@@ -54,7 +41,7 @@ async fn users_go_side_by_side_and_each_users_messages_in_order() {
 async fn no_more_messages_are_in_work_at_once_than_configured() {
     let bench = Bench::with("[worker]\nconcurrency = 7");
     bench.wechat.set_latency(Duration::from_millis(100));
-    let (queue, _running, _) = start(&bench);
+    let (queue, _running, _) = bench.dispatch();
     for user in 0..50 {
         queue.push("wx1", &format!("oU{user}"), "hi");
     }
@@ -65,7 +52,7 @@ async fn no_more_messages_are_in_work_at_once_than_configured() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_waits_holds_nobody_else_up() {
     let bench = Bench::with("[worker]\nconcurrency = 1");
-    let (queue, _running, _) = start(&bench);
+    let (queue, _running, _) = bench.dispatch();
     bench.wechat.fail(SEND, Failure::Unanswered("timed out".into()));
     let slow = queue.push("wx1", "oSLOW", "hi");
     settle_down().await;
@@ -81,7 +68,7 @@ async fn a_message_that_waits_holds_nobody_else_up() {
 async fn a_shutdown_ends_what_is_in_work_and_gives_the_rest_back_after_the_close() {
     let bench = Bench::new();
     bench.wechat.set_latency(seconds(1));
-    let (queue, running, _) = start(&bench);
+    let (queue, running, _) = bench.dispatch();
     let in_work = queue.push("wx1", "oA", "three 1");
     let behind_it = queue.push("wx1", "oA", "hi 2");
     tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -96,7 +83,7 @@ async fn a_shutdown_ends_what_is_in_work_and_gives_the_rest_back_after_the_close
 async fn what_outlasts_the_grace_time_is_cut_off() {
     let bench = Bench::with("[worker]\ngrace_ms = 2000");
     bench.wechat.set_latency(seconds(60));
-    let (queue, running, _) = start(&bench);
+    let (queue, running, _) = bench.dispatch();
     let stuck = queue.push("wx1", "oA", "hi");
     tokio::time::sleep(seconds(1)).await;
     let start = Instant::now();
@@ -110,7 +97,7 @@ async fn what_outlasts_the_grace_time_is_cut_off() {
 async fn messages_of_an_ended_session_are_not_begun() {
     let bench = Bench::new();
     bench.wechat.set_latency(seconds(1));
-    let (queue, _running, _) = start(&bench);
+    let (queue, _running, _) = bench.dispatch();
     let in_work = queue.push("wx1", "oA", "hi 1");
     let old = queue.push("wx1", "oA", "hi 2");
     tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -128,7 +115,7 @@ async fn messages_of_an_ended_session_are_not_begun() {
 async fn a_consumer_that_ends_by_itself_is_an_error_after_what_is_in_work() {
     let bench = Bench::new();
     bench.wechat.set_latency(seconds(1));
-    let (queue, running, health) = start(&bench);
+    let (queue, running, health) = bench.dispatch();
     let in_work = queue.push("wx1", "oA", "hi");
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(queue);
@@ -141,7 +128,7 @@ async fn a_consumer_that_ends_by_itself_is_an_error_after_what_is_in_work() {
 async fn a_message_that_makes_its_handling_panic_takes_no_other_along() {
     let bench = Bench::new();
     bench.wechat.panic_at("oPOISON");
-    let (queue, _running, _) = start(&bench);
+    let (queue, _running, _) = bench.dispatch();
     let (other, guilty) = (queue.push("wx1", "oA", "three"), queue.push("wx1", "oPOISON", "hi 1"));
     let behind = queue.push("wx1", "oPOISON", "hi 2");
     tokio::time::sleep(seconds(10)).await;
@@ -153,7 +140,7 @@ async fn a_message_that_makes_its_handling_panic_takes_no_other_along() {
 #[tokio::test(start_paused = true)]
 async fn the_queues_health_is_known_while_the_consumer_waits() {
     let bench = Bench::new();
-    let (_queue, running, health) = start(&bench);
+    let (_queue, running, health) = bench.dispatch();
     assert!(matches!(health.get(), Health::Down(_)));
     settle_down().await;
     assert_eq!(health.get(), Health::Up);
@@ -162,16 +149,11 @@ async fn the_queues_health_is_known_while_the_consumer_waits() {
     assert!(matches!(health.get(), Health::Down(_)));
 }
 
-/// An envelope of an ingress that could not parse these bytes.
-fn unreadable(bytes: &[u8]) -> Envelope {
-    Envelope::of_unreadable("wx1", Unreadable::new(bytes.to_vec(), &PushError::UnknownFormat), 1_700_000_000_000)
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_unreadable_push_is_a_dead_letter_at_once_and_touches_nothing() {
     let bench = Bench::new();
     bench.store.set_down(true);
-    let (queue, _running, _) = start(&bench);
+    let (queue, _running, _) = bench.dispatch();
     for (bytes, error) in [
         (b"".as_slice(), "the body is empty"),
         (b"{\"Content\":\"secret\"}", "the push has no FromUserName"),
@@ -190,9 +172,9 @@ async fn an_unreadable_push_is_a_dead_letter_at_once_and_touches_nothing() {
 async fn a_push_that_can_be_read_by_now_is_handled_in_its_users_lane_under_its_own_key() {
     let bench = Bench::new();
     bench.wechat.set_latency(seconds(1));
-    let (queue, _running, _) = start(&bench);
+    let (queue, _running, _) = bench.dispatch();
     queue.push("wx1", "oA", "three 1");
-    let late = unreadable(queue::envelope("wx1", "oA", "hi 2").raw.as_bytes());
+    let late = unreadable(envelope("wx1", "oA", "hi 2").raw.as_bytes());
     let key = late.key.clone();
     queue.send(late.clone());
     queue.push("wx1", "oA", "three 3");

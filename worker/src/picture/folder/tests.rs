@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::picture::room::Rooms;
-use crate::testing::{PNG, config, queue, seconds};
+use crate::testing::{PNG, config, envelope, seconds};
 
 fn file(room: Room) -> Arc<File> {
     Arc::new(File::new(Format::of(PNG), PNG.into(), room))
@@ -20,7 +20,7 @@ fn what_hangs_keeps_its_room_until_it_ends() {
         let (end, hangs) = mpsc::channel::<()>();
         // The hanging call occupies the only thread.
         let hanging = tokio::task::spawn_blocking(move || hangs.recv());
-        let envelope = queue::envelope("wx1", "oA", "hi");
+        let envelope = envelope("wx1", "oA", "hi");
         let [one, another] = [rooms.take("wx1").await.unwrap(), rooms.take("wx1").await.unwrap()];
         let kept = folder.keep(&envelope, file(one));
         let (kept, read, ()) = tokio::join!(kept, folder.read(&envelope, another), tokio::time::advance(seconds(11)));
@@ -38,7 +38,7 @@ fn what_hangs_keeps_its_room_until_it_ends() {
 async fn the_parts_of_other_writers_are_left_alone_and_stale_ones_are_removed() {
     let (config, place) = config("");
     let (rooms, folder) = (Rooms::new(&config.accounts, 1_000), Folder::new(place.path().join("pictures")));
-    let envelope = queue::envelope("wx1", "oA", "hi");
+    let envelope = envelope("wx1", "oA", "hi");
     let day = folder.day(&envelope);
     fs::create_dir_all(&day).unwrap();
     let name = envelope.key.digest();

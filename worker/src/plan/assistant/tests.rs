@@ -2,16 +2,15 @@ use std::time::Duration;
 
 use kefu_messages::reply::{Content, Reply};
 use kefu_queue::{DeadReason, Settlement};
+use kefu_store::testing::Entry;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
 use crate::testing::assistant::completion;
-use crate::testing::queue::{self, Settled, delivery};
-use crate::testing::{Bench, seconds};
-use kefu_store::testing::Entry;
+use crate::testing::wechat::SEND;
+use crate::testing::{Bench, DONE, Settled, envelope, key, reason, received, seconds};
 
-const DONE: Settled = Settled::As(Settlement::Done);
 const FALLBACK: &str = "please wait";
 const AT_ONCE: Duration = Duration::ZERO;
 
@@ -36,7 +35,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// The texts that the worker sent to a user, each with whether it is marked as an AI's.
 fn sent(bench: &Bench, user: &str) -> Vec<(String, bool)> {
-    let sends = bench.wechat.calls(crate::testing::wechat::SEND).into_iter().filter(|seen| seen.body["touser"] == user);
+    let sends = bench.wechat.calls(SEND).into_iter().filter(|seen| seen.body["touser"] == user);
     sends
         .map(|seen| {
             let text = seen.body["text"]["content"].as_str().unwrap().to_owned();
@@ -115,10 +114,7 @@ async fn more_requests_than_allowed_wait_for_their_turn() {
 async fn a_slow_assistant_leaves_the_room_for_messages_to_others() {
     let bench = bench("[worker]\nconcurrency = 1");
     bench.completions.answer(seconds(20), 200, completion("at last"));
-    let (queue, consumer) = queue::queue();
-    let health = crate::lanes::dispatch::QueueHealth::new();
-    let handler = Arc::clone(&bench.handler);
-    tokio::spawn(crate::lanes::dispatch::dispatch(handler, consumer, health, bench.shutdown.clone(), seconds(1)));
+    let (queue, _running, _) = bench.dispatch();
     queue.push("wx1", "oA", "one");
     queue.push("wx1", "oA", "hi, me again");
     queue.push("wx1", "oB", "hi");
@@ -158,11 +154,10 @@ async fn a_long_answer_is_several_texts_all_marked_and_its_end_is_cut() {
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_plan_is_stored_is_not_asked_again_and_is_remembered_once() {
     let bench = bench("");
-    let envelope = queue::envelope("wx1", "oA", "one");
     let reply = Reply { content: Content::Text("said before".into()), kf_account: None, is_ai_msg: true };
     let plan = kefu_messages::plan::Plan { steps: vec![reply], ..Default::default() };
     let entry = Entry { plan: Some(plan), ..Entry::default() };
-    bench.store.leave_behind(&envelope.key, entry, seconds(0));
+    bench.store.leave_behind(&key("oA", "one"), entry, seconds(0));
     assert_eq!(bench.handle("oA", "one").await, DONE);
     assert_eq!(sent(&bench, "oA"), [("said before".to_owned(), true)]);
     assert!(bench.completions.requests().is_empty());
@@ -175,31 +170,25 @@ async fn a_message_whose_plan_is_stored_is_not_asked_again_and_is_remembered_onc
 async fn the_lease_lasts_while_the_assistant_is_asked_and_a_shutdown_ends_the_asking() {
     let bench = bench("timeout_ms = 120000");
     bench.completions.answer(seconds(3_600), 500, "");
-    let key = queue::envelope("wx1", "oA", "one").key;
-    let (delivery, watch) = delivery(Ok(queue::envelope("wx1", "oA", "one")), 0);
     let stopping = async {
         for _ in 0..60 {
             tokio::time::sleep(seconds(1)).await;
-            assert!(bench.store.is_leased(&key));
+            assert!(bench.store.is_leased(&key("oA", "one")));
         }
         bench.shutdown.cancel();
     };
     let start = Instant::now();
-    tokio::join!(bench.run(delivery), stopping);
+    let (settled, ()) = tokio::join!(bench.handle("oA", "one"), stopping);
     assert_eq!(start.elapsed(), seconds(60));
-    assert_eq!(watch.get(), Settled::GivenBack);
-    assert!(!bench.store.is_leased(&key) && sent(&bench, "oA").is_empty());
+    assert_eq!(settled, Settled::GivenBack);
+    assert!(!bench.store.is_leased(&key("oA", "one")) && sent(&bench, "oA").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_too_old_is_not_asked() {
     let bench = bench("");
-    let mut envelope = queue::envelope("wx1", "oA", "one");
-    envelope.received_at_ms -= 49 * 3_600 * 1_000;
-    let (old, watch) = delivery(Ok(envelope), 0);
-    bench.run(old).await;
-    let Settled::As(Settlement::Dead { reason, .. }) = watch.get() else { panic!("{:?}", watch.get()) };
-    assert_eq!(reason, DeadReason::WindowClosed);
+    let old = received(seconds(49 * 3_600), envelope("wx1", "oA", "one"));
+    assert_eq!(reason(&bench.handle_envelope(old).await), DeadReason::WindowClosed);
     assert!(bench.completions.requests().is_empty());
 }
 

@@ -1,5 +1,5 @@
 use kefu_messages::envelope::Envelope;
-use kefu_messages::reply::Content;
+use kefu_messages::testing::plan;
 use kefu_queue::Settlement;
 use kefu_runtime::clock;
 use kefu_store::Progress;
@@ -7,23 +7,17 @@ use kefu_wechat::openid::OpenId;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::testing::queue::{Settled, delivery};
 use crate::testing::wechat::SEND;
-use crate::testing::{Bench, seconds, settle_down};
-
-const DONE: Settled = Settled::As(Settlement::Done);
+use crate::testing::{Bench, DONE, Settled, delivery, received, seconds, settle_down};
 
 /// An outbound message with texts that no rule has, although a rule matches the first text.
 fn envelope(texts: &[&str]) -> Envelope {
-    let replies = texts.iter().map(|text| Content::Text((*text).to_owned()).into()).collect();
-    let outbound = Outbound { replies, business_id: None };
+    let outbound = Outbound { replies: plan(texts).steps, business_id: None };
     Envelope::of_send("wx1", "order-1", OpenId::new("oA"), outbound, clock::now_ms())
 }
 
 async fn handle(bench: &Bench, envelope: &Envelope, attempt: u32) -> Settled {
-    let (delivery, watch) = delivery(Ok(envelope.clone()), attempt);
-    bench.run(delivery).await;
-    watch.get()
+    crate::testing::handle(&bench.handler, Ok(envelope.clone()), attempt).await
 }
 
 fn statuses(bench: &Bench, envelope: &Envelope) -> Vec<&'static str> {
@@ -84,8 +78,7 @@ async fn what_cannot_be_sent_is_dead_with_the_words_of_its_dead_letter() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waited_for_48_hours_is_dead() {
-    let (bench, mut envelope) = (Bench::new(), envelope(&["hi"]));
-    envelope.received_at_ms -= 49 * 3_600 * 1_000;
+    let (bench, envelope) = (Bench::new(), received(seconds(49 * 3_600), envelope(&["hi"])));
     handle(&bench, &envelope, 0).await;
     let told = bench.store.progress_of(&envelope.key);
     assert!(matches!(&told[..], [Progress::Dead { reason, .. }] if reason == "window_closed"), "{told:?}");

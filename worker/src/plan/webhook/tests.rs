@@ -1,19 +1,15 @@
 use std::collections::HashMap;
 
 use futures_util::future::join_all;
-use kefu_queue::Settlement;
+use kefu_runtime::testing::hang;
 
-use crate::testing::disk::hang;
-use crate::testing::http::serve;
-use crate::testing::queue::Settled;
+use crate::testing::http::{ok, serve};
 use crate::testing::wechat::UPLOAD;
-use crate::testing::{Bench, seconds};
+use crate::testing::{Bench, DONE, seconds};
 
 #[tokio::test]
 async fn a_disk_that_hangs_is_not_held_against_the_service() {
-    let answer = r#"{"replies":[{"image":"picture.png"}]}"#;
-    let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
-    let (address, mut asked) = serve(answer.into_bytes()).await;
+    let (address, mut asked) = serve(ok(r#"{"replies":[{"image":"picture.png"}]}"#)).await;
     let bench = Bench::with(&format!(
         "[webhook]\nsecret = \"0123456789abcdef\"\n\
          [[rule]]\nwhen = {{ contains = \"ask\" }}\nwebhook = {{ url = \"http://{address}/\" }}\n"
@@ -33,6 +29,6 @@ async fn a_disk_that_hangs_is_not_held_against_the_service() {
         drop(end);
     };
     let handled = tokio::time::timeout(seconds(60), async { tokio::join!(handling, all_asked_again).0 }).await;
-    assert_eq!(handled.unwrap(), [const { Settled::As(Settlement::Done) }; 5]);
+    assert_eq!(handled.unwrap(), [DONE; 5]);
     assert_eq!(bench.wechat.calls(UPLOAD).len(), 1);
 }

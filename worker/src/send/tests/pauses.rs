@@ -1,18 +1,10 @@
-use kefu_messages::envelope::Envelope;
-
 use super::*;
-
-fn postponed_for(settled: &Settled) -> Duration {
-    match settled {
-        Settled::As(Settlement::Postpone { after, .. }) => *after,
-        other => panic!("not postponed: {other:?}"),
-    }
-}
+use crate::testing::{postponed_for, received};
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_stays_refused_pauses_the_account_for_longer_each_time() {
     let bench = Bench::new();
-    let refuse = |times| (0..times).for_each(|_| bench.wechat.errcode(SEND, 40001));
+    let refuse = |times| bench.wechat.errcodes(SEND, 40001, times);
     for pause in [30, 60, 120, 300, 300] {
         refuse(3);
         let settled = bench.handle("oA", "hi").await;
@@ -29,7 +21,7 @@ async fn a_token_that_stays_refused_pauses_the_account_for_longer_each_time() {
 #[tokio::test(start_paused = true)]
 async fn a_fresh_token_that_is_refused_for_a_moment_only_is_waited_for_in_the_lane() {
     let bench = Bench::new();
-    (0..2).for_each(|_| bench.wechat.errcode(SEND, 40001));
+    bench.wechat.errcodes(SEND, 40001, 2);
     assert_eq!(bench.handle("oA", "hi").await, DONE);
     assert_eq!(bench.wechat.calls(STABLE_TOKEN).len(), 2);
     assert_eq!(bench.handler.sender.pauses.in_words(), None);
@@ -39,9 +31,7 @@ async fn a_fresh_token_that_is_refused_for_a_moment_only_is_waited_for_in_the_la
 async fn a_token_that_stays_refused_is_fetched_a_few_times_a_minute_however_many_want_to_send() {
     let bench = Bench::new();
     bench.wechat.set_latency(Duration::from_millis(50));
-    for _ in 0..100_000 {
-        bench.wechat.errcode(SEND, 40001);
-    }
+    bench.wechat.errcodes(SEND, 40001, 100_000);
     let start = Instant::now();
     let mut round = 0;
     while start.elapsed() < seconds(600) {
@@ -70,9 +60,7 @@ async fn an_account_that_an_operator_must_mend_pauses_and_no_other_does() {
 
     assert!(postponed_for(&bench.handle("oB", "hi").await) <= seconds(300));
     assert_eq!(bench.wechat.calls(STABLE_TOKEN).len(), 1, "a paused account makes no calls");
-    let (of_another, watch) = delivery(Ok(queue::envelope("wx2", "oC", "hi")), 0);
-    bench.run(of_another).await;
-    assert_eq!(watch.get(), DONE);
+    assert_eq!(bench.handle_envelope(envelope("wx2", "oC", "hi")).await, DONE);
 
     tokio::time::advance(seconds(301)).await;
     assert_eq!(bench.handle("oA", "hi").await, DONE);
@@ -97,17 +85,12 @@ async fn a_pause_costs_a_message_no_try_however_long_it_lasts() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_a_pause_made_too_old_for_a_reply_is_dead() {
     let bench = Bench::new();
-    let days_ago = |days: u64| {
-        let fresh = queue::envelope("wx1", "oA", "hi");
-        Envelope { received_at_ms: fresh.received_at_ms - days * 24 * 3_600 * 1_000, ..fresh }
-    };
     for (days, is_dead) in [(1, false), (3, true)] {
         bench.wechat.errcode(STABLE_TOKEN, 40125);
-        let (old, watch) = delivery(Ok(days_ago(days)), 0);
-        bench.run(old).await;
+        let settled = bench.handle_envelope(received(seconds(days * 24 * 3_600), envelope("wx1", "oA", "hi"))).await;
         match is_dead {
-            true => assert_eq!(reason(&watch.get()), DeadReason::WindowClosed),
-            false => assert_eq!(postponed_for(&watch.get()), seconds(300)),
+            true => assert_eq!(reason(&settled), DeadReason::WindowClosed),
+            false => assert_eq!(postponed_for(&settled), seconds(300)),
         }
     }
 }

@@ -2,15 +2,13 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::outcome::Interrupt;
-use crate::testing::queue::{delivery, envelope};
 use crate::testing::wechat::TYPING;
-use crate::testing::{Bench, seconds};
+use crate::testing::{Bench, after, delivery, envelope, received, seconds};
 
 /// The result of the work, and the seconds after its start at which typing was shown.
 async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'static str, Outcome>, Vec<u64>) {
-    let mut envelope = envelope("wx1", "oA", "hi");
+    let mut envelope = received(age, envelope("wx1", "oA", "hi"));
     envelope.push.business_id = Some(7);
-    envelope.received_at_ms -= age.as_millis() as u64;
     let (handler, account) = (&*bench.handler, bench.config.accounts.get("wx1").unwrap());
     let interrupt = Interrupt::new(&bench.shutdown, &Default::default());
     let mut slot = handler.slots.take().await;
@@ -68,10 +66,7 @@ async fn an_answer_that_never_comes_keeps_nobody_waiting() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_the_work() {
     let bench = Bench::new();
-    let stopping = async {
-        tokio::time::sleep(seconds(3)).await;
-        bench.shutdown.cancel();
-    };
-    let (outcome, ()) = tokio::join!(typed(&bench, seconds(0), seconds(20)), stopping);
+    let (outcome, ()) =
+        tokio::join!(typed(&bench, seconds(0), seconds(20)), after(seconds(3), || bench.shutdown.cancel()));
     assert_eq!(outcome.0, Err(Outcome::HandedBack));
 }
