@@ -79,33 +79,21 @@ async fn a_demo_that_ends_before_every_reply_arrived_says_so_by_its_exit_status(
     assert_eq!(status.code(), Some(1), "{shown}");
 }
 
+/// `kefu push` to the shop's account, with this Token.
+async fn kefu_push(shop: &Shop, token: &str, message: &[&str]) -> Output {
+    let account = &shop.accounts[0];
+    let (url, key) = (shop.stack.callback(account), &account.encoding_aes_key);
+    kefu(&[&["push", "--url", &url, "--token", token, "--encoding-aes-key", key], message].concat()).await
+}
+
 #[tokio::test]
 async fn kefu_push_is_taken_as_wechats_own_and_a_copy_of_it_as_a_copy() {
     let shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
-    let account = &shop.accounts[0];
     // WeChat knows the user by this, and allows 5 replies.
     shop.push("oUSER", Message::text("hello")).await;
-    let (url, token, key) = (shop.stack.callback(account), &account.token, &account.encoding_aes_key);
     for (format, msg_id, said) in [("xml", "1", "arr[b[0]]>1"), ("json", "2", "你好"), ("json", "2", "你好")] {
-        let output = kefu(&[
-            "push",
-            "--url",
-            &url,
-            "--token",
-            token,
-            "--encoding-aes-key",
-            key,
-            "--user",
-            "oUSER",
-            "--format",
-            format,
-            "--msg-id",
-            msg_id,
-            "--unescaped",
-            "--text",
-            said,
-        ])
-        .await;
+        let message = ["--user", "oUSER", "--format", format, "--msg-id", msg_id, "--unescaped", "--text", said];
+        let output = kefu_push(&shop, &shop.accounts[0].token, &message).await;
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert!(text(&output.stdout).contains("success"), "{}", text(&output.stdout));
     }
@@ -117,20 +105,7 @@ async fn kefu_push_is_taken_as_wechats_own_and_a_copy_of_it_as_a_copy() {
 #[tokio::test]
 async fn kefu_push_says_when_it_is_refused() {
     let shop = Shop::start(ShopOptions::new(Backend::Embedded)).await;
-    let account = &shop.accounts[0];
-    let url = shop.stack.callback(account);
-    let output = kefu(&[
-        "push",
-        "--url",
-        &url,
-        "--token",
-        "wrong",
-        "--encoding-aes-key",
-        &account.encoding_aes_key,
-        "--text",
-        "x",
-    ])
-    .await;
+    let output = kefu_push(&shop, "wrong", &["--text", "x"]).await;
     assert!(!output.status.success());
     assert!(text(&output.stdout).contains("401"), "{}", text(&output.stdout));
     assert!(text(&output.stderr).contains("refused: Token, EncodingAESKey"), "{}", text(&output.stderr));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kefu_harness::folder::Folder;
 use kefu_harness::process::{Launch, Program, Wait};
-use kefu_harness::stack::MINIMAL;
+use kefu_program::testing::MINIMAL;
 
 const WRONG: &str = r#"
 [queue]

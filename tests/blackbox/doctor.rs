@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kefu_harness::folder::Folder;
 use kefu_harness::shop::{Shop, ShopOptions, simulated};
-use kefu_harness::stack::{Backend, Servers, StackOptions};
+use kefu_harness::stack::{Backend, StackOptions};
 use kefu_harness::target;
 use kefu_harness::wechat::{Account, Mode};
 use kefu_simulator::{Message, Simulator, SimulatorConfig};
@@ -115,8 +115,7 @@ async fn with_all_in_order_nothing_failed_and_nothing_was_changed() {
     assert_eq!(status, Some(0), "{shown}");
     assert!(shown.contains("\nnothing failed, "), "{shown}");
     secrets.must_not_be_in(&shown);
-    let Servers::Production { vhost, .. } = &shop.stack.servers else { unreachable!() };
-    let management = vhost.broker().management_url();
+    let management = shop.stack.vhost().broker().management_url();
     let report = doctor(config, &["--callback-url", &url, "--management-url", &management]).await;
     assert!(report.ok && report.failed().is_empty(), "{:#?}", report.checks);
     let account = &shop.accounts[0].appid;
@@ -142,7 +141,7 @@ async fn with_all_in_order_nothing_failed_and_nothing_was_changed() {
         report.says(check, "ok", &[part]);
     }
     report.says("callback", "warning", &[&url, "port 80 for http and 443 for https only"]);
-    assert_eq!(vhost.ready("kefu.dead").await, Some(0));
+    assert_eq!(shop.stack.vhost().ready("kefu.dead").await, Some(0));
     let after = shop.calls("stable_token").len() + shop.calls("callback/check").len();
     assert_eq!(after - before, 4, "a token and a look at the URL, twice");
     assert_eq!(shop.replies("oUSER").len(), 1);

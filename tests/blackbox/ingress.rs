@@ -10,7 +10,7 @@ use kefu_harness::process::{Launch, Program, Role};
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
 use kefu_harness::redis::RedisServer;
 use kefu_harness::stack::{Backend, StackOptions};
-use kefu_harness::wechat::{Account, Answer, Client, PushRequest};
+use kefu_harness::wechat::{Account, Answer, Client, Mode, PushRequest};
 use redis::aio::MultiplexedConnection;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -59,14 +59,26 @@ impl Ingress {
         Self::start_with(StackOptions::new(Backend::Production, accounts, "http://127.0.0.1:9")).await
     }
 
+    /// With an account of each mode.
+    async fn in_every_mode() -> (Self, [Account; 3]) {
+        let accounts = Mode::ALL.map(Account::random);
+        (Self::start(&accounts.each_ref()).await, accounts)
+    }
+
+    /// With one account.
+    async fn in_mode(mode: Mode) -> (Self, Account) {
+        let account = Account::random(mode);
+        (Self::start(&[&account]).await, account)
+    }
+
     async fn start_with(options: StackOptions) -> Self {
         Self::start_as(options, |launch| launch).await
     }
 
     /// The same, in another way than users usually start it.
-    async fn start_as(mut options: StackOptions, change: impl FnOnce(Launch) -> Launch) -> Self {
+    async fn start_as(options: StackOptions, change: impl FnOnce(Launch) -> Launch) -> Self {
         let (redis, vhost) = tokio::join!(RedisServer::start(), RabbitMq::vhost());
-        options.settings.push(("queue", "partitions = 4".to_owned()));
+        let options = options.with("queue", "partitions = 4");
         let folder = Folder::new("ingress");
         let config = folder.write("kefu.toml", options.config(&vhost.url(), &redis.url()));
         let program = Program::start(change(Launch::ingress(&config))).await;

@@ -2,6 +2,25 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
+/// Makes a test of a case on each backend: `case::on_servers` and `case::embedded`.
+macro_rules! on_each_backend {
+    ($case:ident $(, $($option:tt)+)?) => {
+        mod $case {
+            use kefu_harness::stack::Backend;
+
+            #[tokio::test($($($option)+)?)]
+            async fn on_servers() {
+                super::$case(Backend::Production).await;
+            }
+
+            #[tokio::test($($($option)+)?)]
+            async fn embedded() {
+                super::$case(Backend::Embedded).await;
+            }
+        }
+    };
+}
+
 mod assistant;
 mod command;
 mod configuration;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kefu_harness::eventually;
 use kefu_harness::process::{Launch, Program, Role, Wait};
 use kefu_harness::shop::{Shop, ShopOptions};
-use kefu_harness::stack::{Backend, Servers};
+use kefu_harness::stack::Backend;
 use kefu_simulator::{FaultKind, FaultRequest, Message};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -13,8 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[tokio::test]
 async fn without_redis_ingress_goes_on_degraded_and_the_worker_waits() {
     let mut shop = Shop::start(ShopOptions::new(Backend::Production)).await;
-    let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
-    redis.kill();
+    shop.stack.redis().kill();
     shop.stack.programs[0].says("/readyz", 200, &["degraded"]).await;
     shop.stack.programs[1].says("/readyz", 503, &["\"worker_store\":\"down"]).await;
     let report = shop.push("oUSER", Message::text("hi")).await;
@@ -23,8 +22,7 @@ async fn without_redis_ingress_goes_on_degraded_and_the_worker_waits() {
     worker.counts("kefu_worker_store_outages_total", 1).await;
     assert!(shop.replies("oUSER").is_empty(), "it was sent without the ledger");
 
-    let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
-    redis.restart().await;
+    shop.stack.redis().restart().await;
     shop.replies_within("oUSER", 1).await;
     shop.stack.programs[0].says("/readyz", 200, &["\"ingress_store\":\"up\""]).await;
     shop.stack.programs[1].says("/readyz", 200, &["ready"]).await;
@@ -109,10 +107,8 @@ async fn every_log_line_is_json_where_that_is_asked_for() {
 #[tokio::test]
 async fn a_shutdown_under_load_ends_in_time_and_neither_loses_nor_doubles() {
     for backend in Backend::ALL {
-        let mut options = ShopOptions::new(backend);
         // Fewer at once than there are messages, so that some are not begun when the signal comes.
-        options.settings.push(("worker", "concurrency = 4".to_owned()));
-        let mut shop = Shop::start(options).await;
+        let mut shop = Shop::start(ShopOptions::new(backend).with("worker", "concurrency = 4")).await;
         // Each send takes a moment, so that some are under way when the signal comes.
         let slow =
             FaultRequest { times: 60, latency_ms: Some(300), ..FaultRequest::new(FaultKind::Latency, "custom/send") };

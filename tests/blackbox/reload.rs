@@ -217,8 +217,7 @@ async fn a_rule_that_needs_what_else_has_changed_waits_for_the_restart() {
     let said = "holds until a restart";
     shop.stack.programs[0].says("/readyz", 200, &["ingress_rules\":\"degraded", "the most is 2097152", said]).await;
     assert_eq!(answer(&shop).await, "first");
-    shop.stack.crash_and_restart_ingress().await;
-    shop.set_callbacks();
+    shop.crash_and_restart_ingress().await;
     assert!(shop.push("oAFTER", Message::text("hi")).await.answered);
     eventually(PATIENCE, "the new rule is in force", async || {
         let replies = shop.replies("oAFTER");

@@ -103,8 +103,7 @@ async fn nothing_private_is_logged_though_everything_is_asked_for() {
             redis.kill();
             let before = shop.replies(USER).len();
             assert!(shop.push(USER, kefu_simulator::Message::text(SAID)).await.answered);
-            let Servers::Production { redis, .. } = &mut shop.stack.servers else { unreachable!() };
-            redis.restart().await;
+            shop.stack.redis().restart().await;
             shop.replies_within(USER, before + 2).await;
         }
         for program in &shop.stack.programs {

@@ -96,9 +96,8 @@ async fn answer(request: reqwest::RequestBuilder) -> Answer {
 
 /// A shop whose backend may send; no rule sends anything.
 fn options(backend: Backend) -> ShopOptions {
-    let mut options = ShopOptions { rules: String::new(), ..ShopOptions::new(backend) };
-    options.settings.push(("api", format!("key = \"{KEY}\"\nprevious_key = \"{PREVIOUS_KEY}\"")));
-    options
+    let keys = format!("key = \"{KEY}\"\nprevious_key = \"{PREVIOUS_KEY}\"");
+    ShopOptions::new(backend).with_rules("").with("api", keys)
 }
 
 async fn start(backend: Backend) -> (Shop, Caller) {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use kefu_harness::eventually;
 use kefu_harness::port::PortLease;
 use kefu_harness::shop::{Shop, ShopOptions, simulated};
 use kefu_harness::stack::{Backend, Stack, StackOptions};
@@ -42,21 +41,10 @@ async fn wechat_out_of_reach_is_told_at_once_and_that_it_is_back() {
 
 #[tokio::test]
 async fn after_a_kill_a_message_in_work_goes_on_at_once() {
-    let mut options = ShopOptions::new(Backend::Embedded);
     // A lease outlasts a call: those of the killed process would be waited for more than a minute.
-    options.settings.push(("wechat", "timeout_ms = 60_000".to_owned()));
-    let mut shop = Shop::start(options).await;
-    let slow = FaultRequest::new(FaultKind::Latency, "custom/send");
-    let slow = FaultRequest { latency_ms: Some(60_000), effect: Some(false), ..slow };
-    shop.simulator.fault(slow).unwrap();
-    assert!(shop.push("oUSER", Message::text("hi")).await.answered);
-    eventually(PATIENCE, "the message is in work", async || match shop.calls("custom/send").len() {
-        0 => Err("nothing is sent"),
-        _ => Ok(()),
-    })
-    .await;
-    shop.stack.crash_and_restart_ingress().await;
-    shop.set_callbacks();
+    let mut shop = Shop::start(ShopOptions::new(Backend::Embedded).with("wechat", "timeout_ms = 60_000")).await;
+    shop.hangs_in_a_send("oUSER", "hi").await;
+    shop.crash_and_restart_ingress().await;
     shop.replies_within("oUSER", 1).await;
 }
 

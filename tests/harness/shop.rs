@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_simulator::{
-    Entry, Event, Filter, Limits, PushReport, PushRequest, SimulatedAccount, Simulator, SimulatorConfig,
+    Entry, Event, FaultKind, FaultRequest, Filter, Limits, Message, PushReport, PushRequest, SimulatedAccount,
+    Simulator, SimulatorConfig,
 };
 
 use crate::eventually;
@@ -66,6 +67,17 @@ impl ShopOptions {
         let accounts = vec![Account::random(Mode::Safe)];
         Self { backend, accounts, rules: RULES.to_owned(), limits: Limits::default(), settings }
     }
+
+    /// With other rules.
+    pub fn with_rules(self, rules: impl Into<String>) -> Self {
+        Self { rules: rules.into(), ..self }
+    }
+
+    /// With these lines in this table.
+    pub fn with(mut self, table: &'static str, lines: impl Into<String>) -> Self {
+        self.settings.push((table, lines.into()));
+        self
+    }
 }
 
 /// The simulated WeChat, and kefu.
@@ -102,13 +114,36 @@ impl Shop {
         }
     }
 
+    /// Kills ingress (in an embedded shop all of kefu) and starts it again where WeChat finds it.
+    pub async fn crash_and_restart_ingress(&mut self) {
+        self.stack.crash_and_restart_ingress().await;
+        self.set_callbacks();
+    }
+
+    /// Has a user say something, and returns while the reply is being sent: WeChat takes a minute for that, and then does
+    /// not deliver it.
+    ///
+    /// # Panics
+    /// When the push is not answered, or nothing is sent.
+    pub async fn hangs_in_a_send(&self, user: &str, text: &str) {
+        let slow = FaultRequest::new(FaultKind::Latency, "custom/send");
+        let slow = FaultRequest { latency_ms: Some(60_000), effect: Some(false), ..slow };
+        self.simulator.fault(slow).expect("the simulator has this fault");
+        assert!(self.push(user, Message::text(text)).await.answered);
+        eventually(PATIENCE, "the reply is being sent", async || match self.calls("custom/send").len() {
+            0 => Err("nothing is sent"),
+            _ => Ok(()),
+        })
+        .await;
+    }
+
     /// The first account's appid.
     pub fn appid(&self) -> &str {
         &self.accounts[0].appid
     }
 
     /// Pushes a message of a user of the first account as WeChat does, re-sends included.
-    pub async fn push(&self, user: &str, message: kefu_simulator::Message) -> PushReport {
+    pub async fn push(&self, user: &str, message: Message) -> PushReport {
         self.send(PushRequest::new(self.appid(), user, message)).await
     }
 

@@ -11,7 +11,7 @@ use crate::wechat::{Account, Client};
 
 mod config;
 
-pub use config::{Backend, MINIMAL, StackOptions};
+pub use config::{Backend, StackOptions};
 
 /// A running kefu.
 #[derive(Debug)]
@@ -84,6 +84,34 @@ impl Stack {
     /// Its `kefu.toml`, for starting more programs on it.
     pub fn config(&self) -> &PathBuf {
         &self.config
+    }
+
+    /// The Redis of a production stack.
+    ///
+    /// # Panics
+    /// When the stack is embedded.
+    pub fn redis(&mut self) -> &mut RedisServer {
+        match &mut self.servers {
+            Servers::Production { redis, .. } => redis,
+            Servers::Embedded => panic!("it is an embedded stack"),
+        }
+    }
+
+    /// The virtual host of a production stack.
+    ///
+    /// # Panics
+    /// When the stack is embedded.
+    pub fn vhost(&self) -> &Vhost {
+        match &self.servers {
+            Servers::Production { vhost, .. } => vhost,
+            Servers::Embedded => panic!("it is an embedded stack"),
+        }
+    }
+
+    /// Kills a program and starts it again.
+    pub async fn crash_and_restart(&mut self, program: usize) {
+        self.programs[program].kill();
+        self.programs[program] = Program::start(self.launch(program)).await;
     }
 
     /// The callback URL of an account, as entered at WeChat.

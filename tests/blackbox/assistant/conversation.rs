@@ -14,14 +14,8 @@ async fn three_turns_are_one_conversation(backend: Backend) {
 
     // What was said outlasts the process.
     match backend {
-        Backend::Embedded => {
-            shop.stack.crash_and_restart_ingress().await;
-            shop.set_callbacks();
-        }
-        Backend::Production => {
-            shop.stack.programs[1].kill();
-            shop.stack.programs[1] = kefu_harness::process::Program::start(shop.stack.launch(1)).await;
-        }
+        Backend::Embedded => shop.crash_and_restart_ingress().await,
+        Backend::Production => shop.stack.crash_and_restart(1).await,
     }
     say(&shop, "oASKS", "thanks").await;
     let replies = heard(&shop, "oASKS", 3).await;
@@ -48,15 +42,7 @@ async fn three_turns_are_one_conversation(backend: Backend) {
     assert_eq!(asked[2].messages(), [("system", PROMPT), ("user", "and red ones?")], "another user's is another one");
 }
 
-#[tokio::test]
-async fn three_turns_are_one_conversation_on_servers() {
-    three_turns_are_one_conversation(Backend::Production).await;
-}
-
-#[tokio::test]
-async fn three_turns_are_one_conversation_embedded() {
-    three_turns_are_one_conversation(Backend::Embedded).await;
-}
+on_each_backend!(three_turns_are_one_conversation);
 
 #[tokio::test]
 async fn a_push_that_is_sent_again_is_asked_once() {

@@ -1,7 +1,5 @@
 //! Processes that end while the assistant thinks, or right after.
 
-use kefu_simulator::{FaultKind, FaultRequest};
-
 use super::*;
 
 #[tokio::test]
@@ -10,8 +8,7 @@ async fn a_worker_that_is_killed_while_the_assistant_thinks_asks_again_and_repli
     stand_in.script("long thought", [Answer::Hang]);
     say(&shop, "oUSER", "long thought").await;
     asked(&stand_in, "long thought", 1).await;
-    shop.stack.crash_and_restart_ingress().await;
-    shop.set_callbacks();
+    shop.crash_and_restart_ingress().await;
     say(&shop, "oUSER", "by rule").await;
     assert_eq!(heard(&shop, "oUSER", 2).await, [by_assistant("re: long thought"), by_rule()]);
     assert_eq!(stand_in.asked().len(), 2);
@@ -20,20 +17,8 @@ async fn a_worker_that_is_killed_while_the_assistant_thinks_asks_again_and_repli
 #[tokio::test]
 async fn a_worker_that_is_killed_after_the_answer_is_stored_does_not_ask_again_and_remembers_it_once() {
     let (mut shop, stand_in) = start(Backend::Embedded, "").await;
-    let slow = FaultRequest {
-        latency_ms: Some(60_000),
-        effect: Some(false),
-        ..FaultRequest::new(FaultKind::Latency, "custom/send")
-    };
-    shop.simulator.fault(slow).unwrap();
-    say(&shop, "oUSER", "first").await;
-    eventually(PATIENCE, "the answer is being sent", async || match shop.calls("custom/send").len() {
-        0 => Err("nothing is sent"),
-        _ => Ok(()),
-    })
-    .await;
-    shop.stack.crash_and_restart_ingress().await;
-    shop.set_callbacks();
+    shop.hangs_in_a_send("oUSER", "first").await;
+    shop.crash_and_restart_ingress().await;
     assert_eq!(heard(&shop, "oUSER", 1).await, [by_assistant("re: first")]);
     assert_eq!(stand_in.asked_for("first").len(), 1);
     say(&shop, "oUSER", "second").await;

@@ -11,8 +11,7 @@ const USER: &str = "oUser-0123456789abcdefghijkl";
 #[tokio::test]
 async fn nothing_of_a_conversation_is_logged_though_everything_is_asked_for() {
     let stand_in = Assistant::start().await;
-    let mut options = options(Backend::Production, &stand_in, "");
-    options.settings.push(("telemetry", "log_filter = \"trace\"".to_owned()));
+    let options = options(Backend::Production, &stand_in, "").with("telemetry", "log_filter = \"trace\"");
     let shop = Shop::start(options).await;
     let quotes = format!(r#"{{"error":{{"message":"key {KEY}, text {ASKED}","type":"{KEY}","code":"{ASKED}"}}}}"#);
     let answers = vec![

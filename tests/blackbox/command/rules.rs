@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use kefu_harness::folder::Folder;
 use kefu_harness::shop::PICTURE;
-use kefu_harness::stack::MINIMAL;
 use kefu_harness::target;
+use kefu_program::testing::{MINIMAL, account};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -175,8 +175,7 @@ async fn try_says_what_ingress_answers_to_events_that_want_an_answer_of_their_ow
 #[tokio::test]
 async fn try_refuses_what_it_cannot_try_with_what_to_do() {
     let (_folder, config) = folder(&format!("{MINIMAL}{RULES}"));
-    let other = MINIMAL.split_once("[[account]]").unwrap().1.replace("wx1", "wx2");
-    let (_second, two) = folder(&format!("{MINIMAL}[[account]]{other}{RULES}"));
+    let (_second, two) = folder(&format!("{MINIMAL}{}{RULES}", account("wx2")));
     let push = r#"{"FromUserName":"oU","MsgType":"image"}"#;
     for (config, push, more, said) in [
         (&config, "", &[][..], "standard input is refused by ingress (400): not a push: the body is empty"),

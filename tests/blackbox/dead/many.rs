@@ -32,15 +32,7 @@ async fn of_a_thousand_the_oldest_ten(backend: Backend) {
     assert!(list(config, &[]).await.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_the_oldest_ten_on_servers() {
-    of_a_thousand_the_oldest_ten(Backend::Production).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_the_oldest_ten_embedded() {
-    of_a_thousand_the_oldest_ten(Backend::Embedded).await;
-}
+on_each_backend!(of_a_thousand_the_oldest_ten, flavor = "multi_thread");
 
 /// Replays all and does `interrupt` once the first replies are there.
 async fn replay_until(shop: &Shop, users: &[String]) -> tokio::process::Child {
@@ -87,8 +79,7 @@ async fn a_kefu_serve_that_is_killed_in_a_replay_loses_nothing() {
     options.settings.push(("worker", "concurrency = 1".to_owned()));
     let (mut shop, users) = with_dead_letters(options, 300).await;
     let replay = replay_until(&shop, &users).await;
-    shop.stack.crash_and_restart_ingress().await;
-    shop.set_callbacks();
+    shop.crash_and_restart_ingress().await;
     let output = timeout(PATIENCE, replay.wait_with_output()).await.expect("it ends").unwrap();
     let (said, complaint) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success() || complaint.contains("what it did stays done"), "{said}{complaint}");

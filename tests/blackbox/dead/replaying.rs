@@ -2,7 +2,6 @@
 
 use kefu_harness::rabbitmq::Vhost;
 use kefu_harness::shop::{request_of, texts};
-use kefu_harness::stack::Servers;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Connection, ConnectionProperties};
 
@@ -53,15 +52,7 @@ async fn only_what_was_not_sent_is_sent(backend: Backend) {
     assert_eq!(shop.calls(SEND).len(), 3, "one was sent, two was refused, two was sent");
 }
 
-#[tokio::test]
-async fn only_what_was_not_sent_is_sent_on_servers() {
-    only_what_was_not_sent_is_sent(Backend::Production).await;
-}
-
-#[tokio::test]
-async fn only_what_was_not_sent_is_sent_embedded() {
-    only_what_was_not_sent_is_sent(Backend::Embedded).await;
-}
+on_each_backend!(only_what_was_not_sent_is_sent);
 
 #[tokio::test]
 async fn without_kefu_serve_the_file_is_opened_and_what_is_replayed_is_sent_later() {
@@ -82,9 +73,8 @@ async fn a_message_that_is_done_by_now_is_dropped_without_a_word() {
     let shop = a_message_half_sent(Backend::Production).await;
     let config = shop.stack.config();
     listed(config, 1).await;
-    let Servers::Production { vhost, .. } = &shop.stack.servers else { unreachable!() };
     // What a replay leaves that dies between its two halves.
-    double_the_dead_letter(vhost).await;
+    double_the_dead_letter(shop.stack.vhost()).await;
     let ids: Vec<String> = listed(config, 2).await.iter().map(|letter| string(letter, "id").to_owned()).collect();
     assert_eq!(ids[0], ids[1], "copies share their id");
     assert_eq!(printed(config, &["replay", &ids[0]]).await, "2 dead letters replayed\n");
@@ -112,8 +102,7 @@ async fn what_died_too_long_ago_is_replayed_only_when_that_is_asked_for() {
     let shop = a_message_half_sent(Backend::Production).await;
     let config = shop.stack.config();
     listed(config, 1).await;
-    let Servers::Production { vhost, .. } = &shop.stack.servers else { unreachable!() };
-    let connection = Connection::connect(&vhost.url(), ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(&shop.stack.vhost().url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let got = channel.basic_get("kefu.dead".into(), BasicGetOptions { no_ack: true }).await.unwrap().unwrap();
     let mut headers = got.delivery.properties.headers().clone().unwrap();
@@ -171,7 +160,7 @@ fn tried(shop: &Shop) -> Vec<String> {
     texts(&bodies).into_iter().map(str::to_owned).collect()
 }
 
-async fn a_text_that_was_cut_is_whole(backend: Backend) {
+async fn a_text_that_was_cut_to_what_was_left_is_whole(backend: Backend) {
     for (taken, used, passing) in [("four", 4, 0), ("three", 3, 1)] {
         let shop = a_cut_text_that_is_dead(backend, taken, passing).await;
         let config = shop.stack.config();
@@ -197,12 +186,4 @@ async fn a_text_that_was_cut_is_whole(backend: Backend) {
     }
 }
 
-#[tokio::test]
-async fn a_text_that_was_cut_to_what_was_left_is_whole_on_servers() {
-    a_text_that_was_cut_is_whole(Backend::Production).await;
-}
-
-#[tokio::test]
-async fn a_text_that_was_cut_to_what_was_left_is_whole_embedded() {
-    a_text_that_was_cut_is_whole(Backend::Embedded).await;
-}
+on_each_backend!(a_text_that_was_cut_to_what_was_left_is_whole);

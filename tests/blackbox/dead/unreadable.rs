@@ -6,7 +6,6 @@ use kefu_embedded::queue::EmbeddedQueue;
 use kefu_harness::rabbitmq::Vhost;
 use kefu_harness::secrets::Secrets;
 use kefu_harness::shop::texts;
-use kefu_harness::stack::Servers;
 use kefu_harness::wechat::Format;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::unreadable::Unreadable;
@@ -42,9 +41,7 @@ fn unreadable() -> Vec<(Vec<u8>, &'static str, String)> {
 }
 
 async fn the_very_bytes_are_shown_and_replayed(backend: Backend) {
-    let mut options = ShopOptions::new(backend);
-    options.settings.push(("telemetry", "log_filter = \"trace\"".to_owned()));
-    let shop = Shop::start(options).await;
+    let shop = Shop::start(ShopOptions::new(backend).with("telemetry", "log_filter = \"trace\"")).await;
     let (config, account) = (shop.stack.config(), &shop.accounts[0]);
     let cases = unreadable();
     for (bytes, ..) in &cases {
@@ -114,15 +111,7 @@ async fn shown(config: &Path, ids: &[&str], args: &[&str]) -> String {
     .await
 }
 
-#[tokio::test]
-async fn the_very_bytes_are_shown_and_replayed_on_servers() {
-    the_very_bytes_are_shown_and_replayed(Backend::Production).await;
-}
-
-#[tokio::test]
-async fn the_very_bytes_are_shown_and_replayed_embedded() {
-    the_very_bytes_are_shown_and_replayed(Backend::Embedded).await;
-}
+on_each_backend!(the_very_bytes_are_shown_and_replayed);
 
 /// A text of the user as an earlier kefu stored it that could not read it.
 fn of_an_earlier_kefu(appid: &str) -> Envelope {
@@ -137,8 +126,7 @@ const ECHO: &str = "[[rule]]\nwhen = { type = \"text\" }\nreply = [{ text = \"yo
 async fn a_dead_letter_that_this_version_can_read_is_answered_when_it_is_replayed() {
     let shop = Shop::start(ShopOptions { rules: ECHO.to_owned(), ..ShopOptions::new(Backend::Production) }).await;
     let config = shop.stack.config();
-    let Servers::Production { vhost, .. } = &shop.stack.servers else { unreachable!() };
-    put_into_the_dead_letters(vhost, &of_an_earlier_kefu(shop.appid())).await;
+    put_into_the_dead_letters(shop.stack.vhost(), &of_an_earlier_kefu(shop.appid())).await;
     let letters = listed(config, 1).await;
     assert_eq!(string(&letters[0], "reason"), "unreadable");
     // The push of the user opens the window for it.

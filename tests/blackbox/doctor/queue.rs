@@ -119,8 +119,7 @@ fn start_of(version: &str) -> Vec<u8> {
 #[tokio::test]
 async fn queues_that_are_missing_or_other_ones_are_named() {
     let shop = Shop::start(ShopOptions::new(Backend::Production)).await;
-    let Servers::Production { vhost, .. } = &shop.stack.servers else { unreachable!() };
-    let (config, (_connection, channel)) = (shop.stack.config(), channel(&vhost.url()).await);
+    let (config, (_connection, channel)) = (shop.stack.config(), channel(&shop.stack.vhost().url()).await);
     for queue in ["kefu.retry.5s", "kefu.unrouted"] {
         channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
     }
@@ -129,7 +128,7 @@ async fn queues_that_are_missing_or_other_ones_are_named() {
     let report = doctor(config, &[]).await;
     report.says("rabbitmq queues", "failed", &["1 missing: queue kefu.retry.5s", "restart ingress or a worker"]);
     report.says("rabbitmq queues", "failed", &["a queue kefu.unrouted that is not the one kefu needs"]);
-    assert_eq!(vhost.ready("kefu.retry.5s").await, None, "it was made");
+    assert_eq!(shop.stack.vhost().ready("kefu.retry.5s").await, None, "it was made");
 
     let fewer = std::fs::read_to_string(config).unwrap().replace("partitions = 8", "partitions = 4");
     let other = config.with_file_name("fewer.toml");
@@ -143,12 +142,11 @@ async fn a_missing_worker_and_dead_letters_are_told() {
     let worker = shop.stack.programs.remove(1);
     worker.terminate();
     worker.end_within(Duration::from_secs(60)).await;
-    let Servers::Production { vhost, .. } = &shop.stack.servers else { unreachable!() };
-    let (_connection, channel) = channel(&vhost.url()).await;
+    let (_connection, channel) = channel(&shop.stack.vhost().url()).await;
     let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
     channel.basic_publish("kefu.dead".into(), "".into(), options, b"no envelope", properties).await.unwrap();
     kefu_harness::eventually(Duration::from_secs(30), "the dead letter is there", async || {
-        match vhost.ready("kefu.dead").await {
+        match shop.stack.vhost().ready("kefu.dead").await {
             Some(1) => Ok(()),
             other => Err(format!("{other:?}")),
         }
@@ -157,7 +155,7 @@ async fn a_missing_worker_and_dead_letters_are_told() {
     let report = doctor(shop.stack.config(), &[]).await;
     report.says("rabbitmq workers", "warning", &["none takes messages", "start kefu-worker"]);
     report.says("rabbitmq dead letters", "warning", &["there are 1", "kefu dead list"]);
-    assert_eq!(vhost.ready("kefu.dead").await, Some(1));
+    assert_eq!(shop.stack.vhost().ready("kefu.dead").await, Some(1));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Bodies that are no pushes.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use kefu_harness::wechat::{self, Account, Format, Message, Mode};
+use kefu_harness::wechat::{self, Format, Message, Mode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -46,8 +46,7 @@ fn is_neither_xml_nor_json(text: &str) -> bool {
 
 #[tokio::test]
 async fn an_authentic_body_that_is_no_push_is_kept_and_the_service_stays_up() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     let mut kept = Vec::new();
     for account in &accounts {
         for (case, text) in texts_that_are_no_push() {
@@ -86,8 +85,7 @@ async fn an_authentic_body_that_is_no_push_is_kept_and_the_service_stays_up() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         let push = account.push(Format::Json, &Message::text(USER, "hi"));
         let large = push.clone().with_body(vec![b' '; 1024 * 1024 + 1]);
@@ -104,8 +102,7 @@ async fn a_body_that_is_too_large_is_refused() {
 
 #[tokio::test]
 async fn the_log_repeats_nothing_of_what_is_refused_or_unreadable() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     let marked = |text: &str| text.replace('@', "oSECRET\\n\r\n\u{1b}[31m");
     let bodies = [
         r#"{"FromUserName":"@","MsgType":"text","Content":"@" "@":1}"#,
@@ -143,8 +140,7 @@ async fn the_log_repeats_nothing_of_what_is_refused_or_unreadable() {
 
 #[tokio::test]
 async fn odd_values_that_wechat_sends_are_taken() {
-    let account = Account::random(Mode::Safe);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Safe).await;
     let text = || Message::text(USER, "hi");
     let number = |digits: &str| wechat::Value::Number(digits.to_owned());
     let cases = [

@@ -13,8 +13,7 @@ fn doubled(request: &PushRequest, name: &str) -> PushRequest {
 
 #[tokio::test]
 async fn wrong_missing_and_doubled_parameters_are_refused() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         let push = account.push(Format::Json, &Message::text(USER, "hi"));
         // In plain mode `signature` counts, in the others `msg_signature`.
@@ -50,8 +49,7 @@ async fn the_signature_of_the_url_does_not_open_safe_or_compat_mode() {
 
 #[tokio::test]
 async fn the_plain_half_of_a_compat_push_is_not_believed() {
-    let account = Account::random(Mode::Compat);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Compat).await;
     let push = account.push(Format::Json, &Message::text(USER, "rightful"));
     let body = String::from_utf8(push.body.clone()).unwrap();
     let broken = push.clone().with_body(body.replace("\"MsgType\":\"text\"", "\"MsgType\":\"\""));
@@ -62,8 +60,7 @@ async fn the_plain_half_of_a_compat_push_is_not_believed() {
 
 #[tokio::test]
 async fn the_msg_signature_of_another_body_is_refused() {
-    let account = Account::random(Mode::Safe);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Safe).await;
     let one = account.push(Format::Xml, &Message::text(USER, "one"));
     let two = account.push(Format::Xml, &Message::text(USER, "two"));
     assert_refused(&ingress.pushes.send(&account.appid, &one.clone().with_body(two.body)).await, 401, "swapped");

@@ -1,13 +1,12 @@
 //! What every kind of push becomes on the queue.
 
-use kefu_harness::wechat::{Account, Format, Mode, kinds};
+use kefu_harness::wechat::{Format, kinds};
 
 use super::{Ingress, assert_success};
 
 #[tokio::test]
 async fn every_kind_in_every_mode_and_format_is_taken_whatever_the_content_type() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     let mut sent = 0;
     for account in &accounts {
         for format in Format::ALL {

@@ -19,9 +19,8 @@ const UNDER_WAY: &str = "kefu_ingress_pushes_under_way";
 const ANSWER_WITHIN: Duration = Duration::from_millis(4_500);
 
 async fn with_settings(account: &Account, settings: &str) -> Ingress {
-    let mut options = StackOptions::new(Backend::Production, vec![account.clone()], "http://127.0.0.1:9");
-    options.settings.push(("ingress", settings.to_owned()));
-    Ingress::start_with(options).await
+    let options = StackOptions::new(Backend::Production, vec![account.clone()], "http://127.0.0.1:9");
+    Ingress::start_with(options.with("ingress", settings)).await
 }
 
 async fn send(ingress: &Ingress, bytes: &[u8]) -> TcpStream {
@@ -32,8 +31,7 @@ async fn send(ingress: &Ingress, bytes: &[u8]) -> TcpStream {
 
 #[tokio::test]
 async fn a_large_push_is_stored_in_every_mode_and_format() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     // In compat mode it is three times as long.
     let text = "客服消息".repeat(25_000);
     for account in &accounts {

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use kefu_harness::wechat::{Account, Format, Message, Mode};
+use kefu_harness::wechat::{Format, Message, Mode};
 
 use super::{Ingress, USER, answer_time, assert_in_time, assert_refused, assert_success};
 
 #[tokio::test]
 async fn a_second_copy_is_answered_the_same_and_stored_once() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         for message in [Message::text(USER, "hi"), Message::enter_tempsession(USER, "order")] {
             // Each copy has a nonce and a ciphertext of its own.
@@ -24,8 +23,7 @@ async fn a_second_copy_is_answered_the_same_and_stored_once() {
 
 #[tokio::test]
 async fn copies_at_the_same_moment_are_stored_once() {
-    let account = Account::random(Mode::Safe);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Safe).await;
     let message = Message::text(USER, "hi");
     let copies = (0..50).map(|_| ingress.pushes.push(&account, Format::Json, &message));
     for answer in join_all(copies).await {
@@ -36,8 +34,7 @@ async fn copies_at_the_same_moment_are_stored_once() {
 
 #[tokio::test]
 async fn the_claim_is_pending_for_4_seconds_at_most_and_done_for_24_hours() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     assert_success(&ingress.pushes.push(&account, Format::Xml, &Message::text(USER, "hi")).await, "the push");
     let keys = ingress.claims().await;
     assert_eq!(keys.len(), 1, "{keys:?}");

@@ -1,7 +1,7 @@
 //! Slashes too many in the callback URL, which consoles and proxies add. WeChat follows no redirect.
 
 use kefu_harness::process::Role;
-use kefu_harness::wechat::{Account, Client, Format, Message, Mode};
+use kefu_harness::wechat::{Client, Format, Message, Mode};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -20,8 +20,7 @@ fn placed(ingress: &Ingress, appid: &str, [before, between, behind]: [&str; 3]) 
 
 #[tokio::test]
 async fn slashes_too_many_in_the_callback_url_change_nothing() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         let push = account.push(Format::Xml, &Message::text(USER, "hi"));
         for place in PLACES {
@@ -45,8 +44,7 @@ async fn slashes_too_many_in_the_callback_url_change_nothing() {
 
 #[tokio::test]
 async fn other_methods_are_told_which_there_are_at_paths_with_slashes_too_many() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for place in PLACES {
         let (client, path) = placed(&ingress, &account.appid, place);
@@ -57,8 +55,7 @@ async fn other_methods_are_told_which_there_are_at_paths_with_slashes_too_many()
 
 #[tokio::test]
 async fn slashes_do_not_make_a_path_of_what_is_none() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let push = account.push(Format::Xml, &Message::text(USER, "hi"));
     let client = Client::new(ingress.program.url(Role::Public));
     // An encoded slash is part of a name; a part too many is one.
@@ -71,8 +68,7 @@ async fn slashes_do_not_make_a_path_of_what_is_none() {
 
 #[tokio::test]
 async fn a_request_that_says_the_whole_url_is_the_same() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let check = account.verification("123");
     let query: Vec<String> = check.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let (appid, query) = (&account.appid, query.join("&"));
@@ -86,8 +82,7 @@ async fn a_request_that_says_the_whole_url_is_the_same() {
 
 #[tokio::test]
 async fn slashes_too_many_change_nothing_on_the_internal_port() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, _) = Ingress::in_mode(Mode::Plain).await;
     for path in ["/livez/", "//livez", "/readyz/", "//readyz//", "/metrics/", "//metrics"] {
         assert_eq!(ingress.program.ask(path).await.0, 200, "{path}");
     }

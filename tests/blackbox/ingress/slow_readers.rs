@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_harness::process::Role;
-use kefu_harness::wechat::{Account, Format, Message, Mode};
+use kefu_harness::wechat::{Format, Message, Mode};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
@@ -30,8 +30,7 @@ async fn write_for_ever(connection: &mut (impl AsyncWrite + Unpin)) {
 
 #[tokio::test]
 async fn a_client_that_never_reads_costs_little_and_loses_its_connection() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let mut connection = connect(&ingress).await;
     let (before, started) = (ingress.program.cpu_time(), Instant::now());
     let gone = timeout(Duration::from_secs(15), write_for_ever(&mut connection)).await;
@@ -43,8 +42,7 @@ async fn a_client_that_never_reads_costs_little_and_loses_its_connection() {
 
 #[tokio::test]
 async fn a_client_that_reads_a_little_now_and_then_loses_its_connection_too() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, _) = Ingress::in_mode(Mode::Plain).await;
     let (mut reading, mut writing) = connect(&ingress).await.into_split();
     let before = ingress.program.cpu_time();
     let read = async {
@@ -69,8 +67,7 @@ async fn a_client_that_reads_a_little_now_and_then_loses_its_connection_too() {
 
 #[tokio::test]
 async fn requests_sent_ahead_are_answered_in_their_order() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let mut connection = connect(&ingress).await;
     let verify = |number: usize, header: &str| {
         let query = account.verification(&format!("echo-{number}-")).query;
@@ -88,8 +85,7 @@ async fn requests_sent_ahead_are_answered_in_their_order() {
 
 #[tokio::test]
 async fn requests_sent_behind_a_push_that_is_being_stored_cost_little() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let message = Message::text(USER, "hi");
     assert_success(&ingress.pushes.push(&account, Format::Json, &message).await, "the first copy");
     // As if another ingress were still storing it: the second copy waits as long as it may.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_harness::process::Role;
-use kefu_harness::wechat::{Account, Format, Message, Mode};
+use kefu_harness::wechat::{Format, Message, Mode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -12,8 +12,7 @@ use super::{Ingress, USER, answer_time, assert_success, bytes, read_to_end};
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up_in_time_and_others_are_served_meanwhile() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let address = ingress.program.address(Role::Public);
     let (head, body) = bytes(&account, &account.push(Format::Xml, &Message::text(USER, "slow")));
 
@@ -38,8 +37,7 @@ async fn a_body_that_does_not_come_is_given_up_in_time_and_others_are_served_mea
 
 #[tokio::test]
 async fn a_refused_chunked_request_does_not_hold_its_connection() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     for path in ["/push/none".to_owned(), format!("/push/{}", account.appid)] {
         let mut connection = TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap();
         let head = format!("POST {path} HTTP/1.1\r\nhost: kefu\r\ntransfer-encoding: chunked\r\n\r\nffffffff\r\nabc");
@@ -51,8 +49,7 @@ async fn a_refused_chunked_request_does_not_hold_its_connection() {
 
 #[tokio::test]
 async fn a_head_that_does_not_come_is_given_up() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, _) = Ingress::in_mode(Mode::Plain).await;
     let mut connection = TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap();
     connection.write_all(b"POST /push/wx1?signature=").await.unwrap();
     let answer = read_to_end(&mut connection).await;
@@ -62,8 +59,7 @@ async fn a_head_that_does_not_come_is_given_up() {
 
 #[tokio::test]
 async fn a_later_head_that_comes_byte_by_byte_is_given_up_too() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, _) = Ingress::in_mode(Mode::Plain).await;
     let (mut reading, mut writing) =
         TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap().into_split();
     writing.write_all(b"GET / HTTP/1.1\r\nhost: kefu\r\n\r\n").await.unwrap();
@@ -82,8 +78,7 @@ async fn a_later_head_that_comes_byte_by_byte_is_given_up_too() {
 
 #[tokio::test]
 async fn a_request_that_is_cut_stores_nothing() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let (head, body) = bytes(&account, &account.push(Format::Xml, &Message::text(USER, "cut")));
     let mut connection = TcpStream::connect(ingress.program.address(Role::Public)).await.unwrap();
     connection.write_all(&head).await.unwrap();

@@ -25,8 +25,7 @@ fn stale() -> Vec<String> {
 
 #[tokio::test]
 async fn a_push_or_a_check_of_the_url_from_another_day_is_refused_before_it_is_stored() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         let push = account.push(Format::Xml, &Message::text(USER, "of another day"));
         for timestamp in stale() {
@@ -63,8 +62,7 @@ async fn a_push_or_a_check_of_the_url_from_another_day_is_refused_before_it_is_s
 
 #[tokio::test]
 async fn a_strangers_timestamp_says_nothing_of_the_clock() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         let stranger = Account { token: "of-somebody-else".to_owned(), ..account.clone() };
         for timestamp in stale() {

@@ -108,8 +108,7 @@ pub(super) async fn envelopes_until(
 
 #[tokio::test]
 async fn faults_within_a_text_are_mended_and_the_copy_of_a_push_stays_one() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     let mut expected = Vec::new();
     for account in &accounts {
         for (case, format, content, read) in texts() {
@@ -135,8 +134,7 @@ async fn faults_within_a_text_are_mended_and_the_copy_of_a_push_stays_one() {
 
 #[tokio::test]
 async fn nuls_and_blanks_behind_a_body_do_not_matter() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         for format in Format::ALL {
             for end in ["\0", "\r\n", "\n\0\0 \0"] {
@@ -152,8 +150,7 @@ async fn nuls_and_blanks_behind_a_body_do_not_matter() {
 
 #[tokio::test]
 async fn a_create_time_that_cannot_be_read_does_not_lose_the_message() {
-    let account = Account::random(Mode::Safe);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Safe).await;
     let times = ["soon", "1.0", "1e9", " 1620973045 ", "-1", "99999999999999999999", ""];
     for time in times {
         for format in Format::ALL {
@@ -169,8 +166,7 @@ async fn a_create_time_that_cannot_be_read_does_not_lose_the_message() {
 
 #[tokio::test]
 async fn a_fault_of_the_structure_costs_the_message_only_where_nobody_can_tell_whose_it_is() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         for message in [b"\xff{\"FromUserName\":\"o\",\"MsgType\":\"text\"}".as_slice(), b"\xff\xfe", b"<xml>&e;</xml>"]
         {

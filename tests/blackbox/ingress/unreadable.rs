@@ -13,8 +13,7 @@ fn answers(outcome: &str) -> String {
 
 #[tokio::test]
 async fn re_sends_of_an_unreadable_push_are_one_message() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         // Each with another nonce and, where it is encrypted, another ciphertext.
         for _ in 0..3 {
@@ -85,8 +84,7 @@ async fn an_encrypted_push_for_an_account_in_plain_mode_is_refused_and_the_log_s
 
 #[tokio::test]
 async fn what_is_not_authentic_is_refused_and_kept_nowhere() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         let push = account.push_raw(Format::Xml, CUT);
         let stranger = Account { token: "of-somebody-else".to_owned(), ..account.clone() };
@@ -106,8 +104,7 @@ async fn what_is_not_authentic_is_refused_and_kept_nowhere() {
 
 #[tokio::test]
 async fn an_ingress_without_its_store_keeps_unreadable_pushes_too() {
-    let account = Account::random(Mode::Safe);
-    let mut ingress = Ingress::start(&[&account]).await;
+    let (mut ingress, account) = Ingress::in_mode(Mode::Safe).await;
     ingress.redis.kill();
     assert_success(&ingress.pushes.send(&account.appid, &account.push_raw(Format::Xml, b"")).await, "no bytes at all");
     let envelope = &envelopes(&ingress, 1).await[0];

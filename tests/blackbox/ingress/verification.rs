@@ -7,8 +7,7 @@ use super::Ingress;
 
 #[tokio::test]
 async fn echostr_is_echoed_only_to_who_knows_the_token() {
-    let accounts = Mode::ALL.map(Account::random);
-    let ingress = Ingress::start(&accounts.each_ref()).await;
+    let (ingress, accounts) = Ingress::in_every_mode().await;
     for account in &accounts {
         let request = account.verification("1234567890123456789");
         let answer = ingress.pushes.verify(&account.appid, &request).await;
@@ -40,16 +39,14 @@ async fn echostr_is_echoed_only_to_who_knows_the_token() {
 
 #[tokio::test]
 async fn an_account_that_is_not_configured_is_not_found() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let answer = ingress.pushes.verify("wx0000000000000000", &account.verification("1")).await;
     assert_eq!(answer.status, 404);
 }
 
 #[tokio::test]
 async fn other_methods_are_told_which_there_are() {
-    let account = Account::random(Mode::Plain);
-    let ingress = Ingress::start(&[&account]).await;
+    let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for method in [reqwest::Method::PUT, reqwest::Method::DELETE, reqwest::Method::OPTIONS] {
         let url = format!("{}/push/{}", ingress.program.url(Role::Public), account.appid);

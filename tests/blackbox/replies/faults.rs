@@ -12,7 +12,7 @@ async fn a_passing_fault_of_custom_send_delays_the_reply_and_does_not_double_it(
     let faults = [
         ("500", FaultRequest { status: Some(500), ..FaultRequest::new(FaultKind::Status, SEND) }),
         ("HTML", FaultRequest::new(FaultKind::Html, SEND)),
-        ("busy", FaultRequest { errcode: Some(-1), ..FaultRequest::new(FaultKind::Errcode, SEND) }),
+        ("busy", FaultRequest::errcode(SEND, -1, 1)),
         (
             "an errcode as a string",
             FaultRequest { errcode: Some(-1), ..FaultRequest::new(FaultKind::ErrcodeAsText, SEND) },
@@ -47,9 +47,7 @@ async fn an_answer_that_is_lost_after_the_send_took_effect_is_sent_again_once_at
 
 #[tokio::test]
 async fn with_skip_an_answer_that_is_lost_is_not_sent_again() {
-    let mut options = ShopOptions::new(Backend::Embedded);
-    options.settings.push(("worker", "ambiguous = \"skip\"".to_owned()));
-    let shop = Shop::start(options).await;
+    let shop = Shop::start(ShopOptions::new(Backend::Embedded).with("worker", "ambiguous = \"skip\"")).await;
     let fault = FaultRequest { effect: Some(true), ..FaultRequest::new(FaultKind::Drop, SEND) };
     shop.simulator.fault(fault).unwrap();
     shop.push("oUSER", Message::text("one")).await;
@@ -71,9 +69,8 @@ async fn what_wechat_refuses_for_good_is_a_dead_letter_and_does_not_hold_up_the_
         shop.push(user, Message::text("two")).await;
         shop.replies_within(user, 1).await;
     }
-    let kefu_harness::stack::Servers::Production { vhost, .. } = &shop.stack.servers else { unreachable!() };
     kefu_harness::eventually(std::time::Duration::from_secs(20), "four dead letters", async || {
-        match vhost.ready("kefu.dead").await {
+        match shop.stack.vhost().ready("kefu.dead").await {
             Some(4) => Ok(()),
             other => Err(format!("{other:?}")),
         }

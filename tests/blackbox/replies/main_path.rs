@@ -97,15 +97,7 @@ async fn every_kind_is_answered_and_replied_to(backend: Backend) {
     }
 }
 
-#[tokio::test]
-async fn every_kind_is_answered_and_replied_to_on_servers() {
-    every_kind_is_answered_and_replied_to(Backend::Production).await;
-}
-
-#[tokio::test]
-async fn every_kind_is_answered_and_replied_to_embedded() {
-    every_kind_is_answered_and_replied_to(Backend::Embedded).await;
-}
+on_each_backend!(every_kind_is_answered_and_replied_to);
 
 #[tokio::test]
 async fn a_push_that_is_sent_again_and_again_is_replied_to_once() {

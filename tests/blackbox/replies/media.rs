@@ -24,7 +24,7 @@ async fn a_picture_is_uploaded_once_and_again_when_its_media_id_is_refused() {
     pictures_arrive(&shop, "FIRST", 20).await;
     assert_eq!(shop.calls("media/upload").len(), 1);
 
-    let fault = FaultRequest { errcode: Some(40_007), ..FaultRequest::new(FaultKind::Errcode, "custom/send") };
+    let fault = FaultRequest::errcode("custom/send", 40_007, 1);
     shop.simulator.fault(fault).unwrap();
     pictures_arrive(&shop, "EXPIRED", 1).await;
     assert_eq!(shop.calls("media/upload").len(), 2);

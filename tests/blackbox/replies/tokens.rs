@@ -31,9 +31,7 @@ async fn four_workers_fetch_one_token_and_renew_it_once_when_it_fails() {
 
 #[tokio::test]
 async fn the_token_comes_from_the_endpoint_that_is_configured() {
-    let mut options = ShopOptions::new(Backend::Embedded);
-    options.settings.push(("wechat", "token_api = \"token\"".to_owned()));
-    let shop = Shop::start(options).await;
+    let shop = Shop::start(ShopOptions::new(Backend::Embedded).with("wechat", "token_api = \"token\"")).await;
     shop.push("oUSER", Message::text("hi")).await;
     shop.replies_within("oUSER", 1).await;
     assert_eq!((shop.calls("cgi-bin/token").len(), shop.calls("stable_token").len()), (1, 0));

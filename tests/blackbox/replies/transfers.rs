@@ -63,7 +63,7 @@ fn transfer(answer: &Answer, account: &Account, format: Format, user: &str, case
     said
 }
 
-async fn what_users_send_is_transferred(backend: Backend) {
+async fn what_users_send_is_transferred_in_every_mode_and_format(backend: Backend) {
     let shop = shop(backend, Mode::ALL.map(Account::random).into()).await;
     let mut pushes = 0;
     for account in &shop.accounts {
@@ -103,15 +103,7 @@ async fn what_users_send_is_transferred(backend: Backend) {
     worker.counts(r#"kefu_worker_messages_total{outcome="answered"}"#, pushes).await;
 }
 
-#[tokio::test]
-async fn what_users_send_is_transferred_in_every_mode_and_format_on_servers() {
-    what_users_send_is_transferred(Backend::Production).await;
-}
-
-#[tokio::test]
-async fn what_users_send_is_transferred_in_every_mode_and_format_embedded() {
-    what_users_send_is_transferred(Backend::Embedded).await;
-}
+on_each_backend!(what_users_send_is_transferred_in_every_mode_and_format);
 
 #[tokio::test]
 async fn the_first_answer_stands_for_all_copies_also_when_the_rules_have_changed() {

@@ -76,15 +76,7 @@ async fn the_sixth_reply_is_not_sent_until_the_user_writes_again(backend: Backen
     worker.counts(r#"kefu_worker_closed_windows_total{found_by="kefu"}"#, 2).await;
 }
 
-#[tokio::test]
-async fn the_sixth_reply_is_not_sent_until_the_user_writes_again_on_servers() {
-    the_sixth_reply_is_not_sent_until_the_user_writes_again(Backend::Production).await;
-}
-
-#[tokio::test]
-async fn the_sixth_reply_is_not_sent_until_the_user_writes_again_embedded() {
-    the_sixth_reply_is_not_sent_until_the_user_writes_again(Backend::Embedded).await;
-}
+on_each_backend!(the_sixth_reply_is_not_sent_until_the_user_writes_again);
 
 #[tokio::test]
 async fn wechats_refusal_is_remembered_until_the_user_writes_again() {
@@ -133,9 +125,9 @@ async fn a_user_who_is_with_the_human_agents_is_left_to_wechat_to_decide() {
 
 #[tokio::test]
 async fn a_reply_to_entering_that_comes_too_late_is_not_sent() {
-    let mut options = ShopOptions { rules: RULES.to_owned(), ..ShopOptions::new(Backend::Embedded) };
-    options.settings.push(("window", "enter_seconds = 10\nclock_tolerance_seconds = 0".to_owned()));
-    options.settings.push(("wechat", "timeout_ms = 60_000".to_owned()));
+    let options = ShopOptions { rules: RULES.to_owned(), ..ShopOptions::new(Backend::Embedded) }
+        .with("window", "enter_seconds = 10\nclock_tolerance_seconds = 0")
+        .with("wechat", "timeout_ms = 60_000");
     let shop = Shop::start(options).await;
     // The first is sent within the 10 s, also by a machine that is busy; the second could be only after them.
     let slow = FaultRequest { latency_ms: Some(11_000), ..FaultRequest::new(FaultKind::Latency, SEND) };

@@ -46,15 +46,7 @@ async fn a_message_is_queued_and_then_sent(backend: Backend) {
     assert!(id.len() == 32 && !id.contains("order"), "{id}");
 }
 
-#[tokio::test]
-async fn a_message_is_queued_and_then_sent_on_servers() {
-    a_message_is_queued_and_then_sent(Backend::Production).await;
-}
-
-#[tokio::test]
-async fn a_message_is_queued_and_then_sent_embedded() {
-    a_message_is_queued_and_then_sent(Backend::Embedded).await;
-}
+on_each_backend!(a_message_is_queued_and_then_sent);
 
 #[tokio::test]
 async fn what_is_sent_and_what_is_replied_keep_their_order() {
@@ -78,7 +70,7 @@ async fn what_wechat_refuses_is_dead_with_the_reason_and_sent_once_it_is_replaye
     for backend in Backend::ALL {
         let (shop, caller) = start(backend).await;
         writes(&shop, "oUSER").await;
-        let refusal = FaultRequest { errcode: Some(40_003), ..FaultRequest::new(FaultKind::Errcode, SEND) };
+        let refusal = FaultRequest::errcode(SEND, 40_003, 1);
         shop.simulator.fault(refusal).unwrap();
         let body = json!({ "to": "oUSER", "replies": [{ "text": "one" }, { "text": "two" }] });
         let id = caller.accepted(shop.appid(), "k", &body).await;

@@ -42,15 +42,7 @@ async fn a_repeated_request_is_sent_once(backend: Backend) {
     nothing_more_comes(&shop, &caller, "oMANY", &["many"]).await;
 }
 
-#[tokio::test]
-async fn a_repeated_request_is_sent_once_on_servers() {
-    a_repeated_request_is_sent_once(Backend::Production).await;
-}
-
-#[tokio::test]
-async fn a_repeated_request_is_sent_once_embedded() {
-    a_repeated_request_is_sent_once(Backend::Embedded).await;
-}
+on_each_backend!(a_repeated_request_is_sent_once);
 
 #[tokio::test]
 async fn accounts_have_keys_of_their_own() {

@@ -13,26 +13,19 @@ use super::*;
 /// ingress answers within 4.5 s, and not only when what is away is back; the rest is for the machine.
 const IN_TIME: Duration = Duration::from_secs(30);
 
-fn redis(stack: &mut Stack) -> &mut RedisServer {
-    match &mut stack.servers {
-        Servers::Production { redis, .. } => redis,
-        Servers::Embedded => unreachable!(),
-    }
-}
-
 #[tokio::test]
 async fn with_redis_away_nothing_is_accepted_and_the_same_request_is_sent_once_it_is_back() {
     let (mut shop, caller) = start(Backend::Production).await;
     writes(&shop, "oUSER").await;
     let known = caller.accepted(shop.appid(), "k0", &text("oUSER", "before")).await;
     caller.becomes(&known, "sent").await;
-    redis(&mut shop.stack).kill();
+    shop.stack.redis().kill();
     let answer = caller.send(shop.appid(), "k1", &text("oUSER", "meanwhile")).await;
     assert_eq!((answer.status, &answer.body["type"]), (503, &json!("urn:kefu:problem:unavailable")), "{answer:?}");
     assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
     assert!(answer.took > Duration::from_secs(4) && answer.took < IN_TIME, "{answer:?}");
     assert_eq!(caller.state(&known).await.status, 503);
-    redis(&mut shop.stack).restart().await;
+    shop.stack.redis().restart().await;
     let id = caller.accepted(shop.appid(), "k1", &text("oUSER", "meanwhile")).await;
     caller.becomes(&id, "sent").await;
     assert_eq!(texts(&shop.replies("oUSER")), ["before", "meanwhile"]);
@@ -44,12 +37,12 @@ async fn with_redis_away_a_repetition_whose_picture_is_gone_is_to_be_repeated_an
     let (appid, body) = (shop.appid().to_owned(), picture("oUSER"));
     let id = caller.accepted(&appid, "k", &body).await;
     std::fs::remove_file(shop.stack.config().with_file_name("code.png")).unwrap();
-    redis(&mut shop.stack).kill();
+    shop.stack.redis().kill();
     for body in [&body, &text("oUSER", "")] {
         let answer = caller.send(&appid, "k", body).await;
         assert!(answer.status == 503 && answer.took < IN_TIME, "whether it was accepted cannot be told: {answer:?}");
     }
-    redis(&mut shop.stack).restart().await;
+    shop.stack.redis().restart().await;
     assert_eq!(caller.accepted(&appid, "k", &body).await, id);
 }
 
@@ -115,11 +108,11 @@ async fn with_redis_away_after_the_message_was_published_it_is_not_accepted_and_
     };
     // It is publishing: it is noted and claimed.
     kefu.stack.programs[0].counts(r#"kefu_ingress_claims_total{outcome="won"}"#, 2).await;
-    redis(&mut kefu.stack).kill();
+    kefu.stack.redis().kill();
     kefu.broker.cont_signal();
     let answer = request.await.unwrap();
     assert_eq!((answer.status, &answer.body["type"]), (503, &json!("urn:kefu:problem:unavailable")), "{answer:?}");
-    redis(&mut kefu.stack).restart().await;
+    kefu.stack.redis().restart().await;
     let other = caller.send(&kefu.account.appid, "k", &text("oUSER", "another")).await;
     assert_eq!(other.status, 422, "the key is still that of the first: {other:?}");
     let id = caller.accepted(&kefu.account.appid, "k", &body).await;

@@ -148,9 +148,7 @@ async fn neither_key_nor_text_nor_user_is_logged_though_everything_is_asked_for(
     const USER: &str = "oUser-0123456789abcdefghijkl";
     const SAID: &str = "your parcel, dear Ludwig, is at the gate";
     for backend in Backend::ALL {
-        let mut options = options(backend);
-        options.settings.push(("telemetry", "log_filter = \"trace\"".to_owned()));
-        let shop = Shop::start(options).await;
+        let shop = Shop::start(options(backend).with("telemetry", "log_filter = \"trace\"")).await;
         let caller = Caller::of(&shop.stack.programs[0]);
         writes(&shop, USER).await;
         let id = caller.accepted(shop.appid(), "order of Ludwig".replace(' ', "-").as_str(), &text(USER, SAID)).await;

@@ -1,9 +1,8 @@
 //! A worker that is killed while a webhook thinks, and after it has answered.
 
-use kefu_harness::process::Program;
 use kefu_harness::stack::Backend;
 use kefu_harness::webhook::Does;
-use kefu_simulator::{FaultKind, FaultRequest, Message};
+use kefu_simulator::Message;
 
 use super::{start, texts};
 
@@ -15,9 +14,7 @@ async fn a_worker_that_is_killed_before_the_answer_asks_again_and_the_user_has_o
         shop.push("oUSER", Message::text("one")).await;
         service.asked_within(1).await;
         let worker = shop.stack.programs.len() - 1;
-        shop.stack.programs[worker].kill();
-        let launch = shop.stack.launch(worker);
-        shop.stack.programs[worker] = Program::start(launch).await;
+        shop.stack.crash_and_restart(worker).await;
         assert_eq!(texts(&shop.replies_within("oUSER", 1).await), ["fine"], "{backend:?}");
         let asked = service.asked();
         assert_eq!(asked.len(), 2, "{backend:?}");
@@ -30,13 +27,7 @@ async fn a_worker_that_is_killed_before_the_answer_asks_again_and_the_user_has_o
 async fn a_worker_that_is_killed_after_the_answer_sends_what_it_was_and_asks_no_more() {
     let (mut shop, service) = start(Backend::Embedded, Does::text("another answer"), "").await;
     service.then([Does::text("the answer")]);
-    let slow = FaultRequest::new(FaultKind::Latency, "custom/send");
-    shop.simulator.fault(FaultRequest { latency_ms: Some(60_000), effect: Some(false), ..slow }).unwrap();
-    shop.push("oUSER", Message::text("one")).await;
-    kefu_harness::eventually(std::time::Duration::from_secs(30), "it is being sent", async || {
-        if shop.calls("custom/send").is_empty() { Err("nothing is sent") } else { Ok(()) }
-    })
-    .await;
+    shop.hangs_in_a_send("oUSER", "one").await;
     shop.stack.crash_and_restart_ingress().await;
     assert_eq!(texts(&shop.replies_within("oUSER", 1).await), ["the answer"]);
     assert_eq!(service.asked().len(), 1);

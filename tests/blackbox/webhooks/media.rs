@@ -93,7 +93,7 @@ async fn a_webhook_gets_the_picture_as_a_signed_form() {
 #[tokio::test]
 async fn without_its_picture_the_webhook_is_told_why() {
     let (shop, service) = start(Backend::Embedded, "max_bytes = 1_024", true).await;
-    let refused = FaultRequest { errcode: Some(40_003), ..FaultRequest::new(FaultKind::Errcode, "media/get") };
+    let refused = FaultRequest::errcode("media/get", 40_003, 1);
     assert!(picture().len() > 1_024, "it is to be too large");
     for (user, message, why) in [("oEXPIRED", no_such_picture(), "expired"), ("oREFUSED", Message::image(), "refused")]
     {
@@ -121,8 +121,8 @@ async fn a_fetch_that_fails_for_now_is_tried_again() {
         FaultRequest::new(FaultKind::Html, "media/get"),
         FaultRequest::new(FaultKind::CutBody, "media/get"),
         FaultRequest::new(FaultKind::Drop, "media/get"),
-        FaultRequest { errcode: Some(-1), ..FaultRequest::new(FaultKind::Errcode, "media/get") },
-        FaultRequest { errcode: Some(42_001), ..FaultRequest::new(FaultKind::Errcode, "media/get") },
+        FaultRequest::errcode("media/get", -1, 1),
+        FaultRequest::errcode("media/get", 42_001, 1),
     ];
     for (index, fault) in kinds.into_iter().enumerate() {
         let (user, shown) = (format!("oUSER{index}"), format!("{fault:?}"));
@@ -141,7 +141,7 @@ async fn an_account_that_may_fetch_no_pictures_goes_on_replying_and_is_named() {
     for errcode in [45_009, 40_164] {
         let (shop, service) = start(Backend::Embedded, "", true).await;
         let (worker, appid) = (&shop.stack.programs[0], shop.appid());
-        let refused = FaultRequest { errcode: Some(errcode), ..FaultRequest::new(FaultKind::Errcode, "media/get") };
+        let refused = FaultRequest::errcode("media/get", errcode, 1);
         shop.simulator.fault(refused).unwrap();
         shop.push("oPICTURE", Message::image()).await;
         worker.counts(&format!("kefu_worker_media_fetches_paused{{account=\"{appid}\"}}"), 1).await;
@@ -170,7 +170,7 @@ async fn a_picture_is_kept_whatever_becomes_of_its_replies() {
     shop.stack.programs[0].counts(r#"kefu_worker_messages_total{outcome="answered"}"#, 1).await;
 
     shop.accounts.swap(0, 1);
-    let refused = FaultRequest { errcode: Some(40_003), ..FaultRequest::new(FaultKind::Errcode, "custom/send") };
+    let refused = FaultRequest::errcode("custom/send", 40_003, 1);
     shop.simulator.fault(refused).unwrap();
     shop.push("oREFUSED", Message::image()).await;
     kept(&shop, 1).await;

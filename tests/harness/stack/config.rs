@@ -18,19 +18,6 @@ impl Backend {
     pub const ALL: [Self; 2] = [Self::Embedded, Self::Production];
 }
 
-/// The smallest good configuration, of a kefu that is not started: one account, `wx1`, everything in a file beside it, no
-/// rules. It ends in its last table; others may follow.
-pub const MINIMAL: &str = r#"[queue]
-url = "embedded:data"
-[store]
-url = "embedded:data"
-[[account]]
-appid = "wx1"
-secret = "s"
-token = "t"
-mode = "plain"
-"#;
-
 /// How a stack is started.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
@@ -65,6 +52,12 @@ impl StackOptions {
             environment: Vec::new(),
             listen: LISTEN.to_owned(),
         }
+    }
+
+    /// With these lines in this table.
+    pub fn with(mut self, table: &'static str, lines: impl Into<String>) -> Self {
+        self.settings.push((table, lines.into()));
+        self
     }
 
     /// `kefu.toml`. Other ports are 0: the programs say in their log which they got.
