@@ -89,14 +89,25 @@ mod tests {
         ConsumerOptions { id: id.to_owned(), seat, prefetch: 1 }
     }
 
-    /// How many of 64 partitions each worker has.
-    fn shares(workers: &[ConsumerOptions]) -> Vec<usize> {
-        let wanted: Vec<Vec<i32>> = workers.iter().map(|worker| priorities(worker, 64)).collect();
-        let mut shares = vec![0; workers.len()];
-        let winners =
-            (0..64).filter_map(|partition| (0..workers.len()).max_by_key(|worker| wanted[*worker][partition]));
-        winners.for_each(|worker| shares[worker] += 1);
+    /// How much each worker wants each of 64 partitions.
+    fn wanted(workers: &[ConsumerOptions]) -> Vec<Vec<i32>> {
+        workers.iter().map(|worker| priorities(worker, 64)).collect()
+    }
+
+    /// The worker that gets the partition.
+    fn winner(wanted: &[Vec<i32>], partition: usize) -> Option<usize> {
+        (0..wanted.len()).max_by_key(|worker| wanted[*worker][partition])
+    }
+
+    /// How many partitions each worker has.
+    fn shares_of(wanted: &[Vec<i32>]) -> Vec<usize> {
+        let mut shares = vec![0; wanted.len()];
+        (0..64).filter_map(|partition| winner(wanted, partition)).for_each(|worker| shares[worker] += 1);
         shares
+    }
+
+    fn shares(workers: &[ConsumerOptions]) -> Vec<usize> {
+        shares_of(&wanted(workers))
     }
 
     fn on(seats: impl IntoIterator<Item = Seat>) -> Vec<ConsumerOptions> {
@@ -105,9 +116,10 @@ mod tests {
 
     #[test]
     fn workers_on_the_first_seats_have_equally_many_partitions() {
+        let wanted = wanted(&on(0..64));
         for count in 1..=64 {
-            let shares = shares(&on(0..count));
-            let (least, most) = (64 / usize::from(count), 64_usize.div_ceil(usize::from(count)));
+            let shares = shares_of(&wanted[..count]);
+            let (least, most) = (64 / count, 64_usize.div_ceil(count));
             assert!(shares.iter().all(|share| (least..=most).contains(share)), "{count} workers: {shares:?}");
         }
     }
@@ -122,12 +134,10 @@ mod tests {
 
     #[test]
     fn a_worker_that_comes_takes_partitions_and_moves_none_between_the_others() {
-        let winner = |seats: u16, partition: usize| {
-            (0..seats).max_by_key(|seat| priorities(&worker("same", Some(*seat)), 64)[partition])
-        };
+        let wanted = wanted(&[0, 1, 2, 3].map(|seat| worker("same", Some(seat))));
         for partition in 0..64 {
-            let after = winner(4, partition);
-            assert!(after == Some(3) || after == winner(3, partition), "{partition}");
+            let after = winner(&wanted, partition);
+            assert!(after == Some(3) || after == winner(&wanted[..3], partition), "{partition}");
         }
     }
 
