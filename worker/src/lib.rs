@@ -164,7 +164,7 @@ fn add_checks(
     });
     if let Some(assistant) = handler.planner.assistant.assistant.clone() {
         readiness.add("worker_assistant", false, move || {
-            let health = assistant.standing.in_words().map_or(Health::Up, Health::Down);
+            let health = assistant.trouble_in_words().map_or(Health::Up, Health::Down);
             Box::pin(async move { health })
         });
     }
@@ -175,7 +175,7 @@ fn add_checks(
     });
     let wechat = Arc::clone(&handler.sender.wechat);
     readiness.add("worker_wechat", false, move || {
-        let health = wechat.reach.in_words().map_or(Health::Up, Health::Down);
+        let health = wechat.outage_in_words().map_or(Health::Up, Health::Down);
         Box::pin(async move { health })
     });
 }

@@ -1,8 +1,8 @@
 //! Outages of the store. The worker sends nothing without the ledger, so the lanes wait during an outage.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use kefu_runtime::standing::Standing;
 use kefu_store::StoreError;
 
 use crate::metric;
@@ -11,14 +11,14 @@ use crate::outcome::{Interrupt, Outcome};
 /// Knows whether the store is down, and logs each outage once.
 #[derive(Debug)]
 pub(crate) struct StoreOutage {
-    down: AtomicBool,
+    standing: Standing,
     poll: Duration,
 }
 
 impl StoreOutage {
     /// `poll`: the interval at which a store that is down is tried.
     pub(crate) fn new(poll: Duration) -> Self {
-        Self { down: AtomicBool::new(false), poll }
+        Self { standing: Standing::new(Duration::ZERO), poll }
     }
 
     /// Repeats the call until the store answers. The seams allow a repetition of every call.
@@ -29,7 +29,9 @@ impl StoreOutage {
         loop {
             match call().await {
                 Ok(value) => {
-                    self.over();
+                    if self.standing.works().is_some() {
+                        tracing::info!("the store is back");
+                    }
                     return Ok(value);
                 }
                 Err(error) => self.sit_out(interrupt, &error).await?,
@@ -42,24 +44,14 @@ impl StoreOutage {
         match error {
             StoreError::Corrupt(_) | StoreError::Url(_) => Err(Outcome::retry(error.to_string())),
             StoreError::Unavailable(_) => {
-                self.noticed(error);
+                if self.standing.failed((), error.to_string()) {
+                    tracing::error!(%error, "nothing is sent until the store is back");
+                    metrics::counter!(metric::STORE_OUTAGES).increment(1);
+                }
                 // Full jitter would sometimes flood the store; half the jitter spreads the lanes and keeps the pace.
                 let wait = rand::random_range(self.poll / 2..=self.poll);
                 interrupt.or(tokio::time::sleep(wait)).await
             }
-        }
-    }
-
-    fn noticed(&self, error: &StoreError) {
-        if !self.down.swap(true, Ordering::Relaxed) {
-            tracing::error!(%error, "nothing is sent until the store is back");
-            metrics::counter!(metric::STORE_OUTAGES).increment(1);
-        }
-    }
-
-    fn over(&self) {
-        if self.down.swap(false, Ordering::Relaxed) {
-            tracing::info!("the store is back");
         }
     }
 }

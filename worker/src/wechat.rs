@@ -2,12 +2,12 @@
 //!
 //! * [`client`]: the HTTP below the calls. * [`answer`], [`errcode`], [`failure`]: an answer, and the reaction to it.
 //! * [`token`], [`media`]: access_tokens and media_ids, shared by all workers. * [`body`]: replies as JSON.
-//! * [`reach`]: whether the API answers at all.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_program::config::{self, Account, TokenApi, TypingApi};
+use kefu_runtime::standing::Standing;
 use kefu_store::StoredToken;
 use kefu_wechat::openid::OpenId;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,14 +20,12 @@ pub(crate) mod errcode;
 pub(crate) mod failure;
 pub(crate) mod media;
 pub mod probe;
-pub(crate) mod reach;
 pub(crate) mod single_flight;
 pub(crate) mod token;
 
 use answer::Answer;
 use client::{Body, Call, Extent, Picture, Raw, Transport};
 use failure::{Failure, Refusal};
-use reach::Reach;
 
 use crate::metric;
 use probe::Callback;
@@ -67,8 +65,12 @@ pub(crate) struct WeChat {
     transport: Arc<dyn Transport>,
     token_api: TokenApi,
     typing_api: TypingApi,
-    pub(crate) reach: Reach,
+    /// Whether the API answers, whatever the answers say.
+    standing: Standing,
 }
+
+/// The interval within which the worker logs one outage of the API and its end at most, while calls fail now and then.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// The longest life of an access_token, whatever an answer of WeChat says.
 pub(crate) const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(7_200);
@@ -76,7 +78,7 @@ pub(crate) const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(7_200);
 impl WeChat {
     pub(crate) fn new(transport: Arc<dyn Transport>, config: &config::WeChat) -> Self {
         let config::WeChat { token_api, typing_api, .. } = *config;
-        Self { transport, token_api, typing_api, reach: Reach::default() }
+        Self { transport, token_api, typing_api, standing: Standing::new(LOG_EVERY) }
     }
 
     /// Fetches the account's access_token, never with `force_refresh`: that would end the token that other programs of
@@ -155,7 +157,7 @@ impl WeChat {
         let answered = self.transport.call(call).await;
         let failure = match answered {
             Ok(raw) if is_file(&raw) => {
-                self.reach.answered();
+                self.answered();
                 return match raw.extent {
                     Extent::Whole => Ok(Download::File(raw.body)),
                     Extent::TooLarge => Ok(Download::TooLarge),
@@ -205,8 +207,8 @@ impl WeChat {
     fn answer(&self, api: Api, answered: Result<Raw, Failure>) -> Result<Answer, Failure> {
         let answer = answered.and_then(|raw| Answer::read(&raw));
         match &answer {
-            Ok(_) => self.reach.answered(),
-            Err(failure) => self.reach.failed(failure),
+            Ok(_) => self.answered(),
+            Err(failure) => self.not_answered(failure),
         }
         let answer = answer?;
         let Some(refusal) = Refusal::of(api, &answer) else { return Ok(answer) };
@@ -214,6 +216,31 @@ impl WeChat {
         let errcode = errcode::row(answer.errcode).map_or_else(|| "unknown".to_owned(), |_| answer.errcode.to_string());
         metrics::counter!(metric::WECHAT_ERRORS, "api" => api.as_str(), "errcode" => errcode).increment(1);
         Err(Failure::Refused(refusal))
+    }
+
+    /// Records that the API answered, whatever the answer says.
+    fn answered(&self) {
+        let Some(outage) = self.standing.works() else { return };
+        metrics::gauge!(metric::WECHAT_UNREACHABLE).set(0);
+        if outage.was_news {
+            tracing::info!(after_seconds = outage.lasts().as_secs(), "WeChat's API is reached again");
+        }
+    }
+
+    /// Records that no answer came, or that a gateway in front of the API answered.
+    fn not_answered(&self, failure: &Failure) {
+        // The gauge comes first, so that an answer at the same time leaves it at 0.
+        metrics::gauge!(metric::WECHAT_UNREACHABLE).set(1);
+        let error = failure.to_string();
+        if self.standing.failed((), error.clone()) {
+            tracing::warn!(error, "WeChat's API cannot be reached: replies wait");
+        }
+    }
+
+    /// The outage that the last call met, if any, in words.
+    pub(crate) fn outage_in_words(&self) -> Option<String> {
+        let outage = self.standing.trouble()?;
+        Some(format!("WeChat's API is not reached since {} s: {}", outage.lasts().as_secs(), outage.why))
     }
 }
 

@@ -1,13 +1,14 @@
 //! The assistant: a language model behind OpenAI's chat completions API, which answers a user's text.
 //!
 //! * [`client`]: the HTTP below the assistant. * [`request`], [`answer`]: the question to the model, and its answer.
-//! * [`failure`]: why an answer is missing. * [`standing`]: whether the assistant answers, for the operator.
-//! * [`answering`]: from a message to the reply, and the conversation so far.
+//! * [`failure`]: why an answer is missing. * [`answering`]: from a message to the reply, and the conversation so far.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kefu_messages::rules::Briefing;
 use kefu_program::config;
+use kefu_runtime::standing::Standing;
 use kefu_store::Exchange;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -17,31 +18,32 @@ mod answering;
 pub(crate) mod client;
 pub(crate) mod failure;
 mod request;
-pub(crate) mod standing;
 
 pub(crate) use answering::AssistantReplies;
 
 use client::Completions;
 use failure::{Failure, Kind};
-use standing::Standing;
 
 use crate::metric;
 
 /// How many times the worker repeats a request that failed for the moment, within the time for an answer.
 const RETRIES: u32 = 2;
 
+/// The interval within which the worker logs one trouble and its end at most, while answers fail now and then.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+
 /// Asks for answers; all lanes share it.
 pub(crate) struct Assistant {
     config: config::Assistant,
     completions: Arc<dyn Completions>,
     room: Semaphore,
-    pub(crate) standing: Standing,
+    standing: Standing<Kind>,
 }
 
 impl Assistant {
     pub(crate) fn new(config: config::Assistant, completions: Arc<dyn Completions>) -> Self {
         let room = Semaphore::new(config.concurrency);
-        Self { config, completions, room, standing: Standing::default() }
+        Self { config, completions, room, standing: Standing::new(LOG_EVERY) }
     }
 
     /// The answer to `text` after `history`, within the configured time. One answer costs three requests at most.
@@ -55,8 +57,8 @@ impl Assistant {
             }
         };
         match &asked {
-            Ok(_) => self.standing.answers(),
-            Err(failure) => self.standing.fails(failure),
+            Ok(_) => self.answers(),
+            Err(failure) => self.fails(failure),
         }
         asked
     }
@@ -100,6 +102,33 @@ impl Assistant {
         count(outcome);
         metrics::histogram!(metric::ASSISTANT_REQUEST_DURATION).record(started.elapsed());
         answer
+    }
+
+    fn answers(&self) {
+        if let Some(trouble) = self.standing.works().filter(|trouble| trouble.was_news) {
+            tracing::info!(after_seconds = trouble.lasts().as_secs(), "the assistant answers again");
+        }
+    }
+
+    fn fails(&self, failure: &Failure) {
+        // This failure concerns only one text; the assistant itself is healthy.
+        if failure.kind == Kind::Withheld {
+            return;
+        }
+        let error = failure.to_string();
+        match self.standing.failed(failure.kind, error.clone()) {
+            true if failure.kind.is_for_the_operator() => {
+                tracing::error!(error, "the assistant cannot answer until this is mended");
+            }
+            true => tracing::warn!(error, "the assistant does not answer"),
+            false => {}
+        }
+    }
+
+    /// The trouble of the last question, if any, in words.
+    pub(crate) fn trouble_in_words(&self) -> Option<String> {
+        let trouble = self.standing.trouble()?;
+        Some(format!("no answers since {} s: {}", trouble.lasts().as_secs(), trouble.why))
     }
 }
 
