@@ -44,8 +44,11 @@ mod settle;
 mod testing;
 mod timings;
 mod wechat;
+mod why;
 
-pub use wechat::probe;
+pub use wechat::failure::{Failure, Refusal};
+pub use wechat::{Callback, WeChat};
+pub use why::Why;
 
 use handle::{Asked, Handler};
 use lanes::dispatch;
@@ -63,9 +66,9 @@ pub enum WorkerError {
     /// The queue, the store or the embedded database cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The HTTP client could not be set up.
-    #[error("{0}")]
-    Client(String),
+    /// An HTTP client could not be set up.
+    #[error(transparent)]
+    Client(#[from] Why),
     /// The consumer of the queue ended by itself.
     #[error("the queue hands out no more messages, and nobody asked the worker to stop: a fault of kefu, report it")]
     ConsumerEnded,
@@ -96,14 +99,14 @@ impl Worker {
         metric::describe();
         // The id is new at each start: a restarted worker is another owner of leases and another consumer.
         let id = Uuid::new_v4().to_string();
-        let transport = Arc::new(HttpTransport::new(&config.wechat).map_err(WorkerError::Client)?);
+        let transport = Arc::new(HttpTransport::new(&config.wechat)?);
         let assistant = config.assistant.clone().map(|assistant| {
-            let completions = HttpCompletions::new(&assistant).map_err(WorkerError::Client)?;
+            let completions = HttpCompletions::new(&assistant)?;
             Ok::<_, WorkerError>(Arc::new(Assistant::new(assistant, Arc::new(completions))))
         });
         let assistant = assistant.transpose()?;
         let grace = config.worker.grace;
-        let webhooks = AskedWebhooks::new(&config).map_err(WorkerError::Client)?;
+        let webhooks = AskedWebhooks::new(&config).map_err(Why::from)?;
         let asked = Asked { webhooks, assistant };
         let (stores, timings) = (&backend.stores, Timings::default());
         let handler = Handler::new(config.clone(), id.clone(), stores, transport, asked, timings, shutdown.clone());

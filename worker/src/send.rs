@@ -11,7 +11,7 @@ use kefu_messages::plan::Plan;
 use kefu_messages::reply::Reply;
 use kefu_program::config::{Ambiguous, Config};
 use kefu_queue::DeadReason;
-use kefu_runtime::clock;
+use kefu_runtime::{clock, in_words};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
@@ -192,23 +192,25 @@ impl Sender {
     ) -> Result<Next, Outcome> {
         let refusal = match failure {
             Failure::Store(error) => return attempt.lease.sit_out(&error).await.map(|()| Next::Again),
-            Failure::Passing(_) => return attempt.back_off(&failure, Duration::ZERO).await.map(|()| Next::Again),
+            Failure::Passing(_) => {
+                return attempt.back_off(in_words(&failure), Duration::ZERO).await.map(|()| Next::Again);
+            }
             Failure::File(_) => {
-                let waited = attempt.back_off(&failure, Duration::ZERO).await;
+                let waited = attempt.back_off(in_words(&failure), Duration::ZERO).await;
                 if let Err(Outcome::Retry { .. }) = waited {
-                    tracing::error!(error = %failure, "a picture cannot be used");
+                    tracing::error!(error = in_words(&failure), "a picture cannot be used");
                 }
                 return waited.map(|()| Next::Again);
             }
             Failure::Unanswered(_) if tried.unanswered => {
                 let decision = "give_up";
                 metrics::counter!(metric::AMBIGUOUS_STEPS, "decision" => decision).increment(1);
-                let error = format!("step {index} may have been sent, once or twice: {failure}");
+                let error = format!("step {index} may have been sent, once or twice: {}", in_words(&failure));
                 return Err(Outcome::dead(DeadReason::Exhausted, error));
             }
             Failure::Unanswered(_) => {
                 tried.unanswered = true;
-                return match self.decide(index, &failure.to_string()) {
+                return match self.decide(index, &in_words(&failure)) {
                     Ambiguous::Skip => Ok(Next::GoOn),
                     Ambiguous::Resend => attempt.pause(attempt.timings.unanswered).await.map(|()| Next::Again),
                 };

@@ -155,7 +155,7 @@ async fn the_waits_in_the_queue_grow_and_end_in_a_dead_letter() {
     let bench = Bench::new();
     let delays = Timings::default().retry_delays;
     (0..1_000)
-        .for_each(|_| bench.wechat.fail(STABLE_TOKEN, crate::wechat::failure::Failure::File("no picture".into())));
+        .for_each(|_| bench.wechat.fail(STABLE_TOKEN, crate::wechat::failure::Failure::Passing("no picture".into())));
     for (attempt, delay) in (0..).zip(delays) {
         let settled = bench.handle_attempt("oA", "hi", attempt).await;
         assert_eq!(settled, Settled::As(Settlement::Retry { after: delay, error: "no picture".into() }));

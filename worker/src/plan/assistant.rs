@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use kefu_messages::rules::Briefing;
 use kefu_program::config;
+use kefu_runtime::in_words;
 use kefu_runtime::standing::Standing;
 use kefu_store::Exchange;
 use tokio::sync::Semaphore;
@@ -78,7 +79,7 @@ impl Assistant {
                 answer => return answer,
             };
             if failure.kind.may_come_of_length() && !history.is_empty() {
-                tracing::debug!(error = %failure, "asking again without the conversation so far");
+                tracing::debug!(error = in_words(&failure), "asking again without the conversation so far");
                 history = &[];
                 continue;
             }
@@ -86,7 +87,7 @@ impl Assistant {
             if !failure.kind.is_passing() || retries == 0 || Instant::now() + wait >= deadline {
                 return Err(failure);
             }
-            tracing::debug!(error = %failure, ?wait, "asking the assistant again");
+            tracing::debug!(error = in_words(&failure), ?wait, "asking the assistant again");
             tokio::time::sleep(wait).await;
             retries -= 1;
         }
@@ -115,7 +116,7 @@ impl Assistant {
         if failure.kind == Kind::Withheld {
             return;
         }
-        let error = failure.to_string();
+        let error = in_words(failure);
         match self.standing.failed(failure.kind, error.clone()) {
             true if failure.kind.is_for_the_operator() => {
                 tracing::error!(error, "the assistant cannot answer until this is mended");

@@ -122,11 +122,11 @@ impl WebhookReplies {
                     if permit.failed(&envelope.key, &error, at_least) {
                         return Err(Outcome::Retry { at_least, error, in_the_end: DeadReason::Exhausted });
                     }
-                    attempt.back_off(&error, at_least).await?;
+                    attempt.back_off(error, at_least).await?;
                 }
                 Err(Failure::Unchecked(error)) => {
                     permit.answered();
-                    attempt.back_off(&error, Duration::ZERO).await?;
+                    attempt.back_off(error, Duration::ZERO).await?;
                 }
                 Err(Failure::Crowded(error)) => return Err(self.not_asked(attempt, Duration::ZERO, error)),
                 Err(Failure::Refused(error)) => {

@@ -76,10 +76,10 @@ impl Remedy<'_> {
         let appid = attempt.account.appid.as_str();
         match refusal.action {
             Action::Ok | Action::Ignore => Ok(Verdict::Harmless),
-            Action::Retry => attempt.back_off(refusal, Duration::ZERO).await.map(|()| Verdict::Again),
+            Action::Retry => attempt.back_off(refusal.to_string(), Duration::ZERO).await.map(|()| Verdict::Again),
             Action::Doubtful { retries } if tried.doubted < retries => {
                 tried.doubted += 1;
-                attempt.back_off(refusal, Duration::ZERO).await.map(|()| Verdict::Again)
+                attempt.back_off(refusal.to_string(), Duration::ZERO).await.map(|()| Verdict::Again)
             }
             Action::Doubtful { .. } => Ok(Verdict::Unexplained),
             Action::RenewToken => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::window::Opening;
 use kefu_program::config::TypingApi;
-use kefu_runtime::clock;
+use kefu_runtime::{clock, in_words};
 
 use super::pauses::Pauses;
 use crate::attempt::Attempt;
@@ -95,7 +95,7 @@ impl Typing {
         };
         metrics::counter!(metric::TYPING, "outcome" => outcome).increment(1);
         if let Err(error) = shown {
-            tracing::debug!(%error, "the user is not shown that somebody types");
+            tracing::debug!(error = in_words(&error), "the user is not shown that somebody types");
         }
         again
     }

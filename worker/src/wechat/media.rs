@@ -142,7 +142,7 @@ impl Uploads {
     ) -> Result<T, Failure> {
         let unreadable = |error| PictureError::Unreadable(file.to_owned(), error);
         let read = self.disk.call(|| Ok(work())).await.map_err(unreadable).flatten();
-        read.map_err(|error| Failure::File(error.to_string()))
+        read.map_err(|error| Failure::File(error.into()))
     }
 }
 

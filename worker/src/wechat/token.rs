@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_program::config::Accounts;
+use kefu_runtime::in_words;
 use kefu_store::{Fence, StoredToken, Tokens, Written};
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -128,6 +129,7 @@ impl OfAccount {
                 // The fetch runs in a task of its own, so that a dropped caller does not leave the right to fetch
                 // locked.
                 let fetching = tokio::spawn(async move { this.fetch_or_wait().await });
+                // The task's error is left out, since it quotes the text of a panic.
                 fetching.await.unwrap_or_else(|_| Err(Failure::Passing("the token fetch was cut off".into())))
             }
             // Without the store this process learns no new token, but a known token stays good.
@@ -166,7 +168,12 @@ impl OfAccount {
                 Err(error) => Err(Failure::Store(error)),
             };
             if let Err(error) = refreshed {
-                tracing::warn!(account = appid, %error, "the access_token is not refreshed yet, the present one is used");
+                let error = in_words(&error);
+                tracing::warn!(
+                    account = appid,
+                    error,
+                    "the access_token is not refreshed yet, the present one is used"
+                );
             }
         });
     }

@@ -9,6 +9,7 @@ use kefu_messages::reply::{Content, MAX_TEXT_BYTES, Reply};
 use kefu_messages::rules::{Action, Briefing, Rule};
 use kefu_messages::session::SessionKey;
 use kefu_program::config::Config;
+use kefu_runtime::in_words;
 use kefu_store::{Conversations, Exchange, StoreError};
 use kefu_wechat::push;
 
@@ -62,12 +63,12 @@ impl AssistantReplies {
                 ("assistant", answer::shortened(answer, most_bytes), true)
             }
             (Err(failure), Some(fallback)) => {
-                tracing::debug!(error = %failure, "the fallback is sent");
+                tracing::debug!(error = in_words(&failure), "the fallback is sent");
                 ("fallback", fallback.clone(), false)
             }
             (Err(failure), None) => {
                 metrics::counter!(metric::ASSISTANT_ANSWERS, "by" => "nobody").increment(1);
-                return Err(Outcome::retry(format!("the assistant gave no answer: {failure}")));
+                return Err(Outcome::retry(format!("the assistant gave no answer: {}", in_words(&failure))));
             }
         };
         metrics::counter!(metric::ASSISTANT_ANSWERS, "by" => by).increment(1);
