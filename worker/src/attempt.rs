@@ -28,7 +28,7 @@ pub(crate) struct Attempt<'a> {
     /// The record that earlier attempts left in the ledger.
     pub(crate) job: Job,
     slot: Slot,
-    backoff: Backoff,
+    backoff: Backoff<'a>,
     /// How many times the attempt waited for the account's rate limit.
     pub(crate) slowed: u32,
     /// The known part of the user's window.

@@ -13,34 +13,22 @@ use crate::metric;
 use crate::order::Order;
 use crate::outage::StoreOutage;
 use crate::outcome::{Interrupt, Outcome};
-use crate::timings::Timings;
 
 /// The longest wait of any retry queue.
 const LONGEST_DELAY: Duration = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
 
 /// Settles deliveries; all lanes share it.
 pub(crate) struct Settler {
-    messages: Arc<dyn Messages>,
-    order: Arc<Order>,
-    outage: Arc<StoreOutage>,
-    retry_delays: [Duration; 5],
+    pub(crate) messages: Arc<dyn Messages>,
+    pub(crate) order: Arc<Order>,
+    pub(crate) outage: Arc<StoreOutage>,
+    pub(crate) retry_delays: [Duration; 5],
     /// How long the store remembers the end of a backend's message.
-    keep_for: Duration,
-    shutdown: CancellationToken,
+    pub(crate) keep_for: Duration,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl Settler {
-    pub(crate) fn new(
-        messages: Arc<dyn Messages>,
-        order: Arc<Order>,
-        outage: Arc<StoreOutage>,
-        timings: &Timings,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let Timings { retry_delays, keep_for, .. } = *timings;
-        Self { messages, order, outage, retry_delays, keep_for, shutdown }
-    }
-
     /// Settles the delivery. Returns the delivery if it must go back to the queue when the consumer closes: the
     /// shutdown left the message unhandled or unfinished.
     pub(crate) async fn settle(&self, delivery: Delivery, outcome: Outcome) -> Option<Delivery> {
@@ -130,7 +118,7 @@ impl Settler {
         match told {
             // Waiting would not help, and the message itself has ended.
             Err(Outcome::Retry { error, .. }) => {
-                tracing::error!(error, "what became of the message cannot be told");
+                tracing::error!(error, "the team's backend cannot be told how its message ended");
                 Ok(())
             }
             told => told,

@@ -11,13 +11,11 @@ use kefu_store::testing::MemoryStore;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::handle::{Asked, Handler};
-use crate::plan::assistant::Assistant;
-use crate::plan::webhook::AskedWebhooks;
+use crate::handle::Handler;
+use crate::plan::assistant::client::Completions;
 use crate::timings::Timings;
 
 pub(crate) mod assistant;
-pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod queue;
 pub(crate) mod wechat;
@@ -126,10 +124,9 @@ fn handler(
 ) -> Arc<Handler> {
     let (wechat, stores) = (Arc::clone(wechat), MemoryStore::stores(store));
     let timings = Timings::default();
-    let webhooks = AskedWebhooks::new(config).unwrap();
-    let assistant = config.assistant.clone().map(|config| Arc::new(Assistant::new(config, completions.clone())));
-    let asked = Asked { webhooks, assistant };
-    Arc::new(Handler::new(Arc::clone(config), id.to_owned(), &stores, wechat, asked, timings, shutdown.clone()))
+    let completions = Some(Arc::clone(completions) as Arc<dyn Completions>);
+    let (config, shutdown) = (Arc::clone(config), shutdown.clone());
+    Arc::new(Handler::new(config, id.to_owned(), &stores, wechat, completions, timings, shutdown).unwrap())
 }
 
 /// Lets every other ready task run, while the clock stands still.

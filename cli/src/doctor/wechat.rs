@@ -97,17 +97,22 @@ fn address_in(text: &str) -> Option<IpAddr> {
 
 async fn callback(account: &str, wechat: &WeChat, token: &SecretString) -> Finding {
     let check = format!("{account} callback");
-    let mend = "have the URL's host reachable from the internet; --callback-url URL asks it from here";
+    let mend =
+        "make the host of the callback URL reachable from the internet; --callback-url URL asks the URL from here";
     let found = match timeout(PATIENCE, wechat.check_callback(token)).await {
         Ok(Ok(found)) => found,
         Ok(Err(failure)) => {
             let mend = match failure.errcode() {
-                Some(40201) => "set it in WeChat's console, 开发管理 > 消息推送配置: https://YOUR.HOST/push/APPID",
+                Some(40201) => {
+                    "set the callback URL in WeChat's console, 开发管理 > 消息推送配置: https://YOUR.HOST/push/APPID"
+                }
                 _ => "this is only WeChat's own check; --callback-url URL asks the URL from here",
             };
             return Finding::warning(check, in_words(&failure), mend);
         }
-        Err(_) => return Finding::warning(check, "WeChat's check of it takes longer than 5 s", "try again"),
+        Err(_) => {
+            return Finding::warning(check, "WeChat's check of the callback URL takes longer than 5 s", "try again");
+        }
     };
     let Callback { addresses, losses } = found;
     if addresses.is_empty() {

@@ -8,32 +8,29 @@ use crate::timings::Timings;
 
 /// The waits between the tries of one message in its lane.
 #[derive(Debug)]
-pub(crate) struct Backoff {
-    first: Duration,
-    longest: Duration,
-    total: Duration,
+pub(crate) struct Backoff<'a> {
+    timings: &'a Timings,
     most: Duration,
     give_up_at: Option<Instant>,
 }
 
-impl Backoff {
-    pub(crate) fn new(timings: &Timings) -> Self {
-        let Timings { retry_first, retry_longest, retry_total, .. } = *timings;
-        Self { first: retry_first, longest: retry_longest, total: retry_total, most: retry_first, give_up_at: None }
+impl<'a> Backoff<'a> {
+    pub(crate) fn new(timings: &'a Timings) -> Self {
+        Self { timings, most: timings.retry_first, give_up_at: None }
     }
 
     /// The wait before the next try: a random time below a bound that doubles with each try. `None` when the wait would
     /// end after the total time, which runs from the first failure on.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Duration> {
-        let give_up_at = *self.give_up_at.get_or_insert(now + self.total);
+        let give_up_at = *self.give_up_at.get_or_insert(now + self.timings.retry_total);
         let wait = rand::random_range(Duration::ZERO..=self.most);
-        self.most = (self.most * 2).min(self.longest);
+        self.most = (self.most * 2).min(self.timings.retry_longest);
         (now + wait <= give_up_at).then_some(wait)
     }
 
     /// Starts from the shortest wait again, within the same total, because a call succeeded.
     pub(crate) fn shorten(&mut self) {
-        self.most = self.first;
+        self.most = self.timings.retry_first;
     }
 }
 
@@ -61,7 +58,8 @@ mod tests {
 
     #[test]
     fn it_gives_up_when_the_total_is_over() {
-        let mut backoff = Backoff::new(&Timings::default());
+        let timings = Timings::default();
+        let mut backoff = Backoff::new(&timings);
         let start = Instant::now();
         assert!(backoff.next(start).is_some());
         backoff.shorten();

@@ -76,7 +76,7 @@ impl Fetch {
                 }
                 Ok(Download::TooLarge) => {
                     let max_bytes = self.max_bytes;
-                    tracing::warn!(max_bytes, "a user's picture is too large and left where it is");
+                    tracing::warn!(max_bytes, "a user's picture is too large and is not fetched");
                     return Ok(Err(why::TOO_LARGE));
                 }
                 Err(Failure::Refused(refusal)) => refusal,

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use kefu_messages::envelope::Envelope;
 use kefu_queue::{DeadReason, Settlement};
 use kefu_runtime::clock;
+use kefu_runtime::testing::hang;
 use kefu_wechat::push::Push;
 use tokio::time::Instant;
 
-use crate::testing::disk::hang;
 use crate::testing::http::serve_once;
 use crate::testing::queue::{Settled, delivery};
 use crate::testing::wechat::{MEDIA, SEND};

@@ -1,6 +1,6 @@
 //! The assistant: a language model behind OpenAI's chat completions API, which answers a user's text.
 //!
-//! * [`client`]: the HTTP below the assistant. * [`request`], [`answer`]: the question to the model, and its answer.
+//! * [`client`]: the HTTP below the assistant. * [`answer`]: the model's answer to a request.
 //! * [`failure`]: why an answer is missing. * [`answering`]: from a message to the reply, and the conversation so far.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use kefu_program::config;
 use kefu_runtime::in_words;
 use kefu_runtime::standing::Standing;
 use kefu_store::Exchange;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -18,7 +19,6 @@ pub(crate) mod answer;
 mod answering;
 pub(crate) mod client;
 pub(crate) mod failure;
-mod request;
 
 pub(crate) use answering::AssistantReplies;
 
@@ -73,8 +73,8 @@ impl Assistant {
     ) -> Result<String, Failure> {
         let mut retries = RETRIES;
         loop {
-            let body = request::body(&self.config, briefing, history, text);
-            let failure = match self.request(deadline, body).await {
+            let body = request(&self.config, briefing, history, text);
+            let failure = match self.answer_to(deadline, body).await {
                 Err(failure) => failure,
                 answer => return answer,
             };
@@ -93,7 +93,7 @@ impl Assistant {
         }
     }
 
-    async fn request(&self, deadline: Instant, body: Vec<u8>) -> Result<String, Failure> {
+    async fn answer_to(&self, deadline: Instant, body: Vec<u8>) -> Result<String, Failure> {
         let started = Instant::now();
         let answer = match timeout_at(deadline, self.completions.complete(body)).await {
             Ok(raw) => raw.and_then(|raw| answer::read(&raw)),
@@ -131,6 +131,30 @@ impl Assistant {
         let trouble = self.standing.trouble()?;
         Some(format!("no answers since {} s: {}", trouble.lasts().as_secs(), trouble.why))
     }
+}
+
+/// The body of a request: the operator's instructions to the model, the conversation so far, the user's text. The body
+/// does not name the user.
+///
+/// Source: <https://platform.openai.com/docs/api-reference/chat/create>.
+fn request(config: &config::Assistant, briefing: &Briefing, history: &[Exchange], text: &str) -> Vec<u8> {
+    let message = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let mut messages: Vec<Value> = Vec::new();
+    messages.extend(briefing.system_prompt.as_deref().map(|prompt| message("system", prompt)));
+    for Exchange { asked, answered } in history {
+        messages.extend([message("user", asked), message("assistant", answered)]);
+    }
+    messages.push(message("user", text));
+
+    let mut body = json!({ "model": config.model, "messages": messages, "stream": false });
+    // Some models refuse a request that has these fields.
+    if let Some(max_tokens) = config.max_tokens {
+        body["max_tokens"] = max_tokens.into();
+    }
+    if let Some(temperature) = config.temperature {
+        body["temperature"] = temperature.into();
+    }
+    body.to_string().into_bytes()
 }
 
 fn count(outcome: &'static str) {

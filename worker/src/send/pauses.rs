@@ -112,8 +112,10 @@ impl Pauses {
         let Begun { news, lasts } = self.begin(appid, cause, length, &error);
         match cause {
             _ if !news => {}
-            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "{what} pause"),
-            Cause::Operator => tracing::error!(account = appid, pause = ?lasts, error, "{what} pause: act"),
+            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "{what} are paused"),
+            Cause::Operator => {
+                tracing::error!(account = appid, pause = ?lasts, error, "{what} are paused: an operator must act")
+            }
         }
         Outcome::Postpone { at_least: lasts, error }
     }
@@ -124,7 +126,7 @@ impl Pauses {
             let remaining = pause.until.saturating_duration_since(Instant::now());
             let too_long = remaining > attempt.timings.retry_total || attempt.slowed >= MAX_SLOWED;
             if pause.cause == Cause::Operator || too_long {
-                let error = format!("{} pause: {}", self.what, pause.why);
+                let error = format!("{} are paused: {}", self.what, pause.why);
                 return Err(Outcome::Postpone { at_least: remaining, error });
             }
             attempt.slowed += 1;

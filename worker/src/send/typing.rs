@@ -36,27 +36,22 @@ impl Typing {
     }
 
     /// Waits without a slot for the answer of another program to `asking`, since a program that hangs must not delay
-    /// messages for others. Meanwhile the lease is renewed and the user sees somebody typing. An interruption ends the
-    /// wait.
+    /// messages for others. Meanwhile the lease is renewed, and once the wait takes longer than a second the user sees
+    /// somebody typing. The typing neither delays the answer nor makes it fail. An interruption ends the wait.
     pub(crate) async fn wait_for_answer<T>(
         &self,
         attempt: &mut Attempt<'_>,
         asking: impl Future<Output = T>,
     ) -> Result<T, Outcome> {
-        let asking = pin!(asking);
-        let shown = self.while_typing(attempt.envelope, attempt.timings, asking);
+        let (envelope, timings, mut asking) = (attempt.envelope, attempt.timings, pin!(asking));
+        let shown = async {
+            tokio::select! {
+                biased;
+                answer = &mut asking => answer,
+                () = self.keep_typing(envelope, timings) => asking.await,
+            }
+        };
         attempt.wait(shown).await
-    }
-
-    /// Shows the user somebody typing once `work` takes longer than a second. The typing neither delays the work nor
-    /// makes the work fail, whatever becomes of it.
-    async fn while_typing<T>(&self, envelope: &Envelope, timings: &Timings, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        tokio::select! {
-            biased;
-            output = &mut work => output,
-            () = self.keep_typing(envelope, timings) => work.await,
-        }
     }
 
     /// Shows typing until another repetition makes no sense.

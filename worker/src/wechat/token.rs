@@ -19,7 +19,8 @@ use super::failure::Failure;
 
 mod known;
 
-use known::{Forgotten, Known};
+use known::Known;
+pub(crate) use known::RefusedToken;
 
 /// How long this process uses a token before it asks the store whether another process has replaced the token.
 const LOCAL_FOR: Duration = Duration::from_secs(2);
@@ -30,18 +31,6 @@ const RENEWAL_GAP: Duration = Duration::from_secs(5);
 
 /// The shortest time between two tries to replace a token that is still good.
 const EARLY_TRY_GAP: Duration = Duration::from_secs(10);
-
-/// The fate of an access_token that WeChat refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Renewal {
-    /// The next token is another one, or was fetched after the refusal.
-    Another,
-    /// The token was fetched so recently that the worker keeps it for now.
-    TooSoon {
-        /// How much longer the worker keeps the token.
-        left: Duration,
-    },
-}
 
 /// The accounts' access_tokens.
 pub(crate) struct AccessTokens {
@@ -79,20 +68,17 @@ impl AccessTokens {
     }
 
     /// Drops a token that WeChat refused, wherever the token is still in use.
-    pub(crate) async fn refuse(&self, appid: &str, refused: &SecretString) -> Renewal {
-        let Ok(account) = self.account(appid) else { return Renewal::Another };
+    pub(crate) async fn refuse(&self, appid: &str, refused: &SecretString) -> RefusedToken {
+        let Ok(account) = self.account(appid) else { return RefusedToken::Replaced };
         let drop_it = async {
-            match account.known.forget(refused, RENEWAL_GAP) {
-                Forgotten::Before => Renewal::Another,
-                Forgotten::TooSoon { left } => Renewal::TooSoon { left },
-                Forgotten::Now => {
-                    tracing::warn!(account = appid, "WeChat refused the access_token; another is fetched");
-                    if let Err(error) = account.tokens.invalidate(appid, refused).await {
-                        tracing::debug!(%error, "the refused access_token stays in the store");
-                    }
-                    Renewal::Another
+            let fate = account.known.forget(refused, RENEWAL_GAP);
+            if fate == RefusedToken::Dropped {
+                tracing::warn!(account = appid, "WeChat refused the access_token; another is fetched");
+                if let Err(error) = account.tokens.invalidate(appid, refused).await {
+                    tracing::debug!(%error, "the refused access_token stays in the store");
                 }
             }
+            fate
         };
         account.flight.between(drop_it).await
     }
@@ -153,7 +139,9 @@ impl OfAccount {
                 return Ok(stored.value);
             }
         }
-        Err(Failure::Passing("another worker was to fetch the access_token and has not".into()))
+        Err(Failure::Passing(
+            "another worker has the right to fetch the access_token, and has fetched none in time".into(),
+        ))
     }
 
     /// Replaces a token that stays good for a while, without making any caller wait.

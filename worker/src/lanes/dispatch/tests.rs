@@ -15,12 +15,12 @@ use crate::wechat::failure::Failure;
 
 const DONE: Settled = Settled::As(Settlement::Done);
 
-fn start(bench: &Bench) -> (FakeQueue, JoinHandle<Result<(), ConsumerEnded>>, QueueHealth) {
+fn start(bench: &Bench) -> (FakeQueue, JoinHandle<Result<(), WorkerError>>, watch::Receiver<Health>) {
     let (queue, consumer) = queue::queue();
-    let health = QueueHealth::new();
+    let (health, seen) = watch::channel(Health::Down("not connected yet".to_owned()));
     let grace = bench.config.worker.grace;
-    let running = dispatch(Arc::clone(&bench.handler), consumer, health.clone(), bench.shutdown.clone(), grace);
-    (queue, tokio::spawn(running), health)
+    let running = dispatch(Arc::clone(&bench.handler), consumer, health, bench.shutdown.clone(), grace);
+    (queue, tokio::spawn(running), seen)
 }
 
 async fn until_all_are_done(queue: &FakeQueue) {
@@ -134,9 +134,9 @@ async fn a_consumer_that_ends_by_itself_is_an_error_after_what_is_in_work() {
     let in_work = queue.push("wx1", "oA", "hi");
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(queue);
-    assert_eq!(running.await.unwrap(), Err(ConsumerEnded));
+    assert!(matches!(running.await.unwrap(), Err(WorkerError::ConsumerEnded)));
     assert_eq!(in_work.get(), DONE);
-    assert!(matches!(health.get(), Health::Down(_)));
+    assert!(matches!(*health.borrow(), Health::Down(_)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,12 +156,12 @@ async fn a_message_that_makes_its_handling_panic_takes_no_other_along() {
 async fn the_queues_health_is_known_while_the_consumer_waits() {
     let bench = Bench::new();
     let (_queue, running, health) = start(&bench);
-    assert!(matches!(health.get(), Health::Down(_)));
+    assert!(matches!(*health.borrow(), Health::Down(_)));
     settle_down().await;
-    assert_eq!(health.get(), Health::Up);
+    assert_eq!(*health.borrow(), Health::Up);
     bench.shutdown.cancel();
     running.await.unwrap().unwrap();
-    assert!(matches!(health.get(), Health::Down(_)));
+    assert!(matches!(*health.borrow(), Health::Down(_)));
 }
 
 /// An envelope of an ingress that could not parse these bytes.

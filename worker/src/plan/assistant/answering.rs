@@ -24,23 +24,13 @@ use crate::send::window::UserWindows;
 pub(crate) struct AssistantReplies {
     /// Set if the configuration has an `[assistant]`.
     pub(crate) assistant: Option<Arc<Assistant>>,
-    config: Arc<Config>,
-    conversations: Arc<dyn Conversations>,
-    windows: Arc<UserWindows>,
-    typing: Arc<Typing>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) conversations: Arc<dyn Conversations>,
+    pub(crate) windows: Arc<UserWindows>,
+    pub(crate) typing: Arc<Typing>,
 }
 
 impl AssistantReplies {
-    pub(crate) fn new(
-        assistant: Option<Arc<Assistant>>,
-        config: Arc<Config>,
-        conversations: Arc<dyn Conversations>,
-        windows: Arc<UserWindows>,
-        typing: Arc<Typing>,
-    ) -> Self {
-        Self { assistant, config, conversations, windows, typing }
-    }
-
     /// Asks the assistant. Returns its answer, or the fallback in its place; `None` when the message has no text to
     /// answer.
     pub(in crate::plan) async fn reply(
@@ -50,7 +40,9 @@ impl AssistantReplies {
     ) -> Result<Option<Reply>, Outcome> {
         let Some(text) = question(attempt.envelope) else { return Ok(None) };
         let Some(assistant) = &self.assistant else {
-            return Err(Outcome::retry("[assistant] is newer than this process: restart it"));
+            return Err(Outcome::retry(
+                "a rule names the assistant, and this worker started without an [assistant]: restart the worker",
+            ));
         };
         // The worker asks for no answer that WeChat would not take.
         self.windows.check(attempt)?;
@@ -135,7 +127,7 @@ fn question(envelope: &Envelope) -> Option<&str> {
 fn readable<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
     match result {
         Err(error @ StoreError::Corrupt(_)) => {
-            tracing::warn!(%error, "the conversation with the assistant is left out");
+            tracing::warn!(%error, "the assistant gets no conversation, since the stored one cannot be read");
             Ok(T::default())
         }
         result => result,

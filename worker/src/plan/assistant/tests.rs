@@ -118,7 +118,7 @@ async fn a_slow_assistant_leaves_the_room_for_messages_to_others() {
     let bench = bench("[worker]\nconcurrency = 1");
     bench.completions.answer(seconds(20), 200, completion("at last"));
     let (queue, consumer) = queue::queue();
-    let health = crate::lanes::dispatch::QueueHealth::new();
+    let health = tokio::sync::watch::Sender::new(kefu_runtime::health::Health::Up);
     let handler = Arc::clone(&bench.handler);
     tokio::spawn(crate::lanes::dispatch::dispatch(handler, consumer, health, bench.shutdown.clone(), seconds(1)));
     queue.push("wx1", "oA", "one");

@@ -6,7 +6,7 @@ use kefu_messages::envelope::{Answered, Envelope};
 use kefu_queue::Settlement;
 use kefu_wechat::push::Push;
 
-use crate::lanes::dispatch::{QueueHealth, dispatch};
+use crate::lanes::dispatch::dispatch;
 use crate::testing::queue::{self, Settled, delivery, envelope};
 use crate::testing::wechat::SEND;
 use crate::testing::{Bench, seconds};
@@ -125,7 +125,7 @@ async fn with_a_later_message_waiting_it_is_wechat_who_decides() {
     let running = dispatch(
         Arc::clone(&bench.handler),
         consumer,
-        QueueHealth::new(),
+        tokio::sync::watch::Sender::new(kefu_runtime::health::Health::Up),
         bench.shutdown.clone(),
         bench.config.worker.grace,
     );
