@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use crate::concurrency::Slot;
 use crate::lease::Lease;
 use crate::outcome::Outcome;
-use crate::timings::Timings;
 
 mod backoff;
 
@@ -23,12 +22,11 @@ use backoff::Backoff;
 pub(crate) struct Attempt<'a> {
     pub(crate) envelope: &'a Envelope,
     pub(crate) account: &'a Account,
-    pub(crate) timings: &'a Timings,
     pub(crate) lease: Lease,
     /// The record that earlier attempts left in the ledger.
     pub(crate) job: Job,
     slot: Slot,
-    backoff: Backoff<'a>,
+    backoff: Backoff,
     /// How many times the attempt waited for the account's rate limit.
     pub(crate) slowed: u32,
     /// The known part of the user's window.
@@ -48,16 +46,14 @@ impl<'a> Attempt<'a> {
         account: &'a Account,
         (lease, job): (Lease, Job),
         slot: Slot,
-        timings: &'a Timings,
     ) -> Self {
         Self {
             envelope,
             account,
-            timings,
             lease,
             job,
             slot,
-            backoff: Backoff::new(timings),
+            backoff: Backoff::new(),
             slowed: 0,
             window: Window::default(),
             place: Place::default(),
@@ -97,7 +93,7 @@ impl<'a> Attempt<'a> {
     /// Waits for the next try after a failure that passes, for `at_least` this long. `error` is the failure in words. [`Outcome::Retry`] when that wait
     /// would be too long for the lane.
     pub(crate) async fn back_off(&mut self, error: String, at_least: Duration) -> Result<(), Outcome> {
-        match self.backoff.next(Instant::now()).filter(|_| at_least <= self.timings.retry_longest) {
+        match self.backoff.next(Instant::now()).filter(|_| at_least <= backoff::LONGEST) {
             Some(wait) => {
                 tracing::debug!(error, ?wait, "trying again");
                 self.pause(wait.max(at_least)).await

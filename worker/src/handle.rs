@@ -31,7 +31,6 @@ use crate::send::pauses::Pauses;
 use crate::send::typing::Typing;
 use crate::send::window::UserWindows;
 use crate::settle::Settler;
-use crate::timings::Timings;
 use crate::wechat::WeChat;
 use crate::wechat::client::Transport;
 use crate::wechat::media::Uploads;
@@ -41,7 +40,6 @@ use crate::why::Why;
 /// Handles messages; all lanes share it.
 pub(crate) struct Handler {
     config: Arc<Config>,
-    pub(crate) timings: Timings,
     shutdown: CancellationToken,
     pub(crate) slots: Slots,
     pub(crate) leases: Arc<Leases>,
@@ -73,13 +71,12 @@ impl Handler {
         stores: &Stores,
         transport: Arc<dyn Transport>,
         completions: Option<Arc<dyn Completions>>,
-        timings: Timings,
         shutdown: CancellationToken,
     ) -> Result<Self, Why> {
-        let (limits, call_limit, keep_for) = (config.window.clone(), config.wechat.timeout, timings.keep_for);
-        let outage = Arc::new(StoreOutage::new(timings.store_poll));
+        let (limits, call_limit) = (config.window.clone(), config.wechat.timeout);
+        let outage = Arc::new(StoreOutage::new());
         let behind = Arc::new(Behind::default());
-        let order = Arc::new(Order::new(stores.order.clone(), outage.clone(), keep_for));
+        let order = Arc::new(Order::new(stores.order.clone(), outage.clone()));
         let windows = Arc::new(UserWindows::new(stores.windows.clone(), outage.clone(), limits, behind.clone()));
 
         let wechat = Arc::new(WeChat::new(transport, &config.wechat));
@@ -102,7 +99,7 @@ impl Handler {
         };
         Ok(Self {
             slots: Slots::new(config.worker.concurrency),
-            leases: Arc::new(Leases::new(stores.ledger.clone(), outage.clone(), id, call_limit, &timings)),
+            leases: Arc::new(Leases::new(stores.ledger.clone(), outage.clone(), id, call_limit)),
             planner: Planner { config: config.clone(), windows: windows.clone(), webhooks, assistant },
             sender: Sender::new(&config, wechat, tokens, uploads, windows.clone(), pauses),
             pictures,
@@ -110,12 +107,9 @@ impl Handler {
                 messages: stores.messages.clone(),
                 order: order.clone(),
                 outage,
-                retry_delays: timings.retry_delays,
-                keep_for,
                 shutdown: shutdown.clone(),
             },
             config,
-            timings,
             shutdown,
             order,
             behind,
@@ -207,7 +201,7 @@ impl Handler {
             }
             return Ok(Outcome::Duplicate);
         };
-        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot, &self.timings);
+        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot);
         let sent = match self.plan_and_send(&mut attempt, opened, placed).await {
             Err(outcome) if outcome.leaves_the_lane() => {
                 Err(self.order.leave(envelope, begun, interrupt, outcome).await)
@@ -275,7 +269,7 @@ impl Handler {
         self.windows.note_answered(envelope, answered, interrupt).await?;
         let claimed = self.leases.claim(&envelope.key, interrupt, &mut slot).await?;
         let Some(claim) = claimed else { return Ok(Outcome::Answered) };
-        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot, &self.timings);
+        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot);
         let kept = self.pictures.keep(&mut attempt).await;
         attempt.lease.release().await;
         kept.map(|()| Outcome::Answered)

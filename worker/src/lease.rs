@@ -4,15 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_messages::message_key::MessageKey;
+use kefu_messages::message_key::{LEDGER_KEEPS_FOR, MessageKey};
 use kefu_messages::plan::Plan;
 use kefu_store::{Fence, Job, Ledger, LedgerClaim, StoreError, Written};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::concurrency::Slot;
 use crate::outage::StoreOutage;
-use crate::outcome::{Interrupt, Outcome};
-use crate::timings::Timings;
+use crate::outcome::{Interrupt, Outcome, RETRY_TOTAL};
+
+/// How much longer a lease lasts than the time limit of one call.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// The interval at which the worker asks the ledger for a message that another worker holds.
+const ASKED_EVERY: Duration = Duration::from_millis(500);
 
 /// Claims messages in the ledger for this process.
 pub(crate) struct Leases {
@@ -23,10 +28,6 @@ pub(crate) struct Leases {
     /// How long a lease lasts: longer than the time limit of one call, so that a lease renewed before a call outlasts
     /// the call.
     lasts: Duration,
-    /// How long the ledger remembers a message.
-    keep_for: Duration,
-    /// The interval at which the worker asks the ledger for a message that another worker holds.
-    poll: Duration,
     /// How long the worker asks for a message that another worker holds. A dead worker loses its lease within that
     /// time. A living worker that renews its lease also handles the message in its own lane.
     patience: Duration,
@@ -42,16 +43,9 @@ pub(crate) struct Lease {
 
 impl Leases {
     /// `owner` names this process; `call_limit` is the time limit of one call of WeChat's API.
-    pub(crate) fn new(
-        ledger: Arc<dyn Ledger>,
-        outage: Arc<StoreOutage>,
-        owner: String,
-        call_limit: Duration,
-        timings: &Timings,
-    ) -> Self {
-        let lasts = call_limit + timings.lease_margin;
-        let (keep_for, poll, patience) = (timings.keep_for, timings.lease_poll, lasts + timings.retry_total);
-        Self { ledger, outage, owner, lasts, keep_for, poll, patience }
+    pub(crate) fn new(ledger: Arc<dyn Ledger>, outage: Arc<StoreOutage>, owner: String, call_limit: Duration) -> Self {
+        let lasts = call_limit + MARGIN;
+        Self { ledger, outage, owner, lasts, patience: lasts + RETRY_TOTAL }
     }
 
     /// Claims the message, and waits without the slot while another worker holds the message. `None` when all of the
@@ -64,7 +58,7 @@ impl Leases {
     ) -> Result<Option<(Lease, Job)>, Outcome> {
         let give_up_at = Instant::now() + self.patience;
         loop {
-            let call = || self.ledger.claim(key, &self.owner, self.lasts, self.keep_for);
+            let call = || self.ledger.claim(key, &self.owner, self.lasts, LEDGER_KEEPS_FOR);
             match self.outage.outlast(interrupt, call).await? {
                 LedgerClaim::Done => return Ok(None),
                 LedgerClaim::Claimed(job) => {
@@ -75,7 +69,7 @@ impl Leases {
                     return Err(Outcome::retry("another worker holds the message"));
                 }
                 LedgerClaim::Leased { for_at_most } => {
-                    let wait = for_at_most.clamp(Duration::from_millis(1), self.poll);
+                    let wait = for_at_most.clamp(Duration::from_millis(1), ASKED_EVERY);
                     interrupt.or(slot.leave_for(tokio::time::sleep(wait))).await?;
                 }
             }
@@ -112,8 +106,7 @@ impl Lease {
     /// Marks the message as done. The ledger must have all of the message's steps as sent before. A refusal by the
     /// fence then only means that another worker has marked the message already, and does no harm.
     pub(crate) async fn done(&self) -> Result<(), Outcome> {
-        match self.write(&self.interrupt, || self.leases.ledger.done(&self.key, self.fence, self.leases.keep_for)).await
-        {
+        match self.write(&self.interrupt, || self.leases.ledger.done(&self.key, self.fence, LEDGER_KEEPS_FOR)).await {
             Ok(()) | Err(Outcome::Fenced) => Ok(()),
             Err(outcome) => Err(outcome),
         }

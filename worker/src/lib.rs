@@ -45,7 +45,6 @@ mod send;
 mod settle;
 #[cfg(test)]
 mod testing;
-mod timings;
 mod wechat;
 mod why;
 
@@ -57,7 +56,6 @@ use handle::Handler;
 use lanes::dispatch::dispatch;
 use plan::assistant::client::{Completions, HttpCompletions};
 use seat::Seated;
-use timings::Timings;
 use wechat::client::HttpTransport;
 
 /// Why a worker could not start, or could not go on.
@@ -103,9 +101,8 @@ impl Worker {
         let transport = Arc::new(HttpTransport::new(&config.wechat)?);
         let completions = config.assistant.as_ref().map(HttpCompletions::new).transpose()?;
         let completions = completions.map(|completions| Arc::new(completions) as Arc<dyn Completions>);
-        let (stores, timings, grace) = (&backend.stores, Timings::default(), config.worker.grace);
-        let handler =
-            Handler::new(config.clone(), id.clone(), stores, transport, completions, timings, shutdown.clone())?;
+        let (stores, grace) = (&backend.stores, config.worker.grace);
+        let handler = Handler::new(config.clone(), id.clone(), stores, transport, completions, shutdown.clone())?;
         let handler = Arc::new(handler);
         let (health, seen) = watch::channel(Health::Down("not connected yet".to_owned()));
         add_checks(readiness, seen, &backend.stores.probe, &config, &handler);

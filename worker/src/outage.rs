@@ -2,23 +2,25 @@
 
 use std::time::Duration;
 
+use kefu_runtime::in_words;
 use kefu_runtime::standing::Standing;
 use kefu_store::StoreError;
 
 use crate::metric;
 use crate::outcome::{Interrupt, Outcome};
 
+/// The interval at which the worker tries a store that is down.
+const TRIED_EVERY: Duration = Duration::from_millis(500);
+
 /// Knows whether the store is down, and logs each outage once.
 #[derive(Debug)]
 pub(crate) struct StoreOutage {
     standing: Standing,
-    poll: Duration,
 }
 
 impl StoreOutage {
-    /// `poll`: the interval at which a store that is down is tried.
-    pub(crate) fn new(poll: Duration) -> Self {
-        Self { standing: Standing::new(Duration::ZERO), poll }
+    pub(crate) fn new() -> Self {
+        Self { standing: Standing::new(Duration::ZERO) }
     }
 
     /// Repeats the call until the store answers. The seams allow a repetition of every call.
@@ -42,14 +44,15 @@ impl StoreOutage {
     /// Waits a moment because of `error`. An error that does not pass ends the attempt.
     pub(crate) async fn sit_out(&self, interrupt: &Interrupt, error: &StoreError) -> Result<(), Outcome> {
         match error {
-            StoreError::Corrupt(_) | StoreError::Url(_) => Err(Outcome::retry(error.to_string())),
+            StoreError::Corrupt(_) | StoreError::Url(_) => Err(Outcome::retry(in_words(error))),
             StoreError::Unavailable(_) => {
-                if self.standing.failed((), error.to_string()) {
-                    tracing::error!(%error, "nothing is sent until the store is back");
+                let error = in_words(error);
+                if self.standing.failed((), error.clone()) {
+                    tracing::error!(error, "nothing is sent until the store is back");
                     metrics::counter!(metric::STORE_OUTAGES).increment(1);
                 }
                 // Full jitter would sometimes flood the store; half the jitter spreads the lanes and keeps the pace.
-                let wait = rand::random_range(self.poll / 2..=self.poll);
+                let wait = rand::random_range(TRIED_EVERY / 2..=TRIED_EVERY);
                 interrupt.or(tokio::time::sleep(wait)).await
             }
         }

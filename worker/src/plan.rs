@@ -43,7 +43,7 @@ impl Planner {
             }
             return Ok(Some(plan));
         }
-        stay_behind(&attempt.place, attempt.envelope, attempt.timings.retry_total)?;
+        stay_behind(&attempt.place, attempt.envelope)?;
         let planned = match &attempt.envelope.send {
             Some(outbound) => Some(self.of_outbound(outbound, &attempt.envelope.push)?),
             None => self.by_rules(attempt).await?,

@@ -33,6 +33,9 @@ use pauses::Pauses;
 use remedy::{Remedy, Verdict};
 use window::UserWindows;
 
+/// The wait before the worker repeats a request that got no answer.
+const UNANSWERED_FOR: Duration = Duration::from_secs(5);
+
 /// Sends replies; all lanes share it.
 pub(crate) struct Sender {
     /// The operator's choice for an ambiguous step, which may or may not have been sent.
@@ -211,7 +214,7 @@ impl Sender {
                 tried.unanswered = true;
                 return match self.decide(index, &in_words(&failure)) {
                     Ambiguous::Skip => Ok(Next::GoOn),
-                    Ambiguous::Resend => attempt.pause(attempt.timings.unanswered).await.map(|()| Next::Again),
+                    Ambiguous::Resend => attempt.pause(UNANSWERED_FOR).await.map(|()| Next::Again),
                 };
             }
             Failure::Refused(refusal) => refusal,

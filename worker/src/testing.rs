@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::handle::Handler;
 use crate::plan::assistant::client::Completions;
-use crate::timings::Timings;
 
 pub(crate) mod assistant;
 pub(crate) mod http;
@@ -123,10 +122,9 @@ fn handler(
     shutdown: &CancellationToken,
 ) -> Arc<Handler> {
     let (wechat, stores) = (Arc::clone(wechat), MemoryStore::stores(store));
-    let timings = Timings::default();
     let completions = Some(Arc::clone(completions) as Arc<dyn Completions>);
     let (config, shutdown) = (Arc::clone(config), shutdown.clone());
-    Arc::new(Handler::new(config, id.to_owned(), &stores, wechat, completions, timings, shutdown).unwrap())
+    Arc::new(Handler::new(config, id.to_owned(), &stores, wechat, completions, shutdown).unwrap())
 }
 
 /// Lets every other ready task run, while the clock stands still.

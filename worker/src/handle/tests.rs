@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_messages::envelope::{Answered, EnvelopeError};
-use kefu_queue::Settlement;
+use kefu_queue::{RETRY_DELAYS, Settlement};
 
 use super::*;
 use crate::testing::queue::{self, Settled, delivery};
@@ -111,7 +111,7 @@ async fn what_cannot_be_read_is_dead() {
 
 /// Retries a message through all waits, after which the message is dead.
 async fn goes_through_the_retry_delays(bench: &Bench, envelope: &Result<Envelope, EnvelopeError>) -> DeadReason {
-    for (attempt, delay) in (0..).zip(Timings::default().retry_delays) {
+    for (attempt, delay) in (0..).zip(RETRY_DELAYS) {
         let (delivery, watch) = delivery(envelope.clone(), attempt);
         bench.run(delivery).await;
         let settled = watch.get();
@@ -153,7 +153,7 @@ fn a_trace_id_is_taken_from_nothing_but_a_traceparent() {
 #[tokio::test(start_paused = true)]
 async fn the_waits_in_the_queue_grow_and_end_in_a_dead_letter() {
     let bench = Bench::new();
-    let delays = Timings::default().retry_delays;
+    let delays = RETRY_DELAYS;
     (0..1_000)
         .for_each(|_| bench.wechat.fail(STABLE_TOKEN, crate::wechat::failure::Failure::Passing("no picture".into())));
     for (attempt, delay) in (0..).zip(delays) {

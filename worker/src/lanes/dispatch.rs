@@ -16,6 +16,9 @@ use crate::lanes::Lanes;
 use crate::metric;
 use crate::order::{Behind, LaneKey};
 
+/// The interval at which the worker updates the state that `/readyz` and the gauges show.
+const STATE_EVERY: Duration = Duration::from_secs(1);
+
 /// Takes deliveries and handles them, each user's in order, until `shutdown` or the end of the consumer. Then the
 /// messages in work may end within `grace`, and the worker gives all other deliveries back. `health` gets the health of the
 /// queue.
@@ -27,7 +30,7 @@ pub(crate) async fn dispatch(
     grace: Duration,
 ) -> Result<(), WorkerError> {
     let mut work = Work { handler, lanes: Lanes::new(), tasks: JoinSet::new(), lane_of: HashMap::new() };
-    let mut state_poll = tokio::time::interval(work.handler.timings.state_poll);
+    let mut state_poll = tokio::time::interval(STATE_EVERY);
     let end = loop {
         tokio::select! {
             () = shutdown.cancelled() => break Ok(()),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::attempt::Attempt;
 use crate::metric;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, RETRY_TOTAL};
 
 /// How many times an attempt waits in its lane for the account's rate limit.
 const MAX_SLOWED: u32 = 2;
@@ -124,7 +124,7 @@ impl Pauses {
     pub(crate) async fn wait_out(&self, attempt: &mut Attempt<'_>) -> Result<(), Outcome> {
         while let Some(pause) = self.of(&attempt.account.appid) {
             let remaining = pause.until.saturating_duration_since(Instant::now());
-            let too_long = remaining > attempt.timings.retry_total || attempt.slowed >= MAX_SLOWED;
+            let too_long = remaining > RETRY_TOTAL || attempt.slowed >= MAX_SLOWED;
             if pause.cause == Cause::Operator || too_long {
                 let error = format!("{} are paused: {}", self.what, pause.why);
                 return Err(Outcome::Postpone { at_least: remaining, error });

@@ -16,6 +16,9 @@ use crate::wechat::token::{AccessTokens, RefusedToken};
 /// worker fetched in between.
 const MAX_REFUSED: u32 = 4;
 
+/// The wait before the worker repeats a call whose access_token WeChat refused.
+const TOKEN_REFUSED_FOR: Duration = Duration::from_millis(200);
+
 /// The remedies that were tried for a reply or a picture so far. Some remedies work once or not at all.
 #[derive(Debug, Default)]
 pub(crate) struct Tried {
@@ -112,7 +115,7 @@ impl Remedy<'_> {
             Some(RefusedToken::StillUsed { left }) if tried.refused < MAX_REFUSED => Some(left),
             Some(RefusedToken::Dropped | RefusedToken::Replaced) if !tried.renewed => {
                 tried.renewed = true;
-                Some(attempt.timings.token_refused)
+                Some(TOKEN_REFUSED_FOR)
             }
             _ => None,
         };

@@ -13,10 +13,16 @@ use super::pauses::Pauses;
 use crate::attempt::Attempt;
 use crate::metric;
 use crate::outcome::Outcome;
-use crate::timings::Timings;
 use crate::wechat::WeChat;
 use crate::wechat::failure::Failure;
 use crate::wechat::token::AccessTokens;
+
+/// How long the user waits for an answer before WeChat shows somebody typing.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// The wait before the worker shows typing again. WeChat shows typing for 15 s, and refuses a repetition before that
+/// (45081).
+const SHOWN_AGAIN: Duration = Duration::from_millis(15_200);
 
 /// How long after a user's act WeChat still shows typing (45080).
 const AFTER_THE_USER: Duration = Duration::from_secs(30);
@@ -43,27 +49,27 @@ impl Typing {
         attempt: &mut Attempt<'_>,
         asking: impl Future<Output = T>,
     ) -> Result<T, Outcome> {
-        let (envelope, timings, mut asking) = (attempt.envelope, attempt.timings, pin!(asking));
+        let (envelope, mut asking) = (attempt.envelope, pin!(asking));
         let shown = async {
             tokio::select! {
                 biased;
                 answer = &mut asking => answer,
-                () = self.keep_typing(envelope, timings) => asking.await,
+                () = self.keep_typing(envelope) => asking.await,
             }
         };
         attempt.wait(shown).await
     }
 
     /// Shows typing until another repetition makes no sense.
-    async fn keep_typing(&self, envelope: &Envelope, timings: &Timings) {
-        let mut wait = timings.typing_after;
+    async fn keep_typing(&self, envelope: &Envelope) {
+        let mut wait = SHOWN_AFTER;
         while self.may_type(envelope) {
             tokio::time::sleep(wait).await;
             // The check is repeated, since time has passed.
             if !self.may_type(envelope) || !self.show(envelope).await {
                 return;
             }
-            wait = timings.typing_again;
+            wait = SHOWN_AGAIN;
         }
     }
 

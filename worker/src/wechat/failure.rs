@@ -26,7 +26,7 @@ pub enum Failure {
     Refused(Refusal),
     /// The call needed the store, and the store is down.
     #[error(transparent)]
-    Store(StoreError),
+    Store(#[from] StoreError),
     /// kefu cannot use a picture: the operator must mend the file, or the disk does not answer.
     #[error(transparent)]
     File(Arc<PictureError>),

@@ -95,7 +95,7 @@ impl Uploads {
     }
 
     async fn known(&self, appid: &str, sha256: &str) -> Result<Option<Uploaded>, Failure> {
-        let media_id = self.media.get(appid, sha256).await.map_err(Failure::Store)?;
+        let media_id = self.media.get(appid, sha256).await?;
         Ok(media_id.map(|media_id| Uploaded { sha256: sha256.to_owned(), media_id }))
     }
 

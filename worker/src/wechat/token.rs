@@ -130,11 +130,11 @@ impl OfAccount {
         let owner = Uuid::new_v4().to_string();
         let give_up_at = Instant::now() + self.lock_for + EARLY_TRY_GAP;
         while Instant::now() < give_up_at {
-            if let Some(fence) = self.tokens.lock(appid, &owner, self.lock_for).await.map_err(Failure::Store)? {
+            if let Some(fence) = self.tokens.lock(appid, &owner, self.lock_for).await? {
                 return self.fetch_locked(fence, &owner, None).await;
             }
             tokio::time::sleep(rand::random_range(Duration::from_millis(20)..Duration::from_millis(50))).await;
-            if let Some(stored) = self.tokens.get(appid).await.map_err(Failure::Store)? {
+            if let Some(stored) = self.tokens.get(appid).await? {
                 self.known.learn(&stored);
                 return Ok(stored.value);
             }

@@ -37,22 +37,17 @@ pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
     let text = control::cleaned(&text);
     let text = if finish_reason == "length" { thoughts::without_half_tag(&text) } else { &text };
     let answer = thoughts::without_thoughts(text);
-    match (answer.is_empty(), finish_reason) {
-        (false, "length") => Ok(format!("{answer}{ELLIPSIS}")),
-        (false, _) => Ok(answer),
-        (true, "length") => Err(Failure::new(
-            Kind::Empty,
-            "the model came to no answer before its limit: raise max_tokens, or leave it out",
-        )),
-        // kefu offers no tools, so a tool call cannot be meant for kefu.
-        (true, "tool_calls" | "function_call") => {
-            Err(Failure::new(Kind::Empty, "the model calls a tool instead of answering"))
-        }
-        (true, _) if !text.trim().is_empty() => {
-            Err(Failure::new(Kind::Empty, "the model's answer is nothing but thoughts"))
-        }
-        (true, _) => Err(Failure::new(Kind::Empty, "the model's answer is empty")),
+    if !answer.is_empty() {
+        return Ok(if finish_reason == "length" { format!("{answer}{ELLIPSIS}") } else { answer });
     }
+    let why = match finish_reason {
+        "length" => "the model came to no answer before its limit: raise max_tokens, or leave it out",
+        // kefu offers no tools, so a tool call cannot be meant for kefu.
+        "tool_calls" | "function_call" => "the model calls a tool instead of answering",
+        _ if !text.trim().is_empty() => "the model's answer is nothing but thoughts",
+        _ => "the model's answer is empty",
+    };
+    Err(Failure::new(Kind::Empty, why))
 }
 
 /// At most `most_bytes` of an answer. The cut falls at the end of a character as a reader sees it.
