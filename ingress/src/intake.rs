@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::message_key::MessageKey;
 use kefu_queue::Publisher;
+use kefu_runtime::standing::Standing;
 use kefu_store::{Claim, Claims, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
@@ -45,9 +45,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Intake {
     claims: Arc<dyn Claims>,
     publisher: Arc<dyn Publisher>,
-    /// Whether ingress published the last push without a claim. The log reports an outage of the store once, not with
-    /// every push.
-    unclaimed: AtomicBool,
+    /// Whether the store gives claims. The log reports an outage of the store once, not with every push.
+    store: Standing,
 }
 
 /// How a push came to be stored.
@@ -100,7 +99,7 @@ pub(crate) struct Claimed<'a> {
 
 impl Intake {
     pub(crate) fn new(claims: Arc<dyn Claims>, publisher: Arc<dyn Publisher>) -> Self {
-        Self { claims, publisher, unclaimed: AtomicBool::new(false) }
+        Self { claims, publisher, store: Standing::new(Duration::ZERO) }
     }
 
     /// Takes all three steps for a message whose `answer` is known before the claim: the empty text for `success`.
@@ -125,7 +124,7 @@ impl Intake {
             let limit = (Instant::now() + STORE_WITHIN).min(claim_by);
             let claim = timeout_at(limit, self.claims.claim(key, &owner, PENDING_FOR)).await;
             let claim = claim.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
-            if claim.is_ok() && self.unclaimed.swap(false, Ordering::Relaxed) {
+            if claim.is_ok() && self.store.works().is_some() {
                 tracing::info!("the store is back: pushes are claimed again");
             }
             match claim {
@@ -147,7 +146,7 @@ impl Intake {
                 }
                 Err(error) => {
                     metric::claim("unavailable");
-                    if !self.unclaimed.swap(true, Ordering::Relaxed) {
+                    if self.store.failed((), error.to_string()) {
                         tracing::error!(%error, "pushes are published without a claim until the store is back");
                     }
                     return ours(None);

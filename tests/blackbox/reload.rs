@@ -179,7 +179,7 @@ async fn a_worker_whose_rules_are_others_than_ingresss_tells_what_it_passes_over
     assert_eq!(answer(&shop).await, "to that of the worker");
     let worker = &shop.stack.programs[1];
     worker.counts(r#"kefu_worker_skipped_rules_total{action="transfer"}"#, 1).await;
-    let told = "the rule is passed over: it is for ingress, whose rules were others when the push came";
+    let told = "the rule is skipped: ingress acts on this rule, and had other rules when the push came";
     assert_eq!(worker.output().matches(told).count(), 1, "{}", worker.output());
     assert!(worker.output().contains(r#""rule":"[[rule]] 1""#), "{}", worker.output());
 

@@ -1,6 +1,5 @@
 //! One attempt at one message: the facts that all stages of the pipeline share, and the ways in which they wait.
 
-use std::fmt::Display;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use tokio::time::Instant;
 use crate::concurrency::Slot;
 use crate::lease::Lease;
 use crate::outcome::Outcome;
-use crate::timings::Timings;
 
 mod backoff;
 
@@ -24,7 +22,6 @@ use backoff::Backoff;
 pub(crate) struct Attempt<'a> {
     pub(crate) envelope: &'a Envelope,
     pub(crate) account: &'a Account,
-    pub(crate) timings: &'a Timings,
     pub(crate) lease: Lease,
     /// The record that earlier attempts left in the ledger.
     pub(crate) job: Job,
@@ -49,16 +46,14 @@ impl<'a> Attempt<'a> {
         account: &'a Account,
         (lease, job): (Lease, Job),
         slot: Slot,
-        timings: &'a Timings,
     ) -> Self {
         Self {
             envelope,
             account,
-            timings,
             lease,
             job,
             slot,
-            backoff: Backoff::new(timings),
+            backoff: Backoff::new(),
             slowed: 0,
             window: Window::default(),
             place: Place::default(),
@@ -95,15 +90,15 @@ impl<'a> Attempt<'a> {
         self.wait(tokio::time::sleep(wait)).await
     }
 
-    /// Waits for the next try after a failure that passes, for `at_least` this long. [`Outcome::Retry`] when that wait
+    /// Waits for the next try after a failure that passes, for `at_least` this long. `error` is the failure in words. [`Outcome::Retry`] when that wait
     /// would be too long for the lane.
-    pub(crate) async fn back_off(&mut self, failure: &impl Display, at_least: Duration) -> Result<(), Outcome> {
-        match self.backoff.next(Instant::now()).filter(|_| at_least <= self.timings.retry_longest) {
+    pub(crate) async fn back_off(&mut self, error: String, at_least: Duration) -> Result<(), Outcome> {
+        match self.backoff.next(Instant::now()).filter(|_| at_least <= backoff::LONGEST) {
             Some(wait) => {
-                tracing::debug!(error = %failure, ?wait, "trying again");
+                tracing::debug!(error, ?wait, "trying again");
                 self.pause(wait.max(at_least)).await
             }
-            None => Err(Outcome::Retry { at_least, error: failure.to_string(), in_the_end: DeadReason::Exhausted }),
+            None => Err(Outcome::Retry { at_least, error, in_the_end: DeadReason::Exhausted }),
         }
     }
 

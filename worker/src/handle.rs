@@ -23,26 +23,26 @@ use crate::outage::StoreOutage;
 use crate::outcome::{Interrupt, Outcome};
 use crate::picture::Pictures;
 use crate::plan::Planner;
+use crate::plan::assistant::client::Completions;
 use crate::plan::assistant::{Assistant, AssistantReplies};
-use crate::plan::webhook::{AskedWebhooks, WebhookReplies};
+use crate::plan::webhook::WebhookReplies;
 use crate::send::Sender;
 use crate::send::pauses::Pauses;
 use crate::send::typing::Typing;
 use crate::send::window::UserWindows;
 use crate::settle::Settler;
-use crate::timings::Timings;
 use crate::wechat::WeChat;
 use crate::wechat::client::Transport;
 use crate::wechat::media::Uploads;
 use crate::wechat::token::AccessTokens;
+use crate::why::Why;
 
 /// Handles messages; all lanes share it.
 pub(crate) struct Handler {
     config: Arc<Config>,
-    pub(crate) timings: Timings,
     shutdown: CancellationToken,
     pub(crate) slots: Slots,
-    pub(crate) leases: Leases,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) order: Arc<Order>,
     pub(crate) behind: Arc<Behind>,
     windows: Arc<UserWindows>,
@@ -50,13 +50,6 @@ pub(crate) struct Handler {
     pub(crate) sender: Sender,
     pub(crate) pictures: Arc<Pictures>,
     pub(crate) settler: Settler,
-}
-
-/// The services that rules ask.
-pub(crate) struct Asked {
-    pub(crate) webhooks: AskedWebhooks,
-    /// Set if the configuration has an `[assistant]`.
-    pub(crate) assistant: Option<Arc<Assistant>>,
 }
 
 /// A delivery whose message is not claimed in the ledger yet.
@@ -70,23 +63,21 @@ struct Unclaimed<'a> {
 }
 
 impl Handler {
-    /// `id` names this process in the ledger.
+    /// `id` names this process in the ledger. `completions` is the assistant's server, if the configuration has an
+    /// `[assistant]`.
     pub(crate) fn new(
         config: Arc<Config>,
         id: String,
         stores: &Stores,
         transport: Arc<dyn Transport>,
-        asked: Asked,
-        timings: Timings,
+        completions: Option<Arc<dyn Completions>>,
         shutdown: CancellationToken,
-    ) -> Self {
-        let Asked { webhooks, assistant } = asked;
-        let (limits, call_limit, keep_for) = (config.window.clone(), config.wechat.timeout, timings.keep_for);
-        let outage = Arc::new(StoreOutage::new(timings.store_poll));
+    ) -> Result<Self, Why> {
+        let (limits, call_limit) = (config.window.clone(), config.wechat.timeout);
+        let outage = Arc::new(StoreOutage::new());
         let behind = Arc::new(Behind::default());
-        let order = Arc::new(Order::new(stores.order.clone(), outage.clone(), keep_for));
-        let windows =
-            Arc::new(UserWindows::new(stores.windows.clone(), outage.clone(), limits.clone(), behind.clone()));
+        let order = Arc::new(Order::new(stores.order.clone(), outage.clone()));
+        let windows = Arc::new(UserWindows::new(stores.windows.clone(), outage.clone(), limits, behind.clone()));
 
         let wechat = Arc::new(WeChat::new(transport, &config.wechat));
         let tokens = Arc::new(AccessTokens::new(&config.accounts, &stores.tokens, &wechat, call_limit));
@@ -96,23 +87,34 @@ impl Handler {
         let typing = Arc::new(typing);
         let pictures = Arc::new(Pictures::new(&config, wechat.clone(), tokens.clone(), pauses.clone()));
 
-        let webhooks = WebhookReplies::new(webhooks, limits, windows.clone(), pictures.clone(), typing.clone());
-        let conversations = stores.conversations.clone();
-        let assistant = AssistantReplies::new(assistant, config.clone(), conversations, windows.clone(), typing);
-        Self {
+        let webhooks = WebhookReplies::new(&config, windows.clone(), pictures.clone(), typing.clone())?;
+        let assistant = config.assistant.clone().zip(completions);
+        let assistant = assistant.map(|(section, completions)| Arc::new(Assistant::new(section, completions)));
+        let assistant = AssistantReplies {
+            assistant,
+            config: config.clone(),
+            conversations: stores.conversations.clone(),
+            windows: windows.clone(),
+            typing,
+        };
+        Ok(Self {
             slots: Slots::new(config.worker.concurrency),
-            leases: Leases::new(stores.ledger.clone(), outage.clone(), id, call_limit, &timings),
-            planner: Planner::new(config.clone(), windows.clone(), webhooks, assistant),
+            leases: Arc::new(Leases::new(stores.ledger.clone(), outage.clone(), id, call_limit)),
+            planner: Planner { config: config.clone(), windows: windows.clone(), webhooks, assistant },
             sender: Sender::new(&config, wechat, tokens, uploads, windows.clone(), pauses),
             pictures,
-            settler: Settler::new(stores.messages.clone(), order.clone(), outage.clone(), &timings, shutdown.clone()),
+            settler: Settler {
+                messages: stores.messages.clone(),
+                order: order.clone(),
+                outage,
+                shutdown: shutdown.clone(),
+            },
             config,
-            timings,
             shutdown,
             order,
             behind,
             windows,
-        }
+        })
     }
 
     /// Handles a message and settles its delivery. Returns the delivery if it must go back to the queue when the
@@ -199,7 +201,7 @@ impl Handler {
             }
             return Ok(Outcome::Duplicate);
         };
-        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot, &self.timings);
+        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot);
         let sent = match self.plan_and_send(&mut attempt, opened, placed).await {
             Err(outcome) if outcome.leaves_the_lane() => {
                 Err(self.order.leave(envelope, begun, interrupt, outcome).await)
@@ -267,7 +269,7 @@ impl Handler {
         self.windows.note_answered(envelope, answered, interrupt).await?;
         let claimed = self.leases.claim(&envelope.key, interrupt, &mut slot).await?;
         let Some(claim) = claimed else { return Ok(Outcome::Answered) };
-        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot, &self.timings);
+        let mut attempt = Attempt::new(delivery, envelope, account, claim, slot);
         let kept = self.pictures.keep(&mut attempt).await;
         attempt.lease.release().await;
         kept.map(|()| Outcome::Answered)

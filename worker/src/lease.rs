@@ -4,15 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_messages::message_key::MessageKey;
+use kefu_messages::message_key::{LEDGER_KEEPS_FOR, MessageKey};
 use kefu_messages::plan::Plan;
 use kefu_store::{Fence, Job, Ledger, LedgerClaim, StoreError, Written};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::concurrency::Slot;
 use crate::outage::StoreOutage;
-use crate::outcome::{Interrupt, Outcome};
-use crate::timings::Timings;
+use crate::outcome::{Interrupt, Outcome, RETRY_TOTAL};
+
+/// How much longer a lease lasts than the time limit of one call.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// The interval at which the worker asks the ledger for a message that another worker holds.
+const ASKED_EVERY: Duration = Duration::from_millis(500);
 
 /// Claims messages in the ledger for this process.
 pub(crate) struct Leases {
@@ -23,10 +28,6 @@ pub(crate) struct Leases {
     /// How long a lease lasts: longer than the time limit of one call, so that a lease renewed before a call outlasts
     /// the call.
     lasts: Duration,
-    /// How long the ledger remembers a message.
-    keep_for: Duration,
-    /// The interval at which the worker asks the ledger for a message that another worker holds.
-    poll: Duration,
     /// How long the worker asks for a message that another worker holds. A dead worker loses its lease within that
     /// time. A living worker that renews its lease also handles the message in its own lane.
     patience: Duration,
@@ -34,59 +35,41 @@ pub(crate) struct Leases {
 
 /// This worker's claim on one message. Any outcome other than trouble with the store means that the worker must stop.
 pub(crate) struct Lease {
-    ledger: Arc<dyn Ledger>,
-    outage: Arc<StoreOutage>,
+    leases: Arc<Leases>,
     pub(crate) interrupt: Interrupt,
     key: MessageKey,
     fence: Fence,
-    lasts: Duration,
-    keep_for: Duration,
 }
 
 impl Leases {
     /// `owner` names this process; `call_limit` is the time limit of one call of WeChat's API.
-    pub(crate) fn new(
-        ledger: Arc<dyn Ledger>,
-        outage: Arc<StoreOutage>,
-        owner: String,
-        call_limit: Duration,
-        timings: &Timings,
-    ) -> Self {
-        let lasts = call_limit + timings.lease_margin;
-        let (keep_for, poll, patience) = (timings.keep_for, timings.lease_poll, lasts + timings.retry_total);
-        Self { ledger, outage, owner, lasts, keep_for, poll, patience }
+    pub(crate) fn new(ledger: Arc<dyn Ledger>, outage: Arc<StoreOutage>, owner: String, call_limit: Duration) -> Self {
+        let lasts = call_limit + MARGIN;
+        Self { ledger, outage, owner, lasts, patience: lasts + RETRY_TOTAL }
     }
 
     /// Claims the message, and waits without the slot while another worker holds the message. `None` when all of the
     /// message's replies are sent already.
     pub(crate) async fn claim(
-        &self,
+        self: &Arc<Self>,
         key: &MessageKey,
         interrupt: &Interrupt,
         slot: &mut Slot,
     ) -> Result<Option<(Lease, Job)>, Outcome> {
         let give_up_at = Instant::now() + self.patience;
         loop {
-            let call = || self.ledger.claim(key, &self.owner, self.lasts, self.keep_for);
+            let call = || self.ledger.claim(key, &self.owner, self.lasts, LEDGER_KEEPS_FOR);
             match self.outage.outlast(interrupt, call).await? {
                 LedgerClaim::Done => return Ok(None),
                 LedgerClaim::Claimed(job) => {
-                    let lease = Lease {
-                        ledger: Arc::clone(&self.ledger),
-                        outage: Arc::clone(&self.outage),
-                        interrupt: interrupt.clone(),
-                        key: key.clone(),
-                        fence: job.fence,
-                        lasts: self.lasts,
-                        keep_for: self.keep_for,
-                    };
-                    return Ok(Some((lease, job)));
+                    let (interrupt, key, fence) = (interrupt.clone(), key.clone(), job.fence);
+                    return Ok(Some((Lease { leases: Arc::clone(self), interrupt, key, fence }, job)));
                 }
                 LedgerClaim::Leased { .. } if Instant::now() >= give_up_at => {
                     return Err(Outcome::retry("another worker holds the message"));
                 }
                 LedgerClaim::Leased { for_at_most } => {
-                    let wait = for_at_most.clamp(Duration::from_millis(1), self.poll);
+                    let wait = for_at_most.clamp(Duration::from_millis(1), ASKED_EVERY);
                     interrupt.or(slot.leave_for(tokio::time::sleep(wait))).await?;
                 }
             }
@@ -96,34 +79,34 @@ impl Leases {
 
 impl Lease {
     pub(crate) async fn store_plan(&self, plan: &Plan) -> Result<(), Outcome> {
-        self.write(&self.interrupt, || self.ledger.store_plan(&self.key, self.fence, plan)).await
+        self.write(&self.interrupt, || self.leases.ledger.store_plan(&self.key, self.fence, plan)).await
     }
 
     /// Does the same as [`Lease::store_plan`], and replaces a stored plan.
     pub(crate) async fn replace_plan(&self, plan: &Plan) -> Result<(), Outcome> {
-        self.write(&self.interrupt, || self.ledger.replace_plan(&self.key, self.fence, plan)).await
+        self.write(&self.interrupt, || self.leases.ledger.replace_plan(&self.key, self.fence, plan)).await
     }
 
     /// Records that the step may be sent from now on. The lease then lasts for a whole call.
     pub(crate) async fn begin(&self, step: u32) -> Result<(), Outcome> {
-        self.write(&self.interrupt, || self.ledger.begin(&self.key, self.fence, step, self.lasts)).await
+        self.write(&self.interrupt, || self.leases.ledger.begin(&self.key, self.fence, step, self.leases.lasts)).await
     }
 
     /// Records that the step was not sent. The write goes on through a shutdown, since the step would be ambiguous
     /// without the record.
     pub(crate) async fn not_sent(&self, step: u32) -> Result<(), Outcome> {
-        self.write(&Interrupt::never(), || self.ledger.not_sent(&self.key, self.fence, step)).await
+        self.write(&Interrupt::never(), || self.leases.ledger.not_sent(&self.key, self.fence, step)).await
     }
 
     /// Records that the step was sent. The write goes on through a shutdown, as [`Lease::not_sent`] does.
     pub(crate) async fn sent(&self, step: u32) -> Result<(), Outcome> {
-        self.write(&Interrupt::never(), || self.ledger.sent(&self.key, self.fence, step)).await
+        self.write(&Interrupt::never(), || self.leases.ledger.sent(&self.key, self.fence, step)).await
     }
 
     /// Marks the message as done. The ledger must have all of the message's steps as sent before. A refusal by the
     /// fence then only means that another worker has marked the message already, and does no harm.
     pub(crate) async fn done(&self) -> Result<(), Outcome> {
-        match self.write(&self.interrupt, || self.ledger.done(&self.key, self.fence, self.keep_for)).await {
+        match self.write(&self.interrupt, || self.leases.ledger.done(&self.key, self.fence, LEDGER_KEEPS_FOR)).await {
             Ok(()) | Err(Outcome::Fenced) => Ok(()),
             Err(outcome) => Err(outcome),
         }
@@ -132,7 +115,7 @@ impl Lease {
     /// Releases the message for the next claim. The worker tries this once; after a failure the lease runs out by
     /// itself.
     pub(crate) async fn release(&self) {
-        if let Err(error) = self.ledger.release(&self.key, self.fence).await {
+        if let Err(error) = self.leases.ledger.release(&self.key, self.fence).await {
             tracing::debug!(%error, "the lease was not released and runs out");
         }
     }
@@ -140,14 +123,14 @@ impl Lease {
     /// Does `work`, however long it takes, and renews the lease meanwhile. The loss of the lease drops the work.
     pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> Result<T, Outcome> {
         tokio::pin!(work);
-        let every = self.lasts / 3;
+        let every = self.leases.lasts / 3;
         let mut renewals = interval_at(Instant::now() + every, every);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 output = &mut work => return Ok(output),
-                _ = renewals.tick() => match self.ledger.renew(&self.key, self.fence, self.lasts).await {
+                _ = renewals.tick() => match self.leases.ledger.renew(&self.key, self.fence, self.leases.lasts).await {
                     Ok(Written::Yes) => {}
                     Ok(Written::Fenced) => return Err(Outcome::Fenced),
                     // The next write waits for the store and notices the loss.
@@ -163,19 +146,19 @@ impl Lease {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        self.outage.outlast(&self.interrupt, call).await
+        self.leases.outage.outlast(&self.interrupt, call).await
     }
 
     /// Waits a moment because of the store's `error`, and renews the lease meanwhile.
     pub(crate) async fn sit_out(&self, error: &StoreError) -> Result<(), Outcome> {
-        self.during(self.outage.sit_out(&self.interrupt, error)).await?
+        self.during(self.leases.outage.sit_out(&self.interrupt, error)).await?
     }
 
     async fn write<F>(&self, interrupt: &Interrupt, call: impl FnMut() -> F) -> Result<(), Outcome>
     where
         F: Future<Output = Result<Written, StoreError>>,
     {
-        match self.outage.outlast(interrupt, call).await? {
+        match self.leases.outage.outlast(interrupt, call).await? {
             Written::Yes => Ok(()),
             Written::Fenced => Err(Outcome::Fenced),
         }

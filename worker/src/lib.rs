@@ -12,15 +12,18 @@
 //! The ledger knows of each step before the worker sends the step, so a message that the queue delivers again goes on
 //! where its last attempt stopped.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use kefu_program::backend::{Backend, BackendError};
 use kefu_program::config::Config;
 use kefu_program::internal::Readiness;
 use kefu_queue::ConsumerOptions;
 use kefu_runtime::health::Health;
 use kefu_store::Probe;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -42,19 +45,17 @@ mod send;
 mod settle;
 #[cfg(test)]
 mod testing;
-mod timings;
 mod wechat;
+mod why;
 
-pub use wechat::probe;
+pub use wechat::failure::{Failure, Refusal};
+pub use wechat::{Callback, WeChat};
+pub use why::Why;
 
-use handle::{Asked, Handler};
-use lanes::dispatch;
-use lanes::dispatch::{ConsumerEnded, QueueHealth};
-use plan::assistant::Assistant;
-use plan::assistant::client::HttpCompletions;
-use plan::webhook::AskedWebhooks;
+use handle::Handler;
+use lanes::dispatch::dispatch;
+use plan::assistant::client::{Completions, HttpCompletions};
 use seat::Seated;
-use timings::Timings;
 use wechat::client::HttpTransport;
 
 /// Why a worker could not start, or could not go on.
@@ -63,9 +64,9 @@ pub enum WorkerError {
     /// The queue, the store or the embedded database cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The HTTP client could not be set up.
-    #[error("{0}")]
-    Client(String),
+    /// An HTTP client could not be set up.
+    #[error(transparent)]
+    Client(#[from] Why),
     /// The consumer of the queue ended by itself.
     #[error("the queue hands out no more messages, and nobody asked the worker to stop: a fault of kefu, report it")]
     ConsumerEnded,
@@ -77,7 +78,8 @@ pub struct Worker {
     handler: Arc<Handler>,
     backend: Backend,
     id: String,
-    health: QueueHealth,
+    /// The queue's health as of a moment ago; the consumer cannot be asked while it waits for deliveries.
+    health: watch::Sender<Health>,
     shutdown: CancellationToken,
     grace: Duration,
 }
@@ -96,20 +98,14 @@ impl Worker {
         metric::describe();
         // The id is new at each start: a restarted worker is another owner of leases and another consumer.
         let id = Uuid::new_v4().to_string();
-        let transport = Arc::new(HttpTransport::new(&config.wechat).map_err(WorkerError::Client)?);
-        let assistant = config.assistant.clone().map(|assistant| {
-            let completions = HttpCompletions::new(&assistant).map_err(WorkerError::Client)?;
-            Ok::<_, WorkerError>(Arc::new(Assistant::new(assistant, Arc::new(completions))))
-        });
-        let assistant = assistant.transpose()?;
-        let grace = config.worker.grace;
-        let webhooks = AskedWebhooks::new(&config).map_err(WorkerError::Client)?;
-        let asked = Asked { webhooks, assistant };
-        let (stores, timings) = (&backend.stores, Timings::default());
-        let handler = Handler::new(config.clone(), id.clone(), stores, transport, asked, timings, shutdown.clone());
+        let transport = Arc::new(HttpTransport::new(&config.wechat)?);
+        let completions = config.assistant.as_ref().map(HttpCompletions::new).transpose()?;
+        let completions = completions.map(|completions| Arc::new(completions) as Arc<dyn Completions>);
+        let (stores, grace) = (&backend.stores, config.worker.grace);
+        let handler = Handler::new(config.clone(), id.clone(), stores, transport, completions, shutdown.clone())?;
         let handler = Arc::new(handler);
-        let health = QueueHealth::new();
-        add_checks(readiness, &health, &backend.stores.probe, &config, &handler);
+        let (health, seen) = watch::channel(Health::Down("not connected yet".to_owned()));
+        add_checks(readiness, seen, &backend.stores.probe, &config, &handler);
         Ok(Self { config, handler, backend: backend.clone(), id, health, shutdown, grace })
     }
 
@@ -128,54 +124,41 @@ impl Worker {
         let options = ConsumerOptions { id: id.clone(), prefetch: config.prefetch(), seat };
         let consumer = backend.consumer(options)?;
         tracing::info!(worker = id, seat, accounts = config.accounts.iter().count(), "taking messages");
-        let end = dispatch::dispatch(handler, consumer, health, shutdown, grace).await;
+        let end = dispatch(handler, consumer, health, shutdown, grace).await;
         if let Some(seated) = seated {
             seated.leave().await;
         }
         tracing::info!("stopped");
-        end.map_err(|ConsumerEnded| WorkerError::ConsumerEnded)
+        end
     }
 }
 
 fn add_checks(
     readiness: &Readiness,
-    queue: &QueueHealth,
+    queue: watch::Receiver<Health>,
     store: &Arc<dyn Probe>,
     config: &Config,
     handler: &Arc<Handler>,
 ) {
-    let queue = queue.clone();
-    readiness.add("worker_queue", true, move || {
-        let health = queue.get();
-        Box::pin(async move { health })
-    });
+    readiness.add("worker_queue", true, move || ready(queue.borrow().clone()).boxed());
     readiness.add_store("worker_store", true, Arc::clone(store));
     let rules = config.rules.clone();
-    readiness.add("worker_rules", false, move || {
-        let health = rules.health();
-        Box::pin(async move { health })
-    });
+    readiness.add("worker_rules", false, move || ready(rules.health()).boxed());
     let paused = Arc::clone(handler);
-    readiness.add("worker_accounts", false, move || {
+    add_degraded(readiness, "worker_accounts", move || {
         let words = [paused.sender.pauses.in_words(), paused.pictures.fetch.pauses.in_words()];
-        let words: Vec<String> = words.into_iter().flatten().collect();
-        let health = if words.is_empty() { Health::Up } else { Health::Down(words.join("; ")) };
-        Box::pin(async move { health })
+        words.into_iter().flatten().reduce(|sends, fetches| format!("{sends}; {fetches}"))
     });
     if let Some(assistant) = handler.planner.assistant.assistant.clone() {
-        readiness.add("worker_assistant", false, move || {
-            let health = assistant.standing.in_words().map_or(Health::Up, Health::Down);
-            Box::pin(async move { health })
-        });
+        add_degraded(readiness, "worker_assistant", move || assistant.trouble_in_words());
     }
     let webhooks = Arc::clone(handler);
-    readiness.add("worker_webhooks", false, move || {
-        let health = webhooks.planner.webhooks.asked.in_words().map_or(Health::Up, Health::Down);
-        Box::pin(async move { health })
-    });
+    add_degraded(readiness, "worker_webhooks", move || webhooks.planner.webhooks.breakers.in_words());
     let wechat = Arc::clone(&handler.sender.wechat);
-    readiness.add("worker_wechat", false, move || {
-        let health = wechat.reach.in_words().map_or(Health::Up, Health::Down);
-        Box::pin(async move { health })
-    });
+    add_degraded(readiness, "worker_wechat", move || wechat.outage_in_words());
+}
+
+/// Adds the check of a part that is degraded while it has `words` for the operator.
+fn add_degraded(readiness: &Readiness, name: &'static str, words: impl Fn() -> Option<String> + Send + Sync + 'static) {
+    readiness.add(name, false, move || ready(words().map_or(Health::Up, Health::Down)).boxed());
 }

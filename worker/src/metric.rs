@@ -35,10 +35,9 @@ pub(crate) fn describe() {
     describe_counter!(
         MESSAGES,
         "Deliveries handled, by outcome: done, answered (by ingress, nothing to send), ignored (no rule), duplicate (all \
-         sent before), retry (back to the queue with a delay), postponed (back to the queue, without a try: \
-         its account is paused or has too many pictures at once, its webhook is not asked, or it stays behind an earlier \
-         message), dead, handed_back (shutdown or a lost \
-         connection), fenced (another worker took over)."
+         sent before), retry (back to the queue with a delay), postponed (back to the queue at no cost to its tries: the \
+         account is paused or has too many pictures in work, the webhook is not asked, or an earlier message goes \
+         first), dead, handed_back (shutdown or a lost connection), fenced (another worker took over)."
     );
     describe_counter!(
         SENDS,
@@ -66,7 +65,8 @@ pub(crate) fn describe() {
     describe_counter!(
         WEBHOOK_CALLS,
         "Calls of webhooks, by outcome: replies, nothing (no replies), failed (tried again), refused (a dead letter), \
-         unchecked (the disk with the pictures that it answered with does not answer: tried again); without a call crowded (no turn), shut (it does not answer others)."
+         unchecked (the disk with the answer's pictures does not answer: tried again); without a call: crowded (no \
+         turn), shut (the breaker is open)."
     );
     describe_histogram!(WEBHOOK_DURATION, "Time of a webhook's call, and of the wait for its turn.");
     describe_gauge!(LANES, "Users with messages in this process.");
@@ -74,7 +74,7 @@ pub(crate) fn describe() {
     describe_counter!(RETRIES, "Tries repeated, by place: lane, or queue (the message's order is given up).");
     describe_counter!(
         DEAD_LETTERS,
-        "Messages given up by this worker, by reason; what the queue itself gave up is not counted."
+        "Messages that this worker gave up, by reason; messages that the queue itself gave up are not counted."
     );
     describe_counter!(
         CLOSED_WINDOWS,
@@ -89,14 +89,14 @@ pub(crate) fn describe() {
         AMBIGUOUS_STEPS,
         "Replies that may or may not have been sent, by decision: resend, skip, give_up (a dead letter)."
     );
-    describe_counter!(SETTLE_FAILURES, "Settlements that the queue did not take: the message is delivered again.");
+    describe_counter!(SETTLE_FAILURES, "Settlements that the queue did not take; it delivers the message again.");
     describe_counter!(STORE_OUTAGES, "Times that the store became unusable; nothing is sent meanwhile.");
     describe_gauge!(ACCOUNT_PAUSED, "1 while an account's sends are paused because WeChat refuses them.");
     describe_counter!(
         REDELIVERIES,
         "Deliveries that were handed out before and not settled: after a crash, a lost connection or a shutdown."
     );
-    describe_gauge!(WECHAT_UNREACHABLE, "1 while the last call of WeChat's API found no API: replies wait.");
+    describe_gauge!(WECHAT_UNREACHABLE, "1 while the last call got no answer of WeChat's API: replies wait.");
     describe_counter!(
         ASSISTANT_REQUESTS,
         "Requests to the assistant's server, by outcome: answered, timeout, unreachable, throttled (429), failed (5xx, cut \

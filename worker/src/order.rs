@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
-use kefu_messages::message_key::MessageKey;
+use kefu_messages::message_key::{LEDGER_KEEPS_FOR, MessageKey};
 use kefu_messages::session::UserKey;
 use kefu_messages::window::Opening;
 use kefu_queue::Delivery;
@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::outage::StoreOutage;
-use crate::outcome::{Interrupt, Outcome};
+use crate::outcome::{Interrupt, Outcome, RETRY_TOTAL};
 
 /// The owner of a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,13 +51,11 @@ impl LaneKey {
 pub(crate) struct Order {
     pub(crate) store: Arc<dyn kefu_store::Order>,
     outage: Arc<StoreOutage>,
-    keep_for: Duration,
 }
 
 impl Order {
-    /// `keep_for`: how long the store remembers an absent message.
-    pub(crate) fn new(store: Arc<dyn kefu_store::Order>, outage: Arc<StoreOutage>, keep_for: Duration) -> Self {
-        Self { store, outage, keep_for }
+    pub(crate) fn new(store: Arc<dyn kefu_store::Order>, outage: Arc<StoreOutage>) -> Self {
+        Self { store, outage }
     }
 
     /// The message's place among the absent messages of its user.
@@ -76,7 +74,7 @@ impl Order {
         outcome: Outcome,
     ) -> Outcome {
         let user = UserKey::of(envelope);
-        let call = || self.store.leave(&user, &envelope.key, begun.elapsed(), self.keep_for);
+        let call = || self.store.leave(&user, &envelope.key, begun.elapsed(), LEDGER_KEEPS_FOR);
         self.outage.outlast(interrupt, call).await.err().unwrap_or(outcome)
     }
 
@@ -88,12 +86,12 @@ impl Order {
     }
 }
 
-/// [`Outcome::Postpone`] while an earlier message of the user is absent, for `patience` at most, which is as long as
+/// [`Outcome::Postpone`] while an earlier message of the user is absent, for [`RETRY_TOTAL`] at most, which is as long as
 /// the user's next messages would wait for it in the lane. A welcome does not wait, since a welcome is useful only
 /// within a minute.
-pub(crate) fn stay_behind(place: &Place, envelope: &Envelope, patience: Duration) -> Result<(), Outcome> {
+pub(crate) fn stay_behind(place: &Place, envelope: &Envelope) -> Result<(), Outcome> {
     let is_welcome = Opening::of(&envelope.push) == Some(Opening::Enter);
-    let waits = place.earlier_begun_ago.is_some_and(|ago| ago < patience);
+    let waits = place.earlier_begun_ago.is_some_and(|ago| ago < RETRY_TOTAL);
     if is_welcome || !waits {
         return Ok(());
     }

@@ -1,24 +1,26 @@
 //! Outages of the store. The worker sends nothing without the ledger, so the lanes wait during an outage.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use kefu_runtime::in_words;
+use kefu_runtime::standing::Standing;
 use kefu_store::StoreError;
 
 use crate::metric;
 use crate::outcome::{Interrupt, Outcome};
 
+/// The interval at which the worker tries a store that is down.
+const TRIED_EVERY: Duration = Duration::from_millis(500);
+
 /// Knows whether the store is down, and logs each outage once.
 #[derive(Debug)]
 pub(crate) struct StoreOutage {
-    down: AtomicBool,
-    poll: Duration,
+    standing: Standing,
 }
 
 impl StoreOutage {
-    /// `poll`: the interval at which a store that is down is tried.
-    pub(crate) fn new(poll: Duration) -> Self {
-        Self { down: AtomicBool::new(false), poll }
+    pub(crate) fn new() -> Self {
+        Self { standing: Standing::new(Duration::ZERO) }
     }
 
     /// Repeats the call until the store answers. The seams allow a repetition of every call.
@@ -29,7 +31,9 @@ impl StoreOutage {
         loop {
             match call().await {
                 Ok(value) => {
-                    self.over();
+                    if self.standing.works().is_some() {
+                        tracing::info!("the store is back");
+                    }
                     return Ok(value);
                 }
                 Err(error) => self.sit_out(interrupt, &error).await?,
@@ -40,26 +44,17 @@ impl StoreOutage {
     /// Waits a moment because of `error`. An error that does not pass ends the attempt.
     pub(crate) async fn sit_out(&self, interrupt: &Interrupt, error: &StoreError) -> Result<(), Outcome> {
         match error {
-            StoreError::Corrupt(_) | StoreError::Url(_) => Err(Outcome::retry(error.to_string())),
+            StoreError::Corrupt(_) | StoreError::Url(_) => Err(Outcome::retry(in_words(error))),
             StoreError::Unavailable(_) => {
-                self.noticed(error);
+                let error = in_words(error);
+                if self.standing.failed((), error.clone()) {
+                    tracing::error!(error, "nothing is sent until the store is back");
+                    metrics::counter!(metric::STORE_OUTAGES).increment(1);
+                }
                 // Full jitter would sometimes flood the store; half the jitter spreads the lanes and keeps the pace.
-                let wait = rand::random_range(self.poll / 2..=self.poll);
+                let wait = rand::random_range(TRIED_EVERY / 2..=TRIED_EVERY);
                 interrupt.or(tokio::time::sleep(wait)).await
             }
-        }
-    }
-
-    fn noticed(&self, error: &StoreError) {
-        if !self.down.swap(true, Ordering::Relaxed) {
-            tracing::error!(%error, "nothing is sent until the store is back");
-            metrics::counter!(metric::STORE_OUTAGES).increment(1);
-        }
-    }
-
-    fn over(&self) {
-        if self.down.swap(false, Ordering::Relaxed) {
-            tracing::info!("the store is back");
         }
     }
 }

@@ -5,6 +5,10 @@ use std::time::Duration;
 use kefu_queue::DeadReason;
 use tokio_util::sync::CancellationToken;
 
+/// How long a message may be retried in its lane, from its first failure on. The user's next messages wait meanwhile.
+/// After that the message leaves its lane with [`Outcome::Retry`].
+pub(crate) const RETRY_TOTAL: Duration = Duration::from_secs(60);
+
 /// How an attempt ends. An outcome that a stage returns as an error ends the attempt before the later stages. Its texts
 /// are for the operator and hold no secrets, users' texts or openids.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kefu_messages::envelope::Envelope;
+use kefu_messages::reply::picture::PictureFormat;
 use kefu_program::config::Config;
+use kefu_runtime::in_words;
 use kefu_wechat::push::Content;
 
 use crate::attempt::Attempt;
@@ -16,12 +18,10 @@ use crate::wechat::token::AccessTokens;
 
 mod fetch;
 mod folder;
-mod format;
 mod room;
 
 use fetch::Fetch;
 pub(crate) use folder::Folder;
-pub(crate) use format::Format;
 use room::{Room, Rooms};
 
 /// Fetches the pictures that users send, and keeps them where the configuration says so.
@@ -54,6 +54,39 @@ pub(crate) struct File {
     pub(crate) format: &'static Format,
     pub(crate) content: Bytes,
     _room: Room,
+}
+
+/// A format of pictures.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Format {
+    pub(crate) extension: &'static str,
+    pub(crate) content_type: &'static str,
+    begins: &'static [u8],
+}
+
+const fn format(extension: &'static str, content_type: &'static str, begins: &'static [u8]) -> Format {
+    Format { extension, content_type, begins }
+}
+
+const fn of_replies(picture: PictureFormat) -> Format {
+    format(picture.extension(), picture.content_type(), picture.begins())
+}
+
+/// All formats. WeChat nearly always gives JPEG. The last format matches anything.
+static FORMATS: [Format; 6] = [
+    of_replies(PictureFormat::Jpeg),
+    of_replies(PictureFormat::Png),
+    of_replies(PictureFormat::Gif),
+    format("webp", "image/webp", b"RIFF"),
+    format("bmp", "image/bmp", b"BM"),
+    format("bin", "application/octet-stream", b""),
+];
+
+impl Format {
+    /// The format of a file.
+    pub(crate) fn of(content: &[u8]) -> &'static Self {
+        FORMATS.iter().find(|format| content.starts_with(format.begins)).unwrap_or(&FORMATS[FORMATS.len() - 1])
+    }
 }
 
 impl File {
@@ -89,12 +122,14 @@ impl Pictures {
         };
         let mut room = self.room(attempt).await?;
         match (&self.folder, &is_kept) {
-            (_, Err(error)) => tracing::warn!(error, "whether a picture is kept is not known: it is fetched"),
+            (_, Err(error)) => {
+                tracing::warn!(error = in_words(error), "a picture is fetched, although it may be kept already");
+            }
             (Some(folder), Ok(true)) => match attempt.wait_if_long(folder.read(envelope, room)).await? {
                 Ok(Ok(file)) => return Ok(Received::File(file.into())),
                 Ok(Err(same)) => room = same,
                 Err(error) => {
-                    tracing::warn!(error, "a picture that is kept is fetched again");
+                    tracing::warn!(error = in_words(&error), "a picture that is kept is fetched again");
                     room = self.room(attempt).await?;
                 }
             },
@@ -109,7 +144,7 @@ impl Pictures {
             && let Some(folder) = &self.folder
             && let Err(error) = attempt.wait_if_long(folder.keep(envelope, Arc::clone(&file))).await?
         {
-            tracing::error!(error, "a picture cannot be kept yet");
+            tracing::error!(error = in_words(&error), "a picture cannot be kept yet");
         }
         Ok(Received::File(file))
     }
@@ -120,7 +155,7 @@ impl Pictures {
         let (Some(media_id), Some(folder)) = (media_id(envelope), &self.folder) else {
             return Ok(());
         };
-        if attempt.wait_if_long(folder.has(envelope)).await?.map_err(Outcome::retry)? {
+        if attempt.wait_if_long(folder.has(envelope)).await?.map_err(|error| Outcome::retry(in_words(&error)))? {
             return Ok(());
         }
         let room = self.room(attempt).await?;
@@ -129,6 +164,7 @@ impl Pictures {
         let content = Bytes::from(content);
         let file = File::new(Format::of(&content), content, room);
         attempt.wait_if_long(folder.keep(envelope, file.into())).await?.map_err(|error| {
+            let error = in_words(&error);
             tracing::error!(error, "a picture cannot be kept");
             Outcome::retry(error)
         })
@@ -136,8 +172,10 @@ impl Pictures {
 
     async fn room(&self, attempt: &mut Attempt<'_>) -> Result<Room, Outcome> {
         // The cause is not the message, so the wait costs no try.
-        let busy =
-            || Outcome::Postpone { at_least: Duration::ZERO, error: "there are too many pictures at once".into() };
+        let busy = || Outcome::Postpone {
+            at_least: Duration::ZERO,
+            error: "memory has no room for another picture now".into(),
+        };
         attempt.wait(self.rooms.take(&attempt.account.appid)).await?.ok_or_else(busy)
     }
 }

@@ -4,19 +4,21 @@
 
 use std::sync::Arc;
 
-use kefu_messages::plan::Plan;
-use kefu_messages::reply::Reply;
-use kefu_messages::rules::{Action, Rule};
+use kefu_messages::outbound::Outbound;
+use kefu_messages::plan::{Plan, Planned};
+use kefu_messages::reply::{Reply, template};
+use kefu_messages::rules::{Action, Rule, Rules};
 use kefu_program::config::{Ambiguous, Config};
+use kefu_queue::DeadReason;
+use kefu_wechat::push::Push;
 
 use crate::attempt::Attempt;
+use crate::metric;
 use crate::order::stay_behind;
 use crate::outcome::Outcome;
 use crate::send::window::UserWindows;
 
 pub(crate) mod assistant;
-mod outbound;
-mod rule;
 pub(crate) mod webhook;
 
 use assistant::AssistantReplies;
@@ -24,22 +26,13 @@ use webhook::WebhookReplies;
 
 /// Makes plans; all lanes share it.
 pub(crate) struct Planner {
-    config: Arc<Config>,
-    windows: Arc<UserWindows>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) windows: Arc<UserWindows>,
     pub(crate) webhooks: WebhookReplies,
     pub(crate) assistant: AssistantReplies,
 }
 
 impl Planner {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        windows: Arc<UserWindows>,
-        webhooks: WebhookReplies,
-        assistant: AssistantReplies,
-    ) -> Self {
-        Self { config, windows, webhooks, assistant }
-    }
-
     /// The plan of the message, as the ledger stores it; `None` when the message gets no reply.
     pub(crate) async fn plan(&self, attempt: &mut Attempt<'_>) -> Result<Option<Plan>, Outcome> {
         if let Some(stored) = attempt.job.plan.take() {
@@ -50,9 +43,9 @@ impl Planner {
             }
             return Ok(Some(plan));
         }
-        stay_behind(&attempt.place, attempt.envelope, attempt.timings.retry_total)?;
+        stay_behind(&attempt.place, attempt.envelope)?;
         let planned = match &attempt.envelope.send {
-            Some(outbound) => Some(outbound::plan(outbound, &attempt.envelope.push, &self.config.window)?),
+            Some(outbound) => Some(self.of_outbound(outbound, &attempt.envelope.push)?),
             None => self.by_rules(attempt).await?,
         };
         let Some(plan) = planned else { return Ok(None) };
@@ -61,16 +54,28 @@ impl Planner {
         Ok(Some(plan))
     }
 
+    /// The backend's replies unchanged, long texts in parts; no rule has a say. Ingress checked the replies when it
+    /// accepted the message, but the queue may hold a message from before an upgrade, or from another program.
+    fn of_outbound(&self, outbound: &Outbound, push: &Push) -> Result<Plan, Outcome> {
+        let limits = &self.config.window;
+        match outbound.problems(limits.message_replies, None).as_slice() {
+            // The plan ignores how many replies are left, so that it cuts nothing. The backend learns when WeChat does
+            // not take all of the replies, and can have the rest sent later.
+            [] => Ok(Plan::of(outbound.replies.clone(), push, limits, None).plan),
+            problems => Err(Outcome::dead(DeadReason::Refused, problems.join("; "))),
+        }
+    }
+
     async fn by_rules(&self, attempt: &mut Attempt<'_>) -> Result<Option<Plan>, Outcome> {
         let (push, appid) = (&attempt.envelope.push, &attempt.account.appid);
         let rules = self.config.rules.current();
         // A push that ingress has answered does not come here. If ingress would have answered this push by these rules,
         // the push came too late for that, and gets the replies of the first other rule that matches.
-        rule::tell_skipped(&rules, attempt);
+        tell_skipped(&rules, attempt);
         let Some(rule) = rules.decide_unanswered(appid, push) else { return Ok(None) };
         match rule.action() {
             Action::Reply(replies) => {
-                let plan = self.fitted(attempt, rule::filled(rule, replies, push), rule);
+                let plan = self.fitted(attempt, filled(rule, replies, push), rule);
                 Ok(Some(plan).filter(|plan| !plan.steps.is_empty()))
             }
             Action::Webhook(endpoint) => {
@@ -85,12 +90,17 @@ impl Planner {
         }
     }
 
-    /// The plan that sends these replies, as many as WeChat takes.
+    /// The plan that sends the rule's replies: long texts in parts, and as many replies as WeChat takes.
     fn fitted(&self, attempt: &Attempt<'_>, replies: Vec<Reply>, rule: &Rule) -> Plan {
         // A replay cuts nothing to the number of replies left: if WeChat does not take all of them, the message is a
         // dead letter again.
         let left = if attempt.replayed { None } else { self.windows.left(attempt) };
-        rule::fitted(replies, &attempt.envelope.push, &self.config.window, left, rule.place())
+        let Planned { plan, cut_for } = Plan::of(replies, &attempt.envelope.push, &self.config.window, left);
+        if let Some(most) = cut_for {
+            let origin = rule.place();
+            tracing::warn!(origin, most, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies");
+        }
+        plan
     }
 
     /// The stored plan. In a replay the plan has the whole texts in place of those that were cut to fit the window. The
@@ -107,3 +117,29 @@ impl Planner {
         Ok(whole)
     }
 }
+
+/// The rule's replies with their placeholders filled in, without those replies that are blank then.
+fn filled(rule: &Rule, replies: &[Reply], push: &Push) -> Vec<Reply> {
+    let filled = template::fill_all(replies, push);
+    if filled.len() < replies.len() {
+        tracing::warn!(rule = rule.place(), "a reply is left out: with its placeholders filled in it is blank");
+    }
+    filled
+}
+
+/// Logs once that ingress and worker have different rules: by these rules ingress would have answered the push.
+fn tell_skipped(rules: &Rules, attempt: &Attempt<'_>) {
+    let Some(rule) = rules.skipped(&attempt.account.appid, &attempt.envelope.push) else { return };
+    if attempt.first_send && !attempt.place.has_left {
+        let action = if *rule.action() == Action::Transfer { "transfer" } else { "webhook" };
+        metrics::counter!(metric::SKIPPED_RULES, "action" => action).increment(1);
+        tracing::warn!(
+            rule = rule.place(),
+            action,
+            "the rule is skipped: ingress acts on this rule, and had other rules when the push came"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::seat::Seat;
+use kefu_runtime::in_words;
 use kefu_store::Seats;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ pub(crate) struct Seated {
     seats: Arc<dyn Seats>,
     worker: String,
     pub(crate) seat: Seat,
-    ended: CancellationToken,
+    renewed: DropGuard,
 }
 
 impl Seated {
@@ -43,7 +44,7 @@ impl Seated {
             loop {
                 match seats.take(worker, 0, KEPT_FOR).await {
                     Ok(seat) => return seat,
-                    Err(failed) => error = Some(failed.to_string()),
+                    Err(failed) => error = Some(failed),
                 }
                 sleep(TRIED_EVERY).await;
             }
@@ -53,28 +54,22 @@ impl Seated {
             () = shutdown.cancelled() => return None,
         };
         let Some(seat) = taken else {
-            let error = error.as_deref().unwrap_or("the store does not answer");
+            let error = error.map_or_else(|| "the store does not answer".to_owned(), |error| in_words(&error));
             tracing::warn!(error, "this worker has no seat: its share of the partitions is left to chance");
             return None;
         };
-        let seated =
-            Self { seats: Arc::clone(seats), worker: worker.to_owned(), seat, ended: CancellationToken::new() };
-        tokio::spawn(renew(Arc::clone(seats), worker.to_owned(), seat, seated.ended.clone()));
-        Some(seated)
+        let ended = CancellationToken::new();
+        tokio::spawn(renew(Arc::clone(seats), worker.to_owned(), seat, ended.clone()));
+        Some(Self { seats: Arc::clone(seats), worker: worker.to_owned(), seat, renewed: ended.drop_guard() })
     }
 
     /// Gives the seat back, so that the worker that replaces this one gets the same seat.
     pub(crate) async fn leave(self) {
-        self.ended.cancel();
-        if !matches!(timeout(LEFT_WITHIN, self.seats.leave(&self.worker)).await, Ok(Ok(()))) {
+        let Self { seats, worker, renewed, .. } = self;
+        drop(renewed);
+        if !matches!(timeout(LEFT_WITHIN, seats.leave(&worker)).await, Ok(Ok(()))) {
             tracing::debug!("the seat was not given back and runs out");
         }
-    }
-}
-
-impl Drop for Seated {
-    fn drop(&mut self) {
-        self.ended.cancel();
     }
 }
 

@@ -11,7 +11,7 @@ use kefu_messages::plan::Plan;
 use kefu_messages::reply::Reply;
 use kefu_program::config::{Ambiguous, Config};
 use kefu_queue::DeadReason;
-use kefu_runtime::clock;
+use kefu_runtime::{clock, in_words};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
@@ -32,6 +32,9 @@ pub(crate) mod window;
 use pauses::Pauses;
 use remedy::{Remedy, Verdict};
 use window::UserWindows;
+
+/// The wait before the worker repeats a request that got no answer.
+const UNANSWERED_FOR: Duration = Duration::from_secs(5);
 
 /// Sends replies; all lanes share it.
 pub(crate) struct Sender {
@@ -58,8 +61,8 @@ struct Tried {
 /// Why a try did not send the step.
 enum Miss {
     Outcome(Outcome),
-    /// A failed call, with its access_token, if the call had one.
-    Failure(Failure, Option<SecretString>),
+    /// A call failed.
+    Failure(Failure),
 }
 
 /// The next action after a failed try.
@@ -77,7 +80,7 @@ impl From<Outcome> for Miss {
 
 impl From<Failure> for Miss {
     fn from(failure: Failure) -> Self {
-        Self::Failure(failure, None)
+        Self::Failure(failure)
     }
 }
 
@@ -124,11 +127,16 @@ impl Sender {
             self.windows.check(attempt)?;
             self.pauses.wait_out(attempt).await?;
             self.windows.check(attempt)?;
-            let next = match self.try_step(attempt, index, reply).await {
+            let token = attempt.call_to_its_end(self.tokens.get(&attempt.account.appid)).await?;
+            let sent = match &token {
+                Ok(token) => self.try_step(attempt, index, reply, token).await,
+                Err(failure) => Err(failure.clone().into()),
+            };
+            let next = match sent {
                 Ok(()) => return self.windows.record_sent(attempt, index).await,
                 Err(Miss::Outcome(outcome)) => return Err(outcome),
-                Err(Miss::Failure(failure, token)) => {
-                    self.weigh(attempt, index, failure, token.as_ref(), &mut tried).await?
+                Err(Miss::Failure(failure)) => {
+                    self.weigh(attempt, index, failure, token.ok().as_ref(), &mut tried).await?
                 }
             };
             match next {
@@ -138,47 +146,45 @@ impl Sender {
         }
     }
 
-    async fn try_step(&self, attempt: &mut Attempt<'_>, index: u32, reply: &Reply) -> Result<(), Miss> {
+    async fn try_step(
+        &self,
+        attempt: &mut Attempt<'_>,
+        index: u32,
+        reply: &Reply,
+        token: &SecretString,
+    ) -> Result<(), Miss> {
         let appid = &attempt.account.appid;
-        let token = attempt.call_to_its_end(self.tokens.get(appid)).await??;
-        let sent = async {
-            let uploaded = match reply.picture() {
-                Some((_, file)) => {
-                    let file = self.folder.join(file);
-                    // The disk of this picture may hang, and a hanging disk delays only the messages that need it.
-                    let digest = attempt.wait_if_long(self.uploads.digest(&file)).await??;
-                    let media_id = self.uploads.media_id(appid, &file, digest, &token);
-                    Some(attempt.call_to_its_end(media_id).await??)
-                }
-                None => None,
-            };
-            let media_id = uploaded.as_ref().map(|uploaded| uploaded.media_id.as_str());
-            let push = &attempt.envelope.push;
-            let body = body::of(&push.from_user, push.business_id, appid, reply, media_id);
-
-            attempt.lease.begin(index).await?;
-            measure_lag(attempt);
-            let started = Instant::now();
-            let sent = self.wechat.send(&token, body).await;
-            measure(reply, &sent, started.elapsed());
-            let Err(failure) = sent else {
-                self.pauses.forgive(appid);
-                return Ok(());
-            };
-            if !matches!(failure, Failure::Unanswered(_)) {
-                attempt.lease.not_sent(index).await?;
+        let uploaded = match reply.picture() {
+            Some((_, file)) => {
+                let file = self.folder.join(file);
+                // The disk of this picture may hang, and a hanging disk delays only the messages that need it.
+                let digest = attempt.wait_if_long(self.uploads.digest(&file)).await??;
+                let media_id = self.uploads.media_id(appid, &file, digest, token);
+                Some(attempt.call_to_its_end(media_id).await??)
             }
-            if let (Failure::Refused(Refusal { action: Action::ReuploadMedia, .. }), Some(uploaded)) =
-                (&failure, &uploaded)
-            {
-                attempt.call_to_its_end(self.uploads.forget(appid, uploaded)).await?;
-            }
-            Err(failure.into())
+            None => None,
         };
-        match sent.await {
-            Err(Miss::Failure(failure, _)) => Err(Miss::Failure(failure, Some(token))),
-            sent => sent,
+        let media_id = uploaded.as_ref().map(|uploaded| uploaded.media_id.as_str());
+        let push = &attempt.envelope.push;
+        let body = body::of(&push.from_user, push.business_id, appid, reply, media_id);
+
+        attempt.lease.begin(index).await?;
+        measure_lag(attempt);
+        let started = Instant::now();
+        let sent = self.wechat.send(token, body).await;
+        measure(reply, &sent, started.elapsed());
+        let Err(failure) = sent else {
+            self.pauses.forgive(appid);
+            return Ok(());
+        };
+        if !matches!(failure, Failure::Unanswered(_)) {
+            attempt.lease.not_sent(index).await?;
         }
+        if let (Failure::Refused(Refusal { action: Action::ReuploadMedia, .. }), Some(uploaded)) = (&failure, &uploaded)
+        {
+            attempt.call_to_its_end(self.uploads.forget(appid, uploaded)).await?;
+        }
+        Err(failure.into())
     }
 
     /// Decides how to go on after a failure of the step, and waits where the decision is a wait.
@@ -192,25 +198,23 @@ impl Sender {
     ) -> Result<Next, Outcome> {
         let refusal = match failure {
             Failure::Store(error) => return attempt.lease.sit_out(&error).await.map(|()| Next::Again),
-            Failure::Passing(_) => return attempt.back_off(&failure, Duration::ZERO).await.map(|()| Next::Again),
-            Failure::File(_) => {
-                let waited = attempt.back_off(&failure, Duration::ZERO).await;
-                if let Err(Outcome::Retry { .. }) = waited {
-                    tracing::error!(error = %failure, "a picture cannot be used");
+            Failure::Passing(_) | Failure::File(_) => {
+                let waited = attempt.back_off(in_words(&failure), Duration::ZERO).await;
+                if let (Failure::File(_), Err(Outcome::Retry { error, .. })) = (&failure, &waited) {
+                    tracing::error!(error, "a picture cannot be used");
                 }
                 return waited.map(|()| Next::Again);
             }
             Failure::Unanswered(_) if tried.unanswered => {
-                let decision = "give_up";
-                metrics::counter!(metric::AMBIGUOUS_STEPS, "decision" => decision).increment(1);
-                let error = format!("step {index} may have been sent, once or twice: {failure}");
+                metrics::counter!(metric::AMBIGUOUS_STEPS, "decision" => "give_up").increment(1);
+                let error = format!("step {index} may have been sent, once or twice: {}", in_words(&failure));
                 return Err(Outcome::dead(DeadReason::Exhausted, error));
             }
             Failure::Unanswered(_) => {
                 tried.unanswered = true;
-                return match self.decide(index, &failure.to_string()) {
+                return match self.decide(index, &in_words(&failure)) {
                     Ambiguous::Skip => Ok(Next::GoOn),
-                    Ambiguous::Resend => attempt.pause(attempt.timings.unanswered).await.map(|()| Next::Again),
+                    Ambiguous::Resend => attempt.pause(UNANSWERED_FOR).await.map(|()| Next::Again),
                 };
             }
             Failure::Refused(refusal) => refusal,
@@ -219,7 +223,7 @@ impl Sender {
         match remedy.apply(attempt, &refusal, token, &mut tried.remedies).await? {
             Verdict::Again => Ok(Next::Again),
             Verdict::Harmless => {
-                tracing::warn!(error = %refusal, "ignored");
+                tracing::warn!(error = %refusal, "the refusal does no harm to the reply and is ignored");
                 Ok(Next::GoOn)
             }
             Verdict::MediaGone if !tried.uploaded_again => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
+use kefu_messages::message_key::LEDGER_KEEPS_FOR;
 use kefu_queue::{DeadReason, Delivery, RETRY_DELAYS, Settlement};
 use kefu_runtime::clock;
 use kefu_store::{Messages, Progress};
@@ -13,34 +14,19 @@ use crate::metric;
 use crate::order::Order;
 use crate::outage::StoreOutage;
 use crate::outcome::{Interrupt, Outcome};
-use crate::timings::Timings;
 
 /// The longest wait of any retry queue.
 const LONGEST_DELAY: Duration = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
 
 /// Settles deliveries; all lanes share it.
 pub(crate) struct Settler {
-    messages: Arc<dyn Messages>,
-    order: Arc<Order>,
-    outage: Arc<StoreOutage>,
-    retry_delays: [Duration; 5],
-    /// How long the store remembers the end of a backend's message.
-    keep_for: Duration,
-    shutdown: CancellationToken,
+    pub(crate) messages: Arc<dyn Messages>,
+    pub(crate) order: Arc<Order>,
+    pub(crate) outage: Arc<StoreOutage>,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl Settler {
-    pub(crate) fn new(
-        messages: Arc<dyn Messages>,
-        order: Arc<Order>,
-        outage: Arc<StoreOutage>,
-        timings: &Timings,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let Timings { retry_delays, keep_for, .. } = *timings;
-        Self { messages, order, outage, retry_delays, keep_for, shutdown }
-    }
-
     /// Settles the delivery. Returns the delivery if it must go back to the queue when the consumer closes: the
     /// shutdown left the message unhandled or unfinished.
     pub(crate) async fn settle(&self, delivery: Delivery, outcome: Outcome) -> Option<Delivery> {
@@ -94,12 +80,12 @@ impl Settler {
             Outcome::HandedBack => ("handed_back", None),
             Outcome::Dead { reason, error } => dead(reason, error),
             Outcome::Postpone { at_least, error } => {
-                let after = at_least.clamp(self.retry_delays[0], LONGEST_DELAY);
+                let after = at_least.clamp(RETRY_DELAYS[0], LONGEST_DELAY);
                 // Many messages may wait for the same cause, which the log tells elsewhere or which passes in a moment.
                 tracing::debug!(?after, error, "the message is postponed, and is not to blame");
                 ("postponed", Some(Settlement::Postpone { after, error }))
             }
-            Outcome::Retry { at_least, error, in_the_end } => match self.retry_delays.get(attempt as usize) {
+            Outcome::Retry { at_least, error, in_the_end } => match RETRY_DELAYS.get(attempt as usize) {
                 Some(delay) => {
                     let after = at_least.min(LONGEST_DELAY).max(*delay);
                     tracing::warn!(attempt, ?after, error, "the message is tried again later");
@@ -126,11 +112,11 @@ impl Settler {
         };
         let id = key.id();
         let interrupt = Interrupt::new(&self.shutdown, &delivery.session);
-        let told = self.outage.outlast(&interrupt, || self.messages.set(&id, &progress, self.keep_for)).await;
+        let told = self.outage.outlast(&interrupt, || self.messages.set(&id, &progress, LEDGER_KEEPS_FOR)).await;
         match told {
             // Waiting would not help, and the message itself has ended.
             Err(Outcome::Retry { error, .. }) => {
-                tracing::error!(error, "what became of the message cannot be told");
+                tracing::error!(error, "the team's backend cannot be told how its message ended");
                 Ok(())
             }
             told => told,

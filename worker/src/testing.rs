@@ -8,16 +8,17 @@ use kefu_messages::envelope::{Envelope, EnvelopeError};
 use kefu_program::config::Config;
 use kefu_program::testing::{MINIMAL, account, load};
 use kefu_queue::Delivery;
+use kefu_runtime::health::Health;
 use kefu_store::testing::MemoryStore;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::handle::{Asked, Handler};
-use crate::lanes::dispatch::{ConsumerEnded, QueueHealth, dispatch};
-use crate::plan::assistant::Assistant;
-use crate::plan::webhook::AskedWebhooks;
-use crate::timings::Timings;
+use crate::WorkerError;
+use crate::handle::Handler;
+use crate::lanes::dispatch::dispatch;
+use crate::plan::assistant::client::Completions;
 
 pub(crate) mod assistant;
 pub(crate) mod http;
@@ -106,12 +107,12 @@ impl Bench {
     }
 
     /// Starts to dispatch the deliveries of a queue.
-    pub(crate) fn dispatch(&self) -> (FakeQueue, JoinHandle<Result<(), ConsumerEnded>>, QueueHealth) {
+    pub(crate) fn dispatch(&self) -> (FakeQueue, JoinHandle<Result<(), WorkerError>>, watch::Receiver<Health>) {
         let (queue, consumer) = queue::queue();
-        let health = QueueHealth::new();
+        let (health, seen) = watch::channel(Health::Down("not connected yet".to_owned()));
         let grace = self.config.worker.grace;
-        let running = dispatch(Arc::clone(&self.handler), consumer, health.clone(), self.shutdown.clone(), grace);
-        (queue, tokio::spawn(running), health)
+        let running = dispatch(Arc::clone(&self.handler), consumer, health, self.shutdown.clone(), grace);
+        (queue, tokio::spawn(running), seen)
     }
 }
 
@@ -131,11 +132,9 @@ fn handler(
     shutdown: &CancellationToken,
 ) -> Arc<Handler> {
     let (wechat, stores) = (Arc::clone(wechat), MemoryStore::stores(store));
-    let timings = Timings::default();
-    let webhooks = AskedWebhooks::new(config).unwrap();
-    let assistant = config.assistant.clone().map(|config| Arc::new(Assistant::new(config, completions.clone())));
-    let asked = Asked { webhooks, assistant };
-    Arc::new(Handler::new(Arc::clone(config), id.to_owned(), &stores, wechat, asked, timings, shutdown.clone()))
+    let completions = Some(Arc::clone(completions) as Arc<dyn Completions>);
+    let (config, shutdown) = (Arc::clone(config), shutdown.clone());
+    Arc::new(Handler::new(config, id.to_owned(), &stores, wechat, completions, shutdown).unwrap())
 }
 
 /// Does this after a while.

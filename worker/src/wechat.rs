@@ -2,12 +2,13 @@
 //!
 //! * [`client`]: the HTTP below the calls. * [`answer`], [`errcode`], [`failure`]: an answer, and the reaction to it.
 //! * [`token`], [`media`]: access_tokens and media_ids, shared by all workers. * [`body`]: replies as JSON.
-//! * [`reach`]: whether the API answers at all.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_program::config::{self, Account, TokenApi, TypingApi};
+use kefu_runtime::in_words;
+use kefu_runtime::standing::Standing;
 use kefu_store::StoredToken;
 use kefu_wechat::openid::OpenId;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,18 +20,15 @@ pub(crate) mod client;
 pub(crate) mod errcode;
 pub(crate) mod failure;
 pub(crate) mod media;
-pub mod probe;
-pub(crate) mod reach;
 pub(crate) mod single_flight;
 pub(crate) mod token;
 
 use answer::Answer;
-use client::{Body, Call, Extent, Picture, Raw, Transport};
+use client::{Body, Call, Extent, HttpTransport, Picture, Raw, Transport};
 use failure::{Failure, Refusal};
-use reach::Reach;
 
 use crate::metric;
-use probe::Callback;
+use crate::why::Why;
 
 /// The APIs, as far as errcodes and metrics tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,25 +61,49 @@ impl Api {
 }
 
 /// Calls WeChat's API. Each call is made once.
-pub(crate) struct WeChat {
+pub struct WeChat {
     transport: Arc<dyn Transport>,
     token_api: TokenApi,
     typing_api: TypingApi,
-    pub(crate) reach: Reach,
+    /// Whether the API answers, whatever the answers say.
+    standing: Standing,
 }
+
+/// The interval within which the worker logs one outage of the API and its end at most, while calls fail now and then.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// The longest life of an access_token, whatever an answer of WeChat says.
 pub(crate) const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(7_200);
 
+/// The result of WeChat's own check of a callback URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// The addresses of the URL's host, as WeChat sees them.
+    pub addresses: Vec<String>,
+    /// The share of lost packets, such as `0%`, for each address that WeChat called from one of its networks.
+    pub losses: Vec<String>,
+}
+
 impl WeChat {
+    /// The API at `[wechat] api_base`.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be set up.
+    pub fn over_http(config: &config::WeChat) -> Result<Self, Why> {
+        Ok(Self::new(Arc::new(HttpTransport::new(config)?), config))
+    }
+
     pub(crate) fn new(transport: Arc<dyn Transport>, config: &config::WeChat) -> Self {
         let config::WeChat { token_api, typing_api, .. } = *config;
-        Self { transport, token_api, typing_api, reach: Reach::default() }
+        Self { transport, token_api, typing_api, standing: Standing::new(LOG_EVERY) }
     }
 
     /// Fetches the account's access_token, never with `force_refresh`: that would end the token that other programs of
     /// the same account use.
-    pub(crate) async fn fetch_token(&self, account: &Account) -> Result<StoredToken, Failure> {
+    ///
+    /// # Errors
+    /// When WeChat gives no token.
+    pub async fn fetch_token(&self, account: &Account) -> Result<StoredToken, Failure> {
         let fetched = self.fetch(account).await.map_err(Failure::of_harmless_call);
         let outcome = if fetched.is_ok() { "ok" } else { "failed" };
         metrics::counter!(metric::TOKEN_FETCHES, "outcome" => outcome).increment(1);
@@ -110,7 +132,10 @@ impl WeChat {
     /// Makes WeChat look up and call the host of the account's callback URL, from networks that WeChat chooses.
     ///
     /// Source: <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/openApi-mgnt/callbackCheck.html>.
-    pub(crate) async fn check_callback(&self, token: &SecretString) -> Result<Callback, Failure> {
+    ///
+    /// # Errors
+    /// When WeChat does not make the check; errcode 40201 says that the account has no callback URL.
+    pub async fn check_callback(&self, token: &SecretString) -> Result<Callback, Failure> {
         let query = vec![("access_token", token.clone())];
         let body = json!({ "action": "all", "check_operator": "DEFAULT" });
         let call = Call { path: "/cgi-bin/callback/check", query, body: Body::Json(body.to_string().into_bytes()) };
@@ -155,7 +180,7 @@ impl WeChat {
         let answered = self.transport.call(call).await;
         let failure = match answered {
             Ok(raw) if is_file(&raw) => {
-                self.reach.answered();
+                self.answered();
                 return match raw.extent {
                     Extent::Whole => Ok(Download::File(raw.body)),
                     Extent::TooLarge => Ok(Download::TooLarge),
@@ -205,8 +230,8 @@ impl WeChat {
     fn answer(&self, api: Api, answered: Result<Raw, Failure>) -> Result<Answer, Failure> {
         let answer = answered.and_then(|raw| Answer::read(&raw));
         match &answer {
-            Ok(_) => self.reach.answered(),
-            Err(failure) => self.reach.failed(failure),
+            Ok(_) => self.answered(),
+            Err(failure) => self.not_answered(failure),
         }
         let answer = answer?;
         let Some(refusal) = Refusal::of(api, &answer) else { return Ok(answer) };
@@ -214,6 +239,31 @@ impl WeChat {
         let errcode = errcode::row(answer.errcode).map_or_else(|| "unknown".to_owned(), |_| answer.errcode.to_string());
         metrics::counter!(metric::WECHAT_ERRORS, "api" => api.as_str(), "errcode" => errcode).increment(1);
         Err(Failure::Refused(refusal))
+    }
+
+    /// Records that the API answered, whatever the answer says.
+    fn answered(&self) {
+        let Some(outage) = self.standing.works() else { return };
+        metrics::gauge!(metric::WECHAT_UNREACHABLE).set(0);
+        if outage.was_news {
+            tracing::info!(after_seconds = outage.lasts().as_secs(), "WeChat's API is reached again");
+        }
+    }
+
+    /// Records that no answer came, or that a gateway in front of the API answered.
+    fn not_answered(&self, failure: &Failure) {
+        // The gauge comes first, so that an answer at the same time leaves it at 0.
+        metrics::gauge!(metric::WECHAT_UNREACHABLE).set(1);
+        let error = in_words(failure);
+        if self.standing.failed((), error.clone()) {
+            tracing::warn!(error, "WeChat's API cannot be reached: replies wait");
+        }
+    }
+
+    /// The outage that the last call met, if any, in words.
+    pub(crate) fn outage_in_words(&self) -> Option<String> {
+        let outage = self.standing.trouble()?;
+        Some(format!("WeChat's API is not reached since {} s: {}", outage.lasts().as_secs(), outage.why))
     }
 }
 
@@ -233,5 +283,5 @@ fn is_file(raw: &Raw) -> bool {
 }
 
 fn missing(api: Api, field: &str) -> Failure {
-    Failure::Passing(format!("{}'s answer has no usable {field}", api.as_str()))
+    Failure::Passing(format!("{}'s answer has no usable {field}", api.as_str()).into())
 }

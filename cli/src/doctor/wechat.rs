@@ -1,10 +1,15 @@
 //! The checks of WeChat's API: a token for each account, WeChat's own check of the callback URL, and WeChat's clock.
 
-use std::time::Duration;
+use std::net::IpAddr;
+use std::time::Instant;
 
 use futures_util::future::join_all;
-use kefu_program::config::{Account, Config};
-use kefu_worker::probe::{Callback, Probe, Refused, Token};
+use kefu_program::config::{self, Account, Config, TokenApi};
+use kefu_runtime::{http_client, in_words};
+use kefu_worker::{Callback, Failure, WeChat};
+use reqwest::Url;
+use reqwest::header::DATE;
+use secrecy::SecretString;
 use tokio::time::timeout;
 
 use super::{Finding, PATIENCE, clock};
@@ -14,7 +19,7 @@ const CONSOLE: &str = "in WeChat's console, 开发管理 > 开发设置";
 
 /// WeChat's API, once it has answered.
 pub(super) struct Api {
-    probe: Probe,
+    wechat: WeChat,
     clock: Finding,
     /// How far WeChat's clock is ahead of this machine's clock, in milliseconds, if WeChat reports the time.
     pub(super) lead_ms: Option<i64>,
@@ -23,43 +28,55 @@ pub(super) struct Api {
 /// Asks for the time, or says once why no answer came: every account's check would only say the same.
 pub(super) async fn reach(config: &Config) -> Result<Api, Finding> {
     let api = &config.wechat.api_base;
-    let probe = Probe::new(&config.wechat).map_err(|error| Finding::failed("wechat", error, NETWORK))?;
-    let asked = timeout(PATIENCE, probe.time()).await;
-    let asked = asked.map_err(|_| Finding::failed("wechat", late_text(api), NETWORK))?;
-    let refused = |refused: Refused| Finding::failed("wechat", format!("{api}: {}", refused.text), NETWORK);
-    let time = asked.map_err(refused)?;
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let told = time.and_then(|time| Some((clock::ms_of(&time.date)?, millis(time.took))));
-    let clock = match told {
+    let failed = |text| Finding::failed("wechat", text, NETWORK);
+    // The doctor uses `stable_token`, whatever the configuration says: a token of the other API would end the account's
+    // present token.
+    let stable = config::WeChat { token_api: TokenApi::StableToken, ..config.wechat.clone() };
+    let wechat = WeChat::over_http(&stable).map_err(|error| failed(in_words(&error)))?;
+    let base = api.parse().map_err(|_| failed(format!("{api} is no URL")))?;
+    let begun = Instant::now();
+    let asked = timeout(PATIENCE, server_time(&config.wechat, &base)).await.map_err(|_| failed(late_text(api)))?;
+    let time_ms = asked.map_err(|error| failed(format!("{api}: WeChat cannot be reached: {}", in_words(&error))))?;
+    let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let clock = match time_ms {
         // The header has whole seconds.
-        Some((ms, took_ms)) => clock::compare("wechat clock", api, ms, took_ms + 1_000),
+        Some(ms) => clock::compare("wechat clock", api, ms, took_ms + 1_000),
         None => Finding::warning("wechat clock", format!("{api} does not tell the time"), NETWORK),
     };
-    Ok(Api { probe, clock, lead_ms: told.map(|(ms, _)| clock::lead_ms(ms)) })
+    Ok(Api { wechat, clock, lead_ms: time_ms.map(clock::lead_ms) })
+}
+
+/// The time of WeChat's servers in milliseconds, from the header `Date` of an answer, whatever else the answer says.
+/// `None` when the servers do not tell the time.
+async fn server_time(config: &config::WeChat, base: &Url) -> reqwest::Result<Option<u64>> {
+    let client = http_client::builder(base).connect_timeout(config.timeout / 2).timeout(config.timeout).build()?;
+    let response = client.get(base.clone()).send().await.map_err(reqwest::Error::without_url)?;
+    Ok(response.headers().get(DATE).and_then(|date| clock::ms_of(date.to_str().ok()?)))
 }
 
 pub(super) async fn look(config: &Config, api: Result<Api, Finding>) -> Vec<Finding> {
-    let Api { probe, clock, .. } = match api {
+    let Api { wechat, clock, .. } = match api {
         Ok(api) => api,
         Err(finding) => return vec![finding],
     };
-    let accounts = join_all(config.accounts.iter().map(|account| of_account(&probe, account))).await;
+    let accounts = join_all(config.accounts.iter().map(|account| of_account(&wechat, account))).await;
     std::iter::once(clock).chain(accounts.into_iter().flatten()).collect()
 }
 
-async fn of_account(probe: &Probe, account: &Account) -> Vec<Finding> {
+async fn of_account(wechat: &WeChat, account: &Account) -> Vec<Finding> {
     let check = format!("wechat {}", account.appid);
-    let token = match timeout(PATIENCE, probe.token(account)).await {
-        Ok(Ok(token)) => token,
-        Ok(Err(refused)) => return vec![no_token(&check, &refused)],
+    let token = match timeout(PATIENCE, wechat.fetch_token(account)).await {
+        Ok(Ok(token)) => token.value,
+        Ok(Err(failure)) => return vec![no_token(&check, &failure)],
         Err(_) => return vec![Finding::failed(check, late_text("WeChat's API"), NETWORK)],
     };
     let fetched = Finding::ok(check.as_str(), "gives an access_token: appid, AppSecret and IP allow-list are right");
-    vec![fetched, callback(&check, probe, &token).await]
+    vec![fetched, callback(&check, wechat, &token).await]
 }
 
-fn no_token(check: &str, refused: &Refused) -> Finding {
-    let mend = match (refused.errcode, refused.ip) {
+fn no_token(check: &str, failure: &Failure) -> Finding {
+    let text = in_words(failure);
+    let mend = match (failure.errcode(), address_in(&text)) {
         (Some(40164), Some(ip)) => format!("add {ip} to the IP allow-list (IP白名单) {CONSOLE}"),
         (Some(40164), None) => format!("add this server's public IP to the IP allow-list (IP白名单) {CONSOLE}"),
         (Some(40125 | 40001 | 41004), _) => {
@@ -69,22 +86,33 @@ fn no_token(check: &str, refused: &Refused) -> Finding {
         (Some(_), _) => "see WeChat's console, and WeChat's list of errcodes".to_owned(),
         (None, _) => NETWORK.to_owned(),
     };
-    Finding::failed(check, refused.text.as_str(), mend)
+    Finding::failed(check, text, mend)
 }
 
-async fn callback(account: &str, probe: &Probe, token: &Token) -> Finding {
+/// The caller's address as WeChat sees it, in `invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist`.
+fn address_in(text: &str) -> Option<IpAddr> {
+    let words = text.split(|char: char| !(char.is_ascii_hexdigit() || ".:".contains(char)));
+    words.filter_map(|word| word.trim_matches(':').parse::<IpAddr>().ok()).next()
+}
+
+async fn callback(account: &str, wechat: &WeChat, token: &SecretString) -> Finding {
     let check = format!("{account} callback");
-    let mend = "have the URL's host reachable from the internet; --callback-url URL asks it from here";
-    let found = match timeout(PATIENCE, probe.callback(token)).await {
+    let mend =
+        "make the host of the callback URL reachable from the internet; --callback-url URL asks the URL from here";
+    let found = match timeout(PATIENCE, wechat.check_callback(token)).await {
         Ok(Ok(found)) => found,
-        Ok(Err(refused)) => {
-            let mend = match refused.errcode {
-                Some(40201) => "set it in WeChat's console, 开发管理 > 消息推送配置: https://YOUR.HOST/push/APPID",
+        Ok(Err(failure)) => {
+            let mend = match failure.errcode() {
+                Some(40201) => {
+                    "set the callback URL in WeChat's console, 开发管理 > 消息推送配置: https://YOUR.HOST/push/APPID"
+                }
                 _ => "this is only WeChat's own check; --callback-url URL asks the URL from here",
             };
-            return Finding::warning(check, refused.text, mend);
+            return Finding::warning(check, in_words(&failure), mend);
         }
-        Err(_) => return Finding::warning(check, "WeChat's check of it takes longer than 5 s", "try again"),
+        Err(_) => {
+            return Finding::warning(check, "WeChat's check of the callback URL takes longer than 5 s", "try again");
+        }
     };
     let Callback { addresses, losses } = found;
     if addresses.is_empty() {
@@ -100,4 +128,22 @@ async fn callback(account: &str, probe: &Probe, token: &Token) -> Finding {
 
 fn late_text(whose: &str) -> String {
     format!("{whose} does not answer within {} s", PATIENCE.as_secs())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_is_to_be_allowed_is_found_in_wechats_text() {
+        let cases = [
+            ("invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 64a7-02", Some("203.0.113.7")),
+            ("invalid ip 2001:db8::7, not in whitelist", Some("2001:db8::7")),
+            ("token answered errcode 40164: this server's IP is not in the IP allow-list", None),
+        ];
+        for (text, found) in cases {
+            assert_eq!(address_in(text), found.map(|ip| ip.parse().unwrap()), "{text}");
+        }
+    }
 }

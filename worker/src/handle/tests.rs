@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use kefu_messages::envelope::{Answered, EnvelopeError};
-use kefu_queue::Settlement;
+use kefu_queue::{RETRY_DELAYS, Settlement};
 
 use super::*;
 use crate::testing::wechat::{SEND, STABLE_TOKEN};
@@ -93,7 +93,7 @@ async fn what_cannot_be_read_is_dead() {
 
 /// Retries a message through all waits, after which the message is dead.
 async fn goes_through_the_retry_delays(bench: &Bench, envelope: &Result<Envelope, EnvelopeError>) -> DeadReason {
-    for (attempt, delay) in (0..).zip(Timings::default().retry_delays) {
+    for (attempt, delay) in (0..).zip(RETRY_DELAYS) {
         let settled = handle(&bench.handler, envelope.clone(), attempt).await;
         assert!(matches!(&settled, Settled::As(Settlement::Retry { after, .. }) if *after == delay), "{settled:?}");
     }
@@ -131,8 +131,8 @@ fn a_trace_id_is_taken_from_nothing_but_a_traceparent() {
 #[tokio::test(start_paused = true)]
 async fn the_waits_in_the_queue_grow_and_end_in_a_dead_letter() {
     let bench = Bench::new();
-    let delays = Timings::default().retry_delays;
-    bench.wechat.fail_always(STABLE_TOKEN, &Failure::File("no picture".into()));
+    let delays = RETRY_DELAYS;
+    bench.wechat.fail_always(STABLE_TOKEN, &Failure::Passing("no picture".into()));
     for (attempt, delay) in (0..).zip(delays) {
         let settled = bench.handle_attempt("oA", "hi", attempt).await;
         assert_eq!(settled, Settled::As(Settlement::Retry { after: delay, error: "no picture".into() }));

@@ -6,60 +6,43 @@ use std::time::Duration;
 
 use kefu_queue::{Consumer, Delivery};
 use kefu_runtime::health::Health;
-use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::WorkerError;
 use crate::handle::Handler;
 use crate::lanes::Lanes;
 use crate::metric;
 use crate::order::{Behind, LaneKey};
 
-/// The queue's health as of a moment ago; the consumer cannot be asked while it waits for deliveries.
-#[derive(Debug, Clone)]
-pub(crate) struct QueueHealth(Arc<Mutex<Health>>);
-
-impl QueueHealth {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Health::Down("not connected yet".to_owned()))))
-    }
-
-    pub(crate) fn get(&self) -> Health {
-        self.0.lock().clone()
-    }
-
-    fn set(&self, health: Health) {
-        *self.0.lock() = health;
-    }
-}
-
-/// The consumer ended although nobody asked the worker to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ConsumerEnded;
+/// The interval at which the worker updates the state that `/readyz` and the gauges show.
+const STATE_EVERY: Duration = Duration::from_secs(1);
 
 /// Takes deliveries and handles them, each user's in order, until `shutdown` or the end of the consumer. Then the
-/// messages in work may end within `grace`, and the worker gives all other deliveries back.
+/// messages in work may end within `grace`, and the worker gives all other deliveries back. `health` gets the health of the
+/// queue.
 pub(crate) async fn dispatch(
     handler: Arc<Handler>,
     mut consumer: Box<dyn Consumer>,
-    health: QueueHealth,
+    health: watch::Sender<Health>,
     shutdown: CancellationToken,
     grace: Duration,
-) -> Result<(), ConsumerEnded> {
+) -> Result<(), WorkerError> {
     let mut work = Work { handler, lanes: Lanes::new(), tasks: JoinSet::new(), lane_of: HashMap::new() };
-    let mut state_poll = tokio::time::interval(work.handler.timings.state_poll);
+    let mut state_poll = tokio::time::interval(STATE_EVERY);
     let end = loop {
         tokio::select! {
             () = shutdown.cancelled() => break Ok(()),
             Some(ended) = work.tasks.join_next_with_id() => work.ended(ended.map(|(id, _)| id)),
             _ = state_poll.tick() => {
-                health.set(consumer.health());
+                health.send_replace(consumer.health());
                 work.handler.sweep();
             }
             delivery = consumer.next() => match delivery {
                 Some(delivery) => work.take(delivery),
                 None if shutdown.is_cancelled() => break Ok(()),
-                None => break Err(ConsumerEnded),
+                None => break Err(WorkerError::ConsumerEnded),
             },
         }
         metrics::gauge!(metric::LANES).set(work.lanes.len() as f64);
@@ -69,7 +52,7 @@ pub(crate) async fn dispatch(
     // would take along the messages that were about to end.
     consumer.close().await;
     drop(given_back);
-    health.set(Health::Down("closed".to_owned()));
+    health.send_replace(Health::Down("closed".to_owned()));
     metrics::gauge!(metric::LANES).set(0);
     end
 }
@@ -126,7 +109,10 @@ impl Work {
             }
         });
         if ended.await.is_err() {
-            tracing::warn!(messages = self.tasks.len(), "the time for the shutdown is over: messages are cut off");
+            tracing::warn!(
+                messages = self.tasks.len(),
+                "[worker] grace_ms is over: the messages that are still in work are cut off"
+            );
             self.tasks.shutdown().await;
         }
         (unfinished, self.lanes)

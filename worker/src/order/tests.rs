@@ -15,8 +15,8 @@ async fn leave(bench: &Bench, envelope: &Envelope) {
 
 /// Does the same as [`leave`], for a message on which work began `begun_ago`.
 async fn leave_after(bench: &Bench, envelope: &Envelope, begun_ago: Duration) {
-    let (user, keep_for) = (UserKey::of(envelope), bench.handler.timings.keep_for);
-    bench.handler.order.store.leave(&user, &envelope.key, begun_ago, keep_for).await.unwrap();
+    let user = UserKey::of(envelope);
+    bench.handler.order.store.leave(&user, &envelope.key, begun_ago, LEDGER_KEEPS_FOR).await.unwrap();
 }
 
 fn is_postponed(settled: &Settled) -> bool {
@@ -34,7 +34,7 @@ async fn a_message_waits_in_the_queue_until_the_one_before_is_done_or_its_time_i
 
     leave(&bench, &envelope("wx1", "oA", "hi 3")).await;
     assert!(is_postponed(&bench.handle("oA", "hi 4").await));
-    tokio::time::sleep(bench.handler.timings.retry_total).await;
+    tokio::time::sleep(RETRY_TOTAL).await;
     assert_eq!(bench.handle("oA", "hi 4").await, DONE);
 }
 
@@ -50,7 +50,7 @@ async fn a_welcome_does_not_stay_behind() {
 #[tokio::test(start_paused = true)]
 async fn a_minute_in_the_lane_is_not_followed_by_another_one_in_the_queue() {
     let bench = Bench::new();
-    leave_after(&bench, &envelope("wx1", "oA", "hi 1"), bench.handler.timings.retry_total).await;
+    leave_after(&bench, &envelope("wx1", "oA", "hi 1"), RETRY_TOTAL).await;
     assert_eq!(bench.handle("oA", "hi 2").await, DONE);
 }
 

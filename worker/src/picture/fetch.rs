@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
-use kefu_runtime::clock;
+use kefu_runtime::{clock, in_words};
 
 use super::why;
 use crate::attempt::Attempt;
@@ -76,13 +76,13 @@ impl Fetch {
                 }
                 Ok(Download::TooLarge) => {
                     let max_bytes = self.max_bytes;
-                    tracing::warn!(max_bytes, "a user's picture is too large and left where it is");
+                    tracing::warn!(max_bytes, "a user's picture is too large and is not fetched");
                     return Ok(Err(why::TOO_LARGE));
                 }
                 Err(Failure::Refused(refusal)) => refusal,
                 Err(failure) => {
                     metrics::counter!(metric::MEDIA_FETCHES, "outcome" => "failed").increment(1);
-                    attempt.back_off(&failure, Duration::ZERO).await?;
+                    attempt.back_off(in_words(&failure), Duration::ZERO).await?;
                     continue;
                 }
             };
@@ -114,10 +114,10 @@ impl Fetch {
                 let remedy = Remedy { tokens: &self.tokens, sends: &self.sends, calls: &self.sends };
                 match remedy.apply(attempt, &refusal, None, tried).await? {
                     Verdict::Again => Ok(()),
-                    _ => attempt.back_off(&refusal, Duration::ZERO).await,
+                    _ => attempt.back_off(refusal.to_string(), Duration::ZERO).await,
                 }
             }
-            failure => attempt.back_off(&failure, Duration::ZERO).await,
+            failure => attempt.back_off(in_words(&failure), Duration::ZERO).await,
         }
     }
 }

@@ -15,14 +15,11 @@ use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 use super::room::Room;
-use super::{File, Format};
+use super::{FORMATS, File, Format};
 
 /// The folder is readable for kefu's user alone, since users' pictures are private.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-
-/// The section of the configuration that sets the folder.
-const SECTION: &str = "[received_pictures]";
 
 /// The end of a part's name, `.DIGEST.RANDOM.part`. A part is a picture that is still being written.
 const PART: &str = ".part";
@@ -30,6 +27,15 @@ const PART: &str = ".part";
 /// The age from which a part is stale, left by a crash. The age is far longer than any write on a healthy disk, and
 /// than clocks differ.
 const STALE: Duration = Duration::from_secs(3_600);
+
+/// Why the folder did not do its work.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} (the folder of [received_pictures])")]
+pub(crate) struct FolderError {
+    what: String,
+    #[source]
+    error: io::Error,
+}
 
 /// The folder, which kefu creates at the first need.
 pub(crate) struct Folder {
@@ -44,30 +50,29 @@ impl Folder {
         Self { path, disk: Disk::default(), swept: Arc::default() }
     }
 
-    /// Whether the folder has the picture of the message. The error is in words, as are the errors of the other
-    /// methods.
-    pub(crate) async fn has(&self, envelope: &Envelope) -> Result<bool, String> {
+    /// Whether the folder has the picture of the message.
+    pub(crate) async fn has(&self, envelope: &Envelope) -> Result<bool, FolderError> {
         let (folder, name) = (self.day(envelope), envelope.key.digest());
         let shown = folder.display().to_string();
         let found = self.disk.call(move || Ok(find(&folder, &name)?.is_some())).await;
-        found.map_err(|error| format!("{shown} cannot be looked into (the folder of {SECTION}): {error}"))
+        found.map_err(|error| FolderError { what: format!("{shown} cannot be searched"), error })
     }
 
     /// The picture of the message, if the folder has it; otherwise the room comes back. After an error the reading task
     /// keeps the room, since a hanging disk may still be reading.
-    pub(crate) async fn read(&self, envelope: &Envelope, room: Room) -> Result<Result<File, Room>, String> {
+    pub(crate) async fn read(&self, envelope: &Envelope, room: Room) -> Result<Result<File, Room>, FolderError> {
         let (folder, name) = (self.day(envelope), envelope.key.digest());
         let shown = folder.display().to_string();
         let read = self.disk.call(move || match find(&folder, &name)? {
             Some((format, path)) => Ok(Ok(File::new(format, fs::read(path)?.into(), room))),
             None => Ok(Err(room)),
         });
-        read.await.map_err(|error| format!("a file in {shown} cannot be read (the folder of {SECTION}): {error}"))
+        read.await.map_err(|error| FolderError { what: format!("a file in {shown} cannot be read"), error })
     }
 
     /// Writes the picture of the message so that the folder has the whole picture or nothing, even after a crash. The
     /// writing task keeps the picture, and its room, until the write ends.
-    pub(crate) async fn keep(&self, envelope: &Envelope, picture: Arc<File>) -> Result<(), String> {
+    pub(crate) async fn keep(&self, envelope: &Envelope, picture: Arc<File>) -> Result<(), FolderError> {
         let (folder, name) = (self.day(envelope), envelope.key.digest());
         let (shown, swept) = (folder.display().to_string(), Arc::clone(&self.swept));
         let written = self.disk.call(move || {
@@ -75,7 +80,7 @@ impl Folder {
             sweep(folder, &swept);
             Ok(())
         });
-        written.await.map_err(|error| format!("a file in {shown} cannot be written (the folder of {SECTION}): {error}"))
+        written.await.map_err(|error| FolderError { what: format!("a file in {shown} cannot be written"), error })
     }
 
     fn day(&self, envelope: &Envelope) -> PathBuf {
@@ -87,7 +92,7 @@ impl Folder {
 }
 
 fn find(folder: &Path, name: &str) -> io::Result<Option<(&'static Format, PathBuf)>> {
-    for format in Format::all() {
+    for format in &FORMATS {
         let path = folder.join(format!("{name}.{}", format.extension));
         if fs::exists(&path)? {
             return Ok(Some((format, path)));
@@ -121,7 +126,7 @@ fn sweep(folder: PathBuf, swept: &Mutex<HashMap<PathBuf, Instant>>) {
         swept.insert(folder.clone(), now);
     }
     if let Err(error) = remove_stale(&folder) {
-        tracing::debug!(%error, "what a crash may have left in the folder of {SECTION} stays there");
+        tracing::debug!(%error, "stale parts in the folder of [received_pictures] cannot be removed");
     }
 }
 

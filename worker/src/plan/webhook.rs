@@ -20,6 +20,7 @@ use crate::outcome::Outcome;
 use crate::picture::{Pictures, Received};
 use crate::send::typing::Typing;
 use crate::send::window::UserWindows;
+use crate::why::Why;
 
 mod breaker;
 
@@ -32,62 +33,31 @@ const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// The longest wait of a message whose webhook was not asked, unless the webhook itself wants a longer wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
-/// The client, and the parts that judge an answer.
-pub(crate) struct AskedWebhooks {
-    client: Webhooks,
-    breakers: Breakers,
-    pictures: PictureFolder,
-    /// The disk that holds these pictures.
-    disk: Disk,
-}
-
-impl AskedWebhooks {
-    pub(crate) fn new(config: &Config) -> Result<Self, String> {
-        let pictures = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
-        let (client, breakers) = (Webhooks::new(&config.webhook)?, Breakers::new(config.prefetch()));
-        Ok(Self { client, breakers, pictures, disk: Disk::default() })
-    }
-
-    async fn ask(&self, endpoint: &Endpoint, question: &Question, most: usize) -> Result<Vec<Reply>, Failure> {
-        let begun = Instant::now();
-        let result = match self.client.ask(endpoint, question, TURN_WITHIN).await {
-            Ok(answer) => replies(answer, most, &self.pictures, &self.disk).await,
-            Err(failure) => Err(failure),
-        };
-        let outcome = match &result {
-            Ok(replies) if replies.is_empty() => "nothing",
-            Ok(_) => "replies",
-            Err(failure) => failure.label(),
-        };
-        metrics::counter!(metric::WEBHOOK_CALLS, "outcome" => outcome).increment(1);
-        metrics::histogram!(metric::WEBHOOK_DURATION).record(begun.elapsed());
-        result
-    }
-
-    /// The webhooks that do not answer, in words, if any.
-    pub(crate) fn in_words(&self) -> Option<String> {
-        self.breakers.in_words()
-    }
-}
-
 /// The replies that webhooks give to messages.
 pub(crate) struct WebhookReplies {
-    pub(crate) asked: AskedWebhooks,
+    client: Webhooks,
+    pub(crate) breakers: Breakers,
+    /// The folder of the pictures that webhooks answer with, and its disk.
+    folder: PictureFolder,
+    disk: Disk,
     limits: Limits,
     windows: Arc<UserWindows>,
+    /// The pictures that users send.
     pictures: Arc<Pictures>,
     typing: Arc<Typing>,
 }
 
 impl WebhookReplies {
     pub(crate) fn new(
-        asked: AskedWebhooks,
-        limits: Limits,
+        config: &Config,
         windows: Arc<UserWindows>,
         pictures: Arc<Pictures>,
         typing: Arc<Typing>,
-    ) -> Self {
-        Self { asked, limits, windows, pictures, typing }
+    ) -> Result<Self, Why> {
+        let folder = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
+        let (client, breakers) = (Webhooks::new(&config.webhook)?, Breakers::new(config.prefetch()));
+        let (disk, limits) = (Disk::default(), config.window.clone());
+        Ok(Self { client, breakers, folder, disk, limits, windows, pictures, typing })
     }
 
     /// The replies that the webhook wants sent. The worker retries a failure that passes in the lane, for as long as a
@@ -111,7 +81,7 @@ impl WebhookReplies {
         let most = self.limits.replies_after(&envelope.push);
         loop {
             let permit = self.permit(attempt, endpoint)?;
-            let asking = self.asked.ask(endpoint, &question, most);
+            let asking = self.ask(endpoint, &question, most);
             match self.typing.wait_for_answer(attempt, asking).await? {
                 Ok(replies) => {
                     permit.answered();
@@ -122,11 +92,11 @@ impl WebhookReplies {
                     if permit.failed(&envelope.key, &error, at_least) {
                         return Err(Outcome::Retry { at_least, error, in_the_end: DeadReason::Exhausted });
                     }
-                    attempt.back_off(&error, at_least).await?;
+                    attempt.back_off(error, at_least).await?;
                 }
                 Err(Failure::Unchecked(error)) => {
                     permit.answered();
-                    attempt.back_off(&error, Duration::ZERO).await?;
+                    attempt.back_off(error, Duration::ZERO).await?;
                 }
                 Err(Failure::Crowded(error)) => return Err(self.not_asked(attempt, Duration::ZERO, error)),
                 Err(Failure::Refused(error)) => {
@@ -138,10 +108,30 @@ impl WebhookReplies {
         }
     }
 
+    async fn ask(&self, endpoint: &Endpoint, question: &Question, most: usize) -> Result<Vec<Reply>, Failure> {
+        let begun = Instant::now();
+        let result = match self.client.ask(endpoint, question, TURN_WITHIN).await {
+            Ok(answer) => replies(answer, most, &self.folder, &self.disk).await,
+            Err(failure) => Err(failure),
+        };
+        let outcome = match &result {
+            Ok(replies) if replies.is_empty() => "nothing",
+            Ok(_) => "replies",
+            Err(failure) => failure.label(),
+        };
+        metrics::counter!(metric::WEBHOOK_CALLS, "outcome" => outcome).increment(1);
+        metrics::histogram!(metric::WEBHOOK_DURATION).record(begun.elapsed());
+        result
+    }
+
     fn permit<'e>(&'e self, attempt: &Attempt<'_>, endpoint: &'e Endpoint) -> Result<Permit<'e>, Outcome> {
-        self.asked.breakers.permit(endpoint).map_err(|at_least| {
+        self.breakers.permit(endpoint).map_err(|at_least| {
             metrics::counter!(metric::WEBHOOK_CALLS, "outcome" => "shut").increment(1);
-            self.not_asked(attempt, at_least, format!("the webhook at {} does not answer others", endpoint.host()))
+            self.not_asked(
+                attempt,
+                at_least,
+                format!("the webhook at {} does not answer other messages either", endpoint.host()),
+            )
         })
     }
 

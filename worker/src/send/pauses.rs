@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::attempt::Attempt;
 use crate::metric;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, RETRY_TOTAL};
 
 /// How many times an attempt waits in its lane for the account's rate limit.
 const MAX_SLOWED: u32 = 2;
@@ -112,8 +112,10 @@ impl Pauses {
         let Begun { news, lasts } = self.begin(appid, cause, length, &error);
         match cause {
             _ if !news => {}
-            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "{what} pause"),
-            Cause::Operator => tracing::error!(account = appid, pause = ?lasts, error, "{what} pause: act"),
+            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "{what} are paused"),
+            Cause::Operator => {
+                tracing::error!(account = appid, pause = ?lasts, error, "{what} are paused: an operator must act")
+            }
         }
         Outcome::Postpone { at_least: lasts, error }
     }
@@ -122,9 +124,9 @@ impl Pauses {
     pub(crate) async fn wait_out(&self, attempt: &mut Attempt<'_>) -> Result<(), Outcome> {
         while let Some(pause) = self.of(&attempt.account.appid) {
             let remaining = pause.until.saturating_duration_since(Instant::now());
-            let too_long = remaining > attempt.timings.retry_total || attempt.slowed >= MAX_SLOWED;
+            let too_long = remaining > RETRY_TOTAL || attempt.slowed >= MAX_SLOWED;
             if pause.cause == Cause::Operator || too_long {
-                let error = format!("{} pause: {}", self.what, pause.why);
+                let error = format!("{} are paused: {}", self.what, pause.why);
                 return Err(Outcome::Postpone { at_least: remaining, error });
             }
             attempt.slowed += 1;

@@ -10,25 +10,23 @@ use crate::attempt::Attempt;
 use crate::outcome::Outcome;
 use crate::wechat::errcode::Action;
 use crate::wechat::failure::Refusal;
-use crate::wechat::token::{AccessTokens, Renewal};
+use crate::wechat::token::{AccessTokens, RefusedToken};
 
 /// How many refusals of the access_token one reply or picture meets before the account is paused, whatever tokens the
 /// worker fetched in between.
 const MAX_REFUSED: u32 = 4;
 
+/// The wait before the worker repeats a call whose access_token WeChat refused.
+const TOKEN_REFUSED_FOR: Duration = Duration::from_millis(200);
+
 /// The remedies that were tried for a reply or a picture so far. Some remedies work once or not at all.
 #[derive(Debug, Default)]
 pub(crate) struct Tried {
-    tokens: RefusedTokens,
-    doubted: u32,
-}
-
-/// The fate of the access_tokens that were tried.
-#[derive(Debug, Default)]
-struct RefusedTokens {
+    /// How many access_tokens WeChat refused.
     refused: u32,
     /// Whether a refused access_token was replaced.
     renewed: bool,
+    doubted: u32,
 }
 
 /// The next action after a refusal.
@@ -76,15 +74,13 @@ impl Remedy<'_> {
         let appid = attempt.account.appid.as_str();
         match refusal.action {
             Action::Ok | Action::Ignore => Ok(Verdict::Harmless),
-            Action::Retry => attempt.back_off(refusal, Duration::ZERO).await.map(|()| Verdict::Again),
+            Action::Retry => attempt.back_off(refusal.to_string(), Duration::ZERO).await.map(|()| Verdict::Again),
             Action::Doubtful { retries } if tried.doubted < retries => {
                 tried.doubted += 1;
-                attempt.back_off(refusal, Duration::ZERO).await.map(|()| Verdict::Again)
+                attempt.back_off(refusal.to_string(), Duration::ZERO).await.map(|()| Verdict::Again)
             }
             Action::Doubtful { .. } => Ok(Verdict::Unexplained),
-            Action::RenewToken => {
-                self.renew_token(attempt, refusal, token, &mut tried.tokens).await.map(|()| Verdict::Again)
-            }
+            Action::RenewToken => self.renew_token(attempt, refusal, token, tried).await.map(|()| Verdict::Again),
             Action::ReuploadMedia => Ok(Verdict::MediaGone),
             Action::Slow { pause } => {
                 // The next try waits for the end of this pause, as do the account's other lanes.
@@ -107,19 +103,19 @@ impl Remedy<'_> {
         attempt: &mut Attempt<'_>,
         refusal: &Refusal,
         token: Option<&SecretString>,
-        tried: &mut RefusedTokens,
+        tried: &mut Tried,
     ) -> Result<(), Outcome> {
         let appid = &attempt.account.appid;
-        let renewal = match token {
+        let fate = match token {
             Some(token) => Some(attempt.call_to_its_end(self.tokens.refuse(appid, token)).await?),
             None => None,
         };
         tried.refused += 1;
-        let wait = match renewal {
-            Some(Renewal::TooSoon { left }) if tried.refused < MAX_REFUSED => Some(left),
-            Some(Renewal::Another) if !tried.renewed => {
+        let wait = match fate {
+            Some(RefusedToken::StillUsed { left }) if tried.refused < MAX_REFUSED => Some(left),
+            Some(RefusedToken::Dropped | RefusedToken::Replaced) if !tried.renewed => {
                 tried.renewed = true;
-                Some(attempt.timings.token_refused)
+                Some(TOKEN_REFUSED_FOR)
             }
             _ => None,
         };
@@ -127,8 +123,8 @@ impl Remedy<'_> {
             return attempt.pause(wait).await;
         }
         let why = format!(
-            "{refusal}; so is one that was fetched a moment before: see that every program that fetches access_tokens of \
-             the account uses stable_token, and that the AppSecret was not reset"
+            "{refusal}; WeChat refuses a newly fetched access_token too: check that every program that fetches \
+             access_tokens of the account uses stable_token, and that nobody reset the AppSecret"
         );
         Err(self.sends.begin_because(appid, Cause::Operator, PauseLength::Growing, why))
     }

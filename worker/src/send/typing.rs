@@ -7,16 +7,22 @@ use std::time::Duration;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::window::Opening;
 use kefu_program::config::TypingApi;
-use kefu_runtime::clock;
+use kefu_runtime::{clock, in_words};
 
 use super::pauses::Pauses;
 use crate::attempt::Attempt;
 use crate::metric;
 use crate::outcome::Outcome;
-use crate::timings::Timings;
 use crate::wechat::WeChat;
 use crate::wechat::failure::Failure;
 use crate::wechat::token::AccessTokens;
+
+/// How long the user waits for an answer before WeChat shows somebody typing.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// The wait before the worker shows typing again. WeChat shows typing for 15 s, and refuses a repetition before that
+/// (45081).
+const SHOWN_AGAIN: Duration = Duration::from_millis(15_200);
 
 /// How long after a user's act WeChat still shows typing (45080).
 const AFTER_THE_USER: Duration = Duration::from_secs(30);
@@ -36,39 +42,34 @@ impl Typing {
     }
 
     /// Waits without a slot for the answer of another program to `asking`, since a program that hangs must not delay
-    /// messages for others. Meanwhile the lease is renewed and the user sees somebody typing. An interruption ends the
-    /// wait.
+    /// messages for others. Meanwhile the lease is renewed, and once the wait takes longer than a second the user sees
+    /// somebody typing. The typing neither delays the answer nor makes it fail. An interruption ends the wait.
     pub(crate) async fn wait_for_answer<T>(
         &self,
         attempt: &mut Attempt<'_>,
         asking: impl Future<Output = T>,
     ) -> Result<T, Outcome> {
-        let asking = pin!(asking);
-        let shown = self.while_typing(attempt.envelope, attempt.timings, asking);
+        let (envelope, mut asking) = (attempt.envelope, pin!(asking));
+        let shown = async {
+            tokio::select! {
+                biased;
+                answer = &mut asking => answer,
+                () = self.keep_typing(envelope) => asking.await,
+            }
+        };
         attempt.wait(shown).await
     }
 
-    /// Shows the user somebody typing once `work` takes longer than a second. The typing neither delays the work nor
-    /// makes the work fail, whatever becomes of it.
-    async fn while_typing<T>(&self, envelope: &Envelope, timings: &Timings, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        tokio::select! {
-            biased;
-            output = &mut work => output,
-            () = self.keep_typing(envelope, timings) => work.await,
-        }
-    }
-
     /// Shows typing until another repetition makes no sense.
-    async fn keep_typing(&self, envelope: &Envelope, timings: &Timings) {
-        let mut wait = timings.typing_after;
+    async fn keep_typing(&self, envelope: &Envelope) {
+        let mut wait = SHOWN_AFTER;
         while self.may_type(envelope) {
             tokio::time::sleep(wait).await;
             // The check is repeated, since time has passed.
             if !self.may_type(envelope) || !self.show(envelope).await {
                 return;
             }
-            wait = timings.typing_again;
+            wait = SHOWN_AGAIN;
         }
     }
 
@@ -95,7 +96,7 @@ impl Typing {
         };
         metrics::counter!(metric::TYPING, "outcome" => outcome).increment(1);
         if let Err(error) = shown {
-            tracing::debug!(%error, "the user is not shown that somebody types");
+            tracing::debug!(error = in_words(&error), "the user is not shown that somebody types");
         }
         again
     }

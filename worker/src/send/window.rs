@@ -38,24 +38,15 @@ impl UserWindows {
     /// Tells the store about the user's act, even when the message gets no reply, since the act counts for later sends.
     /// Returns the known part of the window after that.
     pub(crate) async fn open(&self, envelope: &Envelope) -> Result<Window, StoreError> {
-        match self.open_known(envelope).await {
-            Err(error) => {
-                self.forget_unreadable(envelope, error).await?;
-                self.open_known(envelope).await
-            }
-            known => known,
-        }
-    }
-
-    async fn open_known(&self, envelope: &Envelope) -> Result<Window, StoreError> {
         let (user, keep_for) = (key_of(envelope), self.keep_for());
-        match Opening::of(&envelope.push) {
-            Some(opening) => {
-                let (by, at_ms) = (&envelope.key, envelope.received_at_ms);
-                self.store.open(&user, opening, by, at_ms, keep_for).await
+        let (by, at_ms) = (&envelope.key, envelope.received_at_ms);
+        let opened = || async {
+            match Opening::of(&envelope.push) {
+                Some(opening) => self.store.open(&user, opening, by, at_ms, keep_for).await,
+                None => self.store.get(&user).await,
             }
-            None => self.store.get(&user).await,
-        }
+        };
+        self.or_anew(&user, opened).await
     }
 
     /// Tells the store how a message that ingress has answered changes the window.
@@ -81,23 +72,22 @@ impl UserWindows {
         let (user, keep_for) = (key_of(envelope), self.keep_for());
         let unknown_for_ms = self.limits.tried_for_ms(Opening::Message);
         let until_ms = envelope.received_at_ms.saturating_add(unknown_for_ms);
-        match self.store.transfer(&user, until_ms, keep_for).await {
-            Err(error) => {
-                self.forget_unreadable(envelope, error).await?;
-                self.store.transfer(&user, until_ms, keep_for).await
-            }
-            told => told,
-        }
+        self.or_anew(&user, || self.store.transfer(&user, until_ms, keep_for)).await
     }
 
-    /// Forgets a window that cannot be read, and returns any other error.
-    async fn forget_unreadable(&self, envelope: &Envelope, error: StoreError) -> Result<(), StoreError> {
-        match error {
-            StoreError::Corrupt(_) => {
-                tracing::warn!(%error, "what is known of the user's window is dropped");
-                self.store.forget(&key_of(envelope)).await
+    /// Makes a call of the store. If the stored window cannot be read, the store forgets the window and gets the same
+    /// call again.
+    async fn or_anew<T, F>(&self, user: &SessionKey, call: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        match call().await {
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::warn!(%error, "the stored window of the user cannot be read and is dropped");
+                self.store.forget(user).await?;
+                call().await
             }
-            other => Err(other),
+            result => result,
         }
     }
 

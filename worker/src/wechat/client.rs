@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use kefu_messages::reply::picture::PictureFormat;
 use kefu_program::config;
 use kefu_runtime::http_client::{self, Unread};
-use kefu_runtime::in_words;
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::failure::Failure;
+use crate::why::Why;
 
 /// One call of the API.
 pub(crate) struct Call {
@@ -89,24 +89,16 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
 impl HttpTransport {
-    pub(crate) fn new(config: &config::WeChat) -> Result<Self, String> {
-        let base = config.api_base.parse().map_err(|_| "[wechat] api_base: is no URL".to_owned())?;
+    pub(crate) fn new(config: &config::WeChat) -> Result<Self, Why> {
+        let base = config.api_base.parse().map_err(|_| "[wechat] api_base is no URL")?;
         let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
             // This limit is below that of the whole call, so a call that reaches its own limit has written its request.
             .connect_timeout(config.timeout / 2)
             .timeout(config.timeout)
             .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {}", in_words(&error)))?;
+            .map_err(|error| Why::caused_by(error, "the HTTP client for WeChat's API cannot be set up"))?;
         Ok(Self { http, base: config.api_base.clone() })
-    }
-}
-
-impl HttpTransport {
-    /// The header `Date` of an answer, whatever else the answer says.
-    pub(crate) async fn date(&self) -> Result<Option<String>, Failure> {
-        let response = self.http.get(format!("{}/", self.base)).send().await.map_err(not_written)?;
-        Ok(response.headers().get("Date").and_then(|date| date.to_str().ok()).map(str::to_owned))
     }
 }
 
@@ -133,7 +125,7 @@ impl Transport for HttpTransport {
         let response =
             request.query(&query).send().await.map_err(|error| match error.is_connect() || error.is_builder() {
                 true => not_written(error),
-                false => Failure::Unanswered(format!("no answer came: {}", in_words(&error.without_url()))),
+                false => Failure::Unanswered(Why::caused_by(error, "no answer came")),
             })?;
         let status = response.status().as_u16();
         match http_client::read_within(response, max_bytes).await {
@@ -143,13 +135,13 @@ impl Transport for HttpTransport {
             Err(Unread::Cut { so_far, .. }) if !so_far.is_empty() => {
                 Ok(Raw { status, body: so_far, extent: Extent::Cut })
             }
-            Err(Unread::Cut { error, .. }) => Err(Failure::Unanswered(format!("no answer came: {error}"))),
+            Err(Unread::Cut { error, .. }) => Err(Failure::Unanswered(format!("no answer came: {error}").into())),
         }
     }
 }
 
 fn not_written(error: reqwest::Error) -> Failure {
-    Failure::Passing(format!("WeChat cannot be reached: {}", in_words(&error.without_url())))
+    Failure::Passing(Why::caused_by(error, "WeChat cannot be reached"))
 }
 
 #[cfg(test)]

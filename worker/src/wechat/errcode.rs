@@ -112,6 +112,11 @@ const fn sending(errcode: i64, action: Action, meaning: &'static str) -> Row {
     per_api(errcode, errcode, UNKNOWN, action, action, meaning)
 }
 
+/// A code about the access_token. Token calls have their own action, since they have no access_token.
+const fn access_token(errcode: i64, token: Action, meaning: &'static str) -> Row {
+    per_api(errcode, errcode, token, TOKEN, TOKEN, meaning)
+}
+
 /// A code of other APIs that does no harm to a send.
 const fn harmless(first: i64, last: i64, meaning: &'static str) -> Row {
     per_api(first, last, UNKNOWN, Action::Ignore, UNKNOWN, meaning)
@@ -125,12 +130,9 @@ const fn foreign(first: i64, last: i64, meaning: &'static str) -> Row {
 static TABLE: &[Row] = &[
     all(0, OK, "ok"),
     all(-1, RETRY, "WeChat is busy"),
-    per_api(
-        40001,
+    access_token(
         40001,
         ALERT,
-        TOKEN,
-        TOKEN,
         "the access_token is not the valid one; from a token call: the AppSecret is wrong, correct the account's secret",
     ),
     all(40002, ALERT, "the grant_type is wrong: a fault of kefu, report it"),
@@ -149,25 +151,25 @@ static TABLE: &[Row] = &[
         ALERT,
         "the appid is wrong, or this type of account may not send such a reply: check the account's appid",
     ),
-    per_api(40014, 40014, ALERT, TOKEN, TOKEN, "the access_token is malformed"),
+    access_token(40014, ALERT, "the access_token is malformed"),
     sending(40033, FAULT, "the request has escaped characters: a fault of kefu, report it"),
     sending(40035, REFUSED, "an argument is wrong"),
     sending(40097, REFUSED, "an argument is wrong"),
     sending(40118, MEDIA, "the media_id has a wrong size"),
     sending(40121, MEDIA, "the media_id is of a wrong type"),
     all(40125, ALERT, "the AppSecret is wrong: correct the account's secret"),
-    sending(40137, REFUSED, "the picture's format is not taken: convert it"),
+    sending(40137, REFUSED, "WeChat does not take the picture's format: convert the picture"),
     all(40164, ALERT, "this server's IP is not in the IP allow-list: add it in WeChat's console"),
     all(40200, ALERT, "this type of account may not call the API"),
     foreign(40201, 40201, "no callback URL is set: set it in WeChat's console, under message push"),
     foreign(40202, 40203, "the callback check has a wrong argument: a fault of kefu, report it"),
     all(40243, ALERT, "the AppSecret is frozen: unfreeze it in WeChat's console"),
-    per_api(41001, 41001, ALERT, TOKEN, TOKEN, "the access_token is missing"),
+    access_token(41001, ALERT, "the access_token is missing"),
     all(41002, ALERT, "the appid is missing: a fault of kefu, report it"),
     all(41004, ALERT, "the AppSecret is missing: a fault of kefu, report it"),
     sending(41005, FAULT, "the upload has no file in it: a fault of kefu, report it"),
     sending(41006, REFUSED, "the media_id is missing"),
-    per_api(42001, 42001, UNKNOWN, TOKEN, TOKEN, "the access_token has expired"),
+    access_token(42001, UNKNOWN, "the access_token has expired"),
     foreign(42007, 42007, "a code of user authorisation"),
     all(43002, ALERT, "the API wants POST: a fault of kefu, report it"),
     all(43003, ALERT, "the API wants HTTPS: correct [wechat] api_base"),

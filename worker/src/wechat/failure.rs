@@ -1,36 +1,40 @@
 //! Why a call of WeChat's API, or a preparation of the call, failed.
 
 use std::fmt;
+use std::sync::Arc;
 
+use kefu_messages::reply::picture::PictureError;
 use kefu_store::StoreError;
 
 use super::Api;
 use super::errcode::{self, Action};
+use crate::why::Why;
 
-/// Why a call failed. Texts are for the operator, without secrets, users' texts or openids.
+/// Why a call failed. The variant is the class of the failure. It is chosen where the failure is born, and decides how an
+/// attempt goes on. Texts are for the operator, without secrets, users' texts or openids.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// WeChat surely did nothing, and the failure passes: the client got no connection, or a gateway answered in place
     /// of the API.
-    #[error("{0}")]
-    Passing(String),
+    #[error(transparent)]
+    Passing(Why),
     /// The client wrote the request, and the outcome is open: no answer came, or half of an answer.
-    #[error("{0}")]
-    Unanswered(String),
+    #[error(transparent)]
+    Unanswered(Why),
     /// WeChat answered with an errcode.
     #[error("{0}")]
     Refused(Refusal),
     /// The call needed the store, and the store is down.
     #[error(transparent)]
-    Store(StoreError),
+    Store(#[from] StoreError),
     /// kefu cannot use a picture: the operator must mend the file, or the disk does not answer.
-    #[error("{0}")]
-    File(String),
+    #[error(transparent)]
+    File(Arc<PictureError>),
 }
 
 /// An errcode that is not 0.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     pub(crate) api: Api,
     pub(crate) errcode: i64,
     pub(crate) action: Action,
@@ -58,6 +62,14 @@ impl Refusal {
 }
 
 impl Failure {
+    /// WeChat's errcode, if WeChat itself refused the call.
+    pub fn errcode(&self) -> Option<i64> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.errcode),
+            _ => None,
+        }
+    }
+
     /// The same failure of a call that may be made twice without harm.
     pub(super) fn of_harmless_call(self) -> Self {
         match self {

@@ -95,7 +95,7 @@ impl Uploads {
     }
 
     async fn known(&self, appid: &str, sha256: &str) -> Result<Option<Uploaded>, Failure> {
-        let media_id = self.media.get(appid, sha256).await.map_err(Failure::Store)?;
+        let media_id = self.media.get(appid, sha256).await?;
         Ok(media_id.map(|media_id| Uploaded { sha256: sha256.to_owned(), media_id }))
     }
 
@@ -142,7 +142,7 @@ impl Uploads {
     ) -> Result<T, Failure> {
         let unreadable = |error| PictureError::Unreadable(file.to_owned(), error);
         let read = self.disk.call(|| Ok(work())).await.map_err(unreadable).flatten();
-        read.map_err(|error| Failure::File(error.to_string()))
+        read.map_err(|error| Failure::File(error.into()))
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_program::config::Accounts;
+use kefu_runtime::in_words;
 use kefu_store::{Fence, StoredToken, Tokens, Written};
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -18,7 +19,8 @@ use super::failure::Failure;
 
 mod known;
 
-use known::{Forgotten, Known};
+use known::Known;
+pub(crate) use known::RefusedToken;
 
 /// How long this process uses a token before it asks the store whether another process has replaced the token.
 const LOCAL_FOR: Duration = Duration::from_secs(2);
@@ -29,18 +31,6 @@ const RENEWAL_GAP: Duration = Duration::from_secs(5);
 
 /// The shortest time between two tries to replace a token that is still good.
 const EARLY_TRY_GAP: Duration = Duration::from_secs(10);
-
-/// The fate of an access_token that WeChat refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Renewal {
-    /// The next token is another one, or was fetched after the refusal.
-    Another,
-    /// The token was fetched so recently that the worker keeps it for now.
-    TooSoon {
-        /// How much longer the worker keeps the token.
-        left: Duration,
-    },
-}
 
 /// The accounts' access_tokens.
 pub(crate) struct AccessTokens {
@@ -78,20 +68,17 @@ impl AccessTokens {
     }
 
     /// Drops a token that WeChat refused, wherever the token is still in use.
-    pub(crate) async fn refuse(&self, appid: &str, refused: &SecretString) -> Renewal {
-        let Ok(account) = self.account(appid) else { return Renewal::Another };
+    pub(crate) async fn refuse(&self, appid: &str, refused: &SecretString) -> RefusedToken {
+        let Ok(account) = self.account(appid) else { return RefusedToken::Replaced };
         let drop_it = async {
-            match account.known.forget(refused, RENEWAL_GAP) {
-                Forgotten::Before => Renewal::Another,
-                Forgotten::TooSoon { left } => Renewal::TooSoon { left },
-                Forgotten::Now => {
-                    tracing::warn!(account = appid, "WeChat refused the access_token; another is fetched");
-                    if let Err(error) = account.tokens.invalidate(appid, refused).await {
-                        tracing::debug!(%error, "the refused access_token stays in the store");
-                    }
-                    Renewal::Another
+            let fate = account.known.forget(refused, RENEWAL_GAP);
+            if fate == RefusedToken::Dropped {
+                tracing::warn!(account = appid, "WeChat refused the access_token; another is fetched");
+                if let Err(error) = account.tokens.invalidate(appid, refused).await {
+                    tracing::debug!(%error, "the refused access_token stays in the store");
                 }
             }
+            fate
         };
         account.flight.between(drop_it).await
     }
@@ -128,6 +115,7 @@ impl OfAccount {
                 // The fetch runs in a task of its own, so that a dropped caller does not leave the right to fetch
                 // locked.
                 let fetching = tokio::spawn(async move { this.fetch_or_wait().await });
+                // The task's error is left out, since it quotes the text of a panic.
                 fetching.await.unwrap_or_else(|_| Err(Failure::Passing("the token fetch was cut off".into())))
             }
             // Without the store this process learns no new token, but a known token stays good.
@@ -142,16 +130,18 @@ impl OfAccount {
         let owner = Uuid::new_v4().to_string();
         let give_up_at = Instant::now() + self.lock_for + EARLY_TRY_GAP;
         while Instant::now() < give_up_at {
-            if let Some(fence) = self.tokens.lock(appid, &owner, self.lock_for).await.map_err(Failure::Store)? {
+            if let Some(fence) = self.tokens.lock(appid, &owner, self.lock_for).await? {
                 return self.fetch_locked(fence, &owner, None).await;
             }
             tokio::time::sleep(rand::random_range(Duration::from_millis(20)..Duration::from_millis(50))).await;
-            if let Some(stored) = self.tokens.get(appid).await.map_err(Failure::Store)? {
+            if let Some(stored) = self.tokens.get(appid).await? {
                 self.known.learn(&stored);
                 return Ok(stored.value);
             }
         }
-        Err(Failure::Passing("another worker was to fetch the access_token and has not".into()))
+        Err(Failure::Passing(
+            "another worker has the right to fetch the access_token, and has fetched none in time".into(),
+        ))
     }
 
     /// Replaces a token that stays good for a while, without making any caller wait.
@@ -166,7 +156,12 @@ impl OfAccount {
                 Err(error) => Err(Failure::Store(error)),
             };
             if let Err(error) = refreshed {
-                tracing::warn!(account = appid, %error, "the access_token is not refreshed yet, the present one is used");
+                let error = in_words(&error);
+                tracing::warn!(
+                    account = appid,
+                    error,
+                    "the access_token is not refreshed yet, the present one is used"
+                );
             }
         });
     }

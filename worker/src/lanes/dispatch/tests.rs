@@ -119,9 +119,9 @@ async fn a_consumer_that_ends_by_itself_is_an_error_after_what_is_in_work() {
     let in_work = queue.push("wx1", "oA", "hi");
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(queue);
-    assert_eq!(running.await.unwrap(), Err(ConsumerEnded));
+    assert!(matches!(running.await.unwrap(), Err(WorkerError::ConsumerEnded)));
     assert_eq!(in_work.get(), DONE);
-    assert!(matches!(health.get(), Health::Down(_)));
+    assert!(matches!(*health.borrow(), Health::Down(_)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,12 +141,12 @@ async fn a_message_that_makes_its_handling_panic_takes_no_other_along() {
 async fn the_queues_health_is_known_while_the_consumer_waits() {
     let bench = Bench::new();
     let (_queue, running, health) = bench.dispatch();
-    assert!(matches!(health.get(), Health::Down(_)));
+    assert!(matches!(*health.borrow(), Health::Down(_)));
     settle_down().await;
-    assert_eq!(health.get(), Health::Up);
+    assert_eq!(*health.borrow(), Health::Up);
     bench.shutdown.cancel();
     running.await.unwrap().unwrap();
-    assert!(matches!(health.get(), Health::Down(_)));
+    assert!(matches!(*health.borrow(), Health::Down(_)));
 }
 
 #[tokio::test(start_paused = true)]

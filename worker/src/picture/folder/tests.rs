@@ -2,6 +2,7 @@ use std::sync::mpsc;
 use std::time::SystemTime;
 
 use futures_util::FutureExt;
+use kefu_runtime::in_words;
 
 use super::*;
 use crate::picture::room::Rooms;
@@ -24,13 +25,13 @@ fn what_hangs_keeps_its_room_until_it_ends() {
         let [one, another] = [rooms.take("wx1").await.unwrap(), rooms.take("wx1").await.unwrap()];
         let kept = folder.keep(&envelope, file(one));
         let (kept, read, ()) = tokio::join!(kept, folder.read(&envelope, another), tokio::time::advance(seconds(11)));
-        assert!(kept.unwrap_err().contains("does not answer"));
-        assert!(read.is_err_and(|error| error.contains("does not answer")));
+        assert!(in_words(&kept.unwrap_err()).contains("does not answer"));
+        assert!(read.is_err_and(|error| in_words(&error).contains("does not answer")));
         assert!(rooms.take("wx1").now_or_never().is_none(), "the account has no room left");
         drop(end);
         assert!(hanging.await.is_ok());
         let _all = [rooms.take("wx1").await.unwrap(), rooms.take("wx1").await.unwrap()];
-        assert_eq!(folder.has(&envelope).await, Ok(true), "the write went on by itself");
+        assert!(folder.has(&envelope).await.unwrap(), "the write went on by itself");
     });
 }
 

@@ -37,22 +37,17 @@ pub(super) fn read(raw: &Raw) -> Result<String, Failure> {
     let text = control::cleaned(&text);
     let text = if finish_reason == "length" { thoughts::without_half_tag(&text) } else { &text };
     let answer = thoughts::without_thoughts(text);
-    match (answer.is_empty(), finish_reason) {
-        (false, "length") => Ok(format!("{answer}{ELLIPSIS}")),
-        (false, _) => Ok(answer),
-        (true, "length") => Err(Failure::new(
-            Kind::Empty,
-            "the model came to no answer before its limit: raise max_tokens, or leave it out",
-        )),
-        // kefu offers no tools, so a tool call cannot be meant for kefu.
-        (true, "tool_calls" | "function_call") => {
-            Err(Failure::new(Kind::Empty, "the model calls a tool instead of answering"))
-        }
-        (true, _) if !text.trim().is_empty() => {
-            Err(Failure::new(Kind::Empty, "the model's answer is nothing but thoughts"))
-        }
-        (true, _) => Err(Failure::new(Kind::Empty, "the model's answer is empty")),
+    if !answer.is_empty() {
+        return Ok(if finish_reason == "length" { format!("{answer}{ELLIPSIS}") } else { answer });
     }
+    let why = match finish_reason {
+        "length" => "the model came to no answer before its limit: raise max_tokens, or leave it out",
+        // kefu offers no tools, so a tool call cannot be meant for kefu.
+        "tool_calls" | "function_call" => "the model calls a tool instead of answering",
+        _ if !text.trim().is_empty() => "the model's answer is nothing but thoughts",
+        _ => "the model's answer is empty",
+    };
+    Err(Failure::new(Kind::Empty, why))
 }
 
 /// At most `most_bytes` of an answer. The cut falls at the end of a character as a reader sees it.
@@ -67,7 +62,7 @@ pub(super) fn shortened(answer: String, most_bytes: usize) -> String {
 /// Why an answer of status 2xx is no completion. The text suspects the address only when no such API would have
 /// answered so.
 fn no_completion(raw: &Raw, json: Option<&Value>) -> String {
-    const ADDRESS: &str = "see that base_url is that of an OpenAI-compatible API";
+    const ADDRESS: &str = "check that base_url is the address of an OpenAI-compatible API";
     let begin = String::from_utf8_lossy(&raw.body[..raw.body.len().min(64)]);
     let begin = begin.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
     match json {
@@ -93,7 +88,9 @@ fn of_status(raw: &Raw, json: Option<&Value>) -> Failure {
         429 if code.contains("quota") => (Kind::Rejected, "the account at the server has no credit left"),
         429 => (Kind::Throttled, "the server wants fewer requests"),
         408 | 425 | 500.. => (Kind::Failed, "the server has a fault"),
-        300..400 => (Kind::Rejected, "the server redirects, which is not followed: set base_url to where it leads"),
+        300..400 => {
+            (Kind::Rejected, "the server redirects, and kefu follows no redirect: set base_url to the new address")
+        }
         401 | 403 => (Kind::Rejected, "the server refuses the key: see key or key_file"),
         404 | 405 => (Kind::Rejected, "the server knows no such address or model: see base_url and model"),
         400 | 413 | 422 => {

@@ -9,6 +9,7 @@ use kefu_messages::reply::{Content, MAX_TEXT_BYTES, Reply};
 use kefu_messages::rules::{Action, Briefing, Rule};
 use kefu_messages::session::SessionKey;
 use kefu_program::config::Config;
+use kefu_runtime::in_words;
 use kefu_store::{Conversations, Exchange, StoreError};
 use kefu_wechat::push;
 
@@ -23,23 +24,13 @@ use crate::send::window::UserWindows;
 pub(crate) struct AssistantReplies {
     /// Set if the configuration has an `[assistant]`.
     pub(crate) assistant: Option<Arc<Assistant>>,
-    config: Arc<Config>,
-    conversations: Arc<dyn Conversations>,
-    windows: Arc<UserWindows>,
-    typing: Arc<Typing>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) conversations: Arc<dyn Conversations>,
+    pub(crate) windows: Arc<UserWindows>,
+    pub(crate) typing: Arc<Typing>,
 }
 
 impl AssistantReplies {
-    pub(crate) fn new(
-        assistant: Option<Arc<Assistant>>,
-        config: Arc<Config>,
-        conversations: Arc<dyn Conversations>,
-        windows: Arc<UserWindows>,
-        typing: Arc<Typing>,
-    ) -> Self {
-        Self { assistant, config, conversations, windows, typing }
-    }
-
     /// Asks the assistant. Returns its answer, or the fallback in its place; `None` when the message has no text to
     /// answer.
     pub(in crate::plan) async fn reply(
@@ -49,7 +40,9 @@ impl AssistantReplies {
     ) -> Result<Option<Reply>, Outcome> {
         let Some(text) = question(attempt.envelope) else { return Ok(None) };
         let Some(assistant) = &self.assistant else {
-            return Err(Outcome::retry("[assistant] is newer than this process: restart it"));
+            return Err(Outcome::retry(
+                "a rule names the assistant, and this worker started without an [assistant]: restart the worker",
+            ));
         };
         // The worker asks for no answer that WeChat would not take.
         self.windows.check(attempt)?;
@@ -62,12 +55,12 @@ impl AssistantReplies {
                 ("assistant", answer::shortened(answer, most_bytes), true)
             }
             (Err(failure), Some(fallback)) => {
-                tracing::debug!(error = %failure, "the fallback is sent");
+                tracing::debug!(error = in_words(&failure), "the fallback is sent");
                 ("fallback", fallback.clone(), false)
             }
             (Err(failure), None) => {
                 metrics::counter!(metric::ASSISTANT_ANSWERS, "by" => "nobody").increment(1);
-                return Err(Outcome::retry(format!("the assistant gave no answer: {failure}")));
+                return Err(Outcome::retry(format!("the assistant gave no answer: {}", in_words(&failure))));
             }
         };
         metrics::counter!(metric::ASSISTANT_ANSWERS, "by" => by).increment(1);
@@ -134,7 +127,7 @@ fn question(envelope: &Envelope) -> Option<&str> {
 fn readable<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
     match result {
         Err(error @ StoreError::Corrupt(_)) => {
-            tracing::warn!(%error, "the conversation with the assistant is left out");
+            tracing::warn!(%error, "the assistant gets no conversation, since the stored one cannot be read");
             Ok(T::default())
         }
         result => result,

@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kefu_program::config;
 use kefu_runtime::http_client::{self, Unread};
-use kefu_runtime::in_words;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::failure::{Failure, Kind};
+use crate::why::Why;
 
 /// The answer of the server, unread.
 pub(crate) struct Raw {
@@ -54,17 +54,17 @@ const CONNECT: Duration = Duration::from_secs(5);
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 impl HttpCompletions {
-    pub(crate) fn new(config: &config::Assistant) -> Result<Self, String> {
-        let base = config.base_url.parse().map_err(|_| "[assistant] base_url: is no URL".to_owned())?;
+    pub(crate) fn new(config: &config::Assistant) -> Result<Self, Why> {
+        let base = config.base_url.parse().map_err(|_| "[assistant] base_url is no URL")?;
         let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
             .connect_timeout(CONNECT.min(config.timeout / 2))
             .build()
-            .map_err(|error| format!("the assistant's HTTP client cannot be set up: {}", in_words(&error)))?;
+            .map_err(|error| Why::caused_by(error, "the HTTP client for the assistant cannot be set up"))?;
         let authorization = match &config.key {
             Some(key) => {
                 let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-                    .map_err(|_| "the assistant's key cannot be sent in an HTTP header".to_owned())?;
+                    .map_err(|_| "[assistant] key has a character that an HTTP header cannot carry")?;
                 value.set_sensitive(true);
                 Some(value)
             }
@@ -82,8 +82,8 @@ impl Completions for HttpCompletions {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
         let response = request.send().await.map_err(|error| match error.is_connect() {
-            true => broken(Kind::Unreachable, "the server cannot be reached", error),
-            false => broken(Kind::Failed, "no answer came", error),
+            true => Failure::new(Kind::Unreachable, Why::caused_by(error, "the server cannot be reached")),
+            false => Failure::new(Kind::Failed, Why::caused_by(error, "no answer came")),
         })?;
         let status = response.status().as_u16();
         let retry_after = http_client::retry_after(&response);
@@ -95,10 +95,6 @@ impl Completions for HttpCompletions {
             }
         }
     }
-}
-
-fn broken(kind: Kind, what: &str, error: reqwest::Error) -> Failure {
-    Failure::new(kind, format!("{what}: {}", in_words(&error.without_url())))
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Why the assistant gave no answer.
 
-use std::fmt;
 use std::time::Duration;
 
+use crate::why::Why;
+
 /// The cause of a missing answer, in a text for the operator without key, question or answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{why}")]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
-    why: String,
+    #[source]
+    why: Why,
     /// How long the server wants to get no requests.
     retry_after: Option<Duration>,
 }
@@ -69,7 +72,7 @@ impl Kind {
 }
 
 impl Failure {
-    pub(crate) fn new(kind: Kind, why: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, why: impl Into<Why>) -> Self {
         Self { kind, why: why.into(), retry_after: None }
     }
 
@@ -81,11 +84,5 @@ impl Failure {
     pub(crate) fn wait(&self, tries: u32) -> Duration {
         let most = Duration::from_millis(500) * 2_u32.pow(tries);
         self.retry_after.unwrap_or_else(|| rand::random_range(most / 2..=most))
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
     }
 }

@@ -138,7 +138,10 @@ impl Permit<'_> {
         }
         breaker.failed.clear();
         let (why, pause) = (why.to_owned(), FIRST_PAUSE);
-        tracing::warn!(error = why, "the webhook is asked about one message at a time, until it answers; others wait");
+        tracing::warn!(
+            error = why,
+            "until the webhook answers again, it is asked about one message at a time; the others wait"
+        );
         breaker.open = Some(Open { since: now, why, pause, probe_at: now + pause.max(at_least), probing: false });
         true
     }

@@ -14,7 +14,7 @@ async fn a_disk_that_hangs_is_not_held_against_the_service() {
         "[webhook]\nsecret = \"0123456789abcdef\"\n\
          [[rule]]\nwhen = {{ contains = \"ask\" }}\nwebhook = {{ url = \"http://{address}/\" }}\n"
     ));
-    let end = hang(&bench.handler.planner.webhooks.asked.disk).await;
+    let end = hang(&bench.handler.planner.webhooks.disk).await;
     // This many failed messages would open the webhook's breaker.
     let users = ["oA", "oB", "oC", "oD", "oE"];
     let handling = join_all(users.map(|user| bench.handle(user, "ask")));
@@ -25,7 +25,7 @@ async fn a_disk_that_hangs_is_not_held_against_the_service() {
             let user = users.into_iter().find(|user| request.contains(user)).unwrap();
             *times.entry(user).or_default() += 1;
         }
-        assert_eq!(bench.handler.planner.webhooks.asked.in_words(), None);
+        assert_eq!(bench.handler.planner.webhooks.breakers.in_words(), None);
         drop(end);
     };
     let handled = tokio::time::timeout(seconds(60), async { tokio::join!(handling, all_asked_again).0 }).await;

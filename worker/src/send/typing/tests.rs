@@ -14,7 +14,7 @@ async fn typed(bench: &Bench, age: Duration, lasts: Duration) -> (Result<&'stati
     let mut slot = handler.slots.take().await;
     let claim = handler.leases.claim(&envelope.key, &interrupt, &mut slot).await.unwrap().unwrap();
     let (delivery, _watch) = delivery(Ok(envelope.clone()), 0);
-    let mut attempt = Attempt::new(&delivery, &envelope, account, claim, slot, &handler.timings);
+    let mut attempt = Attempt::new(&delivery, &envelope, account, claim, slot);
     let start = Instant::now();
     let (sender, api) = (&handler.sender, bench.config.wechat.typing_api);
     let typing = Typing::new(api, sender.wechat.clone(), sender.tokens.clone(), sender.pauses.clone());

@@ -33,15 +33,18 @@ struct Token {
     refresh_at: Instant,
 }
 
-/// The fate of a token that WeChat refused.
+/// The fate of an access_token that WeChat refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Forgotten {
-    /// This process has forgotten the token, and the store must drop it too.
-    Now,
-    /// This process had forgotten or replaced the token already.
-    Before,
-    /// The token is still in use.
-    TooSoon { left: Duration },
+pub(crate) enum RefusedToken {
+    /// This process drops the token, from the store too.
+    Dropped,
+    /// This process had dropped or replaced the token already.
+    Replaced,
+    /// The token was fetched so recently that the worker keeps it for now.
+    StillUsed {
+        /// How much longer the worker keeps the token.
+        left: Duration,
+    },
 }
 
 impl Known {
@@ -87,18 +90,18 @@ impl Known {
     }
 
     /// Forgets a token that WeChat refused, unless the previous drop is less than `gap` ago.
-    pub(super) fn forget(&self, refused: &SecretString, gap: Duration) -> Forgotten {
+    pub(super) fn forget(&self, refused: &SecretString, gap: Duration) -> RefusedToken {
         let now = Instant::now();
         let mut state = self.0.lock();
         let left = state.dropped_at.map_or(Duration::ZERO, |at| (at + gap).saturating_duration_since(now));
         match &state.token {
-            Some(token) if !same(&token.value, refused) => Forgotten::Before,
-            Some(_) if !left.is_zero() => Forgotten::TooSoon { left },
-            None if !left.is_zero() => Forgotten::Before,
+            Some(token) if !same(&token.value, refused) => RefusedToken::Replaced,
+            Some(_) if !left.is_zero() => RefusedToken::StillUsed { left },
+            None if !left.is_zero() => RefusedToken::Replaced,
             _ => {
                 state.dropped_at = Some(now);
                 state.token = None;
-                Forgotten::Now
+                RefusedToken::Dropped
             }
         }
     }

@@ -235,7 +235,7 @@ async fn a_token_is_believed_for_two_hours_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn the_api_is_out_of_reach_from_the_first_failure_to_the_next_answer_whatever_it_says() {
-    let (bench, out_of_reach) = (Bench::new(), |wechat: &WeChat| wechat.reach.in_words());
+    let (bench, out_of_reach) = (Bench::new(), |wechat: &WeChat| wechat.outage_in_words());
     let (config, _folder) = config("");
     let wechat = WeChat::new(Arc::clone(&bench.api) as _, &config.wechat);
     let account = config.accounts.get("wx1").unwrap();

@@ -3,10 +3,8 @@
 use std::ops::Range;
 
 use codes::Codes;
-use fences::{Fence, fences};
 
 mod codes;
-mod fences;
 
 /// The names of the tags, the longer name first.
 const NAMES: [&str; 2] = ["thinking", "think"];
@@ -60,6 +58,14 @@ struct Line<'a> {
     /// The number of `"` before `counted_to`. The first, third, … of them opens a quotation.
     quotes: usize,
     counted_to: usize,
+}
+
+/// A line of three or more backticks or tildes, which can begin a block of code.
+struct Fence {
+    start: usize,
+    end: usize,
+    /// The start of the line that ends the block. A fence without such a line begins no block.
+    closer: Option<usize>,
 }
 
 /// A block of code.
@@ -166,4 +172,39 @@ fn tag_at(text: &str) -> Option<(bool, usize)> {
         NAMES.iter().find(|name| rest.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)))?;
     let rest = rest[name.len()..].trim_start_matches([' ', '\t']).strip_prefix('>')?;
     Some((opens, text.len() - rest.len()))
+}
+
+/// The fences of a text, in order, found in time proportional to the text's length.
+fn fences(text: &str) -> Vec<Fence> {
+    let (mut found, mut start) = (Vec::new(), 0);
+    for line in text.split_inclusive('\n') {
+        let end = start + line.len();
+        if let Some((sign, length, is_bare)) = fence(line) {
+            found.push((sign, length, is_bare, Fence { start, end, closer: None }));
+        }
+        start = end;
+    }
+    // The loop runs from the end. For each sign `closers` has the later bare lines that have no bare line of the same
+    // length or longer before them.
+    let mut closers: [Vec<(usize, usize)>; 2] = [Vec::new(), Vec::new()];
+    for (sign, length, is_bare, fence) in found.iter_mut().rev() {
+        let later = &mut closers[usize::from(*sign == '~')];
+        // The nearest line is last, and each line is shorter than the lines before it.
+        let as_long = later.partition_point(|(found, _)| found >= length);
+        fence.closer = as_long.checked_sub(1).map(|nearest| later[nearest].1);
+        if *is_bare {
+            while later.pop_if(|(found, _)| *found <= *length).is_some() {}
+            later.push((*length, fence.start));
+        }
+    }
+    found.into_iter().map(|(.., fence)| fence).collect()
+}
+
+/// The sign and the length of the run that begins the line, and whether the line consists of that run alone.
+fn fence(line: &str) -> Option<(char, usize, bool)> {
+    let line = line.trim();
+    let sign = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+    let rest = line.trim_start_matches(sign);
+    let length = line.len() - rest.len();
+    (length >= 3 && !rest.contains('`')).then_some((sign, length, rest.is_empty()))
 }

@@ -100,7 +100,7 @@ async fn without_a_fallback_the_message_comes_again_later() {
 #[tokio::test(start_paused = true)]
 async fn trouble_is_told_until_there_is_an_answer_again() {
     let bench = bench("");
-    let standing = || bench.handler.planner.assistant.assistant.as_ref().unwrap().standing.in_words();
+    let standing = || bench.handler.planner.assistant.assistant.as_ref().unwrap().trouble_in_words();
     assert_eq!(standing(), None);
     bench.completions.answer(AT_ONCE, 401, r#"{"error":{"code":"invalid_api_key"}}"#);
     bench.handle("oA", "one").await;
