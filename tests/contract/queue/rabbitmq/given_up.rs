@@ -66,7 +66,7 @@ async fn what_another_program_put_there_stays_if_it_has_nowhere_to_go() {
     let report = order.carry_out(&*queue.letters()).await;
     assert_eq!(report.error, None);
     assert_eq!((report.letters.len(), report.left.len()), (1, 1));
-    assert!(report.left[0].why.contains("which partition"), "{report:?}");
+    assert!(report.left[0].why.contains("its partition is not known"), "{report:?}");
     let replayed = next(&mut consumer).await;
     assert_eq!((replayed.envelope.as_ref().unwrap(), replayed.partition.index()), (&envelope, 3));
     assert_eq!(list(&queue).await.letters.len(), 1);
