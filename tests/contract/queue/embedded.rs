@@ -57,9 +57,9 @@ impl Queue for InAFolder {
         });
         let letters = letters.await.into_iter().map(|letter| DeadLetter {
             body: letter.body,
-            reason: letter.reason,
-            error: letter.last_error,
-            attempts: letter.attempts.into(),
+            reason: letter.history.reason,
+            error: letter.history.last_error,
+            attempts: letter.history.attempts.into(),
         });
         letters.collect()
     }
