@@ -16,16 +16,15 @@ use kefu_runtime::lifecycle;
 use kefu_simulator::{Simulator, SimulatorConfig};
 use tokio::sync::oneshot;
 
-use crate::both;
+use crate::serve;
 
 mod accounts;
 mod play;
-mod script;
 
 /// The arguments of `kefu demo`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// End once the demo has played all scenes. The exit status is 0 only if every reply arrived.
+    /// End when all scenes are played. The exit status is 0 only if every reply arrived.
     #[arg(long)]
     once: bool,
 }
@@ -37,7 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new()
         .prefix("kefu-demo-")
         .tempdir()
-        .context("no temporary folder can be made (TMPDIR names where)")?;
+        .context("kefu cannot make a temporary folder; TMPDIR names the place")?;
     let shutdown = lifecycle::shutdown_on_signal()?;
     let simulator = Simulator::start(SimulatorConfig::new(accounts::all())).await?;
     let config = write_config(folder.path(), &simulator.url())?;
@@ -47,7 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let frame = Frame { config: Arc::new(config), backend, readiness, internal, shutdown: shutdown.clone() };
 
     let (listening, address) = oneshot::channel();
-    let both = tokio::spawn(both::run(frame, Api::default(), move |addresses| {
+    let both = tokio::spawn(serve::both(frame, Api::default(), move |addresses| {
         // The receiver is dropped only when the demo has already failed.
         listening.send(addresses.first().copied()).ok();
     }));
@@ -60,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         simulator.set_callback(&account.appid, &url(&account.appid))?;
     }
     println!("kefu {}: ingress, worker and a simulated WeChat in one process", env!("CARGO_PKG_VERSION"));
-    println!("data in {}, gone at the end\n", folder.path().display());
+    println!("the data are in {} until the demo ends\n", folder.path().display());
 
     let all_arrived = tokio::select! {
         played = play::all(&simulator) => played?,
@@ -71,7 +70,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         shutdown.cancelled().await;
     }
     shutdown.cancel();
-    both.await.context("the pair crashed")??;
+    both.await.context("ingress or the worker crashed")??;
     simulator.shutdown().await;
     Ok(if all_arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use kefu_runtime::{in_words, lifecycle};
 
-mod both;
 mod dead;
 mod demo;
 mod doctor;
@@ -17,7 +16,7 @@ mod serve;
 mod simulator;
 mod terminal;
 
-/// Customer service of WeChat mini programs: no message lost, none answered twice, none out of order.
+/// Customer service for WeChat mini programs: loses no message, answers none twice, keeps each user's order.
 #[derive(Parser)]
 #[command(name = "kefu", version)]
 struct Arguments {
@@ -29,13 +28,13 @@ struct Arguments {
 enum Command {
     /// Shows kefu at work in one process, with a simulated WeChat on this machine.
     Demo(demo::Arguments),
-    /// Runs ingress and worker in one process. With an embedded store kefu needs nothing else.
+    /// Runs ingress and worker in one process. With an embedded database, kefu needs no servers.
     Serve(serve::Arguments),
     /// Lists, shows, replays and drops dead letters: messages that kefu does not try again by itself.
     Dead(dead::Arguments),
-    /// Shows the rules of a configuration, and what they would do.
+    /// Shows the rules of a configuration, and what kefu would do with a push.
     Rules(rules::Arguments),
-    /// Checks whether everything that kefu needs is available and configured correctly; changes nothing.
+    /// Checks whether everything that kefu needs is available and configured correctly. Changes nothing.
     Doctor(doctor::Arguments),
     /// Signs, encrypts and sends one push to a callback URL, as WeChat would.
     Push(Box<push::Arguments>),

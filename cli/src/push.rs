@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
-use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use kefu_runtime::http_client;
 use kefu_simulator::{Cdata, Message, Mode, MsgId, Push, SimulatedAccount, judge};
 use kefu_wechat::push::Format;
@@ -19,26 +19,25 @@ pub(crate) struct Arguments {
     /// The account's Token.
     #[arg(long, env = "KEFU_PUSH_TOKEN", hide_env_values = true)]
     token: String,
-    /// The account's EncodingAESKey; compat and safe mode need it.
+    /// The account's EncodingAESKey; required in compat and safe mode.
     #[arg(long, env = "KEFU_PUSH_ENCODING_AES_KEY", hide_env_values = true)]
     encoding_aes_key: Option<String>,
-    /// The appid; the last part of the URL when left out.
+    /// The account's appid. Default: the last part of the URL.
     #[arg(long)]
     appid: Option<String>,
-    /// The mode of the push: safe when a key is given, else plain.
-    #[arg(long)]
-    mode: Option<ModeArgument>,
-    /// The data format.
-    #[arg(long, default_value = "xml")]
-    format: FormatArgument,
+    /// The mode of the push. Default: safe with an EncodingAESKey, else plain.
+    #[arg(long, value_parser = one_of(&MODES))]
+    mode: Option<Mode>,
+    /// The data format of the push.
+    #[arg(long, default_value = "xml", value_parser = one_of(&FORMATS))]
+    format: Format,
     /// The user's openid.
     #[arg(long, default_value = "oUserOfKefuPush")]
     user: String,
-    /// MsgId; a new MsgId when left out. Give the same MsgId again to see that kefu does not answer the copy twice.
+    /// The MsgId; kefu takes a push with the same MsgId as a copy. Default: a new MsgId.
     #[arg(long)]
     msg_id: Option<u64>,
-    /// In XML, write a text that holds `]]>` unchanged, as users have seen WeChat do, instead of splitting its CDATA
-    /// section.
+    /// In XML, write a text with `]]>` into one CDATA section unchanged, as WeChat does at times.
     #[arg(long)]
     unescaped: bool,
     #[command(flatten)]
@@ -61,22 +60,19 @@ struct Says {
     /// The user enters the session from a button with this `session-from`.
     #[arg(long, value_name = "SESSION_FROM")]
     enter: Option<String>,
-    /// Any other event.
+    /// Any other event, by its name.
     #[arg(long)]
     event: Option<String>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum ModeArgument {
-    Plain,
-    Compat,
-    Safe,
-}
+const MODES: [(&str, Mode); 3] = [("plain", Mode::Plain), ("compat", Mode::Compat), ("safe", Mode::Safe)];
+const FORMATS: [(&str, Format); 2] = [("xml", Format::Xml), ("json", Format::Json)];
 
-#[derive(Clone, Copy, ValueEnum)]
-enum FormatArgument {
-    Xml,
-    Json,
+/// Reads the name of a value.
+fn one_of<T: Copy + Send + Sync + 'static>(values: &'static [(&str, T)]) -> impl TypedValueParser<Value = T> {
+    let names = PossibleValuesParser::new(values.iter().map(|(name, _)| name));
+    names
+        .try_map(|given| values.iter().find(|(name, _)| *name == given).map(|(_, value)| *value).ok_or("no such value"))
 }
 
 /// The time that WeChat waits for an answer.
@@ -85,24 +81,18 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let appid = match &arguments.appid {
         Some(appid) if is_appid(appid) => appid.clone(),
-        Some(_) => bail!("--appid has something else than letters and digits"),
-        None => appid_of(&arguments.url).context("the URL does not end in an appid: add it, or give --appid")?,
+        Some(_) => bail!("--appid may have only letters, digits, - and _"),
+        None => appid_of(&arguments.url)
+            .context("the URL does not end in an appid: add the appid, or give --appid")?
+            .to_owned(),
     };
-    let mode = match arguments.mode {
-        Some(ModeArgument::Plain) => Mode::Plain,
-        Some(ModeArgument::Compat) => Mode::Compat,
-        Some(ModeArgument::Safe) => Mode::Safe,
-        None if arguments.encoding_aes_key.is_some() => Mode::Safe,
-        None => Mode::Plain,
-    };
-    if mode != Mode::Plain && arguments.encoding_aes_key.is_none() {
-        let mode = if mode == Mode::Safe { "safe" } else { "compat" };
-        bail!("--mode {mode} needs --encoding-aes-key (or KEFU_PUSH_ENCODING_AES_KEY in the environment)");
+    let has_key = arguments.encoding_aes_key.is_some();
+    let mode = arguments.mode.unwrap_or(if has_key { Mode::Safe } else { Mode::Plain });
+    if mode != Mode::Plain && !has_key {
+        let name = if mode == Mode::Safe { "safe" } else { "compat" };
+        bail!("--mode {name} needs --encoding-aes-key (or KEFU_PUSH_ENCODING_AES_KEY in the environment)");
     }
-    let format = match arguments.format {
-        FormatArgument::Xml => Format::Xml,
-        FormatArgument::Json => Format::Json,
-    };
+    let format = arguments.format;
     let account = SimulatedAccount {
         raw_id: format!("gh_{}", appid.trim_start_matches("wx").get(..12).unwrap_or("000000000000")),
         appid,
@@ -132,18 +122,24 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .body(request.body)
         .send()
         .await
-        .map_err(|error| no_answer(&arguments.url, &error))?;
+        .map_err(|error| anyhow!(no_answer(&arguments.url, &error)))?;
     let status = response.status();
-    let body = response.text().await.map_err(reqwest::Error::without_url).context("the answer was cut")?;
+    let body = response
+        .text()
+        .await
+        .map_err(reqwest::Error::without_url)
+        .context("the connection broke before the whole answer arrived")?;
     println!("{status} after {:.1} ms: {}", started.elapsed().as_secs_f64() * 1_000.0, body.trim_end());
     match status.as_u16() {
         401 => {
             eprintln!(
-                "kefu: refused: Token, EncodingAESKey, mode or appid differ from those of kefu, or its clock from this one \
-                 by more than 24 h; its log says which"
+                "kefu: refused: Token, EncodingAESKey, mode or appid differ from kefu's configuration, or kefu's clock \
+                 differs from this machine's clock by more than 24 h; kefu's log has the reason"
             )
         }
-        404 => eprintln!("kefu: refused: nobody serves this appid there, or the path is another"),
+        404 => {
+            eprintln!("kefu: refused: no kefu with this appid answers at this URL, or the path is not /push/APPID")
+        }
         _ => {}
     }
     let verdict = judge(&push, &nonce, status.as_u16(), body.as_bytes());
@@ -151,7 +147,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         println!("the answer hands the message over to the human agents");
     }
     if let Some(detail) = verdict.detail.filter(|_| status.is_success()) {
-        eprintln!("kefu: WeChat would not take this answer: {detail}");
+        eprintln!("kefu: WeChat would not accept this answer: {detail}");
     }
     Ok(if verdict.outcome.accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -164,27 +160,27 @@ pub(crate) fn callback_url(text: &str) -> Result<Url, String> {
 }
 
 /// The last part of the path, if this part can be an appid.
-fn appid_of(url: &Url) -> Option<String> {
-    let last = url.path_segments()?.rfind(|part| !part.is_empty())?;
-    is_appid(last).then(|| last.to_owned())
+pub(crate) fn appid_of(url: &Url) -> Option<&str> {
+    url.path_segments()?.rfind(|part| !part.is_empty()).filter(|part| is_appid(part))
 }
 
 fn is_appid(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// The innermost cause says the most. No cause may show the URL, because the URL's query has the signature.
-fn no_answer(url: &Url, error: &reqwest::Error) -> anyhow::Error {
+/// Why a callback URL gave no answer. The innermost cause says the most. No cause may show the URL, because the URL's query
+/// has the signature.
+pub(crate) fn no_answer(url: &Url, error: &reqwest::Error) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let server = format!("{}{port}", url.host_str().unwrap_or_default());
     if error.is_timeout() {
-        return anyhow!("no answer from {server} within {} s, which is as long as WeChat waits", TIMEOUT.as_secs());
+        return format!("no answer from {server} within {} s, which is as long as WeChat waits", TIMEOUT.as_secs());
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    anyhow!("no answer from {server}: {cause}")
+    format!("no answer from {server}: {cause}")
 }
 
 impl Says {

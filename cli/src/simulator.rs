@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLE: &str = r#"Example of FILE:
-  listen = "127.0.0.1:8090"             # left out: a free port, which is printed
+  listen = "127.0.0.1:8090"             # default: a free port, which the command prints
   [[accounts]]                          # one for each mini program
   appid = "wxde00000000000001"
   secret = "any"
@@ -27,15 +27,15 @@ const EXAMPLE: &str = r#"Example of FILE:
   raw_id = "gh_de0000000001"
   callback_url = "http://127.0.0.1:8080/push/wxde00000000000001"
 
-kefu finds it by [wechat] api_base = "http://127.0.0.1:8090" and the same accounts."#;
+Give kefu the same accounts, and [wechat] api_base = "http://127.0.0.1:8090"."#;
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let file = arguments.config.display();
     let text = std::fs::read_to_string(&arguments.config).with_context(|| format!("{file} cannot be read"))?;
-    let config: SimulatorConfig = toml::from_str(&text).with_context(|| format!("{file} is wrong"))?;
+    let config: SimulatorConfig = toml::from_str(&text).with_context(|| format!("{file} has a mistake"))?;
     let shutdown = lifecycle::shutdown_on_signal()?;
     let simulator = Simulator::start(config).await?;
-    println!("simulated WeChat on {}: the chat page is at {0}/", simulator.url());
+    println!("simulated WeChat on {}, with a chat page at {0}/", simulator.url());
     shutdown.cancelled().await;
     simulator.shutdown().await;
     Ok(ExitCode::SUCCESS)

@@ -1,13 +1,59 @@
 //! Texts as a terminal shows them, and their width in columns.
 
+use std::io::{self, Write};
+
+use anyhow::Context;
 use rustix::termios::tcgetwinsize;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 /// The width of the terminal; `None` when standard output is no terminal.
 pub(crate) fn width() -> Option<usize> {
-    let size = tcgetwinsize(std::io::stdout()).ok()?;
+    let size = tcgetwinsize(io::stdout()).ok()?;
     Some(size.ws_col.into()).filter(|columns| *columns > 0)
+}
+
+/// Writes to standard output. A reader that has closed the pipe wants no more, which is no error.
+pub(crate) fn print(write: impl FnOnce(&mut io::StdoutLock) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("the result cannot be written"),
+    }
+}
+
+/// The least width of a text behind its head, however narrow the terminal is.
+const LEAST: usize = 24;
+
+/// Writes the text behind its head. Where the terminal is not wide enough, the text continues below its start.
+pub(crate) fn write_behind(out: &mut impl Write, head: &str, text: &str) -> io::Result<()> {
+    let before = columns(head);
+    let room = width().map_or(usize::MAX, |width| width.saturating_sub(before).max(LEAST));
+    let mut head = head.to_owned();
+    for line in wrap(&printable(text), room) {
+        writeln!(out, "{}", format!("{head}{line}").trim_end())?;
+        head = " ".repeat(before);
+    }
+    Ok(())
+}
+
+/// The space between two columns of a table.
+pub(crate) const GAP: &str = "  ";
+
+/// The width of a column of a table.
+pub(crate) fn widest<const N: usize>(rows: &[[String; N]], column: usize) -> usize {
+    rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0)
+}
+
+/// A line for each row, with its cells one below the other. The columns `right` are aligned to the right.
+pub(crate) fn align<const N: usize>(rows: &[[String; N]], right: &[usize]) -> Vec<String> {
+    let widths: [usize; N] = std::array::from_fn(|column| widest(rows, column));
+    let cell = |column: usize, text: &str| {
+        let pad = " ".repeat(widths[column] - columns(text));
+        if right.contains(&column) { pad + text } else { text.to_owned() + &pad }
+    };
+    let line = |row: &[String; N]| row.iter().enumerate().map(|(column, text)| cell(column, text)).collect::<Vec<_>>();
+    rows.iter().map(|row| line(row).join(GAP)).collect()
 }
 
 /// The text with `\u{1b}` and the like in place of characters that a terminal would obey: errors and contents come from
@@ -24,6 +70,16 @@ fn obeyed(char: char) -> bool {
 /// The width of the text in columns.
 pub(crate) fn columns(text: &str) -> usize {
     text.graphemes(true).map(UnicodeWidthStr::width).sum()
+}
+
+/// How many names of the same kind a text shows at most.
+pub(crate) const MAX_NAMED: usize = 5;
+
+/// The names, with `…` in place of all after the fifth.
+pub(crate) fn names(all: &[impl AsRef<str>]) -> String {
+    let mut named: Vec<&str> = all.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
+    named.extend((all.len() > MAX_NAMED).then_some("…"));
+    named.join(", ")
 }
 
 /// A number with its noun: `1 rule`, `2 rules`.

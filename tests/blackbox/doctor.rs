@@ -124,16 +124,16 @@ async fn with_all_in_order_nothing_failed_and_nothing_was_changed() {
         ("pictures", "1 picture"),
         (&*format!("account {account}"), "mode safe, a Token of 24 characters, an EncodingAESKey of 43"),
         ("redis", "reached, version "),
-        ("redis role", "it takes writes"),
+        ("redis role", "master: Redis accepts writes"),
         ("redis appendonly", "yes"),
         ("redis maxmemory-policy", "noeviction"),
-        ("redis clock", "as that of Redis"),
+        ("redis clock", "agrees with that of Redis"),
         ("rabbitmq", "reached"),
         ("rabbitmq version", "ok: 4."),
-        ("rabbitmq queues", "all 15 are there as they must be"),
-        ("rabbitmq workers", "1 worker, every partition is taken from, 0 messages wait"),
+        ("rabbitmq queues", "all 15 queues are as kefu needs them"),
+        ("rabbitmq workers", "1 worker, every partition has a worker, 0 messages wait"),
         ("rabbitmq plugins", "rabbitmq_management"),
-        ("wechat clock", "as that of http://127.0.0.1:"),
+        ("wechat clock", "agrees with that of http://127.0.0.1:"),
         (&*format!("wechat {account}"), "gives an access_token"),
         (&*format!("wechat {account} callback"), "WeChat finds its host at 127.0.0.1"),
         ("callback", &*format!("{url} answers WeChat's check as it must")),
@@ -164,6 +164,6 @@ async fn secrets_that_were_cut_are_told_by_their_length() {
     let config = clinic.embedded(|text| text.replace(&clinic.account.secret, &clinic.account.secret[..31]));
     let report = doctor(&config, &[]).await;
     let account = &clinic.account.appid;
-    report.says(&format!("account {account}"), "warning", &["its secret has 31 characters", "WeChat's console"]);
+    report.says(&format!("account {account}"), "warning", &["the secret has 31 characters", "WeChat's console"]);
     report.says(&format!("wechat {account}"), "failed", &["40125", "copy the AppSecret anew"]);
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use kefu_embedded::queue::EmbeddedQueue;
 use kefu_embedded::{Database, DatabaseError, FILE_NAME};
 use kefu_program::config::{BackendUrls, Config};
-use kefu_program::internal::dead_letters::{Access, PATH};
+use kefu_program::internal::dead_letters::{ACCESS_FILE, Access, PATH};
 use kefu_queue::dead_letters::{Order, Report};
 use kefu_queue::rabbitmq;
 use kefu_runtime::http_client;
@@ -32,7 +32,7 @@ async fn in_a_file(folder: &Path, order: &Order) -> anyhow::Result<Report> {
     let file = folder.join(FILE_NAME);
     // Opening the file would create it.
     if !file.try_exists().with_context(|| format!("{} cannot be looked at", file.display()))? {
-        bail!("there is no {}: no kefu has run with this configuration yet", file.display());
+        bail!("{} does not exist: no kefu has run with this configuration yet", file.display());
     }
     let path = folder.to_owned();
     match tokio::task::spawn_blocking(move || Database::open(&path)).await? {
@@ -43,9 +43,9 @@ async fn in_a_file(folder: &Path, order: &Order) -> anyhow::Result<Report> {
             database.close().await;
             Ok(report)
         }
-        Err(DatabaseError::InUse { path }) => served(folder, order)
-            .await
-            .with_context(|| format!("{} is in use by another kefu process, which has to be asked", path.display())),
+        Err(DatabaseError::InUse { path }) => served(folder, order).await.with_context(|| {
+            format!("another kefu process has {} open and did not carry out the order", path.display())
+        }),
         Err(error) => Err(error.into()),
     }
 }
@@ -53,8 +53,8 @@ async fn in_a_file(folder: &Path, order: &Order) -> anyhow::Result<Report> {
 /// Asks the process that holds the file.
 async fn served(folder: &Path, order: &Order) -> anyhow::Result<Report> {
     let access = Access::read(folder).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => anyhow!("it is just starting or ending, or it is no kefu serve: try again"),
-        _ => anyhow!("how to reach it cannot be read: {error}"),
+        io::ErrorKind::NotFound => anyhow!("this process is starting or ending, or is not kefu serve: try again"),
+        _ => anyhow!("{} cannot be read: {error}", folder.join(ACCESS_FILE).display()),
     })?;
     let url = |path| format!("http://{}{path}", access.address);
     let client = http_client::builder(&url("/").parse()?).no_proxy().connect_timeout(PATIENCE).build()?;
@@ -63,11 +63,14 @@ async fn served(folder: &Path, order: &Order) -> anyhow::Result<Report> {
     let livez = client.get(url("/livez")).timeout(PATIENCE).send().await;
     livez.map_err(reqwest::Error::without_url).with_context(unreachable)?;
     let answer = client.post(url(PATH)).bearer_auth(&access.key).json(order).send().await;
-    let lost = "kefu serve was lost before it told what it did; what it did stays done";
+    let lost = "the connection to kefu serve broke before the report arrived: list the dead letters to see the result";
     let answer = answer.map_err(reqwest::Error::without_url).context(lost)?;
     let status = answer.status();
     if !status.is_success() {
-        bail!("kefu serve on {} answers {status}: it is starting or ending, or of another version", access.address);
+        bail!(
+            "kefu serve on {} answers {status}: the process is starting or ending, or has another version",
+            access.address
+        );
     }
     answer.json().await.map_err(reqwest::Error::without_url).context(lost)
 }

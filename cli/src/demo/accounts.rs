@@ -94,7 +94,7 @@ pub(super) fn print_how_to_push(simulator: &str, url: &impl Fn(&str) -> String) 
     let kefu = std::env::args().next().unwrap_or_else(|| "kefu".to_owned());
     let (url, token) = (url(SAFE), account.token);
     let push = r#"{"account":""#.to_owned() + SAFE + r#"","user":"oYou","message":{"type":"text","content":"你好"}}"#;
-    println!("The demo stays up; Ctrl+C ends it.");
+    println!("The demo keeps running; Ctrl+C ends it.");
     println!("Chat as a user:   {simulator}/");
     println!("Push by hand:     curl {simulator}/simulator/push -H 'content-type: application/json' -d '{push}'");
     println!(

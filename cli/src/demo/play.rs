@@ -1,12 +1,13 @@
-//! Plays the script and prints what happens.
+//! Plays the messages of WeChat's documentation, in both formats and all modes, and prints what happens.
 
 use std::collections::BTreeMap;
 
 use kefu_simulator::{Entry, Event, Filter, Message, PushReport, PushRequest, Simulator};
-use kefu_wechat::push::Format;
+use kefu_wechat::push::Format::{self, Json, Xml};
 
 use super::REPLY_WITHIN;
-use super::script::{Scene, scenes};
+use super::accounts::{COMPAT, PLAIN, SAFE};
+use crate::terminal::count;
 
 /// Plays all scenes. Returns whether ingress answered every push with `success` and every reply arrived once, in order.
 pub(super) async fn all(simulator: &Simulator) -> anyhow::Result<bool> {
@@ -31,7 +32,7 @@ pub(super) async fn all(simulator: &Simulator) -> anyhow::Result<bool> {
     let replies: usize = scenes.iter().map(|scene| scene.replies.len()).sum();
     match wrong {
         0 => println!("All {} pushes were answered, all {replies} replies arrived once and in order.\n", scenes.len()),
-        _ => println!("{wrong} things went wrong.\n"),
+        _ => println!("{} went wrong.\n", count(wrong, "thing", "things")),
     }
     Ok(wrong == 0)
 }
@@ -41,10 +42,7 @@ async fn play(simulator: &Simulator, number: usize, scene: &Scene, replies: usiz
     let mut request = PushRequest::new(scene.account, &scene.user, scene.message.clone());
     request.format = Some(scene.format);
     request.times = scene.times;
-    let format = match scene.format {
-        Format::Xml => "XML",
-        Format::Json => "JSON",
-    };
+    let format = if scene.format == Xml { "XML" } else { "JSON" };
     let twice = if scene.times > 1 { ", sent twice" } else { "" };
     println!("{number:2}  push   {} ({format}, {}{twice})", said(&scene.message), scene.mode);
 
@@ -57,8 +55,8 @@ async fn play(simulator: &Simulator, number: usize, scene: &Scene, replies: usiz
     }
     let arrived = delivered.len() == replies;
     match arrived {
-        true => println!("           there after {:.1} ms in all\n", started.elapsed().as_secs_f64() * 1_000.0),
-        false => println!("           MISSING after {} s\n", REPLY_WITHIN.as_secs()),
+        true => println!("           all arrived after {:.1} ms\n", started.elapsed().as_secs_f64() * 1_000.0),
+        false => println!("           replies are MISSING after {} s\n", REPLY_WITHIN.as_secs()),
     }
     Ok(report.answered && arrived)
 }
@@ -101,4 +99,63 @@ fn reply_of(entry: &Entry) -> String {
         _ => &call.request["miniprogrampage"]["pagepath"],
     };
     format!("{kind} {said}")
+}
+
+/// One push, and the types of the replies that the rules give.
+struct Scene {
+    user: String,
+    account: &'static str,
+    mode: &'static str,
+    format: Format,
+    message: Message,
+    /// How often the simulator sends the very same push.
+    times: u32,
+    replies: &'static [&'static str],
+}
+
+fn scenes() -> Vec<Scene> {
+    let text = |content: &str| Message::text(content);
+    let enter = || Message::enter("sessionFrom");
+    let mut scenes = vec![
+        scene(PLAIN, Xml, enter(), &["text"]),
+        scene(SAFE, Json, enter(), &["text"]),
+        scene(PLAIN, Xml, text("this is a test"), &["text"]),
+        scene(PLAIN, Json, text("this is a test"), &["text"]),
+        scene(SAFE, Xml, text("this is a test"), &["text"]),
+        scene(SAFE, Json, text("请发二维码"), &["image", "text"]),
+        scene(COMPAT, Json, text("帮助"), &["link"]),
+        scene(PLAIN, Json, Message::image(), &["image"]),
+        scene(SAFE, Xml, Message::image(), &["image"]),
+        scene(COMPAT, Xml, card(), &["miniprogrampage"]),
+        scene(SAFE, Json, card(), &["miniprogrampage"]),
+        Scene { times: 2, ..scene(SAFE, Xml, text("sent twice, answered once"), &["text"]) },
+        scene(SAFE, Json, text("the next message of the same user"), &["text"]),
+    ];
+    for (index, scene) in scenes.iter_mut().enumerate() {
+        scene.user = format!("oDemoUser{:02}", index + 1);
+    }
+    // The worker handles the next message of a user after the former message. By then a second reply to the former
+    // message would have arrived.
+    let last = scenes.len() - 1;
+    scenes[last].user = scenes[last - 1].user.clone();
+    scenes
+}
+
+fn scene(account: &'static str, format: Format, message: Message, replies: &'static [&'static str]) -> Scene {
+    let mode = match account {
+        PLAIN => "plain",
+        COMPAT => "compat",
+        _ => "safe",
+    };
+    Scene { user: String::new(), account, mode, format, message, times: 1, replies }
+}
+
+fn card() -> Message {
+    Message::Miniprogrampage {
+        title: "title".to_owned(),
+        app_id: String::new(),
+        page_path: "pages/goods/index?id=1".to_owned(),
+        thumb_url: String::new(),
+        thumb_media_id: String::new(),
+    }
 }

@@ -18,8 +18,8 @@ pub(super) fn look(file: &Path, config: &Config) -> Vec<Finding> {
     let rule_count = count(rules.iter().len(), "rule", "rules");
     let mut findings = vec![Finding::ok("configuration", format!("{}: {accounts}, {rule_count}", file.display()))];
     if rules.iter().len() == 0 {
-        let mend = "add a [[rule]]; docs/rules.md has all that it can say";
-        findings.push(Finding::warning("rules", "there are none: nothing is answered", mend));
+        let mend = "add a [[rule]]: docs/rules.md says how";
+        findings.push(Finding::warning("rules", "the configuration has no rules: kefu sends no replies", mend));
     }
     let mut pictures = BTreeSet::new();
     for rule in rules.iter() {
@@ -28,7 +28,10 @@ pub(super) fn look(file: &Path, config: &Config) -> Vec<Finding> {
     }
     if !pictures.is_empty() {
         let named = count(pictures.len(), "picture", "pictures");
-        findings.push(Finding::ok("pictures", format!("{named} of rules, readable and as WeChat takes them")));
+        findings.push(Finding::ok(
+            "pictures",
+            format!("{named} of rules: readable, and of a kind and size that WeChat accepts"),
+        ));
     }
     findings.extend(config.accounts.iter().map(account));
     findings
@@ -42,13 +45,13 @@ fn account(account: &Account) -> Finding {
     let token = account.tokens.first().map(|token| token.expose_secret()).unwrap_or_default();
     let mut odd = Vec::new();
     if !appid_is_usual {
-        odd.push("its appid is not wx and 16 hex digits".to_owned());
+        odd.push("the appid is not wx and 16 hex digits".to_owned());
     }
     if secret.len() != 32 || !secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        odd.push(format!("its secret has {}, an AppSecret has 32 letters and digits", characters(secret)));
+        odd.push(format!("the secret has {}, an AppSecret has 32 letters and digits", characters(secret)));
     }
     if !(3..=32).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        odd.push(format!("its token has {}, a Token has 3 to 32 letters and digits", characters(token)));
+        odd.push(format!("the token has {}, a Token has 3 to 32 letters and digits", characters(token)));
     }
     let mode = format!("{:?}", account.mode).to_lowercase();
     if odd.is_empty() {
@@ -60,7 +63,7 @@ fn account(account: &Account) -> Finding {
         Finding::warning(
             check,
             odd.join("; "),
-            "compare it with WeChat's console: it may have been cut when it was copied",
+            "compare the value with WeChat's console: a part may be missing since the value was copied",
         )
     }
 }

@@ -9,6 +9,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 
 use super::{Finding, PATIENCE, clock};
+use crate::push;
 
 /// `lead_ms` says how far WeChat's clock is ahead of this machine's clock, where the doctor knows it. The doctor signs
 /// the check with WeChat's time, as WeChat would.
@@ -18,8 +19,7 @@ pub(super) async fn look(config: &Config, urls: &[Url], lead_ms: Option<i64>) ->
 
 async fn ask(config: &Config, url: &Url, lead_ms: Option<i64>) -> Vec<Finding> {
     const CHECK: &str = "callback";
-    let last = url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
-    let Some(account) = last.and_then(|appid| config.accounts.get(appid)) else {
+    let Some(account) = push::appid_of(url).and_then(|appid| config.accounts.get(appid)) else {
         let mend = "the URL is https://YOUR.HOST/push/APPID, with the appid of an [[account]]";
         return vec![Finding::failed(CHECK, format!("{url} does not end in the appid of an account"), mend)];
     };
@@ -42,7 +42,7 @@ async fn ask(config: &Config, url: &Url, lead_ms: Option<i64>) -> Vec<Finding> {
 
 /// The mistake in the answer, and how to correct it.
 async fn echo(account: &Account, url: &Url, lead_ms: i64) -> Result<(), (String, &'static str)> {
-    let network = "is ingress running, and does the proxy in front hand /push/ on, with its query?";
+    let network = "check that ingress runs, and that the proxy in front passes /push/ on with the query";
     let client = http_client::builder(url).timeout(PATIENCE).build();
     let client = client.map_err(|error| (in_words(&error), network))?;
     let timestamp = (now_ms().saturating_add_signed(lead_ms) / 1_000).to_string();
@@ -51,25 +51,25 @@ async fn echo(account: &Account, url: &Url, lead_ms: i64) -> Result<(), (String,
     let signature = signature::sign(token, &timestamp, &nonce);
     let query = [("signature", &signature), ("timestamp", &timestamp), ("nonce", &nonce), ("echostr", &echostr)];
     let asked = client.get(url.clone()).query(&query).send().await;
-    let answer = asked.map_err(|error| match error.is_timeout() {
-        true => (format!("no answer within {} s, which is as long as WeChat waits", PATIENCE.as_secs()), network),
-        false => (format!("no answer: {}", in_words(&error.without_url())), network),
-    })?;
+    let answer = asked.map_err(|error| (push::no_answer(url, &error), network))?;
     let status = answer.status();
-    let body = answer.text().await.map_err(|_| ("the answer was cut".to_owned(), network))?;
+    let body = answer
+        .text()
+        .await
+        .map_err(|_| ("the connection broke before the whole answer arrived".to_owned(), network))?;
     let mend = match status.as_u16() {
         200 if body == echostr => return Ok(()),
         200 => {
-            let mend = "another program answers there, or a proxy changes what kefu says";
-            return Err(("it answers 200 with something else than the echostr alone".to_owned(), mend));
+            let mend = "another program answers at this URL, or a proxy changes kefu's answer";
+            return Err(("the answer is 200 with something else than the echostr alone".to_owned(), mend));
         }
-        300..=399 => "WeChat does not follow redirects: enter the URL that it leads to",
+        300..=399 => "WeChat follows no redirects: in its console, enter the URL that the redirect leads to",
         401 => {
-            "the kefu that answers there has another token for this account, or its clock is more than 24 h off, or a proxy \
+            "the kefu at this URL has another token for this account, or its clock is more than 24 h off, or a proxy \
              drops the query"
         }
-        404 => "no kefu with this account answers there, or the path is not /push/APPID",
+        404 => "no kefu with this account answers at this URL, or the path is not /push/APPID",
         _ => network,
     };
-    Err((format!("it answers {status}"), mend))
+    Err((format!("the answer is {status}"), mend))
 }

@@ -12,7 +12,7 @@ const ODD_MS: u64 = 5_000;
 /// With a larger difference, messages seem too old or too young to the reply window and to a webhook that checks
 /// timestamps.
 const WRONG_MS: u64 = 5 * 60_000;
-const MEND: &str = "have this machine's clock set by NTP (timedatectl set-ntp true, or chrony)";
+const MEND: &str = "set this machine's clock by NTP (timedatectl set-ntp true, or chrony)";
 
 /// Compares the clocks. `theirs_ms` was the time of `whose` at some moment in the last `took_ms` milliseconds.
 pub(super) fn compare(check: &str, whose: &str, theirs_ms: u64, took_ms: u64) -> Finding {
@@ -23,7 +23,7 @@ pub(super) fn compare(check: &str, whose: &str, theirs_ms: u64, took_ms: u64) ->
     };
     let text = format!("this machine's clock is {} {which} that of {whose}", span(off_ms / 1_000));
     if off_ms <= ODD_MS {
-        Finding::ok(check, format!("as that of {whose}"))
+        Finding::ok(check, format!("this machine's clock agrees with that of {whose}"))
     } else if off_ms <= WRONG_MS {
         Finding::warning(check, text, MEND)
     } else {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::terminal::{columns, count, printable, width, wrap};
+use crate::terminal::{GAP, columns, count, write_behind};
 
 /// The result of one check.
 #[derive(Debug, Clone, Serialize)]
@@ -27,10 +27,6 @@ pub(super) enum Status {
     /// kefu does not work in this state.
     Failed,
 }
-
-const GAP: &str = "  ";
-/// The least width of the texts.
-const LEAST: usize = 36;
 
 impl Finding {
     pub(super) fn ok(check: impl Into<String>, text: impl Into<String>) -> Self {
@@ -63,14 +59,11 @@ pub(super) fn write_json(out: &mut impl Write, is_well: bool, findings: &[Findin
 
 pub(super) fn write(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     let checks = findings.iter().map(|finding| columns(&finding.check)).max().unwrap_or(0);
-    let before = checks + "warning".len() + 2 * GAP.len();
-    let room = width().map_or(usize::MAX, |width| width.saturating_sub(before).max(LEAST));
     for Finding { check, status, text, mend } in findings {
-        let mut head = format!("{check:checks$}{GAP}{:7}{GAP}", status.as_str());
-        let mend = mend.iter().map(|mend| format!("-> {mend}"));
-        for line in std::iter::once(text.clone()).chain(mend).flat_map(|text| wrap(&printable(&text), room)) {
-            writeln!(out, "{}", format!("{head}{line}").trim_end())?;
-            head = " ".repeat(before);
+        let head = format!("{check:checks$}{GAP}{:7}{GAP}", status.as_str());
+        write_behind(out, &head, text)?;
+        if let Some(mend) = mend {
+            write_behind(out, &" ".repeat(columns(&head)), &format!("-> {mend}"))?;
         }
     }
     let of = |status| findings.iter().filter(|finding| finding.status == status).count();

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use kefu_embedded::FILE_NAME;
 use kefu_program::config::{BackendUrls, Config};
 use rustix::fs::{Access, AtFlags, CWD, accessat, major, minor, statfs, statvfs};
+use tokio::time::timeout;
 
-use super::{Finding, in_time};
+use super::{Finding, PATIENCE};
 
 /// How many times larger than its content a spool file can become.
 const SPOOL_GROWTH: u64 = 3;
@@ -18,9 +19,9 @@ const MIB: u64 = 1 << 20;
 
 /// File systems that lose their files with the machine or the container.
 const PASSING: [(u32, &str); 3] = [
-    (0x0102_1994, "in memory (tmpfs): a restart of the machine or the container forgets it"),
-    (0x8584_58f6, "in memory (ramfs): a restart of the machine or the container forgets it"),
-    (0x794c_7630, "in the container's own layer (overlayfs): it goes with the container"),
+    (0x0102_1994, "in memory (tmpfs): a restart of the machine or the container loses all files"),
+    (0x8584_58f6, "in memory (ramfs): a restart of the machine or the container loses all files"),
+    (0x794c_7630, "in the container's own layer (overlayfs): the files disappear with the container"),
 ];
 
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
@@ -38,8 +39,12 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
         });
         spool.into_iter().chain(data).flatten().collect()
     });
-    let found = in_time("folders", "look at the disk", async { look.await.unwrap_or_default() }).await;
-    found.unwrap_or_else(|late| vec![late])
+    match timeout(PATIENCE, look).await {
+        Ok(found) => found.unwrap_or_default(),
+        Err(_) => {
+            vec![Finding::failed("folders", format!("no answer within {} s", PATIENCE.as_secs()), "check the disk")]
+        }
+    }
 }
 
 fn judge(check: &str, folder: PathBuf, setting: &str, needed: u64) -> Vec<Finding> {
@@ -77,8 +82,8 @@ fn space(check: &str, folder: &Path, needed: u64) -> Option<Finding> {
     Some(match free >= needed {
         true => Finding::ok(check, format!("{} MiB are free", free / MIB)),
         false => {
-            let text = format!("{} MiB are free, it may need {} MiB", free / MIB, needed / MIB);
-            Finding::warning(check, text, "make room")
+            let text = format!("{} MiB are free, kefu may need {} MiB", free / MIB, needed / MIB);
+            Finding::warning(check, text, "free some space on this disk")
         }
     })
 }
@@ -88,7 +93,7 @@ fn lasting(check: &str, folder: &Path) -> Option<Finding> {
     // The type of `f_type` differs between platforms in sign and width.
     let (_, passing) = PASSING.iter().find(|(magic, _)| *magic == kind as u32)?;
     let check = format!("{check} disk");
-    Some(Finding::warning(check, format!("{} is {passing}", folder.display()), "mount a volume there that lasts"))
+    Some(Finding::warning(check, format!("{} is {passing}", folder.display()), "mount a lasting volume there"))
 }
 
 /// Checks the file of an embedded database. A running kefu holds this file locked.
@@ -107,8 +112,8 @@ fn database(path: &Path) -> Option<Finding> {
         CHECK,
         match is_locked(&file) {
             Some(true) => format!("{shown} is in use by a kefu that runs"),
-            Some(false) => format!("{shown} is there, and no kefu has it open now"),
-            None => format!("{shown} is there; whether a kefu has it open is not told here"),
+            Some(false) => format!("{shown} exists, and no kefu has it open now"),
+            None => format!("{shown} exists; this system does not show whether a kefu has the file open"),
         },
     ))
 }

@@ -12,7 +12,7 @@ use kefu_messages::unreadable;
 use kefu_program::config::{Config, Mode};
 use kefu_wechat::push::{self, Push, PushError};
 
-use crate::terminal::{count, printable, width, wrap};
+use crate::terminal::{count, printable, write_behind};
 
 /// A limit that is larger than any push.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -33,20 +33,20 @@ impl<'a> Trial<'a> {
         let appid = match (account, appids.as_slice()) {
             (Some(appid), _) if appids.contains(&appid) => appid,
             (None, [appid]) => appid,
-            (Some(appid), _) => bail!("there is no [[account]] {appid}; there are {}", appids.join(", ")),
-            (None, _) => bail!("to which account? give --account, one of {}", appids.join(", ")),
+            (Some(appid), _) => bail!("the configuration has no [[account]] {appid}, only {}", appids.join(", ")),
+            (None, _) => bail!("to which account? give --account with one of {}", appids.join(", ")),
         };
         let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
         let bytes = bytes_of(file).with_context(|| format!("{name} cannot be read"))?;
         let push = match unreadable::read(bytes) {
             Ok((push, _)) => Ok(push),
             Err((bytes, _)) if !push::ciphertexts(&String::from_utf8_lossy(&bytes)).is_empty() => {
-                bail!("{name} is an encrypted push: give what is in it, as `raw` in the envelope has it")
+                bail!("{name} is an encrypted push: give the decrypted push, as in `raw` of the envelope")
             }
             Err((bytes, error)) => {
-                let account = config.accounts.get(appid).context("there is no such account")?;
+                let account = config.accounts.get(appid).context("the configuration has no such account")?;
                 if let Err(why) = kefu_ingress::keeps_unreadable(account, &bytes, &error) {
-                    bail!("{name} is refused by ingress (400): {why}");
+                    bail!("ingress refuses {name} (400): {why}");
                 }
                 Err(error)
             }
@@ -71,8 +71,8 @@ impl<'a> Trial<'a> {
             _ => String::new(),
         };
         let reason = printable(&error.to_string());
-        writeln!(out, "it is acknowledged, and ingress keeps it as a dead letter{within}, unreadable: {reason}")?;
-        writeln!(out, "no rule is asked, and nothing is sent")
+        writeln!(out, "ingress acknowledges the push, and keeps it as a dead letter{within}, unreadable: {reason}")?;
+        writeln!(out, "kefu asks no rule, and the worker sends nothing")
     }
 
     fn write_push(&self, out: &mut impl Write, push: &Push) -> io::Result<()> {
@@ -86,9 +86,9 @@ impl<'a> Trial<'a> {
         for (index, rule) in rules.iter().enumerate() {
             let number = format!("rule {}", index + 1);
             match rule.mismatch(appid, push) {
-                Some(why) => item(out, &format!("{number}  no   "), &why)?,
+                Some(why) => write_behind(out, &format!("{INDENT}{number}  no   "), &why)?,
                 None => {
-                    item(out, &format!("{number}  YES  "), &rule.when())?;
+                    write_behind(out, &format!("{INDENT}{number}  YES  "), &rule.when())?;
                     break;
                 }
             }
@@ -96,19 +96,27 @@ impl<'a> Trial<'a> {
         let decision = Decision::of(&rules, appid, push);
         let answered = match &decision {
             Decision::Ask(endpoint) => {
-                return writeln!(out, "ingress asks the webhook at {} and answers what it says", endpoint.host());
+                return writeln!(
+                    out,
+                    "ingress asks the webhook at {} and passes its answer to WeChat",
+                    endpoint.host()
+                );
             }
             Decision::Transfer(_) => {
-                return writeln!(out, "it goes to the human agents, by ingress's answer; nothing is sent");
+                return writeln!(
+                    out,
+                    "ingress's answer hands the message over to the human agents, and the worker sends nothing"
+                );
             }
             Decision::EventAnswer(text) => format!("ingress answers {}", printable(text)),
-            Decision::Success | Decision::Undecided(_) => "it is acknowledged".to_owned(),
+            Decision::Success | Decision::Undecided(_) => "ingress acknowledges the push".to_owned(),
         };
         self.write_what_is_sent(out, push, &rules, &answered)?;
         match decision {
             Decision::Undecided(event) => writeln!(
                 out,
-                "WeChat wants a decision in the answer to {event}, and nobody makes one: a webhook with sync = true would"
+                "WeChat wants a decision in the answer to {event}, and no rule makes a decision: add a rule whose webhook has \
+                 sync = true"
             ),
             _ => Ok(()),
         }
@@ -118,22 +126,25 @@ impl<'a> Trial<'a> {
     fn write_what_is_sent(&self, out: &mut impl Write, push: &Push, rules: &Rules, answered: &str) -> io::Result<()> {
         let Self { config, appid, .. } = self;
         match rules.decide_unanswered(appid, push).map(Rule::action) {
-            None => writeln!(out, "no rule matches: {answered}, and nothing is sent"),
-            Some(Action::Ignore | Action::Transfer) => writeln!(out, "{answered}, and nothing is sent"),
+            None => writeln!(out, "no rule matches: {answered}, and the worker sends nothing"),
+            Some(Action::Ignore | Action::Transfer) => writeln!(out, "{answered}, and the worker sends nothing"),
             Some(Action::Webhook(endpoint)) => {
-                writeln!(out, "{answered}, then the webhook at {} is asked what to send", endpoint.host())
+                writeln!(out, "{answered}, then the worker asks the webhook at {} for replies", endpoint.host())
             }
-            Some(Action::Assistant(_)) => writeln!(out, "{answered}, then the assistant's answer is sent"),
+            Some(Action::Assistant(_)) => writeln!(out, "{answered}, then the worker sends the assistant's answer"),
             Some(Action::Reply(replies)) => {
                 // The worker plans its replies in the same way.
                 let filled = template::fill_all(replies, push);
                 let Planned { plan: Plan { steps, .. }, cut_for } = Plan::of(filled, push, &config.window, None);
-                let sent = count(steps.len(), "reply is sent", "replies are sent");
+                let sent = count(steps.len(), "reply", "replies");
                 let colon = if steps.is_empty() { "" } else { ":" };
-                writeln!(out, "{answered}, then {sent}{colon}")?;
+                writeln!(out, "{answered}, then the worker sends {sent}{colon}")?;
                 steps.iter().enumerate().try_for_each(|(index, reply)| show(out, index + 1, reply))?;
                 if cut_for.is_some() {
-                    writeln!(out, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies")?;
+                    writeln!(
+                        out,
+                        "the worker cuts a text, which has more parts of 2000 bytes than WeChat accepts replies"
+                    )?;
                 }
                 Ok(())
             }
@@ -161,17 +172,5 @@ fn show(out: &mut impl Write, number: usize, reply: &Reply) -> io::Result<()> {
     marks.extend(reply.kf_account.as_ref().map(|account| format!("from {account}")));
     marks.extend(reply.is_ai_msg.then(|| "marked as made by an AI".to_owned()));
     let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
-    item(out, &format!("{number}. {}{marks}: ", reply.kind()), &said)
-}
-
-/// Writes a line, and continues the text below its start where the terminal is not wide enough.
-fn item(out: &mut impl Write, head: &str, text: &str) -> io::Result<()> {
-    let before = INDENT.len() + head.len();
-    let room = width().map_or(usize::MAX, |width| width.saturating_sub(before).max(24));
-    let mut head = head.to_owned();
-    for part in wrap(&printable(text), room) {
-        writeln!(out, "{}", format!("{INDENT}{head}{part}").trim_end())?;
-        head = " ".repeat(head.len());
-    }
-    Ok(())
+    write_behind(out, &format!("{INDENT}{number}. {}{marks}: ", reply.kind()), &said)
 }

@@ -18,8 +18,8 @@ pub mod slashes;
 #[cfg(test)]
 mod tests;
 
+use readiness::READY;
 pub use readiness::Readiness;
-use readiness::Standing;
 
 /// A program's view of its internal server.
 #[derive(Clone, Default)]
@@ -103,13 +103,9 @@ async fn livez() -> HttpResponse {
 }
 
 async fn readyz(state: web::Data<State>) -> HttpResponse {
-    let (standing, checks) = state.readiness.ask().await;
-    let (mut response, status) = match standing {
-        _ if state.draining.is_cancelled() => (HttpResponse::ServiceUnavailable(), "draining"),
-        Standing::Starting => (HttpResponse::ServiceUnavailable(), "starting"),
-        Standing::Ready => (HttpResponse::Ok(), "ready"),
-        Standing::NotReady => (HttpResponse::ServiceUnavailable(), "not ready"),
-    };
+    let (status, checks) = state.readiness.ask().await;
+    let status = if state.draining.is_cancelled() { "draining" } else { status };
+    let mut response = if status == READY { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(json!({ "status": status, "checks": checks }))
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kefu_messages::envelope::{Envelope, EnvelopeError};
 use kefu_messages::partition::Partition;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{DeadReason, QueueError};
@@ -67,6 +68,13 @@ pub struct DeadLetter {
     pub envelope: Result<Envelope, EnvelopeError>,
     /// The partition that the message came from; `None` if unknown.
     pub partition: Option<Partition>,
+    /// What happened to the message.
+    pub history: History,
+}
+
+/// What happened to a message before it became a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
     /// One of [`reasons`], or another program's word.
     pub reason: String,
     /// The first error since the message was published or replayed.
@@ -100,14 +108,16 @@ impl DeadLetter {
             body,
             envelope,
             partition: None,
-            reason: UNKNOWN_REASON.to_owned(),
-            first_error: String::new(),
-            last_error: String::new(),
-            attempts: 1,
-            replays: 0,
-            first_seen_ms: None,
-            died_at_ms: None,
-            traceparent,
+            history: History {
+                reason: UNKNOWN_REASON.to_owned(),
+                first_error: String::new(),
+                last_error: String::new(),
+                attempts: 1,
+                replays: 0,
+                first_seen_ms: None,
+                died_at_ms: None,
+                traceparent,
+            },
         }
     }
 
@@ -115,7 +125,7 @@ impl DeadLetter {
     /// [`LEDGER_KEEPS_FOR`](kefu_messages::message_key::LEDGER_KEEPS_FOR), may have forgotten which replies.
     fn may_be_forgotten(&self, now_ms: u64) -> bool {
         let remembered = (kefu_messages::message_key::LEDGER_KEEPS_FOR - FORGETTING_MARGIN).as_millis() as u64;
-        self.died_at_ms.is_none_or(|died_at_ms| now_ms.saturating_sub(died_at_ms) >= remembered)
+        self.history.died_at_ms.is_none_or(|died_at_ms| now_ms.saturating_sub(died_at_ms) >= remembered)
     }
 }
 
@@ -124,6 +134,6 @@ const FORGETTING_MARGIN: Duration = Duration::from_secs(3_600);
 
 impl fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeadLetter").field("id", &self.id).field("reason", &self.reason).finish_non_exhaustive()
+        f.debug_struct("DeadLetter").field("id", &self.id).field("reason", &self.history.reason).finish_non_exhaustive()
     }
 }

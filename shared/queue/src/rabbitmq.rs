@@ -13,7 +13,6 @@ use std::sync::Arc;
 mod consumer;
 mod dead_letters;
 mod fault;
-mod inspect;
 mod link;
 mod message;
 mod publisher;
@@ -25,8 +24,8 @@ mod subscription;
 mod topology;
 mod version;
 
-pub use inspect::{Inspection, Queues, inspect};
 pub use settings::{Settings, SettingsError};
+pub use topology::inspect::{Inspection, Queues, inspect};
 
 use self::link::Link;
 use self::topology::Topology;

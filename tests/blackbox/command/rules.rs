@@ -59,7 +59,10 @@ async fn check_lists_the_rules() {
 
     let (_folder, config) = folder(MINIMAL);
     let output = kefu(&["rules", "check", "--config", &config]).await;
-    assert!(text(&output.stdout).contains("0 rules\nevery push is acknowledged, and nothing is sent"), "{output:?}");
+    assert!(
+        text(&output.stdout).contains("0 rules\ningress acknowledges every push, and the worker sends nothing"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test]
@@ -81,7 +84,7 @@ async fn try_says_which_rule_matches_and_why_those_before_do_not() {
     let expected = "text, to wx1\n\
         \x20 rule 1  no   event \"user_enter_tempsession\": it is no event but \"text\"\n\
         \x20 rule 2  YES  type \"text\", contains \"二维码\" or \"qr code\"\n\
-        it is acknowledged, then 2 replies are sent:\n\
+        ingress acknowledges the push, then the worker sends 2 replies:\n\
         \x20 1. image: code.png\n\
         \x20 2. text (from kf2001@shop): 长按识别二维码\n";
     assert_eq!(text(&output.stdout), expected);
@@ -94,13 +97,18 @@ async fn try_takes_json_from_standard_input_and_knows_ignored_and_unmatched() {
     let ignored = try_push(&config, &push(r#""MsgType":"text","Content":"spam!""#), &[]).await;
     let shown = text(&ignored.stdout);
     assert!(
-        shown.ends_with("rule 3  YES  type \"text\", regex \"^spam\"\nit is acknowledged, and nothing is sent\n"),
+        shown.ends_with(
+            "rule 3  YES  type \"text\", regex \"^spam\"\ningress acknowledges the push, and the worker sends nothing\n"
+        ),
         "{shown}"
     );
     let unmatched = try_push(&config, &push(r#""MsgType":"image""#), &["--account", "wx1"]).await;
     let shown = text(&unmatched.stdout);
     assert!(shown.contains("rule 3  no   type \"text\": it is \"image\"\n"), "{shown}");
-    assert!(shown.ends_with("no rule matches: it is acknowledged, and nothing is sent\n"), "{shown}");
+    assert!(
+        shown.ends_with("no rule matches: ingress acknowledges the push, and the worker sends nothing\n"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
@@ -127,7 +135,7 @@ async fn try_reads_a_push_as_ingress_does() {
     }
     let encrypted = push("<![CDATA[<b>]]>]]>").replace("<MsgId>", "</b><Encrypt>AAAA</Encrypt><MsgId>");
     let refused = try_push(&config, &encrypted, &[]).await;
-    assert!(text(&refused.stderr).contains("is an encrypted push: give what is in it"), "{refused:?}");
+    assert!(text(&refused.stderr).contains("is an encrypted push: give the decrypted push"), "{refused:?}");
 }
 
 #[tokio::test]
@@ -137,32 +145,39 @@ async fn try_says_what_ingress_answers_to_events_that_want_an_answer_of_their_ow
     let paid = "[[rule]]\nwhen = { event = \"xpay_goods_deliver_notify\" }\nreply = [{ text = \"paid\" }]\n";
     let event = |name: &str| format!(r#"{{"FromUserName":"oU","MsgType":"event","Event":"{name}"}}"#);
     let xml = "<xml><FromUserName>oU</FromUserName><MsgType>event</MsgType><Event>xpay_refund_notify</Event></xml>";
-    let wanted =
-        "WeChat wants a decision in the answer to check_biz, and nobody makes one: a webhook with sync = true would\n";
+    let wanted = "WeChat wants a decision in the answer to check_biz, and no rule makes a decision: add a rule whose webhook has sync = true\n";
     for (rules, push, said) in [
         (
             RULES,
             event("iot_voip_notify"),
-            "no rule matches: ingress answers {\"errcode\":0,\"errmsg\":\"ok\"}, and nothing is sent\n",
+            "no rule matches: ingress answers {\"errcode\":0,\"errmsg\":\"ok\"}, and the worker sends nothing\n",
         ),
         (
             paid,
             event("xpay_coin_pay_notify"),
-            "no rule matches: ingress answers {\"ErrCode\":0,\"ErrMsg\":\"success\"}, and nothing",
+            "no rule matches: ingress answers {\"ErrCode\":0,\"ErrMsg\":\"success\"}, and the worker",
         ),
         (
             paid,
             event("xpay_goods_deliver_notify"),
-            "ingress answers {\"ErrCode\":0,\"ErrMsg\":\"success\"}, then 1 reply is sent:\n",
+            "ingress answers {\"ErrCode\":0,\"ErrMsg\":\"success\"}, then the worker sends 1 reply:\n",
         ),
         (
             RULES,
             xml.to_owned(),
             "ingress answers <xml><ErrCode>0</ErrCode><ErrMsg><![CDATA[success]]></ErrMsg></xml>, and",
         ),
-        (RULES, event("check_biz"), &*format!("no rule matches: it is acknowledged, and nothing is sent\n{wanted}")),
-        (sync, event("check_biz"), "ingress asks the webhook at 127.0.0.1:1 and answers what it says\n"),
-        (sync, event("kf_create_session"), "no rule matches: it is acknowledged, and nothing is sent\n"),
+        (
+            RULES,
+            event("check_biz"),
+            &*format!("no rule matches: ingress acknowledges the push, and the worker sends nothing\n{wanted}"),
+        ),
+        (sync, event("check_biz"), "ingress asks the webhook at 127.0.0.1:1 and passes its answer to WeChat\n"),
+        (
+            sync,
+            event("kf_create_session"),
+            "no rule matches: ingress acknowledges the push, and the worker sends nothing\n",
+        ),
     ] {
         let (_folder, config) = folder(&format!("{MINIMAL}{rules}"));
         let output = try_push(&config, &push, &[]).await;
@@ -178,16 +193,11 @@ async fn try_refuses_what_it_cannot_try_with_what_to_do() {
     let (_second, two) = folder(&format!("{MINIMAL}{}{RULES}", account("wx2")));
     let push = r#"{"FromUserName":"oU","MsgType":"image"}"#;
     for (config, push, more, said) in [
-        (&config, "", &[][..], "standard input is refused by ingress (400): not a push: the body is empty"),
-        (
-            &config,
-            "hello",
-            &[],
-            "standard input is refused by ingress (400): not a push: the body is neither XML nor JSON",
-        ),
-        (&config, r#"{"ToUserName":"gh_1","Encrypt":"AAAA"}"#, &[], "is an encrypted push: give what is in it"),
-        (&config, push, &["--account", "wx9"], "there is no [[account]] wx9; there are wx1"),
-        (&two, push, &[], "to which account? give --account, one of wx1, wx2"),
+        (&config, "", &[][..], "ingress refuses standard input (400): not a push: the body is empty"),
+        (&config, "hello", &[], "ingress refuses standard input (400): not a push: the body is neither XML nor JSON"),
+        (&config, r#"{"ToUserName":"gh_1","Encrypt":"AAAA"}"#, &[], "is an encrypted push: give the decrypted push"),
+        (&config, push, &["--account", "wx9"], "the configuration has no [[account]] wx9, only wx1"),
+        (&two, push, &[], "to which account? give --account with one of wx1, wx2"),
     ] {
         let output = try_push(config, push, more).await;
         let stderr = text(&output.stderr);
@@ -219,16 +229,16 @@ async fn try_says_of_what_cannot_be_read_what_ingress_does() {
             if is_kept {
                 assert_eq!(output.status.code(), Some(0), "{case}: {stderr}");
                 assert!(
-                    stdout.starts_with("not readable, to wx1\nit is acknowledged, and ingress keeps it"),
+                    stdout.starts_with("not readable, to wx1\ningress acknowledges the push, and keeps it"),
                     "{stdout}"
                 );
                 assert!(stdout.contains(", unreadable: ") && stdout.contains(reason), "{case}: {stdout}");
-                assert!(stdout.ends_with("no rule is asked, and nothing is sent\n"), "{stdout}");
+                assert!(stdout.ends_with("kefu asks no rule, and the worker sends nothing\n"), "{stdout}");
                 assert_eq!(stdout.contains(bound), shows_bound, "{stdout}");
             } else {
                 assert_eq!((output.status.code(), &*stdout), (Some(2), ""), "{case}");
                 assert!(
-                    stderr.contains("is refused by ingress (400): not a push: ") && stderr.contains(reason),
+                    stderr.contains("ingress refuses standard input (400): not a push: ") && stderr.contains(reason),
                     "{stderr}"
                 );
             }

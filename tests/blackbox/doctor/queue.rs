@@ -33,7 +33,7 @@ async fn a_vhost_that_kefu_has_not_seen_is_told_and_left_empty() {
     let vhost = RabbitMq::vhost().await;
     let report = doctor(&clinic.config(&vhost.url(), &no_store(), |text| text), &[]).await;
     report.says("rabbitmq", "ok", &["reached"]);
-    report.says("rabbitmq queues", "warning", &["none of kefu's are on this vhost yet", "start ingress"]);
+    report.says("rabbitmq queues", "warning", &["this vhost has none of kefu's queues yet", "start ingress"]);
     for queue in ["kefu.dead", "kefu.in.p00", "kefu.unrouted"] {
         assert_eq!(vhost.ready(queue).await, None, "{queue}");
     }
@@ -80,7 +80,7 @@ async fn a_rabbitmq_before_4_is_told_by_its_version() {
     let clinic = Clinic::open().await;
     let url = format!("amqp://guest:guest@{address}");
     let report = doctor(&clinic.config(&url, &no_store(), |text| text), &[]).await;
-    report.says("rabbitmq version", "failed", &["it is 3.13.7", "update RabbitMQ to 4.0 or later"]);
+    report.says("rabbitmq version", "failed", &["version 3.13.7 is too old", "update RabbitMQ to 4.0 or later"]);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn queues_that_are_missing_or_other_ones_are_named() {
     let fewer = std::fs::read_to_string(config).unwrap().replace("partitions = 8", "partitions = 4");
     let other = config.with_file_name("fewer.toml");
     std::fs::write(&other, fewer).unwrap();
-    doctor(&other, &[]).await.says("rabbitmq queues", "warning", &["there is kefu.in.p04", "partitions is 4"]);
+    doctor(&other, &[]).await.says("rabbitmq queues", "warning", &["the broker has kefu.in.p04", "partitions is 4"]);
 }
 
 #[tokio::test]
@@ -153,8 +153,8 @@ async fn a_missing_worker_and_dead_letters_are_told() {
     })
     .await;
     let report = doctor(shop.stack.config(), &[]).await;
-    report.says("rabbitmq workers", "warning", &["none takes messages", "start kefu-worker"]);
-    report.says("rabbitmq dead letters", "warning", &["there are 1", "kefu dead list"]);
+    report.says("rabbitmq workers", "warning", &["no worker takes messages", "start kefu-worker"]);
+    report.says("rabbitmq dead letters", "warning", &["1 dead letter", "kefu dead list"]);
     assert_eq!(shop.stack.vhost().ready("kefu.dead").await, Some(1));
 }
 
@@ -163,10 +163,10 @@ async fn workers_are_counted_by_their_seats_and_not_by_what_rabbitmq_counts() {
     let shop = Shop::start(ShopOptions::new(Backend::Production)).await;
     let second = Program::start(shop.stack.launch(1)).await;
     let config = shop.stack.config().clone();
-    doctor(&config, &[]).await.says("rabbitmq workers", "ok", &["2 workers, every partition is taken from"]);
+    doctor(&config, &[]).await.says("rabbitmq workers", "ok", &["2 workers, every partition has a worker"]);
     second.terminate();
     second.end_within(Duration::from_secs(60)).await;
-    doctor(&config, &[]).await.says("rabbitmq workers", "ok", &["1 worker, every partition is taken from"]);
+    doctor(&config, &[]).await.says("rabbitmq workers", "ok", &["1 worker, every partition has a worker"]);
 
     // A seat whose time is over is nobody's.
     let Servers::Production { redis, .. } = &shop.stack.servers else { unreachable!() };
@@ -180,5 +180,5 @@ async fn workers_are_counted_by_their_seats_and_not_by_what_rabbitmq_counts() {
     let text = std::fs::read_to_string(&config).unwrap().replace(&redis.url(), &no_store());
     let other = config.with_file_name("no-store.toml");
     std::fs::write(&other, text).unwrap();
-    doctor(&other, &[]).await.says("rabbitmq workers", "ok: every partition is taken from, 0 messages wait", &[]);
+    doctor(&other, &[]).await.says("rabbitmq workers", "ok: every partition has a worker, 0 messages wait", &[]);
 }

@@ -61,5 +61,5 @@ async fn settings_under_which_state_is_lost_are_warned_of() {
     report.says("redis maxmemory-policy", "warning", &["allkeys-lru", "set maxmemory-policy noeviction"]);
     report.says("redis appendonly", "warning", &["a restart forgets", "set appendonly yes"]);
     tell(&redis, &["REPLICAOF", "127.0.0.1", "1"]).await;
-    doctor(&config, &[]).await.says("redis role", "failed", &["it is a replica", "name the master"]);
+    doctor(&config, &[]).await.says("redis role", "failed", &["this Redis is a replica", "name the master"]);
 }

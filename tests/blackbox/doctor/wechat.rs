@@ -111,7 +111,7 @@ async fn what_is_wrong_with_the_callback_url_is_told() {
     let args: Vec<&str> = urls.iter().flat_map(|url| ["--callback-url", url.as_str()]).collect();
     let report = doctor(config, &args).await;
     report.says("callback", "ok", &[&good, "answers WeChat's check"]);
-    report.says("callback", "failed", &[&nobody, "no answer: ", "Connection refused"]);
+    report.says("callback", "failed", &[&nobody, "no answer from 127.0.0.1:", "Connection refused"]);
     report.says("callback", "failed", &[&elsewhere, "404", "the path is not /push/APPID"]);
     report.says("callback", "failed", &[&page, "something else than the echostr", "another program"]);
     report.says("callback", "failed", &[&stranger, "does not end in the appid of an account"]);

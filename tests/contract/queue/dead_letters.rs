@@ -31,19 +31,22 @@ pub(super) async fn they_are_read_in_the_order_of_death_with_their_story(queue: 
 
     let letters = all(&queue, 3).await;
     assert_eq!(letters.iter().map(number_of).collect::<Vec<_>>(), [2, 3, 1]);
-    let reasons: Vec<&str> = letters.iter().map(|letter| &*letter.reason).collect();
+    let reasons: Vec<&str> = letters.iter().map(|letter| &*letter.history.reason).collect();
     assert_eq!(reasons, ["refused", "window_closed", "exhausted"]);
     let [.., last] = &letters[..] else { unreachable!() };
     let expected = envelope(&user(0, 0), 1);
     assert_eq!(last.envelope.as_ref().unwrap(), &expected);
     assert_eq!((&last.body, &last.id), (&expected.to_json(), &expected.key.to_string()));
-    assert_eq!((&*last.first_error, &*last.last_error, last.attempts), ("errcode -1", "errcode 45047", 2));
-    assert_eq!((last.replays, last.partition.unwrap().index()), (0, 0));
-    assert_eq!(last.traceparent, expected.traceparent);
-    let (seen, died) = (last.first_seen_ms.unwrap(), last.died_at_ms.unwrap());
+    assert_eq!(
+        (&*last.history.first_error, &*last.history.last_error, last.history.attempts),
+        ("errcode -1", "errcode 45047", 2)
+    );
+    assert_eq!((last.history.replays, last.partition.unwrap().index()), (0, 0));
+    assert_eq!(last.history.traceparent, expected.traceparent);
+    let (seen, died) = (last.history.first_seen_ms.unwrap(), last.history.died_at_ms.unwrap());
     // The embedded queue counts on from the system's time at its opening: each rounds for itself.
     assert!(before_ms <= seen + 1 && seen < died && died <= now_ms() + 1, "{before_ms} {seen} {died}");
-    assert_eq!(letters[0].first_error, "errcode 45015", "one that was tried once has one error");
+    assert_eq!(letters[0].history.first_error, "errcode 45015", "one that was tried once has one error");
 }
 
 pub(super) async fn what_is_replayed_comes_once_at_the_tail_as_if_it_were_new(queue: impl Queue) {
@@ -72,13 +75,16 @@ pub(super) async fn what_is_replayed_comes_once_at_the_tail_as_if_it_were_new(qu
     nothing_comes(&mut consumer).await;
     let letters = all(&queue, 2).await;
     assert_eq!(letters.iter().map(number_of).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(letters.iter().map(|letter| letter.replays).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(letters.iter().map(|letter| letter.history.replays).collect::<Vec<_>>(), [0, 1]);
     let again = &letters[1];
-    assert_eq!((&*again.first_error, &*again.last_error, again.attempts), ("errcode -1", "errcode 45047", 2));
+    assert_eq!(
+        (&*again.history.first_error, &*again.history.last_error, again.history.attempts),
+        ("errcode -1", "errcode 45047", 2)
+    );
     let report = replay(&queue, Selection { ids: vec![id(2)], ..Selection::default() }).await;
-    assert_eq!(report.letters[0].replays, 1);
+    assert_eq!(report.letters[0].history.replays, 1);
     die(next(&mut consumer).await, DeadReason::Refused, "").await;
-    assert_eq!(all(&queue, 2).await[1].replays, 2);
+    assert_eq!(all(&queue, 2).await[1].history.replays, 2);
 }
 
 pub(super) async fn what_is_dropped_is_gone_and_the_others_keep_their_places(queue: impl Queue) {
@@ -155,7 +161,7 @@ pub(super) async fn a_body_that_is_no_envelope_is_shown_and_replayed_unchanged(q
     publisher.publish(&newer).await.unwrap();
     die(next(&mut consumer).await, DeadReason::Undecodable, "version 99").await;
     let letter = &all(&queue, 1).await[0];
-    assert_eq!((&letter.body, &*letter.reason), (&newer.to_json(), "undecodable"));
+    assert_eq!((&letter.body, &*letter.history.reason), (&newer.to_json(), "undecodable"));
     assert!(letter.envelope.is_err());
     assert_eq!(letter.id.len(), 12);
     let report = replay(&queue, Selection { ids: vec![letter.id.clone()], ..Selection::default() }).await;
@@ -183,7 +189,7 @@ pub(super) async fn a_selection_takes_what_all_of_it_says(queue: impl Queue) {
     let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 10).await);
     publish(&publisher, &user(0, 0), 1..=6).await;
     kill(&mut consumer, 3).await;
-    let middle = all(&queue, 3).await[2].died_at_ms.unwrap() + 1;
+    let middle = all(&queue, 3).await[2].history.died_at_ms.unwrap() + 1;
     // The clock must have gone on.
     eventually(PATIENCE, "a millisecond passes", async || if now_ms() > middle { Ok(()) } else { Err("not yet") })
         .await;

@@ -49,9 +49,9 @@ impl Queue for InAFolder {
     async fn dead_letters(&self, count: usize) -> Vec<DeadLetter> {
         let letters = all(self, count).await.into_iter().map(|letter| DeadLetter {
             body: letter.body,
-            reason: letter.reason,
-            error: letter.last_error,
-            attempts: letter.attempts.into(),
+            reason: letter.history.reason,
+            error: letter.history.last_error,
+            attempts: letter.history.attempts.into(),
         });
         letters.collect()
     }

@@ -24,7 +24,7 @@ pub(super) async fn an_unreadable_push_keeps_its_bytes_in_the_dead_letter_and_in
         die(delivery, DeadReason::Unreadable, &error.to_string()).await;
         let letter = &all(&queue, 1).await[0];
         let kept = &letter.envelope.as_ref().unwrap().unreadable.as_ref().unwrap().bytes.0;
-        assert_eq!((kept, &*letter.reason, letter.replays), (&bytes, "unreadable", round));
+        assert_eq!((kept, &*letter.history.reason, letter.history.replays), (&bytes, "unreadable", round));
         let report = replay(&queue, Selection { reason: Some("unreadable".into()), ..Selection::default() }).await;
         assert_eq!(ids(&report), [unreadable.key.to_string()]);
         assert_eq!((&report.letters[0].user, &report.letters[0].content), (&None, &None));

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::record::Record;
 use super::{EmbeddedQueue, tables};
 use kefu_queue::QueueError;
-use kefu_queue::dead_letters::{DeadLetter, DeadLetters, UNKNOWN_REASON, Walk};
+use kefu_queue::dead_letters::{DeadLetter, DeadLetters, History, UNKNOWN_REASON, Walk};
 
 /// How many bytes are read at once; the last dead letter may exceed them.
 const MAX_READ_BYTES: usize = 1024 * 1024;
@@ -99,13 +99,14 @@ impl Walk for OnTheWay {
 }
 
 fn letter(Record { header, body }: Record) -> DeadLetter {
+    let mut letter = DeadLetter::of(body);
+    letter.partition = Some(header.partition);
     let last_error = header.error.unwrap_or_default();
     let (reason, died_at_ms) = match header.death {
         Some(death) => (death.reason, Some(death.at_ms)),
         None => (UNKNOWN_REASON.to_owned(), None),
     };
-    DeadLetter {
-        partition: Some(header.partition),
+    letter.history = History {
         reason,
         first_error: header.first_error.unwrap_or_else(|| last_error.clone()),
         last_error,
@@ -113,6 +114,7 @@ fn letter(Record { header, body }: Record) -> DeadLetter {
         replays: header.replays,
         first_seen_ms: Some(header.first_seen_ms),
         died_at_ms,
-        ..DeadLetter::of(body)
-    }
+        traceparent: letter.history.traceparent,
+    };
+    letter
 }

@@ -69,10 +69,6 @@ impl Resource {
         access.write(&offered.file)?;
         Ok(offered)
     }
-
-    fn get(&self) -> Option<Offer> {
-        self.0.read().clone()
-    }
 }
 
 impl Drop for Offered {
@@ -116,7 +112,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 pub(super) async fn post(resource: web::Data<Resource>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    let Some(offer) = resource.get() else { return HttpResponse::NotFound().finish() };
+    let Some(offer) = resource.0.read().clone() else { return HttpResponse::NotFound().finish() };
     if !bearer::is_given(&request, [&*offer.key]) {
         return HttpResponse::Unauthorized().json(json!({ "error": "the key is not that of this process" }));
     }

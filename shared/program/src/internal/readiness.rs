@@ -33,16 +33,8 @@ struct Check {
     ask: Ask,
 }
 
-/// The result of all checks together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Not all checks have been added.
-    Starting,
-    /// Every required check says that it is up.
-    Ready,
-    /// A required check says that it is down.
-    NotReady,
-}
+/// The status of a process that can do its work.
+pub(super) const READY: &str = "ready";
 
 impl Readiness {
     /// Adds a check. A check that is not `required` appears in the answer as degraded, and leaves the process ready.
@@ -75,28 +67,26 @@ impl Readiness {
         self.0.lock().complete = true;
     }
 
-    /// Runs all checks at the same time.
-    pub(super) async fn ask(&self) -> (Standing, Map<String, Value>) {
+    /// Runs all checks at the same time. Returns the status of the process, and the answer of each check.
+    pub(super) async fn ask(&self) -> (&'static str, Map<String, Value>) {
         let (checks, complete) = {
             let checks = self.0.lock();
             (checks.all.clone(), checks.complete)
         };
         let answers = join_all(checks.iter().map(|check| (check.ask)())).await;
-        let mut standing = if complete { Standing::Ready } else { Standing::Starting };
+        let mut status = if complete { READY } else { "starting" };
         let mut details = Map::new();
         for (check, health) in checks.iter().zip(answers) {
             let text = match health {
                 Health::Up => "up".to_owned(),
                 Health::Down(why) if check.required => {
-                    if complete {
-                        standing = Standing::NotReady;
-                    }
+                    status = if complete { "not ready" } else { status };
                     format!("down: {why}")
                 }
                 Health::Degraded(why) | Health::Down(why) => format!("degraded: {why}"),
             };
             details.insert(check.name.to_owned(), text.into());
         }
-        (standing, details)
+        (status, details)
     }
 }

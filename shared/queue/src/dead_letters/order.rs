@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kefu_runtime::clock::now_ms;
 use serde::{Deserialize, Serialize};
 
-use super::{DeadLetter, DeadLetters, Summary, Walk};
+use super::{DeadLetter, DeadLetters, History, Summary, Walk};
 use crate::QueueError;
 
 /// A selection of dead letters. An absent filter excludes none.
@@ -84,10 +84,11 @@ impl Selection {
     /// Whether the selection has this dead letter.
     pub fn takes(&self, letter: &DeadLetter) -> bool {
         let account = letter.envelope.as_ref().ok().map(|envelope| &envelope.account);
+        let History { reason, died_at_ms, .. } = &letter.history;
         (self.ids.is_empty() || self.ids.contains(&letter.id))
             && self.account.as_ref().is_none_or(|asked| account == Some(asked))
-            && self.reason.as_ref().is_none_or(|asked| *asked == letter.reason)
-            && self.since_ms.is_none_or(|since_ms| letter.died_at_ms.is_some_and(|died_at_ms| died_at_ms >= since_ms))
+            && self.reason.as_ref().is_none_or(|asked| asked == reason)
+            && self.since_ms.is_none_or(|since_ms| died_at_ms.is_some_and(|died_at_ms| died_at_ms >= since_ms))
     }
 }
 
@@ -99,7 +100,7 @@ impl Order {
     }
 
     /// Whether the order would change dead letters and says neither which ones nor that all are meant.
-    pub fn names_none(&self) -> bool {
+    fn names_none(&self) -> bool {
         self.action != Action::List && !self.all && self.selection == Selection::default()
     }
 
@@ -160,13 +161,8 @@ impl Report {
         if self.error.is_some() || order.max.is_some_and(|max| self.letters.len() >= max) {
             return Vec::new();
         }
-        let seen: BTreeSet<&str> = self
-            .letters
-            .iter()
-            .map(|letter| &letter.id)
-            .chain(self.left.iter().map(|left| &left.id))
-            .map(|id| &**id)
-            .collect();
-        order.selection.ids.iter().map(String::as_str).filter(|id| !seen.contains(id)).collect()
+        let letters = self.letters.iter().map(|letter| &letter.id);
+        let seen: BTreeSet<&String> = letters.chain(self.left.iter().map(|left| &left.id)).collect();
+        order.selection.ids.iter().filter(|id| !seen.contains(id)).map(String::as_str).collect()
     }
 }

@@ -4,7 +4,7 @@ use kefu_messages::envelope::Envelope;
 use kefu_messages::unreadable::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::DeadLetter;
+use super::{DeadLetter, History};
 
 /// The public facts of a dead letter; the JSON form only gains fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,22 +25,9 @@ pub struct Summary {
     pub body_bytes: usize,
     /// `p00`, `p01`, …
     pub partition: Option<String>,
-    /// See [`DeadLetter::reason`].
-    pub reason: String,
-    /// See [`DeadLetter::first_error`].
-    pub first_error: String,
-    /// See [`DeadLetter::last_error`].
-    pub last_error: String,
-    /// See [`DeadLetter::attempts`].
-    pub attempts: u32,
-    /// See [`DeadLetter::replays`].
-    pub replays: u32,
-    /// See [`DeadLetter::first_seen_ms`].
-    pub first_seen_ms: Option<u64>,
-    /// See [`DeadLetter::died_at_ms`].
-    pub died_at_ms: Option<u64>,
-    /// See [`DeadLetter::traceparent`].
-    pub traceparent: Option<String>,
+    /// What happened to the message; in JSON its fields stand beside the other fields.
+    #[serde(flatten)]
+    pub history: History,
     /// Only when the operator asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
@@ -96,14 +83,7 @@ impl Summary {
             undecodable: letter.envelope.as_ref().err().map(ToString::to_string),
             body_bytes: letter.body.len(),
             partition: letter.partition.map(|partition| partition.to_string()),
-            reason: letter.reason.clone(),
-            first_error: letter.first_error.clone(),
-            last_error: letter.last_error.clone(),
-            attempts: letter.attempts,
-            replays: letter.replays,
-            first_seen_ms: letter.first_seen_ms,
-            died_at_ms: letter.died_at_ms,
-            traceparent: letter.traceparent.clone(),
+            history: letter.history.clone(),
             content: with_content.then(content),
         }
     }

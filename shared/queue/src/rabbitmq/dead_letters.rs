@@ -12,18 +12,17 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use kefu_messages::partition::Partition;
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-    QueueDeclareOptions,
-};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::FieldTable;
-use lapin::{Acker, Channel, Confirmation, Connection, ConnectionProperties};
+use lapin::{Acker, Channel, Connection};
 use tokio::time::timeout;
 
 use super::fault::{Fault, protocol_code};
-use super::message::{Message, Original};
+use super::link;
+use super::message::Original;
+use super::publisher::{publish, stored};
 use super::settings::{Address, Settings, SettingsError};
-use super::topology::DEAD;
+use super::topology::{DEAD, sizes};
 use crate::QueueError;
 use crate::dead_letters::{DeadLetter, DeadLetters, Walk};
 
@@ -53,8 +52,7 @@ impl OnRabbitMq {
 #[async_trait]
 impl DeadLetters for OnRabbitMq {
     async fn walk(&self) -> Result<Box<dyn Walk>, QueueError> {
-        let properties = ConnectionProperties::default().with_connection_name("kefu dead letters".into());
-        let connection = ask("a connection", Connection::connect_uri(self.address.uri.clone(), properties));
+        let connection = ask("a connection", self.address.connect("kefu dead letters"));
         let connection = connection.await.map_err(|error| self.at(error))?;
         let open = async {
             let outlet = ask("a channel", connection.create_channel()).await?;
@@ -82,8 +80,7 @@ impl DeadLetters for OnRabbitMq {
 
 /// How many messages wait in the queue.
 async fn count(channel: &Channel) -> Result<usize, QueueError> {
-    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-    let queue = ask("kefu.dead", channel.queue_declare(DEAD.into(), passive, FieldTable::default())).await?;
+    let queue = ask("the size of kefu.dead", sizes(channel, DEAD)).await?;
     Ok(usize::try_from(queue.message_count()).unwrap_or(usize::MAX))
 }
 
@@ -139,7 +136,7 @@ impl Hand {
     /// channel told the queue before. If the answer brings a dead letter, that letter arrived in the meantime, and goes
     /// back at the end.
     async fn arrive(&mut self) -> Result<(), QueueError> {
-        ask("its queue", self.channel.basic_get(DEAD.into(), BasicGetOptions::default())).await?;
+        ask("an answer from kefu.dead", self.channel.basic_get(DEAD.into(), BasicGetOptions::default())).await?;
         self.on_their_way = 0;
         Ok(())
     }
@@ -150,7 +147,7 @@ impl Hand {
             self.arrive().await?;
         }
         if self.channel.status().connected() {
-            ask("the end", self.channel.close(200, "OK".into())).await
+            ask("the close of a channel", self.channel.close(200, "OK".into())).await
         } else {
             Ok(())
         }
@@ -211,19 +208,14 @@ impl Walk for OnTheWay {
             return Err(QueueError::Stale);
         };
         let target = target.ok_or_else(|| {
-            let why = "it is no envelope, and which partition it came from is not known";
+            let why = "its body is no envelope, and its partition is not known";
             QueueError::Refused(why.to_owned())
         })?;
-        let Message { exchange, routing_key, properties, body } = original.replayed(target.to_string());
-        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        #[expect(clippy::disallowed_methods, reason = "the confirm is awaited here")]
-        let confirmed = async {
-            self.outlet.basic_publish(exchange.into(), routing_key.into(), options, &body, properties).await?.await
-        };
-        match ask("the word that the message is stored", confirmed).await {
-            Ok(Confirmation::Ack(None)) => self.hands[hand].acknowledge(&acker).await,
-            Ok(Confirmation::Ack(Some(_))) => Err(QueueError::Refused("no queue is bound for it".into())),
-            Ok(_) => Err(QueueError::Refused("the broker did not store it; is its partition's queue full?".into())),
+        match ask("a confirm", publish(&self.outlet, original.replayed(target.to_string()))).await {
+            Ok(confirmation) => {
+                stored(&confirmation)?;
+                self.hands[hand].acknowledge(&acker).await
+            }
             Err(_) if self.connection.status().blocked() => {
                 Err(QueueError::Blocked("the broker is low on memory or disk".into()))
             }
@@ -244,8 +236,7 @@ impl Walk for OnTheWay {
                 closed = hand.put_back().await;
             }
         }
-        // The result of the close changes nothing any more.
-        let _ended = timeout(Duration::from_secs(2), self.connection.close(200, "OK".into())).await;
+        link::close(&self.connection).await;
         closed
     }
 }
@@ -257,10 +248,12 @@ async fn ask<T>(what: &str, answer: impl Future<Output = lapin::Result<T>>) -> R
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => match protocol_code(&error) {
             Some((404, _)) => unavailable(format!(
-                "the broker has no queue {DEAD}: no kefu has run on this vhost yet, or the URL is another one's"
+                "the broker has no queue {DEAD}: no kefu has run on this vhost yet, or [queue] url names another vhost"
             )),
             _ => unavailable(Fault::of(&error).text().to_owned()),
         },
-        Err(_) => unavailable(format!("the broker did not answer within {} s: {what}", PATIENCE.as_secs())),
+        Err(_) => {
+            unavailable(format!("the broker did not answer within {} s when asked for {what}", PATIENCE.as_secs()))
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 use kefu_runtime::health::Health;
-use lapin::{Connection, ConnectionProperties, Event};
+use lapin::{Connection, Event};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -206,10 +206,9 @@ impl Keeper {
 
     async fn connect(&self) -> Result<Connection, Fault> {
         let name = format!("kefu {}", self.role);
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connection = timeout(CONNECT, Connection::connect_uri(self.address.uri.clone(), properties))
+        let connection = timeout(CONNECT, self.address.connect(&name))
             .await
-            .map_err(|_| Fault::Passing(format!("the broker did not answer within {CONNECT:?}")))?
+            .map_err(|_| Fault::Passing(format!("the broker did not answer within {} s", CONNECT.as_secs())))?
             .map_err(|error| Fault::of(&error))?;
         match self.topology.declare(&connection).await {
             Ok(()) => Ok(connection),
@@ -260,7 +259,8 @@ impl Keeper {
     }
 }
 
-async fn close(connection: &Connection) {
+/// Closes the connection, within two seconds.
+pub(super) async fn close(connection: &Connection) {
     if connection.status().connected() {
         // The errors and the slowness of the close change nothing any more: the connection is given up in any case.
         let _closed = timeout(CLOSE, connection.close(200, "OK".into())).await;

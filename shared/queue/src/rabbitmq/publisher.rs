@@ -104,23 +104,36 @@ impl Outlet {
     }
 }
 
-/// Publishes one message and waits for the broker's word on it.
+/// Publishes one message for a session and waits for the broker's word on it.
 async fn confirmed(session: &Session, channel: &Channel, message: Message) -> Result<(), QueueError> {
-    let lost = |error: lapin::Error| {
+    let confirmation = publish(channel, message).await.map_err(|error| {
         // The exchange is missing; a new session declares it again.
         if protocol_code(&error).is_some_and(|(code, _)| code == 404) {
             session.end(Fault::of(&error));
         }
         QueueError::Unavailable(error.to_string())
-    };
+    })?;
+    stored(&confirmation)
+}
+
+/// Publishes one message and waits for the broker's word on it, on a channel with confirms.
+pub(super) async fn publish(channel: &Channel, message: Message) -> lapin::Result<Confirmation> {
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
     let (exchange, key) = (message.exchange.into(), message.routing_key.into());
-    #[expect(clippy::disallowed_methods, reason = "this is the Publisher")]
-    let confirm = channel.basic_publish(exchange, key, options, &message.body, message.properties).await;
-    match confirm.map_err(lost)?.await.map_err(lost)? {
+    #[expect(clippy::disallowed_methods, reason = "the confirm is awaited here")]
+    channel.basic_publish(exchange, key, options, &message.body, message.properties).await?.await
+}
+
+/// Whether the broker has stored the message.
+pub(super) fn stored(confirmation: &Confirmation) -> Result<(), QueueError> {
+    match confirmation {
         Confirmation::Ack(None) => Ok(()),
-        Confirmation::Ack(Some(_)) => Err(QueueError::Refused("no queue is bound for it".into())),
-        Confirmation::Nack(_) => Err(QueueError::Refused("the broker did not store it; is its queue full?".into())),
+        Confirmation::Ack(Some(_)) => {
+            Err(QueueError::Refused("the broker has no queue for the message's partition".into()))
+        }
+        Confirmation::Nack(_) => {
+            Err(QueueError::Refused("the broker did not store the message; is the queue of its partition full?".into()))
+        }
         Confirmation::NotRequested => Err(QueueError::Unavailable("the channel has no confirms".into())),
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::RETRY_DELAYS;
@@ -107,6 +108,12 @@ impl Address {
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         Ok(Self { uri })
+    }
+
+    /// A connection to the broker, whose own pages show the name. The connection does not come back by itself.
+    pub(super) async fn connect(&self, name: &str) -> lapin::Result<Connection> {
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        Connection::connect_uri(self.uri.clone(), properties).await
     }
 }
 

@@ -11,9 +11,7 @@ use tokio::time::timeout;
 use super::fault::{Fault, protocol_code};
 use super::settings::Settings;
 
-mod look;
-
-pub(super) use look::Found;
+pub(super) mod inspect;
 
 /// The exchange for envelopes; the routing key is the partition's name.
 pub(super) const IN: &str = "kefu.in";
@@ -39,7 +37,7 @@ pub(super) fn partition_queue(partition: Partition) -> String {
 }
 
 /// Whether a queue is the queue of a partition.
-pub(super) fn is_partition(queue: &str) -> bool {
+fn is_partition(queue: &str) -> bool {
     queue.strip_prefix(IN).is_some_and(|rest| rest.starts_with(".p"))
 }
 
@@ -91,7 +89,7 @@ impl Topology {
 
     /// Declares everything. Declaring an existing queue or exchange changes nothing.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), Fault> {
-        let channel = within("a channel", connection.create_channel()).await?;
+        let channel = within("channel for declarations", connection.create_channel()).await?;
         for exchange in self.exchanges() {
             let name = format!("exchange {}", exchange.name);
             within(&name, declare_exchange(&channel, exchange)).await?;
@@ -100,7 +98,7 @@ impl Topology {
             let name = format!("queue {}", queue.name);
             within(&name, declare_queue(&channel, queue)).await?;
         }
-        within("nothing more", channel.close(200, "OK".into())).await
+        within("close of the channel", channel.close(200, "OK".into())).await
     }
 
     fn exchanges(&self) -> impl Iterator<Item = Exchange> {
@@ -172,10 +170,19 @@ async fn declare_queue(channel: &Channel, queue: Queue) -> lapin::Result<()> {
     channel.queue_bind(bind.0, bind.1, bind.2, QueueBindOptions::default(), FieldTable::default()).await
 }
 
+/// How many messages wait in a queue, and its consumers. An error if the queue does not exist.
+pub(super) async fn sizes(channel: &Channel, queue: &str) -> lapin::Result<lapin::Queue> {
+    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+    channel.queue_declare(queue.into(), passive, FieldTable::default()).await
+}
+
 async fn within<T>(what: &str, declaration: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
     match timeout(DECLARATION, declaration).await {
         Ok(result) => result.map_err(|error| refusal(what, &error)),
-        Err(_) => Err(Fault::Passing(format!("the broker took longer than {DECLARATION:?} to declare {what}"))),
+        Err(_) => Err(Fault::Passing(format!(
+            "the broker did not answer within {} s when asked for the {what}",
+            DECLARATION.as_secs()
+        ))),
     }
 }
 
@@ -183,15 +190,15 @@ async fn within<T>(what: &str, declaration: impl Future<Output = lapin::Result<T
 fn refusal(what: &str, error: &lapin::Error) -> Fault {
     match protocol_code(error) {
         Some((406, reason)) if reason.contains("inequivalent") => Fault::Standing(format!(
-            "the broker has a {what} that is not the one kefu needs ({reason}); let its messages be consumed or move \
-             them away, then delete it (or remove the policy that changed it), and kefu declares it anew by itself"
+            "the broker has a {what} that is not the one kefu needs ({reason}): empty it and delete it, or remove the \
+             policy that changed it; kefu then declares the {what} again by itself"
         )),
         Some((406, reason)) => Fault::Standing(format!(
-            "the broker cannot make the {what} that kefu needs ({reason}); use RabbitMQ 4.0 or later (3.10 is the least)"
+            "the broker cannot make the {what} that kefu needs ({reason}): use RabbitMQ 4.0 or later, at least 3.10"
         )),
         Some((403, reason)) => Fault::Standing(format!(
-            "the broker does not let this user declare {what} ({reason}); give it the permissions configure, write and \
-             read for the names that start with kefu."
+            "the broker does not let this user declare the {what} ({reason}): give the user the permissions configure, \
+             write and read for all names that start with \"kefu.\""
         )),
         _ => Fault::of(error),
     }

@@ -33,9 +33,9 @@ async fn what_the_broker_gave_up_by_itself_has_its_reason_and_is_replayed() {
     })
     .await;
     let letter = &report.letters[0];
-    assert_eq!((letter.reason.as_str(), letter.partition.as_deref()), ("delivery_limit", Some("p01")));
-    assert!(letter.last_error.contains("unsettled too often"), "{}", letter.last_error);
-    assert!(letter.died_at_ms.is_some_and(|died_at_ms| died_at_ms > 1_700_000_000_000), "{letter:?}");
+    assert_eq!((letter.history.reason.as_str(), letter.partition.as_deref()), ("delivery_limit", Some("p01")));
+    assert!(letter.history.last_error.contains("unsettled too often"), "{}", letter.history.last_error);
+    assert!(letter.history.died_at_ms.is_some_and(|died_at_ms| died_at_ms > 1_700_000_000_000), "{letter:?}");
     assert_eq!(letter.id, envelope(&user(1, 0), 4).key.to_string());
     assert_eq!(replay(&queue).await.letters.len(), 1);
     // It may be handed out as often as a new one.
@@ -60,13 +60,13 @@ async fn what_another_program_put_there_stays_if_it_has_nowhere_to_go() {
         sent.unwrap().await.unwrap();
     }
     let report = list(&queue).await;
-    let seen: Vec<_> = report.letters.iter().map(|one| (&*one.reason, one.account.as_deref())).collect();
+    let seen: Vec<_> = report.letters.iter().map(|one| (&*one.history.reason, one.account.as_deref())).collect();
     assert_eq!(seen, [("unknown", None), ("unknown", Some(&*envelope.account))]);
     let order = Order { forgotten: true, ..order(Action::Replay) };
     let report = order.carry_out(&*queue.letters()).await;
     assert_eq!(report.error, None);
     assert_eq!((report.letters.len(), report.left.len()), (1, 1));
-    assert!(report.left[0].why.contains("which partition"), "{report:?}");
+    assert!(report.left[0].why.contains("its partition is not known"), "{report:?}");
     let replayed = next(&mut consumer).await;
     assert_eq!((replayed.envelope.as_ref().unwrap(), replayed.partition.index()), (&envelope, 3));
     assert_eq!(list(&queue).await.letters.len(), 1);

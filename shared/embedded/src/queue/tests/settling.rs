@@ -83,8 +83,8 @@ async fn what_is_dropped_over_and_over_becomes_a_dead_letter_and_nothing_goes_wi
     }
     assert_eq!(drain(&mut consumer, 2).await, [(0, true), (2, true)]);
     let [letter] = &*queue.dead_letters().await else { panic!("not one letter") };
-    assert_eq!((&letter.body, &*letter.reason), (&envelope("oAnna", 1).to_json(), "delivery_limit"));
-    assert!(letter.last_error.contains("given back 21 times"), "{}", letter.last_error);
+    assert_eq!((&letter.body, &*letter.history.reason), (&envelope("oAnna", 1).to_json(), "delivery_limit"));
+    assert!(letter.history.last_error.contains("given back 21 times"), "{}", letter.history.last_error);
 }
 
 #[tokio::test]
@@ -116,10 +116,10 @@ async fn a_dead_letter_keeps_its_story() {
     assert_eq!(letter.body, envelope("oAnna", 0).to_json());
     assert_eq!(letter.partition.unwrap(), envelope("oAnna", 0).partition(4));
     assert_eq!(
-        (&*letter.reason, &*letter.first_error, &*letter.last_error, letter.attempts),
+        (&*letter.history.reason, &*letter.history.first_error, &*letter.history.last_error, letter.history.attempts),
         ("exhausted", "busy", "45047: busy", 2)
     );
-    assert!(letter.first_seen_ms > Some(0) && letter.first_seen_ms <= letter.died_at_ms);
+    assert!(letter.history.first_seen_ms > Some(0) && letter.history.first_seen_ms <= letter.history.died_at_ms);
     assert!(queue.queue.backlog.asks(10, 10).is_empty());
 }
 
@@ -139,5 +139,5 @@ async fn a_row_that_is_no_envelope_can_be_buried() {
     assert_eq!(delivery.partition, partition);
     let end = Settlement::Dead { reason: DeadReason::Undecodable, error: "no envelope".to_owned() };
     delivery.settle(end).await.unwrap();
-    assert_eq!(queue.dead_letters().await[0].reason, "undecodable");
+    assert_eq!(queue.dead_letters().await[0].history.reason, "undecodable");
 }

@@ -30,29 +30,30 @@ pub(super) fn letter(delivery: &Delivery) -> DeadLetter {
     let count = |name| number(name).and_then(|value| u32::try_from(value).ok());
     let origin = text(properties, ORIGIN_KEY).unwrap_or_else(|| delivery.routing_key.to_string());
     letter.partition = origin.parse().ok();
-    letter.replays = count(REPLAYED).unwrap_or(0);
-    letter.first_seen_ms = number(FIRST_SEEN);
-    letter.died_at_ms = died_at_ms(properties);
-    letter.traceparent = text(properties, TRACEPARENT).or(letter.traceparent);
-    letter.last_error = text(properties, ERROR).or_else(|| text(properties, LAST_ERROR)).unwrap_or_default();
+    let history = &mut letter.history;
+    history.replays = count(REPLAYED).unwrap_or(0);
+    history.first_seen_ms = number(FIRST_SEEN);
+    history.died_at_ms = died_at_ms(properties);
+    history.traceparent = text(properties, TRACEPARENT).or(history.traceparent.take());
+    history.last_error = text(properties, ERROR).or_else(|| text(properties, LAST_ERROR)).unwrap_or_default();
     match (text(properties, REASON), broker_death(properties)) {
         (Some(reason), _) => {
-            letter.reason = reason;
-            letter.attempts = count(ATTEMPTS).unwrap_or(1);
+            history.reason = reason;
+            history.attempts = count(ATTEMPTS).unwrap_or(1);
         }
         (None, Some(death)) => {
             letter.partition = letter.partition.or(death.partition);
-            letter.attempts = count(ATTEMPT).unwrap_or(0).saturating_add(1);
+            history.attempts = count(ATTEMPT).unwrap_or(0).saturating_add(1);
             let error = death.in_words();
-            letter.last_error = match letter.last_error.is_empty() {
+            history.last_error = match history.last_error.is_empty() {
                 true => error,
-                false => format!("{error}; before that: {}", letter.last_error),
+                false => format!("{error}; before that: {}", history.last_error),
             };
-            letter.reason = death.reason;
+            history.reason = death.reason;
         }
         (None, None) => {}
     }
-    letter.first_error = text(properties, FIRST_ERROR).unwrap_or_else(|| letter.last_error.clone());
+    history.first_error = text(properties, FIRST_ERROR).unwrap_or_else(|| history.last_error.clone());
     letter
 }
 
@@ -145,9 +146,16 @@ mod tests {
             (LAST_ERROR, long("errcode -1")),
         ];
         let letter = dead("p07", headers);
-        assert_eq!((letter.reason.as_str(), letter.died_at_ms), ("delivery_limit", Some(1_700_000_100_000)));
-        assert_eq!((letter.attempts, letter.partition), (3, Some(Partition::from(7))));
-        assert!(letter.last_error.ends_with("too often; before that: errcode -1"), "{}", letter.last_error);
+        assert_eq!(
+            (letter.history.reason.as_str(), letter.history.died_at_ms),
+            ("delivery_limit", Some(1_700_000_100_000))
+        );
+        assert_eq!((letter.history.attempts, letter.partition), (3, Some(Partition::from(7))));
+        assert!(
+            letter.history.last_error.ends_with("too often; before that: errcode -1"),
+            "{}",
+            letter.history.last_error
+        );
     }
 
     #[test]
@@ -163,15 +171,21 @@ mod tests {
             (ORIGIN_KEY, long("p12")),
         ];
         let letter = dead("anything", headers);
-        assert_eq!((letter.reason.as_str(), letter.died_at_ms), ("refused", Some(1_700_000_000_123)));
-        assert_eq!((letter.first_error.as_str(), letter.last_error.as_str()), ("errcode -1", "errcode 45047"));
-        assert_eq!((letter.attempts, letter.partition), (4, Some(Partition::from(12))));
+        assert_eq!((letter.history.reason.as_str(), letter.history.died_at_ms), ("refused", Some(1_700_000_000_123)));
+        assert_eq!(
+            (letter.history.first_error.as_str(), letter.history.last_error.as_str()),
+            ("errcode -1", "errcode 45047")
+        );
+        assert_eq!((letter.history.attempts, letter.partition), (4, Some(Partition::from(12))));
     }
 
     #[test]
     fn what_another_program_put_there_is_of_unknown_reason() {
         let letter = dead("order.created", vec![(ATTEMPTS, long("many")), ("x-death", long("nonsense"))]);
-        assert_eq!((letter.reason.as_str(), letter.attempts, letter.died_at_ms), ("unknown", 1, None));
+        assert_eq!(
+            (letter.history.reason.as_str(), letter.history.attempts, letter.history.died_at_ms),
+            ("unknown", 1, None)
+        );
         assert_eq!((letter.partition, letter.envelope.is_err()), (None, true));
     }
 }
