@@ -16,7 +16,6 @@ use crate::message::Message;
 use crate::state::{RequestError, State, WeChat};
 
 pub(crate) mod answer;
-pub(crate) mod load;
 pub(crate) mod pusher;
 pub(crate) mod report;
 pub(crate) mod request;
@@ -37,17 +36,13 @@ struct Outgoing {
     push: Push,
     callback_url: String,
     limits: Limits,
-    journal: bool,
 }
 
 impl Outgoing {
-    /// Writes an event of this push into the journal, unless the journal is not to show the push.
-    fn record(&self, state: &State, event: impl FnOnce(&Push) -> Event) {
+    /// Writes an event of this push into the journal.
+    fn record(&self, state: &State, event: Event) {
         let push = &self.push;
-        if self.journal {
-            let event = event(push);
-            state.lock().record(Some(push.account.appid.clone()), Some(push.user.clone()), event);
-        }
+        state.lock().record(Some(push.account.appid.clone()), Some(push.user.clone()), event);
     }
 }
 
@@ -164,7 +159,7 @@ fn prepare(wechat: &mut WeChat, request: PushRequest, url: &str) -> Result<Outgo
     if push.mode != Mode::Plain {
         push.key()?;
     }
-    Ok(Outgoing { push, callback_url, limits, journal: true })
+    Ok(Outgoing { push, callback_url, limits })
 }
 
 /// Adds a media_id that media/get knows to a picture without a media_id.
@@ -212,7 +207,7 @@ fn raw_action(text: &str) -> Option<(String, Option<Action>)> {
 /// Sends one copy until WeChat accepts the answer or the tries are used up. The simulator signs and encrypts each try
 /// anew. Whether WeChat does so is undocumented, and a receiver must not depend on it.
 async fn deliver(state: &State, outgoing: &Outgoing, push_id: u64, copy: u32) -> Result<Vec<Try>, BuildError> {
-    let Outgoing { push, callback_url, limits, .. } = outgoing;
+    let Outgoing { push, callback_url, limits } = outgoing;
     let mut tries = Vec::new();
     for number in 1..=limits.push_tries.max(1) {
         if number > 1 {
@@ -220,19 +215,17 @@ async fn deliver(state: &State, outgoing: &Outgoing, push_id: u64, copy: u32) ->
         }
         let nonce = nonce();
         let request = push.build(state.clock().now_s(), &nonce, rand::random())?;
-        outgoing.record(state, |push| {
-            let (msg_id, message) = (push.msg_id.as_ref().map(ToString::to_string), shown(&push.message));
-            Event::Push(PushSent { push_id, copy, number, msg_id, format: push.format, mode: push.mode, message })
-        });
+        let (msg_id, message) = (push.msg_id.as_ref().map(ToString::to_string), shown(&push.message));
+        let sent = PushSent { push_id, copy, number, msg_id, format: push.format, mode: push.mode, message };
+        outgoing.record(state, Event::Push(sent));
         let post = state.pusher.client.post(request.url(callback_url));
         let post = post.header("Content-Type", request.content_type).body(request.body);
         let attempt = pusher::attempt(push, &nonce, number, post, limits.push_timeout_ms).await;
         let accepted = attempt.outcome.accepted();
         let last = accepted || number >= limits.push_tries;
-        outgoing.record(state, |push| {
-            let fault_notice = last && !accepted && awaited(&push.message);
-            Event::PushAnswer(PushAnswered { push_id, copy, answer: attempt.clone(), fault_notice })
-        });
+        let fault_notice = last && !accepted && awaited(&push.message);
+        let answered = PushAnswered { push_id, copy, answer: attempt.clone(), fault_notice };
+        outgoing.record(state, Event::PushAnswer(answered));
         tries.push(attempt);
         if last {
             break;

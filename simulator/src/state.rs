@@ -16,7 +16,6 @@ use crate::config::{Limits, SimulatedAccount, SimulatorConfig};
 use crate::faults::{FaultKind, FaultRequest, Faults};
 use crate::journal::{Entry, Event, Filter, Log};
 use crate::message::MsgId;
-use crate::push::load::{self, LoadReport, LoadRequest};
 use crate::push::pusher::Pusher;
 use crate::push::report::{PushReport, PushRequest, VerifyReport};
 use crate::push::request::BuildError;
@@ -142,12 +141,10 @@ impl State {
         verify(self, account).await
     }
 
-    /// Pushes at a rate.
-    ///
-    /// # Errors
-    /// The simulator cannot fulfil the request.
-    pub async fn load(self: &Arc<Self>, request: LoadRequest) -> Result<LoadReport, RequestError> {
-        load::load(self, request).await
+    /// The one thread that all pushes run on. A load generator that runs on this thread too saves its pushes the way
+    /// between threads.
+    pub fn push_thread(&self) -> &tokio::runtime::Handle {
+        &self.pusher.thread
     }
 
     /// Orders a fault, or ends the account's tokens at once if the fault is of that kind. Returns the fault's number.

@@ -25,7 +25,7 @@ const MAX_ANSWER: usize = 64 * 1_024;
 /// time limit, and a test would blame ingress. On one thread this instant does not exist.
 pub(crate) struct Pusher {
     pub(crate) client: reqwest::Client,
-    pub(super) thread: Handle,
+    pub(crate) thread: Handle,
 }
 
 /// An answer as it came.
