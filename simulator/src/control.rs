@@ -154,7 +154,7 @@ async fn change_limits(state: Data<State>, changes: Json<Map<String, Value>>) ->
 
 async fn picture(state: Data<State>, media_id: Path<String>) -> HttpResponse {
     match state.lock().media.peek(&media_id) {
-        Some(item) => HttpResponse::Ok().content_type(item.kind.content_type()).body(item.bytes.clone()),
+        Some(item) => HttpResponse::Ok().content_type(item.kind.content_type).body(item.bytes.clone()),
         None => HttpResponse::NotFound().finish(),
     }
 }

@@ -175,3 +175,12 @@ async fn the_url_verification_wants_the_echostr_and_nothing_else() {
     let bad = bench.simulator.verify(APPID).await.unwrap();
     assert_eq!((bad.ok, bad.body.as_deref()), (false, Some("success")));
 }
+
+#[tokio::test]
+async fn the_query_is_percent_encoded_and_joins_a_query_of_the_callback() {
+    let callback = Callback::start([success()]);
+    let bench = Bench::start(Some(&format!("{}?a=1", callback.url))).await;
+    bench.simulator.push(PushRequest::new(APPID, "a+b/c=", Message::text("hello"))).await.unwrap();
+    let query = &callback.seen()[0].query;
+    assert_eq!((query["a"].as_str(), query["openid"].as_str()), ("1", "a+b/c="));
+}
