@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -178,11 +177,6 @@ impl State {
                 () = self.stopping.cancelled() => return found,
             }
         }
-    }
-
-    /// A file that was uploaded or that a user sent, if the simulator still keeps it.
-    pub fn media(&self, media_id: &str) -> Option<Bytes> {
-        self.lock().media.peek(media_id).map(|item| item.bytes.clone())
     }
 }
 
