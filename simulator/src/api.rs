@@ -6,14 +6,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use actix_web::http::header::Date;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Map, Value};
+use reqwest::Url;
+use serde_json::{Map, json};
 
 use crate::faults::{FaultKind, FaultRequest};
 use crate::journal::{ApiCall, Event};
 use crate::state::{State, WeChat};
 
 mod call;
-mod callback;
 mod errcode;
 pub(crate) mod media;
 mod message;
@@ -21,7 +21,7 @@ pub(crate) mod token;
 pub(crate) mod user;
 mod wire;
 
-use call::Call;
+use call::{Call, filled};
 use errcode::ApiError;
 use wire::{Cut, Wire};
 
@@ -44,11 +44,8 @@ pub(crate) const ROUTES: [(&str, &str); 8] = [
     (CALLBACK_CHECK, "POST"),
 ];
 
-/// The answer to a successful call.
-enum Answer {
-    Json(Value),
-    File { content_type: &'static str, filename: String, bytes: Bytes },
-}
+/// The operators that a check of the callback can go through.
+const OPERATORS: [&str; 4] = ["CHINANET", "UNICOM", "CAP", "DEFAULT"];
 
 /// Serves every request outside the simulator's own routes.
 pub(crate) async fn serve(state: Data<State>, request: HttpRequest, body: Bytes) -> HttpResponse {
@@ -72,11 +69,10 @@ pub(crate) fn date(state: &State) -> Date {
 
 /// Answers a call, with the fault that waits for it, and writes the call into the journal.
 fn answer(wechat: &mut WeChat, call: &Call) -> Wire {
-    let bearer = call.access_token().and_then(|token| wechat.tokens.bearer(token));
-    let account = match &bearer {
-        Some(bearer) => Some(bearer.appid.clone()),
-        None => call.claimed_appid().filter(|appid| wechat.accounts.contains_key(*appid)).map(str::to_owned),
-    };
+    let token = call.access_token().and_then(|token| wechat.tokens.find(token));
+    let token_serial = token.map(|token| token.serial);
+    let known = || call.claimed_appid().filter(|appid| wechat.accounts.contains_key(*appid));
+    let account = token.map(|token| token.appid.as_str()).or_else(known).map(str::to_owned);
     let user = call.user().map(str::to_owned);
     let fault = wechat.faults.take(&call.path, account.as_deref(), user.as_deref());
 
@@ -88,20 +84,19 @@ fn answer(wechat: &mut WeChat, call: &Call) -> Wire {
     let result = match takes_effect {
         true => act(wechat, call, chars),
         // The fault replaces this answer.
-        false => Ok(ok()),
+        false => Ok(Wire::ok()),
     };
     let delivered = (call.path == SEND).then_some(takes_effect && result.is_ok());
     let now_s = wechat.clock.now_s();
-    let wire = Wire::new(result, now_s);
-    let wire = match &fault {
-        Some(fault) => wire.with_fault(fault, now_s),
-        None => wire,
-    };
+    let mut wire = result.unwrap_or_else(|error| Wire::json(error.json(None, now_s)));
+    if let Some(fault) = &fault {
+        wire = wire.with_fault(fault, now_s);
+    }
     let entry = ApiCall {
         method: call.method.clone(),
         path: call.path.clone(),
         request: call.for_journal(),
-        token_serial: bearer.map(|bearer| bearer.serial),
+        token_serial,
         status: (wire.cut != Cut::Before).then_some(wire.status),
         errcode: wire.errcode,
         errmsg: wire.errmsg.clone(),
@@ -112,12 +107,10 @@ fn answer(wechat: &mut WeChat, call: &Call) -> Wire {
     wire
 }
 
-fn act(wechat: &mut WeChat, call: &Call, token_chars: usize) -> Result<Answer, ApiError> {
+fn act(wechat: &mut WeChat, call: &Call, token_chars: usize) -> Result<Wire, ApiError> {
     let (path, method) = ROUTES.into_iter().find(|(path, _)| *path == call.path).ok_or(ApiError::INVALID_URL)?;
-    match method {
-        "GET" if call.method != "GET" => return Err(ApiError::REQUIRES_GET),
-        "POST" if call.method != "POST" => return Err(ApiError::REQUIRES_POST),
-        _ => {}
+    if call.method != method {
+        return Err(if method == "GET" { ApiError::REQUIRES_GET } else { ApiError::REQUIRES_POST });
     }
     match path {
         TOKEN => return token::plain(wechat, call, token_chars),
@@ -125,21 +118,34 @@ fn act(wechat: &mut WeChat, call: &Call, token_chars: usize) -> Result<Answer, A
         _ => {}
     }
     let access_token = call.access_token().ok_or(ApiError::TOKEN_MISSING)?;
-    let appid = wechat.tokens.check(access_token, wechat.clock.now_ms())?.appid;
+    let appid = wechat.tokens.check(access_token, wechat.clock.now_ms())?.to_owned();
     match path {
         SEND => message::send(wechat, &appid, call),
         MEDIA_UPLOAD => media::upload(wechat, &appid, call),
         MEDIA_GET => media::get(wechat, &appid, call),
-        CALLBACK_CHECK => callback::check(wechat, &appid, call),
+        CALLBACK_CHECK => check_callback(wechat, &appid, call),
         _ => message::typing(wechat, &appid, call),
     }
 }
 
-/// A text field that is present and not empty.
-fn filled<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-fn ok() -> Answer {
-    Answer::Json(errcode::json_ok())
+/// `POST /cgi-bin/callback/check`, with the fields as in
+/// <https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/openApi-mgnt/callbackCheck.html>. The simulator calls
+/// nothing: the answer has the host of the callback URL as the URL gives it, and says that every packet arrived.
+fn check_callback(wechat: &WeChat, appid: &str, call: &Call) -> Result<Wire, ApiError> {
+    let object = call.object()?;
+    let operator = filled(object, "check_operator").filter(|operator| OPERATORS.contains(operator));
+    let operator = operator.ok_or(ApiError::CHECK_OPERATOR)?;
+    let action = filled(object, "action").filter(|action| ["all", "dns", "ping"].contains(action));
+    let action = action.ok_or(ApiError::CHECK_ACTION)?;
+    let url = wechat.accounts.get(appid).and_then(|account| Url::parse(account.callback_url.as_deref()?).ok());
+    let host = url.as_ref().and_then(Url::host_str).ok_or(ApiError::NO_CALLBACK_URL)?;
+    let mut answer = Map::new();
+    if action != "ping" {
+        answer.insert("dns".to_owned(), json!([{ "ip": host, "real_operator": operator }]));
+    }
+    if action != "dns" {
+        let reached = json!({ "ip": host, "from_operator": operator, "package_loss": "0%", "time": "0.1ms" });
+        answer.insert("ping".to_owned(), json!([reached]));
+    }
+    Ok(Wire::json(answer.into()))
 }

@@ -8,28 +8,22 @@ use kefu_runtime::clock;
 
 /// The simulator's clock, for windows, tokens, media and `CreateTime`. The 5 seconds of a push and the reported
 /// latencies are always real time. Clones share the same time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Clock {
     frozen_at_ms: Option<i64>,
     ahead_ms: Arc<AtomicI64>,
 }
 
-impl Default for Clock {
-    fn default() -> Self {
-        Self::system()
-    }
-}
-
 impl Clock {
     /// A clock with the system's time.
     pub fn system() -> Self {
-        Self { frozen_at_ms: None, ahead_ms: Arc::default() }
+        Self::default()
     }
 
     /// A clock that stands still, at a time in milliseconds since the Unix epoch, until a test calls
     /// [`Clock::advance`].
     pub fn frozen_at(unix_ms: i64) -> Self {
-        Self { frozen_at_ms: Some(unix_ms), ahead_ms: Arc::default() }
+        Self { frozen_at_ms: Some(unix_ms), ..Self::default() }
     }
 
     /// Moves the time forward.

@@ -126,24 +126,25 @@ impl SimulatorConfig {
     }
 
     /// All mistakes in the configuration, in words; empty if the configuration has none.
-    pub fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
         if self.accounts.is_empty() {
-            faults.push("there is no account: name at least one".to_owned());
+            problems
+                .push("the configuration has no account: give [[accounts]] for at least one mini program".to_owned());
         }
         let mut seen = HashSet::new();
         for account in &self.accounts {
             if !seen.insert(&account.appid) {
-                faults.push(format!("the appid {} comes twice: every account needs its own", account.appid));
+                problems.push(format!("the appid {} comes twice: every account needs its own", account.appid));
             }
             if let Err(error) = account.key() {
-                faults.push(format!("account {}: {error}", account.appid));
+                problems.push(format!("account {}: {error}", account.appid));
             }
             if account.mode != Mode::Plain && account.encoding_aes_key.is_none() {
-                faults.push(format!("account {}: compat and safe mode need an encoding_aes_key", account.appid));
+                problems.push(format!("account {}: compat and safe mode need an encoding_aes_key", account.appid));
             }
         }
-        faults
+        problems
     }
 }
 
@@ -194,7 +195,7 @@ mod tests {
         let keyless = account(serde_json::json!({
             "appid": "wx1", "secret": "s", "token": "t", "raw_id": "gh_1", "mode": "compat"
         }));
-        let faults = SimulatorConfig::new(vec![short, keyless]).faults();
+        let faults = SimulatorConfig::new(vec![short, keyless]).problems();
         assert_eq!(faults.len(), 3, "{faults:?}");
         assert!(faults[0].contains("43 characters"));
         assert!(faults[1].contains("comes twice"));

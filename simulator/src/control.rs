@@ -14,7 +14,6 @@ use crate::api;
 use crate::config::Limits;
 use crate::faults::{ActiveFault, FaultRequest};
 use crate::journal::{Entry, Filter};
-use crate::push::load::{LoadReport, LoadRequest};
 use crate::push::report::{PushReport, PushRequest, VerifyReport};
 use crate::state::{RequestError, State};
 
@@ -27,7 +26,6 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/push", web::post().to(push))
         .route("/verify", web::post().to(verify))
-        .route("/load", web::post().to(load))
         .route("/faults", web::post().to(add_fault))
         .route("/faults", web::get().to(list_faults))
         .route("/faults", web::delete().to(clear_faults))
@@ -62,10 +60,6 @@ struct Verify {
 
 async fn verify(state: Data<State>, request: Json<Verify>) -> Answer<VerifyReport> {
     state.verify(&request.account).await.map(Json)
-}
-
-async fn load(state: Data<State>, request: Json<LoadRequest>) -> Answer<LoadReport> {
-    state.load(request.into_inner()).await.map(Json)
 }
 
 async fn add_fault(state: Data<State>, request: Json<FaultRequest>) -> Answer {
@@ -160,7 +154,7 @@ async fn change_limits(state: Data<State>, changes: Json<Map<String, Value>>) ->
 
 async fn picture(state: Data<State>, media_id: Path<String>) -> HttpResponse {
     match state.lock().media.peek(&media_id) {
-        Some(item) => HttpResponse::Ok().content_type(item.kind.content_type()).body(item.bytes.clone()),
+        Some(item) => HttpResponse::Ok().content_type(item.kind.content_type).body(item.bytes.clone()),
         None => HttpResponse::NotFound().finish(),
     }
 }

@@ -122,25 +122,25 @@ impl FaultRequest {
 
     /// Refuses, in words, a fault that could never happen.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let needs = |given: bool, what: &str| match given {
-            true => Ok(()),
-            false => Err(format!("a fault of the kind {} needs {what}", self.kind)),
+        let missing = match self.kind {
+            FaultKind::Errcode if self.errcode.is_none() => Some("errcode"),
+            FaultKind::Latency if self.latency_ms.is_none() => Some("latency_ms"),
+            _ if self.is_immediate() && self.account.is_none() => Some("account"),
+            _ => None,
         };
-        match self.kind {
-            FaultKind::Errcode => needs(self.errcode.is_some(), "an errcode")?,
-            FaultKind::Latency => needs(self.latency_ms.is_some(), "latency_ms")?,
-            FaultKind::ExpireToken | FaultKind::InvalidateToken => needs(self.account.is_some(), "an account")?,
-            _ => {}
+        if let Some(missing) = missing {
+            return Err(format!("a fault of the kind {} needs the field {missing}", self.kind));
         }
         if self.status.is_some_and(|status| !(200..=599).contains(&status)) {
-            return Err("the status of a fault is a number from 200 to 599".to_owned());
+            return Err("the status of a fault must be a number from 200 to 599".to_owned());
         }
-        match self.is_immediate() || ROUTES.iter().any(|(path, _)| path_matches(path, &self.path)) {
-            true => Ok(()),
-            false => {
-                Err(format!("no path of the API ends with {:?}: for example custom/send, or * for all", self.path))
-            }
+        if !self.is_immediate() && !ROUTES.iter().any(|(path, _)| path_matches(path, &self.path)) {
+            let path = &self.path;
+            return Err(format!(
+                "no path of the API ends with {path:?}: give for example custom/send, or * for all paths"
+            ));
         }
+        Ok(())
     }
 }
 

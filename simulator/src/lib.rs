@@ -35,7 +35,6 @@ pub use faults::{FaultKind, FaultRequest};
 pub use journal::{ApiCall, Entry, Event, Filter};
 pub use message::{Message, MsgId};
 pub use push::answer::{Verdict, judge};
-pub use push::load::{LoadReport, LoadRequest};
 pub use push::report::{Outcome, PushCopy, PushReport, PushRequest, Transfer, Try, VerifyReport};
 pub use push::request::{BuildError, Cdata, Push, SignedRequest};
 pub use simulator::{Simulator, StartError};

@@ -39,10 +39,10 @@ pub enum StartError {
     #[error("the simulator cannot listen on {0}: {1}")]
     Listen(SocketAddr, #[source] std::io::Error),
     /// The simulator cannot build an HTTP client, for example because the system has no certificates at all.
-    #[error("the simulator cannot make an HTTP client: {0}")]
+    #[error("the simulator cannot build its HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     /// The system has no further thread, or no further files for its events.
-    #[error("the simulator cannot start the thread that pushes: {0}")]
+    #[error("the simulator cannot start its thread for pushes: {0}")]
     Thread(#[source] std::io::Error),
 }
 
@@ -52,9 +52,9 @@ impl Simulator {
     /// # Errors
     /// The configuration is wrong, or the simulator cannot listen on the address.
     pub async fn start(config: SimulatorConfig) -> Result<Self, StartError> {
-        let faults = config.faults();
-        if !faults.is_empty() {
-            return Err(StartError::Config(faults));
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(StartError::Config(problems));
         }
         let listen = config.listen;
         let unlistenable = |error| StartError::Listen(listen, error);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::Bytes;
 use parking_lot::{Mutex, MutexGuard};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::media::Media;
@@ -16,11 +16,8 @@ use crate::config::{Limits, SimulatedAccount, SimulatorConfig};
 use crate::faults::{FaultKind, FaultRequest, Faults};
 use crate::journal::{Entry, Event, Filter, Log};
 use crate::message::MsgId;
-use crate::push::load::{self, LoadReport, LoadRequest};
 use crate::push::pusher::Pusher;
-use crate::push::report::{PushReport, PushRequest, VerifyReport};
 use crate::push::request::BuildError;
-use crate::push::{push, verify};
 
 /// A running simulator without its server. [`Simulator`](crate::Simulator) dereferences to this type, and the HTTP
 /// routes below `/simulator` call the same methods.
@@ -34,6 +31,7 @@ pub struct State {
 
 /// The part of the state behind the lock. One lock around this whole part makes the count of a fault exact, and the
 /// order of the journal true.
+#[derive(Default)]
 pub(crate) struct WeChat {
     pub(crate) accounts: BTreeMap<String, SimulatedAccount>,
     pub(crate) limits: Limits,
@@ -43,7 +41,7 @@ pub(crate) struct WeChat {
     pub(crate) media: Media,
     pub(crate) faults: Faults,
     pub(crate) journal: Log,
-    last_push_id: u64,
+    pub(crate) last_push_id: u64,
     last_msg_id: u64,
 }
 
@@ -73,21 +71,15 @@ impl State {
         let wechat = WeChat {
             accounts: accounts.into_iter().map(|account| (account.appid.clone(), account)).collect(),
             limits,
-            clock: clock.clone(),
-            tokens: Tokens::default(),
-            users: Users::default(),
-            media: Media::default(),
-            faults: Faults::default(),
-            journal: Log::default(),
-            last_push_id: 0,
             // MsgIds lie beyond 2^53, and differ after each start, because a receiver remembers the old MsgIds.
             last_msg_id: u64::try_from(clock.now_ms()).unwrap_or(0).saturating_mul(10_000),
+            clock: clock.clone(),
+            ..WeChat::default()
         };
         Self { wechat: Mutex::new(wechat), clock, url, pusher, stopping: CancellationToken::new() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, WeChat> {
-        // Every change of the state is complete before anything can panic.
         self.wechat.lock()
     }
 
@@ -99,6 +91,12 @@ impl State {
     /// The clock that the simulator uses.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The one thread that all pushes run on. A load generator that runs on this thread too saves its pushes the way
+    /// between threads.
+    pub fn push_thread(&self) -> &Handle {
+        &self.pusher.thread
     }
 
     /// Sets the URL that an account's pushes go to.
@@ -122,32 +120,10 @@ impl State {
     pub fn register(&self, account: &str, users: &[impl AsRef<str>]) -> Result<(), RequestError> {
         let mut wechat = self.lock();
         wechat.account(account)?;
-        users.iter().for_each(|user| wechat.users.register(account, user.as_ref()));
+        for user in users {
+            wechat.users.know(account, user.as_ref());
+        }
         Ok(())
-    }
-
-    /// Pushes and waits for the answers to all copies.
-    ///
-    /// # Errors
-    /// The simulator cannot fulfil the request. A push that fails is no error.
-    pub async fn push(self: &Arc<Self>, request: PushRequest) -> Result<PushReport, RequestError> {
-        push(self, request).await
-    }
-
-    /// Does WeChat's URL verification.
-    ///
-    /// # Errors
-    /// The simulator has no such account, or the account has no callback URL.
-    pub async fn verify(&self, account: &str) -> Result<VerifyReport, RequestError> {
-        verify(self, account).await
-    }
-
-    /// Pushes at a rate.
-    ///
-    /// # Errors
-    /// The simulator cannot fulfil the request.
-    pub async fn load(self: &Arc<Self>, request: LoadRequest) -> Result<LoadReport, RequestError> {
-        load::load(self, request).await
     }
 
     /// Orders a fault, or ends the account's tokens at once if the fault is of that kind. Returns the fault's number.
@@ -202,11 +178,6 @@ impl State {
             }
         }
     }
-
-    /// A file that was uploaded or that a user sent, if the simulator still keeps it.
-    pub fn media(&self, media_id: &str) -> Option<Bytes> {
-        self.lock().media.peek(media_id).map(|item| item.bytes.clone())
-    }
 }
 
 impl WeChat {
@@ -219,11 +190,6 @@ impl WeChat {
         let account = self.account(appid)?.clone();
         let callback_url = account.callback_url.clone().ok_or_else(|| RequestError::NoCallback(appid.to_owned()))?;
         Ok((account, callback_url))
-    }
-
-    pub(crate) fn new_push_id(&mut self) -> u64 {
-        self.last_push_id += 1;
-        self.last_push_id
     }
 
     pub(crate) fn new_msg_id(&mut self) -> MsgId {

@@ -1,7 +1,5 @@
 //! One call of the API. The simulator reads the call before it takes the lock.
 
-use std::collections::HashMap;
-
 use actix_multipart::Multipart;
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
@@ -22,7 +20,7 @@ const SECRETS: [&str; 2] = ["access_token", "secret"];
 pub(crate) struct Call {
     pub(crate) method: String,
     pub(crate) path: String,
-    pub(crate) query: HashMap<String, String>,
+    pub(crate) query: Map<String, Value>,
     pub(crate) body: Bytes,
     /// The body, if it is a JSON object.
     pub(crate) json: Option<Map<String, Value>>,
@@ -48,18 +46,13 @@ impl Call {
         Self { method, path, query, body, json, upload }
     }
 
-    /// A query parameter that is present and not empty.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
     pub(crate) fn access_token(&self) -> Option<&str> {
-        self.parameter("access_token")
+        filled(&self.query, "access_token")
     }
 
     /// The appid that a caller of the token endpoints claims to be.
     pub(crate) fn claimed_appid(&self) -> Option<&str> {
-        self.parameter("appid").or_else(|| self.json.as_ref()?.get("appid")?.as_str())
+        filled(&self.query, "appid").or_else(|| self.json.as_ref()?.get("appid")?.as_str())
     }
 
     /// The user that the call is about.
@@ -79,18 +72,24 @@ impl Call {
 
     /// The call as the journal shows it.
     pub(crate) fn for_journal(&self) -> Value {
-        let masked = |name: &String| SECRETS.contains(&name.as_str());
+        let without_secrets = |object: &Map<String, Value>| {
+            let mut object = object.clone();
+            object.retain(|name, _| !SECRETS.contains(&name.as_str()));
+            Value::Object(object)
+        };
         match (&self.upload, &self.json) {
             (Some(upload), _) => json!({ "filename": upload.filename, "bytes": upload.bytes.len() }),
             _ if self.body.len() > MAX_JOURNAL_BYTES => json!({ "bytes": self.body.len() }),
-            (None, Some(object)) => object.iter().filter(|(name, _)| !masked(name)).map(owned).collect(),
-            _ if self.body.is_empty() => {
-                let shown = self.query.iter().filter(|(name, _)| !masked(name));
-                shown.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
-            }
+            (None, Some(object)) => without_secrets(object),
+            _ if self.body.is_empty() => without_secrets(&self.query),
             _ => Value::String(String::from_utf8_lossy(&self.body).into_owned()),
         }
     }
+}
+
+/// A text field that is present and not empty.
+pub(super) fn filled<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 /// The part `media` of a multipart body; `None` if the body is not multipart or does not keep to its boundary. WeChat
@@ -107,10 +106,6 @@ async fn upload(headers: &HeaderMap, body: Bytes) -> Option<Upload> {
         }
     }
     upload
-}
-
-fn owned((name, value): (&String, &Value)) -> (String, Value) {
-    (name.clone(), value.clone())
 }
 
 /// Whether the body has a character beyond ASCII, or a control character, in the form `\uXXXX`, which WeChat refuses.

@@ -71,15 +71,12 @@ errors! {
     50002 "user limited"
 }
 
-/// The JSON of an error; without `message`, WeChat's own text. Every error has a new `rid`.
-pub(crate) fn json_of(code: i64, message: Option<&str>, now_s: i64) -> Value {
-    let message = message.unwrap_or_else(|| ApiError(code).text());
-    let [a, b]: [u32; 2] = rand::random();
-    // The first part of a real rid is the time in seconds.
-    json!({ "errcode": code, "errmsg": format!("{message} rid: {:08x}-{a:08x}-{b:08x}", now_s as u32) })
-}
-
-/// The JSON of a success without further content.
-pub(crate) fn json_ok() -> Value {
-    json!({ "errcode": 0, "errmsg": "ok" })
+impl ApiError {
+    /// The JSON of the error; without `message`, WeChat's own text. Every error has a new `rid`.
+    pub(crate) fn json(self, message: Option<&str>, now_s: i64) -> Value {
+        let message = message.unwrap_or_else(|| self.text());
+        let [a, b]: [u32; 2] = rand::random();
+        // The first part of a real rid is the time in seconds.
+        json!({ "errcode": self.0, "errmsg": format!("{message} rid: {:08x}-{a:08x}-{b:08x}", now_s as u32) })
+    }
 }

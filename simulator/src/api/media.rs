@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::errcode::ApiError;
 use super::token::random_text;
-use super::{Answer, Call};
+use super::{Call, Wire, filled};
 use crate::config::Limits;
 use crate::state::WeChat;
 
@@ -19,8 +19,8 @@ const ID_CHARS: usize = 64;
 
 /// Mini programs may upload pictures only. WeChat's page about uploads gives both 2 MB and 10 MB as the limit; the
 /// simulator uses the smaller limit.
-pub(super) fn upload(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
-    if call.parameter("type") != Some("image") {
+pub(super) fn upload(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Wire, ApiError> {
+    if filled(&call.query, "type") != Some("image") {
         return Err(ApiError::INVALID_MEDIA_TYPE);
     }
     let upload = call.upload.as_ref().ok_or(ApiError::MEDIA_DATA_MISSING)?;
@@ -37,20 +37,18 @@ pub(super) fn upload(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<An
     if !["png", "jpg", "jpeg", "gif"].contains(&extension.to_ascii_lowercase().as_str()) {
         return Err(ApiError::INVALID_FILE_TYPE);
     }
-    let kind = ImageKind::of(&upload.bytes).ok_or(ApiError::INVALID_IMAGE)?;
+    let kind = IMAGE_KINDS.into_iter().find(|kind| upload.bytes.starts_with(kind.first_bytes));
+    let kind = kind.ok_or(ApiError::INVALID_IMAGE)?;
     let created_at = wechat.clock.now_s();
     let media_id = wechat.media.add(appid, kind, upload.bytes.clone(), &wechat.limits, created_at);
-    Ok(Answer::Json(json!({ "type": "image", "media_id": media_id, "created_at": created_at })))
+    Ok(Wire::json(json!({ "type": "image", "media_id": media_id, "created_at": created_at })))
 }
 
-pub(super) fn get(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
-    let media_id = call.parameter("media_id").ok_or(ApiError::MEDIA_ID_MISSING)?;
+pub(super) fn get(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Wire, ApiError> {
+    let media_id = filled(&call.query, "media_id").ok_or(ApiError::MEDIA_ID_MISSING)?;
     let item = wechat.media.get(appid, media_id, wechat.clock.now_s()).ok_or(ApiError::INVALID_MEDIA_ID)?;
-    Ok(Answer::File {
-        content_type: item.kind.content_type(),
-        filename: format!("{media_id}.{}", item.kind.extension()),
-        bytes: item.bytes.clone(),
-    })
+    let ImageKind { content_type, extension, .. } = *item.kind;
+    Ok(Wire::file(content_type, format!("{media_id}.{extension}"), item.bytes.clone()))
 }
 
 /// All media that the simulator keeps.
@@ -65,58 +63,42 @@ pub(crate) struct Media {
 #[derive(Clone)]
 pub(crate) struct Item {
     appid: String,
-    pub(crate) kind: ImageKind,
+    pub(crate) kind: &'static ImageKind,
     pub(crate) bytes: Bytes,
     expires_s: i64,
 }
 
-/// The picture formats that WeChat accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ImageKind {
-    Png,
-    Jpeg,
-    Gif,
+/// A picture format that WeChat accepts.
+#[derive(Debug)]
+pub(crate) struct ImageKind {
+    first_bytes: &'static [u8],
+    pub(crate) content_type: &'static str,
+    extension: &'static str,
 }
 
-impl ImageKind {
-    /// Recognizes the format by the first bytes.
-    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
-        match bytes {
-            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
-            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
-            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Png => "image/png",
-            Self::Jpeg => "image/jpeg",
-            Self::Gif => "image/gif",
-        }
-    }
-
-    pub(crate) fn extension(self) -> &'static str {
-        match self {
-            Self::Png => "png",
-            Self::Jpeg => "jpg",
-            Self::Gif => "gif",
-        }
-    }
-}
+pub(crate) const PNG: &ImageKind =
+    &ImageKind { first_bytes: b"\x89PNG\r\n\x1a\n", content_type: "image/png", extension: "png" };
+const IMAGE_KINDS: [&ImageKind; 4] = [
+    PNG,
+    &ImageKind { first_bytes: b"\xff\xd8\xff", content_type: "image/jpeg", extension: "jpg" },
+    &ImageKind { first_bytes: b"GIF87a", content_type: "image/gif", extension: "gif" },
+    &ImageKind { first_bytes: b"GIF89a", content_type: "image/gif", extension: "gif" },
+];
 
 impl Media {
     /// Keeps a file. Returns its media_id.
-    pub(crate) fn add(&mut self, appid: &str, kind: ImageKind, bytes: Bytes, limits: &Limits, now_s: i64) -> String {
+    pub(crate) fn add(
+        &mut self,
+        appid: &str,
+        kind: &'static ImageKind,
+        bytes: Bytes,
+        limits: &Limits,
+        now_s: i64,
+    ) -> String {
         let media_id = random_text(ID_CHARS);
         self.bytes += bytes.len();
-        let item = Item {
-            appid: appid.to_owned(),
-            kind,
-            bytes,
-            expires_s: now_s.saturating_add_unsigned(limits.media_lifetime_s),
-        };
+        let expires_s = now_s.saturating_add_unsigned(limits.media_lifetime_s);
+        let item = Item { appid: appid.to_owned(), kind, bytes, expires_s };
         self.items.insert(media_id.clone(), item);
         self.order.push_back(media_id.clone());
         while self.bytes > MAX_BYTES
@@ -145,7 +127,7 @@ mod tests {
     #[test]
     fn a_file_belongs_to_its_account_and_ends_after_three_days() {
         let mut media = Media::default();
-        let id = media.add("wx1", ImageKind::Png, Bytes::from_static(b"x"), &Limits::default(), 0);
+        let id = media.add("wx1", PNG, Bytes::from_static(b"x"), &Limits::default(), 0);
         assert!(media.get("wx1", &id, 3 * 86_400 - 1).is_some());
         assert!(media.get("wx1", &id, 3 * 86_400).is_none());
         assert!(media.get("wx2", &id, 0).is_none());
@@ -155,7 +137,7 @@ mod tests {
     fn the_oldest_files_make_room() {
         let mut media = Media::default();
         let half = Bytes::from(vec![0; MAX_BYTES / 2]);
-        let ids = [(); 3].map(|()| media.add("wx1", ImageKind::Png, half.clone(), &Limits::default(), 0));
+        let ids = [(); 3].map(|()| media.add("wx1", PNG, half.clone(), &Limits::default(), 0));
         let kept = ids.map(|id| media.peek(&id).is_some());
         assert_eq!(kept, [false, true, true]);
     }

@@ -7,10 +7,10 @@
 use serde_json::{Map, Value};
 
 use super::errcode::ApiError;
-use super::{Answer, Call, filled, ok};
+use super::{Call, Wire, filled};
 use crate::state::WeChat;
 
-pub(super) fn send(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
+pub(super) fn send(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Wire, ApiError> {
     let object = call.object()?;
     let user = filled(object, "touser").ok_or(ApiError::INVALID_OPENID)?;
     let kind = filled(object, "msgtype").ok_or(ApiError::INVALID_MESSAGE_TYPE)?;
@@ -27,7 +27,7 @@ pub(super) fn send(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answ
     check_speaker(object)?;
     let now_ms = wechat.clock.now_ms();
     wechat.users.addressee(appid, user)?.receive(now_ms)?;
-    Ok(ok())
+    Ok(Wire::ok())
 }
 
 /// Checks the fields that say who speaks, and for which sub-merchant.
@@ -77,7 +77,7 @@ fn check_card(wechat: &WeChat, appid: &str, card: &Map<String, Value>) -> Result
     check_media(wechat, appid, card, "thumb_media_id")
 }
 
-pub(super) fn typing(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Answer, ApiError> {
+pub(super) fn typing(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<Wire, ApiError> {
     let object = call.object()?;
     let openid = filled(object, "touser").ok_or(ApiError::INVALID_OPENID)?;
     let now_ms = wechat.clock.now_ms();
@@ -87,5 +87,5 @@ pub(super) fn typing(wechat: &mut WeChat, appid: &str, call: &Call) -> Result<An
         Some("CancelTyping") => user.hide_typing(),
         _ => return Err(ApiError::TYPING_COMMAND),
     }
-    Ok(ok())
+    Ok(Wire::ok())
 }

@@ -4,12 +4,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use rand::Rng;
-use rand::distr::slice::Choose;
 use serde_json::{Value, json};
 
 use super::errcode::ApiError;
-use super::{Answer, Call, filled};
+use super::{Call, Wire, filled};
 use crate::config::Limits;
 use crate::state::WeChat;
 
@@ -17,11 +15,7 @@ use crate::state::WeChat;
 pub(crate) const USUAL_CHARS: usize = 136;
 /// The length of a token with the fault `long_token`.
 pub(crate) const LONG_CHARS: usize = 600;
-const CHARACTERS: &[char] = &[
-    'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y',
-    'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', '2',
-    '3', '4', '5', '6', '7', '8', '9', '_', '-',
-];
+const CHARACTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYabcdefghjkmnpqrstuvwxy23456789_-";
 /// The limits on forced refreshes of a stable token: how many a day, and how far apart.
 const FORCED_A_DAY: usize = 20;
 const FORCED_APART_MS: i64 = 30_000;
@@ -39,14 +33,14 @@ pub(crate) enum Family {
     Stable,
 }
 
-pub(super) fn plain(wechat: &mut WeChat, call: &Call, chars: usize) -> Result<Answer, ApiError> {
-    let parameters = ["grant_type", "appid", "secret"].map(|name| call.parameter(name));
+pub(super) fn plain(wechat: &mut WeChat, call: &Call, chars: usize) -> Result<Wire, ApiError> {
+    let parameters = ["grant_type", "appid", "secret"].map(|name| filled(&call.query, name));
     let appid = authenticate(wechat, parameters, ApiError::INVALID_CREDENTIAL)?;
     let now_ms = wechat.clock.now_ms();
     Ok(granted(wechat.tokens.plain(&appid, &wechat.limits, chars, now_ms)))
 }
 
-pub(super) fn stable(wechat: &mut WeChat, call: &Call, chars: usize) -> Result<Answer, ApiError> {
+pub(super) fn stable(wechat: &mut WeChat, call: &Call, chars: usize) -> Result<Wire, ApiError> {
     let object = call.object()?;
     let parameters = ["grant_type", "appid", "secret"].map(|name| filled(object, name));
     let appid = authenticate(wechat, parameters, ApiError::INVALID_SECRET)?;
@@ -76,8 +70,8 @@ fn authenticate(
     }
 }
 
-fn granted(granted: Granted) -> Answer {
-    Answer::Json(json!({ "access_token": granted.token, "expires_in": granted.expires_in_s }))
+fn granted(granted: Granted) -> Wire {
+    Wire::json(json!({ "access_token": granted.token, "expires_in": granted.expires_in_s }))
 }
 
 /// All access_tokens that the simulator remembers.
@@ -90,9 +84,11 @@ pub(crate) struct Tokens {
     serial: u64,
 }
 
-struct Issued {
-    appid: String,
-    serial: u64,
+/// A token as the simulator remembers it.
+pub(crate) struct Issued {
+    pub(crate) appid: String,
+    /// The number of the token, in the order of issue.
+    pub(crate) serial: u64,
     expires_ms: i64,
     /// The moment from which another token is the latest.
     superseded_ms: i64,
@@ -103,13 +99,6 @@ struct Issued {
 pub(crate) struct Granted {
     pub(crate) token: String,
     pub(crate) expires_in_s: i64,
-}
-
-/// The account and the number of a call's token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bearer {
-    pub(crate) appid: String,
-    pub(crate) serial: u64,
 }
 
 impl Tokens {
@@ -189,9 +178,9 @@ impl Tokens {
         Granted { token, expires_in_s }
     }
 
-    /// The account of a token.
-    pub(crate) fn check(&self, token: &str, now_ms: i64) -> Result<Bearer, ApiError> {
-        let Some(issued) = self.issued.get(token) else {
+    /// The account of a token that works.
+    pub(crate) fn check(&self, token: &str, now_ms: i64) -> Result<&str, ApiError> {
+        let Some(issued) = self.find(token) else {
             let proper = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
             return Err(if proper { ApiError::INVALID_CREDENTIAL } else { ApiError::MALFORMED_TOKEN });
         };
@@ -201,12 +190,12 @@ impl Tokens {
         if now_ms >= issued.expires_ms {
             return Err(ApiError::TOKEN_EXPIRED);
         }
-        Ok(Bearer { appid: issued.appid.clone(), serial: issued.serial })
+        Ok(&issued.appid)
     }
 
-    /// The account and the number of a token, whether the token still works or not.
-    pub(crate) fn bearer(&self, token: &str) -> Option<Bearer> {
-        self.issued.get(token).map(|issued| Bearer { appid: issued.appid.clone(), serial: issued.serial })
+    /// A token that the simulator issued, whether the token still works or not.
+    pub(crate) fn find(&self, token: &str) -> Option<&Issued> {
+        self.issued.get(token)
     }
 
     /// Lets the account's current tokens expire.
@@ -231,9 +220,7 @@ fn ms(seconds: u64) -> i64 {
 
 /// A random text of the characters that WeChat's tokens and media_ids have.
 pub(crate) fn random_text(chars: usize) -> String {
-    // The choice fails only with an empty list, and this list is not empty.
-    let Ok(choose) = Choose::new(CHARACTERS) else { return String::new() };
-    rand::rng().sample_iter(choose).take(chars).collect()
+    (0..chars).map(|_| char::from(CHARACTERS[rand::random_range(0..CHARACTERS.len())])).collect()
 }
 
 #[cfg(test)]

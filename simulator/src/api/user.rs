@@ -32,23 +32,9 @@ pub(crate) struct User {
 }
 
 impl Users {
-    /// Makes a user known without any window.
-    pub(crate) fn register(&mut self, appid: &str, openid: &str) {
-        self.entry(appid, openid);
-    }
-
-    fn entry(&mut self, appid: &str, openid: &str) -> &mut User {
+    /// A user, who is known from now on. A new user has no window.
+    pub(crate) fn know(&mut self, appid: &str, openid: &str) -> &mut User {
         self.0.entry(appid.to_owned()).or_default().entry(openid.to_owned()).or_default()
-    }
-
-    /// Carries out a user's action.
-    pub(crate) fn act(&mut self, appid: &str, openid: &str, action: Action, limits: &Limits, now_ms: i64) {
-        let user = self.entry(appid, openid);
-        user.last_action_ms = Some(now_ms);
-        match action {
-            Action::Message => user.window.open(limits.message_replies, limits.message_window_ms, now_ms),
-            Action::Enter => user.window.open(limits.enter_replies, limits.enter_window_ms, now_ms),
-        }
     }
 
     /// A user, if the simulator knows the openid.
@@ -63,6 +49,15 @@ impl Users {
 }
 
 impl User {
+    /// Opens a window after an action of the user.
+    pub(crate) fn act(&mut self, action: Action, limits: &Limits, now_ms: i64) {
+        self.last_action_ms = Some(now_ms);
+        match action {
+            Action::Message => self.window.open(limits.message_replies, limits.message_window_ms, now_ms),
+            Action::Enter => self.window.open(limits.enter_replies, limits.enter_window_ms, now_ms),
+        }
+    }
+
     /// Delivers a message to the user, who then sees nobody typing any more.
     pub(crate) fn receive(&mut self, now_ms: i64) -> Result<(), ApiError> {
         self.window.take(now_ms)?;

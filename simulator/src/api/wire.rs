@@ -11,8 +11,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::Answer;
-use super::errcode::{self, ApiError};
+use super::errcode::ApiError;
 use crate::faults::{FaultKind, FaultRequest};
 
 /// WeChat writes `encoding` where others write `charset`.
@@ -45,20 +44,32 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(result: Result<Answer, ApiError>, now_s: i64) -> Self {
-        match result {
-            Ok(Answer::Json(value)) => Self::of_json(value),
-            Ok(Answer::File { content_type, filename, bytes }) => {
-                Self { content_type, filename: Some(filename), errcode: Some(0), ..Self::of_bytes(200, bytes) }
-            }
-            Err(error) => Self::of_json(errcode::json_of(error.0, None, now_s)),
+    /// An answer in JSON. Without an `errcode` the call was successful.
+    pub(super) fn json(value: Value) -> Self {
+        let errcode = &value["errcode"];
+        Self {
+            errcode: errcode.as_i64().or_else(|| errcode.as_str()?.parse().ok()).or(Some(0)),
+            errmsg: value["errmsg"].as_str().map(str::to_owned),
+            body: Bytes::from(value.to_string()),
+            json: Some(value),
+            ..Self::new(200, JSON, "")
         }
     }
 
-    fn of_bytes(status: u16, body: impl Into<Bytes>) -> Self {
+    /// The answer to a successful call that returns nothing else.
+    pub(super) fn ok() -> Self {
+        Self::json(json!({ "errcode": 0, "errmsg": "ok" }))
+    }
+
+    /// The answer to a successful call that returns a file.
+    pub(super) fn file(content_type: &'static str, filename: String, bytes: Bytes) -> Self {
+        Self { filename: Some(filename), errcode: Some(0), ..Self::new(200, content_type, bytes) }
+    }
+
+    fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self {
             status,
-            content_type: "text/plain",
+            content_type,
             filename: None,
             body: body.into(),
             cut: Cut::Never,
@@ -69,21 +80,11 @@ impl Wire {
         }
     }
 
-    fn of_json(value: Value) -> Self {
-        Self {
-            content_type: JSON,
-            errcode: Some(value.get("errcode").and_then(read_errcode).unwrap_or(0)),
-            errmsg: value.get("errmsg").and_then(Value::as_str).map(str::to_owned),
-            body: Bytes::from(value.to_string()),
-            json: Some(value),
-            ..Self::of_bytes(200, Bytes::new())
-        }
-    }
-
+    /// The answer as a fault changes it.
     pub(super) fn with_fault(self, fault: &FaultRequest, now_s: i64) -> Self {
-        let given = || fault.errcode.map(|errcode| errcode::json_of(errcode, fault.errmsg.as_deref(), now_s));
+        let given = || fault.errcode.map(|errcode| ApiError(errcode).json(fault.errmsg.as_deref(), now_s));
         match fault.kind {
-            FaultKind::Errcode => Self::of_json(given().unwrap_or_else(errcode::json_ok)),
+            FaultKind::Errcode => given().map_or_else(Self::ok, Self::json),
             FaultKind::Latency => Self { delay: Duration::from_millis(fault.latency_ms.unwrap_or(0)), ..self },
             FaultKind::Drop => Self { cut: Cut::Before, errcode: None, errmsg: None, ..self },
             FaultKind::CutBody => Self { cut: Cut::Middle, errcode: None, errmsg: None, ..self },
@@ -92,14 +93,13 @@ impl Wire {
             }
             FaultKind::Status => {
                 let text = fault.body.clone().unwrap_or_else(|| "Internal Server Error".to_owned());
-                Self::of_bytes(fault.status.unwrap_or(500), text)
+                Self::new(fault.status.unwrap_or(500), "text/plain", text)
             }
-            FaultKind::Html => Self { content_type: "text/html", ..Self::of_bytes(fault.status.unwrap_or(200), PAGE) },
+            FaultKind::Html => Self::new(fault.status.unwrap_or(200), "text/html", PAGE),
             FaultKind::ErrcodeAsText => {
-                let mut value = given().or(self.json).unwrap_or_else(errcode::json_ok);
-                let errcode = value.get("errcode").and_then(Value::as_i64).unwrap_or(0);
-                value["errcode"] = json!(errcode.to_string());
-                Self::of_json(value)
+                let mut value = given().or(self.json).or(Self::ok().json).unwrap_or_default();
+                value["errcode"] = json!(value["errcode"].as_i64().unwrap_or(0).to_string());
+                Self::json(value)
             }
             FaultKind::LongToken | FaultKind::ExpireToken | FaultKind::InvalidateToken => self,
         }
@@ -133,8 +133,4 @@ impl Wire {
 /// written, and it does not write the head before it has asked the body for its first part.
 fn broken() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "cut by order of a fault")
-}
-
-fn read_errcode(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }

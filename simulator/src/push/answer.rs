@@ -2,6 +2,7 @@
 
 use kefu_wechat::push::{Body, Format};
 use kefu_wechat::signature;
+use serde_json::Value;
 
 use super::report::{Outcome, Transfer};
 use super::request::Push;
@@ -37,18 +38,15 @@ pub fn judge(push: &Push, nonce: &str, status: u16, body: &[u8]) -> Verdict {
     if !(200..300).contains(&status) {
         return Verdict::bad(Outcome::Status, format!("the status is {status}"));
     }
-    if matches!(&push.message, Message::Event { event, .. } if event.eq_ignore_ascii_case(DEVICE_CALL)) {
-        return match device_call(body) {
-            Ok(()) => Verdict::good(Outcome::Reply),
-            Err(detail) => Verdict::bad(Outcome::Malformed, detail),
-        };
-    }
-    match body {
+    let is_device_call =
+        matches!(&push.message, Message::Event { event, .. } if event.eq_ignore_ascii_case(DEVICE_CALL));
+    let judged = match body {
+        _ if is_device_call => device_call(body).map(|()| None),
         b"" => return Verdict::good(Outcome::Empty),
         b"success" => return Verdict::good(Outcome::Success),
-        _ => {}
-    }
-    match reply(push, nonce, body) {
+        _ => reply(push, nonce, body),
+    };
+    match judged {
         Ok(Some(transfer)) => Verdict { transfer: Some(transfer), ..Verdict::good(Outcome::Transfer) },
         Ok(None) => Verdict::good(Outcome::Reply),
         Err(detail) => Verdict::bad(Outcome::Malformed, detail),
@@ -60,25 +58,21 @@ const DEVICE_CALL: &str = "iot_voip_notify";
 /// Checks the answer to a call from a device. WeChat's page about this event shows one good answer, in clear and in
 /// JSON. Any other answer cancels the call.
 fn device_call(body: &[u8]) -> Result<(), String> {
-    let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
-    match read(text, Format::Json)?.fields.text("errcode") {
+    match read(utf8(body)?, Format::Json)?.fields.text("errcode") {
         Some("0") => Ok(()),
-        _ => Err(format!("{DEVICE_CALL} wants errcode 0")),
+        _ => Err(format!("the answer to {DEVICE_CALL} has no errcode 0")),
     }
 }
 
 fn reply(push: &Push, nonce: &str, body: &[u8]) -> Result<Option<Transfer>, String> {
     let (account, format, mode) = (&push.account, push.format, push.mode);
-    let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
+    let text = utf8(body)?;
     let outer = read(text, format)?;
     let encrypted = outer.encrypt().is_some();
-    let inner = match mode {
-        Mode::Plain if encrypted => return Err("the reply is encrypted, and the mode is plain".to_owned()),
-        _ if encrypted => {
-            has_a_number_for_its_time(text, format)?;
-            read(&decrypt(push, &outer, nonce)?, format)?
-        }
-        _ => outer,
+    let inner = match encrypted {
+        true if mode == Mode::Plain => return Err("the reply is encrypted, and the mode is plain".to_owned()),
+        true => read(&decrypt(push, text, &outer, nonce)?, format)?,
+        false => outer,
     };
     let field = |name: &str| inner.fields.text(name).unwrap_or_default();
     let is_transfer = field("MsgType") == "transfer_customer_service";
@@ -88,11 +82,11 @@ fn reply(push: &Push, nonce: &str, body: &[u8]) -> Result<Option<Transfer>, Stri
             return match inner.fields.text("ErrCode") {
                 Some("0") => Ok(None),
                 None if !of_payments => Ok(None),
-                _ => Err("the reply has no ErrCode 0, which is pushed again".to_owned()),
+                _ => Err("the reply has no ErrCode 0, so WeChat pushes the event again".to_owned()),
             };
         }
         Message::Enter { .. } | Message::Event { .. } => return Err("an event cannot be transferred".to_owned()),
-        _ if !is_transfer => return Err("a message can be answered with success or a transfer only".to_owned()),
+        _ if !is_transfer => return Err("the answer to a message can only be success or a transfer".to_owned()),
         _ if mode == Mode::Safe && !encrypted => return Err("in safe mode a transfer must be encrypted".to_owned()),
         _ => {}
     }
@@ -106,16 +100,8 @@ fn reply(push: &Push, nonce: &str, body: &[u8]) -> Result<Option<Transfer>, Stri
     Ok(Some(Transfer { to_user: push.user.clone(), from_user: account.raw_id.clone(), create_time, encrypted }))
 }
 
-/// Checks that `TimeStamp` in JSON is a number and not a string, as in WeChat's own example.
-fn has_a_number_for_its_time(text: &str, format: Format) -> Result<(), String> {
-    let is_number = || {
-        let json: Option<serde_json::Value> = serde_json::from_str(text).ok();
-        json.is_some_and(|json| json.get("TimeStamp").is_some_and(serde_json::Value::is_u64))
-    };
-    match format == Format::Xml || is_number() {
-        true => Ok(()),
-        false => Err("TimeStamp of the reply is not a number".to_owned()),
-    }
+fn utf8(body: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())
 }
 
 fn read(text: &str, format: Format) -> Result<Body, String> {
@@ -126,8 +112,13 @@ fn read(text: &str, format: Format) -> Result<Body, String> {
     }
 }
 
-fn decrypt(push: &Push, outer: &Body, nonce: &str) -> Result<String, String> {
+fn decrypt(push: &Push, text: &str, outer: &Body, nonce: &str) -> Result<String, String> {
     let account = &push.account;
+    let json = || serde_json::from_str::<Value>(text);
+    if push.format == Format::Json && !json().is_ok_and(|json| json["TimeStamp"].is_u64()) {
+        // In WeChat's own example it is a number and not a string.
+        return Err("TimeStamp of the reply is not a number".to_owned());
+    }
     let field = |name: &str| outer.fields.text(name).ok_or_else(|| format!("the encrypted reply has no {name}"));
     let encrypt = field("Encrypt")?;
     let expected = signature::sign_encrypted(&account.token, field("TimeStamp")?, field("Nonce")?, encrypt);

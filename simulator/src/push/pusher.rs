@@ -4,10 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kefu_runtime::in_words;
-use rand::Rng;
 use reqwest::RequestBuilder;
 use tokio::runtime::{Builder, Handle};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Verdict, judge};
@@ -25,7 +23,8 @@ const MAX_ANSWER: usize = 64 * 1_024;
 /// time limit, and a test would blame ingress. On one thread this instant does not exist.
 pub(crate) struct Pusher {
     pub(crate) client: reqwest::Client,
-    pub(super) thread: Handle,
+    /// Work on this thread goes on when its caller gives up.
+    pub(crate) thread: Handle,
 }
 
 /// An answer as it came.
@@ -50,11 +49,6 @@ impl Pusher {
         let run = move || runtime.block_on(end.cancelled());
         thread::Builder::new().name("pusher".to_owned()).spawn(run).map_err(StartError::Thread)?;
         Ok(Self { client, thread: handle })
-    }
-
-    /// Runs `work` on the thread. A caller that gives up does not cut the work short.
-    pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.thread.spawn(work)
     }
 }
 
@@ -94,13 +88,13 @@ pub(crate) async fn exchange(request: RequestBuilder, timeout_ms: u64) -> Result
         Ok(Ok(received)) => Ok(received),
         // The URL in the error's text would show the signature.
         Ok(Err(error)) => Err(Verdict::bad(Outcome::Connection, in_words(&error.without_url()))),
-        Err(_) => Err(Verdict::bad(Outcome::Timeout, format!("no whole answer within {timeout_ms} ms"))),
+        Err(_) => Err(Verdict::bad(Outcome::Timeout, format!("no complete answer came within {timeout_ms} ms"))),
     }
 }
 
 /// A nonce of decimal digits, as in WeChat's examples.
 pub(crate) fn nonce() -> String {
-    rand::rng().random_range(100_000_000..2_000_000_000_u32).to_string()
+    rand::random_range(100_000_000..2_000_000_000_u32).to_string()
 }
 
 /// The duration in milliseconds, to the microsecond.

@@ -2,19 +2,15 @@
 //!
 //! Source: <https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>.
 
+use indexmap::IndexMap;
 use kefu_wechat::cipher::{EncodingAesKey, KeyError};
 use kefu_wechat::push::Format;
 use kefu_wechat::signature;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::config::{Mode, SimulatedAccount};
 use crate::message::{Message, MsgId};
-
-mod fields;
-#[cfg(test)]
-mod tests;
-
-use fields::PushFields;
 
 /// One push of an account, and its format and mode.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,18 +67,6 @@ pub enum BuildError {
     Key(#[from] KeyError),
 }
 
-/// The body in compat mode: the fields in clear with `Encrypt` after them. A raw text without an end gets an end.
-fn with_encrypt(text: String, encrypt: &str, format: Format) -> String {
-    let (end, addition) = match format {
-        Format::Xml => ("</xml>", format!("<Encrypt><![CDATA[{encrypt}]]></Encrypt>")),
-        Format::Json => ("}", format!(",\"Encrypt\":\"{encrypt}\"")),
-    };
-    match text.trim_end().strip_suffix(end) {
-        Some(open) => format!("{open}{addition}{end}"),
-        None => format!("{text}{addition}{end}"),
-    }
-}
-
 impl Push {
     /// Signs the push and, where the mode demands it, encrypts the push. `random` must be fresh for each call.
     ///
@@ -104,13 +88,9 @@ impl Push {
             let encrypt = self.key()?.encrypt(&text, &account.appid, random);
             query.push(("encrypt_type", "aes".to_owned()));
             query.push(("msg_signature", signature::sign_encrypted(&account.token, &timestamp, nonce, &encrypt)));
-            if *mode == Mode::Compat {
-                with_encrypt(text, &encrypt, *format)
-            } else {
-                let mut fields = PushFields::default();
-                fields.text("ToUserName", &account.raw_id);
-                fields.text("Encrypt", &encrypt);
-                fields.write(*format, self.cdata)
+            match mode {
+                Mode::Compat => with_encrypt(text, &encrypt, *format),
+                _ => self.write(&[("ToUserName", json!(account.raw_id)), ("Encrypt", json!(encrypt))].into()),
             }
         };
         let content_type = match format {
@@ -127,65 +107,78 @@ impl Push {
 
     /// The decrypted body.
     pub fn text(&self) -> String {
-        let account = &self.account;
-        let mut fields = PushFields::default();
-        fields.text("ToUserName", &account.raw_id);
-        fields.text("FromUserName", &self.user);
-        fields.number("CreateTime", self.create_time);
-        fields.text("MsgType", self.message.msg_type());
+        let mut fields = IndexMap::from([
+            ("ToUserName", json!(self.account.raw_id)),
+            ("FromUserName", json!(self.user)),
+            ("CreateTime", json!(self.create_time)),
+            ("MsgType", json!(self.message.msg_type())),
+        ]);
         match &self.message {
             Message::Raw { text } => return text.clone(),
-            Message::Text { content } => fields.text("Content", content),
+            Message::Text { content } => fields.extend([("Content", json!(content))]),
             Message::Image { pic_url, media_id } => {
-                fields.text("PicUrl", pic_url);
-                fields.text("MediaId", media_id);
+                fields.extend([("PicUrl", json!(pic_url)), ("MediaId", json!(media_id))]);
             }
-            Message::Miniprogrampage { title, app_id, page_path, thumb_url, thumb_media_id } => {
-                fields.text("Title", title);
-                fields.text("AppId", if app_id.is_empty() { &account.appid } else { app_id });
-                fields.text("PagePath", page_path);
-                fields.text("ThumbUrl", thumb_url);
-                fields.text("ThumbMediaId", thumb_media_id);
-            }
+            Message::Miniprogrampage { title, app_id, page_path, thumb_url, thumb_media_id } => fields.extend([
+                ("Title", json!(title)),
+                ("AppId", json!(if app_id.is_empty() { &self.account.appid } else { app_id })),
+                ("PagePath", json!(page_path)),
+                ("ThumbUrl", json!(thumb_url)),
+                ("ThumbMediaId", json!(thumb_media_id)),
+            ]),
             Message::Enter { session_from } => {
-                fields.text("Event", "user_enter_tempsession");
-                fields.text("SessionFrom", session_from);
+                fields.extend([("Event", json!("user_enter_tempsession")), ("SessionFrom", json!(session_from))]);
             }
-            Message::Event { event, fields: further } => {
-                fields.text("Event", event);
-                fields.extend(further);
+            Message::Event { event, .. } => fields.extend([("Event", json!(event))]),
+            Message::Other { .. } => {}
+        }
+        if let Message::Event { fields: further, .. } | Message::Other { fields: further, .. } = &self.message {
+            // A new field replaces a field of the same name, so that a caller can send another CreateTime.
+            fields.extend(further.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        }
+        if let Some(msg_id) = &self.msg_id {
+            fields.entry("MsgId").or_insert(json!(msg_id));
+        }
+        self.write(&fields)
+    }
+
+    /// The fields in their order, in the push's format.
+    fn write(&self, fields: &IndexMap<&str, Value>) -> String {
+        match self.format {
+            // Numbers, strings and their nesting can always be written as text.
+            Format::Json => serde_json::to_string(fields).unwrap_or_default(),
+            Format::Xml => {
+                let elements: String = fields.iter().map(|(name, value)| element(name, value, self.cdata)).collect();
+                format!("<xml>{elements}</xml>")
             }
-            Message::Other { fields: further, .. } => fields.extend(further),
         }
-        match &self.msg_id {
-            Some(MsgId::Number(number)) => fields.number("MsgId", *number),
-            Some(MsgId::Text(text)) => fields.text("MsgId", text),
-            None => {}
-        }
-        fields.write(self.format, self.cdata)
     }
 }
 
-impl SignedRequest {
-    /// The callback URL with the query parameters added and percent-encoded.
-    pub fn url(&self, callback_url: &str) -> String {
-        with_query(callback_url, &self.query)
+/// Writes a text in CDATA and a number without CDATA. A list becomes one element for each entry.
+fn element(name: &str, value: &Value, cdata: Cdata) -> String {
+    let content = match value {
+        Value::Array(entries) => return entries.iter().map(|entry| element(name, entry, cdata)).collect(),
+        Value::Object(children) => children.iter().map(|(name, value)| element(name, value, cdata)).collect(),
+        Value::String(text) if cdata == Cdata::AsItIs => format!("<![CDATA[{text}]]>"),
+        Value::String(text) => format!("<![CDATA[{}]]>", text.replace("]]>", "]]]]><![CDATA[>")),
+        Value::Null => String::new(),
+        scalar => scalar.to_string(),
+    };
+    format!("<{name}>{content}</{name}>")
+}
+
+/// The body in compat mode: the fields in clear with `Encrypt` after them. A raw text without an end gets an end.
+fn with_encrypt(text: String, encrypt: &str, format: Format) -> String {
+    let (end, addition) = match format {
+        Format::Xml => ("</xml>", format!("<Encrypt><![CDATA[{encrypt}]]></Encrypt>")),
+        Format::Json => ("}", format!(",\"Encrypt\":\"{encrypt}\"")),
+    };
+    match text.trim_end().strip_suffix(end) {
+        Some(open) => format!("{open}{addition}{end}"),
+        None => format!("{text}{addition}{end}"),
     }
 }
 
-/// A URL with further parameters.
-pub(crate) fn with_query(url: &str, query: &[(&'static str, String)]) -> String {
-    let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
-    let joint = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{joint}{}", pairs.join("&"))
-}
-
-fn percent_encoded(value: &str) -> String {
-    value.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-        out
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use kefu_simulator::{
-    Event, Filter, Limits, LoadRequest, Message, Mode, MsgId, Outcome, PushRequest, RequestError, SimulatorConfig,
+    Event, Filter, Limits, Message, Mode, MsgId, Outcome, PushRequest, RequestError, SimulatorConfig,
 };
 use kefu_wechat::cipher::EncodingAesKey;
 use kefu_wechat::push::{Body, Content, Format, Push};
@@ -177,27 +177,10 @@ async fn the_url_verification_wants_the_echostr_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_load_keeps_every_user_in_order_and_counts_everything() {
-    let callback = Callback::start([Reaction::Answer(200, "no".to_owned()), success()]);
-    let bench = Bench::start(Some(&callback.url)).await;
-    let request: LoadRequest =
-        serde_json::from_value(json!({ "account": APPID, "users": 7, "pushes": 100, "per_second": 2_000 })).unwrap();
-    let report = bench.simulator.load(request).await.unwrap();
-    assert_eq!((report.pushes, report.answered, report.failed, report.unsent, report.tries), (100, 100, 0, 0, 101));
-    assert_eq!(report.outcomes[&Outcome::Malformed], 1);
-    assert!(report.p50_ms <= report.p99_ms && report.p99_ms <= report.max_ms);
-
-    let mut said: HashMap<String, Vec<String>> = HashMap::new();
-    for seen in callback.seen() {
-        let push = Push::parse(&seen.body).unwrap();
-        let Content::Text { content } = push.content else { panic!() };
-        let texts = said.entry(push.from_user.as_str().to_owned()).or_default();
-        if texts.last() != Some(&content) {
-            texts.push(content);
-        }
-    }
-    assert_eq!(said.len(), 7);
-    let first: Vec<String> = (1..=15).map(|n| format!("load {n}")).collect();
-    assert_eq!(said["oLoad0"], first);
-    assert!(bench.simulator.journal(&Filter::default()).is_empty());
+async fn the_query_is_percent_encoded_and_joins_a_query_of_the_callback() {
+    let callback = Callback::start([success()]);
+    let bench = Bench::start(Some(&format!("{}?a=1", callback.url))).await;
+    bench.simulator.push(PushRequest::new(APPID, "a+b/c=", Message::text("hello"))).await.unwrap();
+    let query = &callback.seen()[0].query;
+    assert_eq!((query["a"].as_str(), query["openid"].as_str()), ("1", "a+b/c="));
 }

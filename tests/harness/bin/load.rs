@@ -9,9 +9,10 @@
 
 use std::time::{Duration, Instant};
 
+use kefu_harness::load::{Load, LoadReport};
 use kefu_harness::shop::{Shop, ShopOptions};
 use kefu_harness::stack::{Backend, Servers};
-use kefu_simulator::{Filter, Limits, LoadReport, LoadRequest};
+use kefu_simulator::{Filter, Limits};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -51,18 +52,9 @@ async fn main() {
 }
 
 async fn load(shop: &Shop, (pushes, per_second): (u32, f64), name: &str) -> LoadReport {
-    let request = LoadRequest {
-        account: shop.appid().to_owned(),
-        users: USERS,
-        pushes,
-        per_second,
-        text: "load".to_owned(),
-        user_prefix: format!("oLoad{name}"),
-        format: None,
-        mode: None,
-        journal: false,
-    };
-    shop.simulator.load(request).await.expect("the load can be made")
+    let account = shop.appid().to_owned();
+    let load = Load { account, users: USERS, pushes, per_second, user_prefix: format!("oLoad{name}") };
+    load.run(&shop.simulator).await
 }
 
 fn print(name: &str, report: &LoadReport, floor: Duration) {

@@ -118,13 +118,6 @@ fn an_event_can_have_any_fields_and_nothing_else() {
 }
 
 #[test]
-fn the_query_is_percent_encoded_and_joins_a_query_of_the_callback() {
-    let request = SignedRequest { query: vec![("openid", "a+b/c=".to_owned())], body: String::new(), content_type: "" };
-    assert_eq!(request.url("http://x/push"), "http://x/push?openid=a%2Bb%2Fc%3D");
-    assert_eq!(request.url("http://x/push?a=1"), "http://x/push?a=1&openid=a%2Bb%2Fc%3D");
-}
-
-#[test]
 fn encryption_without_a_key_is_refused() {
     let keyless = SimulatedAccount { encoding_aes_key: None, ..account() };
     let build = |mode| Push { account: keyless.clone(), mode, ..text_push() }.build(1, "2", [0; 16]);
