@@ -11,5 +11,7 @@ mod frame;
 pub mod internal;
 pub mod reload;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use frame::{ConfigFile, Frame, not_understood, run};

@@ -21,14 +21,16 @@ pub struct Briefing {
 
 /// `assistant` as it is written: `true`, or a table of differences from `[assistant]`.
 #[derive(Debug)]
-pub(super) enum AssistantSection {
+pub enum AssistantSection {
+    /// `true` or `false`
     Plain(bool),
+    /// The table.
     Other(Differences),
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Differences {
+pub struct Differences {
     system_prompt: Option<String>,
     fallback: Option<String>,
 }

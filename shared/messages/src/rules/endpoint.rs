@@ -23,7 +23,7 @@ pub struct Endpoint {
 
 /// `webhook = { … }` as it is written.
 #[derive(Deserialize)]
-pub(super) struct EndpointSection {
+pub struct EndpointSection {
     url: String,
     timeout_ms: Option<u64>,
     #[serde(default)]

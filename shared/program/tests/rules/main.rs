@@ -1,12 +1,11 @@
 //! Which push gets which replies, and which rules are refused.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use std::fs;
 use std::sync::Arc;
 
 use kefu_messages::reply::Content;
 use kefu_messages::rules::{Action, Rule, Rules};
-use kefu_program::config;
+use kefu_program::testing::{Folder, smallest};
 use kefu_wechat::push::Push;
 
 mod answered;
@@ -15,31 +14,12 @@ mod matching;
 mod refused;
 mod replies;
 
-const HEAD: &str = r#"
-[queue]
-url = "embedded:data"
-[store]
-url = "embedded:data"
-[[account]]
-appid = "wx1"
-secret = "s"
-token = "t"
-mode = "plain"
-[[account]]
-appid = "wx2"
-secret = "s"
-token = "t"
-mode = "plain"
-"#;
-
 fn load(rules: &str) -> Result<Arc<Rules>, Vec<String>> {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("kefu.toml"), format!("{HEAD}{rules}")).unwrap();
-    fs::write(folder.path().join("code.png"), b"\x89PNG\r\n\x1a\n").unwrap();
-    fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
-    fs::write(folder.path().join("large.png"), b"\x89PNG").unwrap();
-    fs::File::options().write(true).open(folder.path().join("large.png")).unwrap().set_len(3_000_000).unwrap();
-    let loaded = config::load_with(&folder.path().join("kefu.toml"), []);
+    let folder = Folder::new(smallest(&["wx1", "wx2"]) + rules)
+        .with("code.png", b"\x89PNG\r\n\x1a\n")
+        .with("notes.txt", "no picture")
+        .with("large.png", [&b"\x89PNG"[..], &[0; 3_000_000]].concat());
+    let loaded = folder.load(&[]);
     loaded.map(|config| config.rules.current()).map_err(|errors| errors.problems().to_vec())
 }
 
