@@ -54,7 +54,7 @@ impl Ingress {
             table.wrong("max_buffered_bytes", "must not be less than max_body_bytes");
         }
         if section.spool.is_some() && embedded {
-            let problem = "is for a queue on RabbitMQ; the embedded queue is on this disk already: leave it out";
+            let problem = "is for a queue on RabbitMQ; the embedded queue is on this disk already: remove it";
             table.wrong("spool", problem);
         }
         section
@@ -173,9 +173,7 @@ pub(super) fn webhook(table: &mut Table<'_>) -> kefu_webhook::Settings {
     let long_enough = |secret: &SecretString| {
         let long_enough = secret.expose_secret().chars().count() >= MIN_SECRET_CHARS;
         long_enough.then(|| secret.clone()).ok_or_else(|| {
-            format!(
-                "is too short to be secret: at least {MIN_SECRET_CHARS} characters, for example those of `openssl rand -hex 32`"
-            )
+            format!("is too short: use at least {MIN_SECRET_CHARS} characters, for example from `openssl rand -hex 32`")
         })
     };
     let default = kefu_webhook::Settings::default();
@@ -195,7 +193,7 @@ pub(super) fn check_webhooks(settings: &kefu_webhook::Settings, rules: &Rules, p
         let Action::Webhook(endpoint) = rule.action() else { continue };
         if std::mem::take(&mut secret_is_missing) {
             let problem = format!(
-                "secret (or secret_file) is missing: {} has a webhook, whose calls are signed with it",
+                "secret (or secret_file) is missing: {} has a webhook, and kefu signs its calls with this secret",
                 rule.place()
             );
             problems.missing("[webhook]", "secret", problem);
@@ -242,7 +240,7 @@ impl Api {
         };
         let (present, previous) = (table.secret_as("key", key), table.secret_as("previous_key", key));
         if present.is_none() && previous.is_some() {
-            table.missing("key", "key is missing; previous_key is for the time while the key is changed");
+            table.missing("key", "key is missing: previous_key counts only beside it, while you change the key");
         }
         let keys: Vec<SecretString> = present.into_iter().chain(previous).collect();
         (!keys.is_empty()).then_some(Self { keys })
@@ -271,13 +269,11 @@ pub enum LogFormat {
 impl Telemetry {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-        let section = Self {
-            log_format: table.choice("log_format", &formats).unwrap_or(LogFormat::Text),
-            log_filter: table.get("log_filter").unwrap_or_else(|| "info,actix_server=warn,lapin=off".to_owned()),
-        };
-        if let Err(problem) = crate::telemetry::filter(&section) {
+        let log_filter: String =
+            table.get("log_filter").unwrap_or_else(|| "info,actix_server=warn,lapin=off".to_owned());
+        if let Err(problem) = crate::telemetry::filter(&log_filter) {
             table.wrong("log_filter", problem);
         }
-        section
+        Self { log_format: table.choice("log_format", &formats).unwrap_or(LogFormat::Text), log_filter }
     }
 }
