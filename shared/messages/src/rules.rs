@@ -118,8 +118,12 @@ impl Rules {
             action.fits(&when, context, place, problems);
             if let Some(before) = rules.iter().find(|before| before.when.covers(&when)) {
                 let before = &before.place;
-                problems
-                    .add(place, format!("it can never match: {before} comes before it and takes all that it would"));
+                problems.add(
+                    place,
+                    format!(
+                        "the rule can never match: {before} comes before it and takes every push that it would take"
+                    ),
+                );
             }
             rules.push(Rule { place: place.clone(), when, action });
         }
@@ -197,14 +201,14 @@ impl RuleSection {
         let mut given = given.into_iter().flatten();
         let Some((name, action)) = given.next() else {
             if !webhook_is_wrong {
-                let text = "it says nothing: give it reply = […], transfer = true, webhook = { … }, assistant = true or \
+                let text = "the rule has no action: add reply = […], transfer = true, webhook = { … }, assistant = true or \
                             ignore = true";
                 problems.missing_one_of(place, &["reply", "transfer", "webhook", "assistant", "ignore"], text);
             }
             return None;
         };
         for (other, _) in given {
-            problems.add(place, format!("it has both {name} and {other}: keep one"));
+            problems.add(place, format!("the rule has both {name} and {other}: keep one"));
         }
         Some(action)
     }
@@ -221,22 +225,22 @@ impl Action {
         match self {
             Self::Reply(replies) => replies::check(replies, when, context, place, problems),
             Self::Transfer if !when.is_of_user_messages() => {
-                let problem = "only users' messages can be transferred, and its when can hold for an event or another \
-                               push: give it type (of \"text\", \"image\" and \"miniprogrampage\"), contains or regex";
+                let problem = "only users' messages can be transferred, but the rule can match an event or another push: \
+                               add type (of \"text\", \"image\" and \"miniprogrampage\"), contains or regex to its when";
                 problems.add(place, problem);
             }
             Self::Webhook(endpoint) => {
                 if endpoint.sync && !when.is_of_events() {
-                    let text = "webhook has sync = true, and it can match a user's message, to which WeChat takes no \
-                                such answer: give when an event = …, or take sync away";
+                    let text = "webhook has sync = true, but the rule can match a user's message, to which WeChat takes no \
+                                such answer: add event = … to its when, or remove sync";
                     problems.add(place, text);
                 }
                 if endpoint.media && !when.allows_type("image") {
-                    problems.add(place, "webhook has media = true, and no picture can match it: take media away");
+                    problems.add(place, "webhook has media = true, but the rule matches no picture: remove media");
                 }
             }
             Self::Assistant(_) if !when.is_of_texts() => {
-                problems.add(place, "an assistant answers texts only: add type = \"text\" to its when");
+                problems.add(place, "an assistant answers texts only: add type = \"text\" to the rule's when");
             }
             Self::Transfer | Self::Assistant(_) | Self::Ignore => {}
         }

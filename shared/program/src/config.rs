@@ -21,7 +21,6 @@ mod backend;
 mod changes;
 mod environment;
 mod errors;
-mod file;
 mod secret;
 mod sections;
 mod source;

@@ -42,7 +42,7 @@ pub fn start(file: &Path, config: &Arc<Config>, hangups: Signal) {
     metrics::describe_counter!(RELOADS, "How often a changed configuration was read, by what became of its rules");
     metrics::describe_gauge!(
         REFUSED,
-        "1 while the configuration file cannot be taken and the rules before stay in force"
+        "1 while the configuration file has mistakes and the previous rules stay in force"
     );
     metrics::describe_gauge!(RULES, "How many rules are in force");
     metrics::gauge!(REFUSED).set(0);
@@ -166,12 +166,12 @@ impl Reload {
         let (count, cause, file) = (problems.len(), cause.as_str(), self.file.display());
         for (number, problem) in problems.iter().enumerate() {
             let problem = format!("{} of {count}: {problem}", number + 1);
-            tracing::error!(problem, cause, %file, "the changed configuration is refused, the rules before stay in force");
+            tracing::error!(problem, cause, %file, "the changed configuration is refused, the previous rules stay in force");
         }
         let plural = if count == 1 { "" } else { "s" };
         let first = problems.first().map(String::as_str).unwrap_or_default();
         self.config.rules.refuse(format!(
-            "{file} has {count} problem{plural}, and the rules before stay in force; the log has all, the first: {first}"
+            "{file} has {count} problem{plural}, and the previous rules stay in force; the log has all of them, the first: {first}"
         ));
         self.refused = Some(problems.to_vec());
     }

@@ -53,7 +53,10 @@ impl AssistantSection {
             }
         };
         if assistant.is_none() {
-            problems.add(place, "it asks an assistant, and there is no [assistant]: add one with base_url and model");
+            problems.add(
+                place,
+                "the rule asks the assistant, but there is no section [assistant]: add it with base_url and model",
+            );
         }
         if let Some(problem) = fallback.as_deref().and_then(fallback_problem) {
             problems.add(format!("{place} assistant.fallback"), problem);

@@ -118,15 +118,17 @@ impl ConditionSection {
         let of_events = events.is_some() || session_from.is_some();
         let allows = |wanted: &str| names(&types, wanted);
         if of_texts && of_events {
-            problems
-                .add(place, "it can never match: contains and regex look at texts, event and session_from at events");
+            problems.add(
+                place,
+                "the rule can never match: contains and regex look at texts, event and session_from at events",
+            );
         } else if of_texts && !allows("text") {
-            problems.add(place, "it can never match: contains and regex look at pushes of type text");
+            problems.add(place, "the rule can never match: contains and regex look at pushes of type text");
         } else if of_events && !allows("event") {
-            problems.add(place, "it can never match: event and session_from look at pushes of type event");
+            problems.add(place, "the rule can never match: event and session_from look at pushes of type event");
         }
         if session_from.is_some() && !names(&events, ENTER_SESSION) {
-            problems.add(place, format!("it can never match: session_from comes with the event {ENTER_SESSION}"));
+            problems.add(place, format!("the rule can never match: session_from comes with the event {ENTER_SESSION}"));
         }
         Some(Condition { accounts, types, events, contains, regex, session_from })
     }

@@ -47,9 +47,9 @@ fn count(replies: &[Reply], when: &Condition, window: &Limits, place: &str, prob
     };
     let (count, sends) = (replies.len(), replies.iter().map(sends).sum::<usize>());
     if count > most as usize {
-        problems.add(place, format!("it has {count} replies, WeChat takes {most} {after}"));
+        problems.add(place, format!("the rule has {count} replies, WeChat takes {most} {after}"));
     } else if sends > most as usize {
-        let parts = format!("with its long texts in parts of 2000 bytes it has {sends} replies");
+        let parts = format!("with its long texts in parts of 2000 bytes the rule has {sends} replies");
         problems.add(place, format!("{parts}, WeChat takes {most} {after}"));
     }
 }

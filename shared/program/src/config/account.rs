@@ -73,12 +73,12 @@ fn check_appid(appid: &str, others: &[String], table: &mut Table<'_>) {
         table.problem("another account has the same appid");
     } else if let Some(other) = others.iter().find(|other| other.eq_ignore_ascii_case(appid)) {
         table.problem(format!(
-            "the appid of another account, {other}, differs only in capital letters, which variables of the environment do \
-             not tell apart"
+            "another account has the appid {other}, which differs only in capital letters: variables of the environment \
+             cannot tell the two apart"
         ));
     }
     if !appid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
-        table.wrong("appid", "has something else than letters and digits");
+        table.wrong("appid", "must have letters and digits only, as in WeChat's console");
     } else if appid.eq_ignore_ascii_case(secret::SHOWN_APPID) {
         table.wrong("appid", secret::IS_SHOWN);
     }
@@ -97,10 +97,11 @@ impl Account {
             table.missing("token", "token (or token_file) is missing");
         }
         if mode.is_none() {
-            table.missing("mode", "mode is missing: plain, compat or safe, as in WeChat's console");
+            table.missing("mode", "mode is missing: \"plain\", \"compat\" or \"safe\", as in WeChat's console");
         }
         if key.is_none() && mode.is_some_and(|mode| mode != Mode::Plain) {
-            let problem = "encoding_aes_key (or encoding_aes_key_file) is missing: compat and safe mode need it";
+            let problem =
+                "encoding_aes_key (or encoding_aes_key_file) is missing: mode \"compat\" and mode \"safe\" need it";
             table.missing("encoding_aes_key", problem);
         }
         // The console's previous values, while both are in use.

@@ -71,14 +71,14 @@ fn base_url(table: &mut Table<'_>) -> String {
 fn model(table: &mut Table<'_>) -> String {
     let model: String = table.get("model").unwrap_or_default();
     if model.trim().is_empty() {
-        table.missing("model", "model is missing: the name that the server has for it");
+        table.missing("model", "model is missing: the model's name on the server");
     }
     model
 }
 
 fn visible(key: &SecretString) -> Result<SecretString, &'static str> {
     let visible = key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
-    visible.then(|| key.clone()).ok_or("has something else than letters, digits and signs of ASCII")
+    visible.then(|| key.clone()).ok_or("must have letters, digits and signs of ASCII only, without blanks")
 }
 
 fn briefing(table: &mut Table<'_>) -> Briefing {
@@ -108,7 +108,7 @@ fn base_url_problem(url: &str) -> Option<&'static str> {
         return Some("has a user or password in it: put the API key into key or key_file");
     }
     if rest.contains(['?', '#']) || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Some("has a query, a fragment or a blank in it");
+        return Some("has a query, a fragment or a blank in it: remove it");
     }
-    rest.ends_with("/chat/completions").then_some("must end before /chat/completions, which kefu puts there")
+    rest.ends_with("/chat/completions").then_some("must end before /chat/completions, which kefu adds")
 }

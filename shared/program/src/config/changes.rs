@@ -50,7 +50,7 @@ impl Config {
         if problems.count() == 0 {
             return Ok(Arc::new(rules));
         }
-        let until = "with the rest of the file as it was at the program's start, which holds until a restart";
+        let until = "checked with the rest of the file as it was at the program's start, which holds until a restart";
         let mut errors = ConfigErrors::of(file, problems);
         errors.problems.iter_mut().for_each(|problem| *problem += &format!(" ({until})"));
         Err(errors)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::file;
+use super::source::read_file;
 use super::table::Table;
 
 /// The largest file with one secret: far larger than any real one.
@@ -52,7 +52,7 @@ impl Table<'_> {
             (None, Some(file)) => {
                 let path = self.folder.join(file);
                 let shown = format!("{} ", path.display());
-                let text = match file::read(&path, MAX_FILE_BYTES) {
+                let text = match read_file(&path, MAX_FILE_BYTES) {
                     Ok(text) => text,
                     Err(problem) => {
                         self.wrong(&in_file, format!("{shown}{problem}"));

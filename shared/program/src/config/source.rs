@@ -1,6 +1,8 @@
 //! The tables of the file with the overrides of the environment.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use config::{ConfigError, File, FileFormat, Source as _, Value, ValueKind};
@@ -8,7 +10,6 @@ use kefu_messages::problems::Problems;
 use sha2::{Digest, Sha256};
 
 use super::environment::{Keys, Overrides};
-use super::file;
 use super::table::{Seen, Table, Values, values_of};
 
 /// The largest configuration file: hundreds of rules with the longest texts.
@@ -29,19 +30,20 @@ pub(super) struct Source<'a> {
 
 /// The SHA-256 of the present file, or why the file has none.
 pub(crate) fn digest(file: &Path) -> Result<[u8; 32], String> {
-    file::read_bytes(file, MAX_FILE_BYTES).map(|bytes| Sha256::digest(&bytes).into())
+    read_bytes(file, MAX_FILE_BYTES).map(|bytes| Sha256::digest(&bytes).into())
 }
 
 impl<'a> Source<'a> {
     pub(super) fn read(file: &'a Path, overrides: Overrides, problems: &'a mut Problems) -> Result<Self, String> {
         if !file.try_exists().unwrap_or(true) {
             return Err(
-                "does not exist: copy kefu.example.toml there and edit it, or name another with --config FILE".into()
+                "does not exist: copy kefu.example.toml there and edit it, or name another file with --config FILE"
+                    .into(),
             );
         }
-        let bytes = file::read_bytes(file, MAX_FILE_BYTES)?;
+        let bytes = read_bytes(file, MAX_FILE_BYTES)?;
         let digest = Sha256::digest(&bytes).into();
-        let text = file::text(bytes)?;
+        let text = text(bytes)?;
         let parsed = File::from_str(&text, FileFormat::Toml).collect().map_err(|error| syntax_error(&error))?;
         let mut tables: BTreeMap<String, Value> = parsed.into_iter().collect();
         for (name, keys) in overrides.sections {
@@ -154,4 +156,38 @@ fn syntax_error(error: &ConfigError) -> String {
         .map(str::trim)
         .find(|line| !line.is_empty() && !line.contains('|') && !line.contains("at line"));
     format!("is not valid TOML {place}{}", reason.map(|reason| format!(": {reason}")).unwrap_or_default())
+}
+
+/// The text of a regular file of at most `max_bytes`, without a byte order mark. The error continues a sentence that begins
+/// with the file's name, and shows nothing of the content.
+pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<String, String> {
+    text(read_bytes(path, max_bytes)?)
+}
+
+/// The content of a regular file of at most `max_bytes`; the error is as for [`read_file`].
+fn read_bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => "does not exist".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    // Checked before the file is opened: opening a FIFO waits for its writer.
+    let kind = fs::metadata(path).map_err(unreadable)?.file_type();
+    if kind.is_dir() {
+        return Err("is a folder, not a file".to_owned());
+    }
+    if !kind.is_file() {
+        return Err("is not a regular file (but a pipe, device or socket)".to_owned());
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path).and_then(|file| file.take(max_bytes + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(format!("has more than {} KiB", max_bytes / 1024));
+    }
+    Ok(bytes)
+}
+
+/// The text of a file, without a byte order mark.
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    let text = String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }

@@ -137,11 +137,8 @@ impl<'a> Table<'a> {
 
     /// An address to listen on.
     pub(super) fn address(&mut self, key: &str) -> Option<SocketAddr> {
-        let address = self.get::<String>(key)?.parse().ok();
-        if address.is_none() {
-            self.wrong(key, "must be \"IP:PORT\", for example \"127.0.0.1:8080\"");
-        }
-        address
+        let address = self.get::<String>(key)?.parse();
+        address.map_err(|_| self.wrong(key, "must be \"IP:PORT\", for example \"127.0.0.1:8080\"")).ok()
     }
 
     /// A folder. An empty text means none, so an environment variable can remove a value of the file.

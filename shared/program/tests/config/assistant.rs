@@ -67,7 +67,7 @@ fn what_is_wrong_with_the_section_is_all_said_and_shows_no_key() {
     let fallback = format!("fallback = \"{}\"\n", "好".repeat(667));
     let expected = [
         "[assistant] base_url: has a user or password in it: put the API key into key or key_file",
-        "[assistant] key: has something else than letters, digits and signs of ASCII",
+        "[assistant] key: must have letters, digits and signs of ASCII only, without blanks",
         "[assistant] fallback: has 2001 bytes, the most is 2000",
         "[assistant] history_messages: must be from 0 to 200",
         "[assistant] history_seconds: must be from 1 to 2592000",
@@ -77,7 +77,7 @@ fn what_is_wrong_with_the_section_is_all_said_and_shows_no_key() {
         "[assistant] temperature: must be from 0 to 2",
         "[assistant] max_reply_bytes: must be from 100 to 10000",
         "[assistant] system_promt: there is no such key; did you mean system_prompt?",
-        "[assistant]: model is missing: the name that the server has for it",
+        "[assistant]: model is missing: the model's name on the server",
     ];
     assert_eq!(problems_of(&format!("{GOOD}{section}{fallback}")), expected);
 }
@@ -117,15 +117,15 @@ fn a_rule_asks_the_assistant_with_its_own_words_or_the_sections() {
 fn a_rule_that_cannot_ask_an_assistant_is_refused() {
     let rule = |when: &str, rest: &str| format!("{SECTION}[[rule]]\nwhen = {when}\n{rest}\n");
     let long = format!("assistant = {{ fallback = \"{}\" }}", "好".repeat(667));
-    let texts_only = "an assistant answers texts only: add type = \"text\" to its when";
+    let texts_only = "an assistant answers texts only: add type = \"text\" to the rule's when";
     for (more, expected) in [
-        (RULE.to_owned(), "it asks an assistant, and there is no [assistant]"),
+        (RULE.to_owned(), "the rule asks the assistant, but there is no section [assistant]"),
         (rule("{}", "assistant = true"), texts_only),
         (rule("{ type = [\"text\", \"image\"] }", "assistant = true"), texts_only),
         (rule("{ event = \"user_enter_tempsession\" }", "assistant = {}"), texts_only),
         (rule("{ contains = \"x\" }", "assistant = true\nreply = [{ text = \"x\" }]"), "both reply and assistant"),
         (rule("{ contains = \"x\" }", "assistant = true\nignore = true"), "both assistant and ignore"),
-        (rule("{ contains = \"x\" }", "assistant = false"), "it says nothing"),
+        (rule("{ contains = \"x\" }", "assistant = false"), "the rule has no action"),
         (rule("{ contains = \"x\" }", &long), "assistant.fallback: has 2001 bytes, the most is 2000"),
         (rule("{ contains = \"x\" }", "assistant = { prompt = \"x\" }"), "assistant.prompt: there is no such key"),
         (

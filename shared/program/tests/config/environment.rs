@@ -80,7 +80,7 @@ fn a_variable_that_overrides_nothing_is_a_problem() {
         &format!("KEFU__QUEUE: {section}"),
         &format!("KEFU__QUEUE__: {section}"),
         &format!("KEFU__QUEUE__URL__MORE: {section}"),
-        "KEFU__RULE__1__REPLY: rules are not taken from the environment",
+        "KEFU__RULE__1__REPLY: kefu takes no rules from the environment: write them into the file",
     ];
     assert_eq!(problems, expected);
 }

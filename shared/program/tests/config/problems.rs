@@ -239,7 +239,7 @@ fn appids_that_differ_in_capital_letters_only_are_refused() {
     let second = "[[account]]\nappid = \"WX1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n";
     let problems = problems_of(&format!("{GOOD}{second}"));
     assert_eq!(problems.len(), 1, "{problems:#?}");
-    assert!(problems[0].starts_with("[[account]] 2 (WX1): the appid of another account, wx1, differs only in capital"));
+    assert!(problems[0].starts_with("[[account]] 2 (WX1): another account has the appid wx1, which differs only in"));
 }
 
 #[test]

@@ -62,17 +62,17 @@ fn a_wrong_webhook_is_reported_with_its_rule() {
         ("{}", "{ url = \"http://169.254.169.254/\" }", "[[rule]] 1 webhook.url: its address is link-local"),
         ("{}", "{ url = \"http://[::ffff:a9fe:a9fe]/\" }", "[[rule]] 1 webhook.url: its address is link-local"),
         ("{}", "{ timeout_ms = 1_000 }", "url is missing"),
-        ("{}", "{ url = \"http://a.example\", sync = true }", "it can match a user's message"),
+        ("{}", "{ url = \"http://a.example\", sync = true }", "the rule can match a user's message"),
         (
             "{ type = [\"event\", \"text\"] }",
             "{ url = \"http://a.example\", sync = true }",
-            "it can match a user's message",
+            "the rule can match a user's message",
         ),
         ("{ event = \"a\" }", "{ url = \"http://a.example\", sync = true, timeout_ms = 3_001 }", "from 100 to 3000"),
         ("{ event = \"a\" }", "{ url = \"http://a.example\", sync = true, media = true }", "both sync and media"),
-        ("{ contains = \"a\" }", "{ url = \"http://a.example\", media = true }", "no picture can match it"),
-        ("{ type = \"text\" }", "{ url = \"http://a.example\", media = true }", "no picture can match it"),
-        ("{}", "{ url = \"http://a.example\" }\nignore = true", "it has both webhook and ignore: keep one"),
+        ("{ contains = \"a\" }", "{ url = \"http://a.example\", media = true }", "the rule matches no picture"),
+        ("{ type = \"text\" }", "{ url = \"http://a.example\", media = true }", "the rule matches no picture"),
+        ("{}", "{ url = \"http://a.example\" }\nignore = true", "the rule has both webhook and ignore: keep one"),
         ("{}", "{ url = \"http://a.example\", timeout = 1 }", "webhook.timeout: there is no such key"),
     ] {
         let problems = problems_of_rule(when, webhook);

@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
 use futures_util::future::join_all;
-use kefu_program::config;
 use tempfile::TempDir;
 
 use super::*;
