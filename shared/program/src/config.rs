@@ -28,6 +28,7 @@ mod table;
 
 pub use account::{Account, Accounts, Mode};
 pub use assistant::Assistant;
+use backend::MOST_PREFETCH;
 pub use backend::{BackendUrls, Queue};
 pub(crate) use changes::Reloaded;
 use environment::Overrides;
@@ -80,11 +81,18 @@ pub struct Config {
     sections: BTreeMap<String, Seen>,
 }
 
+/// The default number of messages that a worker holds of the whole queue, as a multiple of the messages that it works on at
+/// once: enough that the worker never waits for the broker, and small enough that a worker that joins has its partitions
+/// within a moment.
+const HELD_PER_CONCURRENCY: usize = 4;
+
 impl Config {
     /// How many unsettled messages of one partition a worker holds at most: `[queue] prefetch`, if it is set. Otherwise,
     /// over all partitions, four times `[worker] concurrency`, rounded up, and at least 2 for each partition.
     pub fn prefetch(&self) -> u16 {
-        self.queue.prefetch(self.worker.concurrency)
+        let Self { queue: Queue { partitions, prefetch }, worker, .. } = self;
+        let followed = worker.concurrency.saturating_mul(HELD_PER_CONCURRENCY).div_ceil(usize::from(*partitions));
+        prefetch.unwrap_or_else(|| u16::try_from(followed).unwrap_or(MOST_PREFETCH).clamp(2, MOST_PREFETCH))
     }
 
     /// The keys that the sections can have, by the section's head, for the tests of the documentation.

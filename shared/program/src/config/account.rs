@@ -90,19 +90,13 @@ impl Account {
         let secret = table.secret("secret");
         let mode = table.choice("mode", &[("plain", Mode::Plain), ("compat", Mode::Compat), ("safe", Mode::Safe)]);
         let (token, key) = token_and_key(table);
-        if secret.is_none() {
-            table.missing("secret", "secret (or secret_file) is missing");
-        }
-        if token.is_none() {
-            table.missing("token", "token (or token_file) is missing");
-        }
-        if mode.is_none() {
-            table.missing("mode", "mode is missing: \"plain\", \"compat\" or \"safe\", as in WeChat's console");
-        }
-        if key.is_none() && mode.is_some_and(|mode| mode != Mode::Plain) {
+        table.needs("secret", &secret, "secret (or secret_file) is missing");
+        table.needs("token", &token, "token (or token_file) is missing");
+        table.needs("mode", &mode, "mode is missing: \"plain\", \"compat\" or \"safe\", as in WeChat's console");
+        if mode.is_some_and(|mode| mode != Mode::Plain) {
             let problem =
                 "encoding_aes_key (or encoding_aes_key_file) is missing: mode \"compat\" and mode \"safe\" need it";
-            table.missing("encoding_aes_key", problem);
+            table.needs("encoding_aes_key", &key, problem);
         }
         // The console's previous values, while both are in use.
         let (previous_tokens, previous_keys): (Vec<_>, Vec<_>) =

@@ -9,12 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::table::Table;
 
-const MOST_PREFETCH: u16 = 2_000;
-
-/// The default number of messages that a worker holds of the whole queue, as a multiple of the messages that it works on at
-/// once: enough that the worker never waits for the broker, and small enough that a worker that joins has its partitions
-/// within a moment.
-const HELD_PER_CONCURRENCY: usize = 4;
+pub(super) const MOST_PREFETCH: u16 = 2_000;
 
 /// `[queue]`
 #[derive(Debug, Clone)]
@@ -33,13 +28,6 @@ impl Queue {
         let partitions = table.number("partitions", 1..=1_024).unwrap_or(64);
         (Self { partitions, prefetch: table.number("prefetch", 1..=MOST_PREFETCH.into()) }, url)
     }
-
-    /// `[queue] prefetch`, if it is set. Otherwise the number follows from the worker's concurrency: over all partitions
-    /// four times the concurrency, rounded up, and at least 2 for each partition.
-    pub(super) fn prefetch(&self, concurrency: usize) -> u16 {
-        let followed = concurrency.saturating_mul(HELD_PER_CONCURRENCY).div_ceil(usize::from(self.partitions.max(1)));
-        self.prefetch.unwrap_or_else(|| u16::try_from(followed).unwrap_or(MOST_PREFETCH).clamp(2, MOST_PREFETCH))
-    }
 }
 
 /// The URL of `[store]`.
@@ -49,9 +37,7 @@ pub(super) fn store(table: &mut Table<'_>) -> Option<SecretString> {
 
 fn url(table: &mut Table<'_>, missing: &'static str) -> Option<SecretString> {
     let url = table.secret("url");
-    if url.is_none() {
-        table.missing("url", missing);
-    }
+    table.needs("url", &url, missing);
     url
 }
 

@@ -168,13 +168,10 @@ pub(super) fn window(table: &mut Table<'_>) -> window::Limits {
 
 /// `[webhook]`
 pub(super) fn webhook(table: &mut Table<'_>) -> kefu_webhook::Settings {
-    /// Shorter secrets can be guessed.
-    const MIN_SECRET_CHARS: usize = 16;
-    let long_enough = |secret: &SecretString| {
-        let long_enough = secret.expose_secret().chars().count() >= MIN_SECRET_CHARS;
-        long_enough.then(|| secret.clone()).ok_or_else(|| {
-            format!("is too short: use at least {MIN_SECRET_CHARS} characters, for example from `openssl rand -hex 32`")
-        })
+    let long_enough = |secret: &SecretString| match secret.expose_secret().chars().count() {
+        // Such a secret can be guessed.
+        ..16 => Err("is too short: use at least 16 characters, for example from `openssl rand -hex 32`"),
+        _ => Ok(secret.clone()),
     };
     let default = kefu_webhook::Settings::default();
     kefu_webhook::Settings {

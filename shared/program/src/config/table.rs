@@ -24,8 +24,8 @@ pub(super) fn values_of(value: Value, place: &str, problems: &mut Problems) -> O
     None
 }
 
-/// A table while its values are taken out. Methods that take a value out answer `None` for an absent value, and for a wrong one, whose mistake they
-/// note. A key that nobody asks for is a mistake too.
+/// A table while its values are taken out. The methods that take a value out return `None` for an absent value, and for a
+/// wrong value, whose mistake they note. In the end, each key that was not asked for is a mistake too.
 pub(super) struct Table<'a> {
     /// In words: `[queue]`, `[[account]] 1 (wx…)`.
     place: String,
@@ -86,6 +86,13 @@ impl<'a> Table<'a> {
     /// Notes that `key` is missing, unless the table has it wrong or misspelt.
     pub(super) fn missing(&mut self, key: &'static str, problem: &'static str) {
         self.missing.push((key, problem));
+    }
+
+    /// Notes that `key` is missing, if it has no value.
+    pub(super) fn needs<T>(&mut self, key: &'static str, value: &Option<T>, problem: &'static str) {
+        if value.is_none() {
+            self.missing(key, problem);
+        }
     }
 
     /// A value of any type.
