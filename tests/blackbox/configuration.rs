@@ -87,7 +87,7 @@ async fn a_transfer_of_events_is_refused_at_the_start() {
     let problems = [
         "kefu.toml has 2 problems",
         "1. [[rule]] 1: only users' messages can be transferred",
-        "2. [[rule]] 2: it has both reply and transfer",
+        "2. [[rule]] 2: the rule has both reply and transfer",
     ];
     are_refused_at_the_start(rules, &problems).await;
 }
@@ -105,7 +105,7 @@ async fn a_webhook_at_a_clouds_metadata_or_for_what_cannot_be_decided_is_refused
     let problems = [
         "kefu.toml has 3 problems",
         "[[rule]] 1 webhook.url: its address is link-local",
-        "[[rule]] 2: webhook has sync = true, and it can match a user's message",
+        "[[rule]] 2: webhook has sync = true, but the rule can match a user's message",
         "[[rule]] 3 webhook.url: must be an http:// or https:// address",
     ];
     are_refused_at_the_start(&rules.concat(), &problems).await;

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use kefu_messages::envelope::{Envelope, EnvelopeError};
 use kefu_program::config::Config;
-use kefu_program::testing::{MINIMAL, account, load};
+use kefu_program::testing::{Folder, MINIMAL, account};
 use kefu_queue::Delivery;
 use kefu_runtime::health::Health;
 use kefu_store::testing::MemoryStore;
-use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -50,11 +49,10 @@ const RULES: &str = r#"
 
 /// A configuration with the accounts `wx1` and `wx2`, [`RULES`] and `more`. The folder must live as long as the
 /// configuration is in use.
-pub(crate) fn config(more: &str) -> (Arc<Config>, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("picture.png"), PNG).unwrap();
+pub(crate) fn config(more: &str) -> (Arc<Config>, Folder) {
     let text = format!("{MINIMAL}{}{RULES}\n{more}", account("wx2"));
-    (Arc::new(load(folder.path(), &text).unwrap()), folder)
+    let folder = Folder::new(text).with("picture.png", PNG);
+    (Arc::new(folder.load(&[]).unwrap()), folder)
 }
 
 /// A handler with all its partners.
@@ -66,7 +64,7 @@ pub(crate) struct Bench {
     pub(crate) completions: Arc<FakeCompletions>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) config: Arc<Config>,
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Folder,
 }
 
 impl Bench {

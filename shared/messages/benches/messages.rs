@@ -7,7 +7,7 @@ use divan::{Bencher, black_box};
 use kefu_messages::envelope::Envelope;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::problems::Problems;
-use kefu_messages::rules::{RuleSection, Rules};
+use kefu_messages::rules::{Context, RuleSection, Rules};
 use kefu_messages::window::Limits;
 use kefu_wechat::push::Push;
 use serde_json::json;
@@ -43,13 +43,19 @@ fn rules(count: usize) -> Rules {
             1 => json!({ "type": "text", "regex": format!("^order {index}[0-9]+$") }),
             _ => json!({ "event": "user_enter_tempsession", "session_from": format!("page {index}") }),
         };
-        let section: RuleSection =
-            serde_json::from_value(json!({ "when": when, "reply": [{ "text": "hi" }] })).unwrap();
+        let (when, reply) = (serde_json::from_value(when), serde_json::from_value(json!([{ "text": "hi" }])));
+        let section = RuleSection { when: Some(when.unwrap()), reply: reply.unwrap(), ..RuleSection::default() };
         (format!("[[rule]] {}", index + 1), section)
     };
-    let (sections, mut problems) = ((0..count).map(section).collect(), Problems::default());
-    let limits = Limits::default();
-    let rules = Rules::resolve(sections, Path::new("."), 2_097_152, &limits, None, |_| true, &mut problems);
+    let (sections, mut problems): (Vec<_>, _) = ((0..count).map(section).collect(), Problems::default());
+    let context = Context {
+        folder: Path::new("."),
+        max_image_bytes: 2_097_152,
+        window: &Limits::default(),
+        assistant: None,
+        is_account: &|_| true,
+    };
+    let rules = Rules::resolve(&sections, &context, &mut problems);
     assert_eq!(problems.into_lines().0, Vec::<String>::new());
     rules
 }

@@ -6,10 +6,9 @@
 //!   [`seat`]: the number of a worker.
 //! * [`rules`] and [`reply`]: which push gets which replies; [`plan`]: the replies to one message; [`window`]: how many
 //!   replies WeChat takes.
-//! * [`problems`] and [`keys`]: the mistakes in a configuration, and its possible keys.
+//! * [`problems`]: the mistakes in a configuration.
 
 pub mod envelope;
-pub mod keys;
 pub mod message_key;
 pub mod outbound;
 pub mod partition;

@@ -49,15 +49,10 @@ impl Problems {
 
     /// As [`Problems::missing`], for a table in which one of several keys is enough.
     pub fn missing_one_of(&mut self, table: &str, keys: &[&str], problem: impl fmt::Display) {
-        let is_left_out = |key: &str| self.is_left_out(table, key) || self.is_left_out(table, &format!("{key}_file"));
-        if !keys.iter().any(|key| is_left_out(key)) {
+        let is_left_out = |name: String| self.left_out.contains(&format!("{table} {name}"));
+        if !keys.iter().any(|key| is_left_out((*key).to_owned()) || is_left_out(format!("{key}_file"))) {
             self.add(table, problem);
         }
-    }
-
-    /// Whether `key` of `table` is given but wrong, and that mistake is noted already.
-    pub fn is_left_out(&self, table: &str, key: &str) -> bool {
-        self.left_out.contains(&format!("{table} {key}"))
     }
 
     /// Remembers that `key` of `table` is given, wrong, and left out.
@@ -68,13 +63,6 @@ impl Problems {
     /// Remembers that a place has its value from a variable of the environment.
     pub fn comes_from(&mut self, place: String, variable: String) {
         self.variables.insert(place, variable);
-    }
-
-    /// Notes a number that is not from `least` to `most`.
-    pub fn within(&mut self, place: &str, value: u64, least: u64, most: u64) {
-        if !(least..=most).contains(&value) {
-            self.add(place, format!("must be from {least} to {most}"));
-        }
     }
 
     /// How many problems there are so far.

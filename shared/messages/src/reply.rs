@@ -63,7 +63,7 @@ struct ReplySection {
 /// A reply as a rule has it, and notices of the characters that were removed from its texts.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "ReplySection")]
-pub(crate) struct WrittenReply {
+pub struct WrittenReply {
     pub(crate) reply: Reply,
     /// In words.
     pub(crate) notices: Vec<String>,

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use kefu_wechat::push::{Content, Push};
-use serde::Deserialize;
 
-use crate::keys::keys as keys_of;
 use crate::problems::Problems;
-use crate::reply::{Reply, WrittenReply};
+use crate::reply::Reply;
+pub use crate::reply::WrittenReply;
 use crate::window::Limits;
 
 mod assistant;
@@ -17,13 +16,12 @@ mod explain;
 mod live;
 mod replies;
 
-pub use assistant::{Briefing, cleaned_fallback, fallback_problem, given};
-pub use endpoint::{DECIDE_WITHIN, Endpoint};
+pub use assistant::{AssistantSection, Briefing, cleaned_fallback, fallback_problem, given};
+pub use condition::ConditionSection;
+pub use endpoint::{DECIDE_WITHIN, Endpoint, EndpointSection};
 pub use live::LiveRules;
 
-use assistant::AssistantSection;
-use condition::{Condition, ConditionSection};
-use endpoint::EndpointSection;
+use condition::{Condition, Part};
 
 /// All rules, in the order of the file.
 #[derive(Debug, Default)]
@@ -55,17 +53,34 @@ pub enum Action {
 }
 
 /// `[[rule]]` as it is written: `when`, and one of the other keys.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct RuleSection {
-    when: Option<ConditionSection>,
-    #[serde(default)]
-    reply: Vec<WrittenReply>,
-    webhook: Option<EndpointSection>,
-    assistant: Option<AssistantSection>,
-    #[serde(default)]
-    transfer: bool,
-    #[serde(default)]
-    ignore: bool,
+    /// Which pushes the rule is for.
+    pub when: Option<ConditionSection>,
+    /// [`Action::Reply`]
+    pub reply: Vec<WrittenReply>,
+    /// [`Action::Transfer`]
+    pub transfer: bool,
+    /// [`Action::Webhook`]
+    pub webhook: Option<EndpointSection>,
+    /// [`Action::Assistant`]
+    pub assistant: Option<AssistantSection>,
+    /// [`Action::Ignore`]
+    pub ignore: bool,
+}
+
+/// What the rules are checked against.
+pub struct Context<'a> {
+    /// The folder where relative paths start.
+    pub folder: &'a Path,
+    /// The largest picture that kefu uploads.
+    pub max_image_bytes: u64,
+    /// WeChat's limits.
+    pub window: &'a Limits,
+    /// The prompt and the fallback of `[assistant]`, if the section exists.
+    pub assistant: Option<&'a Briefing>,
+    /// Whether an appid is an account of the configuration.
+    pub is_account: &'a dyn Fn(&str) -> bool,
 }
 
 impl Rule {
@@ -80,45 +95,37 @@ impl Rule {
     }
 }
 
-/// The keys that `[[rule]]` and its `when` can have, for the documentation's test.
+/// The keys that `when` can have, for the documentation's test.
 #[doc(hidden)]
-pub fn keys() -> [&'static [&'static str]; 2] {
-    [keys_of::<RuleSection>(), keys_of::<ConditionSection>()]
+pub fn keys_of_when() -> [&'static str; 6] {
+    Part::ALL.map(Part::key)
 }
 
 impl Rules {
-    /// The rules of the sections, with all their mistakes noted. `assistant`: the content of `[assistant]`, if the section
-    /// exists.
-    pub fn resolve(
-        sections: Vec<(String, RuleSection)>,
-        folder: &Path,
-        max_image_bytes: u64,
-        window: &Limits,
-        assistant: Option<&Briefing>,
-        is_known: impl Fn(&str) -> bool,
-        problems: &mut Problems,
-    ) -> Self {
+    /// The rules of the sections, each with its place in words. All mistakes are noted.
+    pub fn resolve(sections: &[(String, RuleSection)], context: &Context<'_>, problems: &mut Problems) -> Self {
         let mut rules: Vec<Rule> = Vec::new();
         for (place, section) in sections {
-            let action = section.action(&place, folder, max_image_bytes, assistant, problems);
-            let when = match section.when {
-                Some(when) => when.resolve(&place, problems),
-                None => {
-                    problems.missing(&place, "when", "when is missing; when = {} matches every push");
-                    None
-                }
-            };
-            let (Some(when), Some(action)) = (when, action) else { continue };
-            for account in when.unknown_accounts(&is_known) {
-                problems.add(&place, format!("when.account: there is no [[account]] {account}"));
+            let action = section.action(place, context, problems);
+            if section.when.is_none() {
+                problems.missing(place, "when", "when is missing; when = {} matches every push");
             }
-            action.fits(&when, window, &is_known, &place, problems);
+            let when = section.when.as_ref().and_then(|when| when.resolve(place, problems));
+            let (Some(when), Some(action)) = (when, action) else { continue };
+            for account in when.unknown_accounts(context.is_account) {
+                problems.add(place, format!("when.account: there is no [[account]] {account}"));
+            }
+            action.fits(&when, context, place, problems);
             if let Some(before) = rules.iter().find(|before| before.when.covers(&when)) {
                 let before = &before.place;
-                problems
-                    .add(&place, format!("it can never match: {before} comes before it and takes all that it would"));
+                problems.add(
+                    place,
+                    format!(
+                        "the rule can never match: {before} comes before it and takes every push that it would take"
+                    ),
+                );
             }
-            rules.push(Rule { place, when, action });
+            rules.push(Rule { place: place.clone(), when, action });
         }
         Self { rules }
     }
@@ -170,21 +177,18 @@ impl Rules {
 
 impl RuleSection {
     /// The action of the section, if the section has exactly one.
-    fn action(
-        &self,
-        place: &str,
-        folder: &Path,
-        max_image_bytes: u64,
-        assistant: Option<&Briefing>,
-        problems: &mut Problems,
-    ) -> Option<Action> {
+    fn action(&self, place: &str, context: &Context<'_>, problems: &mut Problems) -> Option<Action> {
         let webhook = self.webhook.as_ref().map(|section| section.resolve(place, problems));
         let webhook_is_wrong = webhook == Some(None);
-        let briefing = self.assistant.as_ref().and_then(|section| section.resolve(place, assistant, problems));
+        let briefing = self.assistant.as_ref().and_then(|section| section.resolve(place, context.assistant, problems));
         let replies: Vec<Reply> = self.reply.iter().map(|written| written.reply.clone()).collect();
         for (index, written) in self.reply.iter().enumerate() {
             let place = format!("{place} reply {}", index + 1);
-            written.reply.problems(folder, max_image_bytes).iter().for_each(|problem| problems.add(&place, problem));
+            written
+                .reply
+                .problems(context.folder, context.max_image_bytes)
+                .iter()
+                .for_each(|problem| problems.add(&place, problem));
             written.notices.iter().for_each(|notice| problems.notice(&place, notice));
         }
         let given = [
@@ -197,14 +201,14 @@ impl RuleSection {
         let mut given = given.into_iter().flatten();
         let Some((name, action)) = given.next() else {
             if !webhook_is_wrong {
-                let text = "it says nothing: give it reply = […], transfer = true, webhook = { … }, assistant = true or \
+                let text = "the rule has no action: add reply = […], transfer = true, webhook = { … }, assistant = true or \
                             ignore = true";
                 problems.missing_one_of(place, &["reply", "transfer", "webhook", "assistant", "ignore"], text);
             }
             return None;
         };
         for (other, _) in given {
-            problems.add(place, format!("it has both {name} and {other}: keep one"));
+            problems.add(place, format!("the rule has both {name} and {other}: keep one"));
         }
         Some(action)
     }
@@ -217,33 +221,26 @@ impl Action {
     }
 
     /// Notes an action that is not allowed for the pushes that the rule matches.
-    fn fits(
-        &self,
-        when: &Condition,
-        window: &Limits,
-        is_account: impl Fn(&str) -> bool,
-        place: &str,
-        problems: &mut Problems,
-    ) {
+    fn fits(&self, when: &Condition, context: &Context<'_>, place: &str, problems: &mut Problems) {
         match self {
-            Self::Reply(replies) => replies::check(replies, when, window, is_account, place, problems),
+            Self::Reply(replies) => replies::check(replies, when, context, place, problems),
             Self::Transfer if !when.is_of_user_messages() => {
-                let problem = "only users' messages can be transferred, and its when can hold for an event or another \
-                               push: give it type (of \"text\", \"image\" and \"miniprogrampage\"), contains or regex";
+                let problem = "only users' messages can be transferred, but the rule can match an event or another push: \
+                               add type (of \"text\", \"image\" and \"miniprogrampage\"), contains or regex to its when";
                 problems.add(place, problem);
             }
             Self::Webhook(endpoint) => {
                 if endpoint.sync && !when.is_of_events() {
-                    let text = "webhook has sync = true, and it can match a user's message, to which WeChat takes no \
-                                such answer: give when an event = …, or take sync away";
+                    let text = "webhook has sync = true, but the rule can match a user's message, to which WeChat takes no \
+                                such answer: add event = … to its when, or remove sync";
                     problems.add(place, text);
                 }
                 if endpoint.media && !when.allows_type("image") {
-                    problems.add(place, "webhook has media = true, and no picture can match it: take media away");
+                    problems.add(place, "webhook has media = true, but the rule matches no picture: remove media");
                 }
             }
             Self::Assistant(_) if !when.is_of_texts() => {
-                problems.add(place, "an assistant answers texts only: add type = \"text\" to its when");
+                problems.add(place, "an assistant answers texts only: add type = \"text\" to the rule's when");
             }
             Self::Transfer | Self::Assistant(_) | Self::Ignore => {}
         }

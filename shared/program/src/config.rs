@@ -6,48 +6,39 @@
 //!
 //! [`load`] finds every problem before it gives up, so that one run names every mistake.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use kefu_messages::keys::keys;
 use kefu_messages::problems::Problems;
-use kefu_messages::rules::{LiveRules, Rules};
+use kefu_messages::rules::{Context, LiveRules, RuleSection, Rules};
 use kefu_messages::window;
 
 pub mod account;
-mod api;
 mod assistant;
 mod backend;
+mod changes;
 mod environment;
 mod errors;
-mod file;
-mod ingress;
 mod secret;
 mod sections;
-mod sections_at_start;
 mod source;
-mod typed;
-mod value;
-mod webhook;
+mod table;
 
 pub use account::{Account, Accounts, Mode};
-use account::{AccountSection, PreviousSection};
-pub use api::Api;
-use api::ApiSection;
 pub use assistant::Assistant;
-use assistant::AssistantSection;
-use backend::Store;
+use backend::MOST_PREFETCH;
 pub use backend::{BackendUrls, Queue};
+pub(crate) use changes::Reloaded;
 use environment::Overrides;
 pub use errors::ConfigErrors;
-pub use ingress::Ingress;
-pub use sections::{Ambiguous, LogFormat, ReceivedPictures, Telemetry, TokenApi, TypingApi, WeChat, Worker};
-pub(crate) use sections_at_start::Reloaded;
-use sections_at_start::RuleTables;
-pub use sections_at_start::SectionsAtStart;
+pub use sections::{
+    Ambiguous, Api, Ingress, LogFormat, ReceivedPictures, Telemetry, TokenApi, TypingApi, WeChat, Worker,
+};
 use source::Source;
 pub(crate) use source::digest;
-use webhook::WebhookSection;
+use table::{Seen, Table};
 
 /// The whole configuration of the programs.
 #[derive(Debug, Clone)]
@@ -82,40 +73,33 @@ pub struct Config {
     pub folder: PathBuf,
     /// The SHA-256 of the file.
     pub digest: [u8; 32],
-    /// Everything but the rules, for reading the rules again.
-    pub at_start: SectionsAtStart,
     /// Values that are accepted but sent with changes, in words: a rule's text without its control characters.
     pub notices: Vec<String>,
     /// `[[rule]]` as it is written.
-    rule_tables: RuleTables,
+    rule_sections: Arc<[(String, RuleSection)]>,
+    /// What was read, by the section's head.
+    sections: BTreeMap<String, Seen>,
 }
+
+/// The default number of messages that a worker holds of the whole queue, as a multiple of the messages that it works on at
+/// once: enough that the worker never waits for the broker, and small enough that a worker that joins has its partitions
+/// within a moment.
+const HELD_PER_CONCURRENCY: usize = 4;
 
 impl Config {
     /// How many unsettled messages of one partition a worker holds at most: `[queue] prefetch`, if it is set. Otherwise,
     /// over all partitions, four times `[worker] concurrency`, rounded up, and at least 2 for each partition.
     pub fn prefetch(&self) -> u16 {
-        self.queue.prefetch(self.worker.concurrency)
+        let Self { queue: Queue { partitions, prefetch }, worker, .. } = self;
+        let followed = worker.concurrency.saturating_mul(HELD_PER_CONCURRENCY).div_ceil(usize::from(*partitions));
+        prefetch.unwrap_or_else(|| u16::try_from(followed).unwrap_or(MOST_PREFETCH).clamp(2, MOST_PREFETCH))
     }
-}
 
-/// The possible keys of the sections, by the section's head, for the test of kefu.example.toml.
-#[doc(hidden)]
-pub fn keys_of_sections() -> [(&'static str, &'static [&'static str]); 13] {
-    [
-        ("[queue]", keys::<Queue>()),
-        ("[store]", keys::<Store>()),
-        ("[ingress]", keys::<Ingress>()),
-        ("[worker]", keys::<Worker>()),
-        ("[wechat]", keys::<WeChat>()),
-        ("[window]", keys::<window::Limits>()),
-        ("[api]", keys::<ApiSection>()),
-        ("[webhook]", keys::<WebhookSection>()),
-        ("[received_pictures]", keys::<ReceivedPictures>()),
-        ("[assistant]", keys::<AssistantSection>()),
-        ("[telemetry]", keys::<Telemetry>()),
-        ("[[account]]", keys::<AccountSection>()),
-        ("[[account.previous]]", keys::<PreviousSection>()),
-    ]
+    /// The keys that the sections can have, by the section's head, for the tests of the documentation.
+    #[doc(hidden)]
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
+        self.sections.iter().map(|(head, seen)| (head.as_str(), &seen.keys))
+    }
 }
 
 /// The appid and the secrets that are refused because kefu.example.toml shows them, for the test of that file.
@@ -137,75 +121,81 @@ pub fn load_with(
 ) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::default();
     let overrides = Overrides::read(environment, &mut problems);
-    let source = Source::read(file, overrides, &mut problems);
-    match problems.take("the file", source) {
-        Some(source) => resolve(source, file, problems),
-        None => Err(ConfigErrors::of(file, problems)),
+    let config = match Source::read(file, overrides, &mut problems) {
+        Ok(source) => resolve(source),
+        Err(problem) => {
+            problems.add("the file", problem);
+            None
+        }
+    };
+    match config {
+        Some(config) if problems.count() == 0 => Ok(Config { notices: problems.into_lines().1, ..config }),
+        _ => Err(ConfigErrors::of(file, problems)),
     }
 }
 
-fn resolve(mut source: Source, file: &Path, mut problems: Problems) -> Result<Config, ConfigErrors> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let (digest, at_start, rule_tables) = (source.digest, source.at_start(folder), source.rule_tables());
-    let queue: Queue = source.section("queue", &mut problems);
-    let store: Store = source.section("store", &mut problems);
-    let mut ingress: Ingress = source.section("ingress", &mut problems);
-    let worker: Worker = source.section("worker", &mut problems);
-    let wechat: WeChat = source.section("wechat", &mut problems);
-    let window: window::Limits = source.section("window", &mut problems);
-    let api: ApiSection = source.section("api", &mut problems);
-    let webhook: WebhookSection = source.section("webhook", &mut problems);
-    let mut received_pictures: ReceivedPictures = source.section("received_pictures", &mut problems);
-    let assistant: Option<AssistantSection> = source.optional("assistant", &mut problems);
-    let telemetry: Telemetry = source.section("telemetry", &mut problems);
-    problems.take("[telemetry] log_filter", crate::telemetry::filter(&telemetry));
-    queue.check(&mut problems);
-    ingress.check(&mut problems);
-    worker.check(&mut problems);
-    wechat.check(&mut problems);
-    window.check(&mut problems);
-    let webhook_secret_given = webhook.has_secret();
-    let webhook = webhook.resolve(folder, &mut problems);
-    received_pictures.resolve(folder, &mut problems);
-    let assistant = assistant.map(|section| section.resolve(folder, &mut problems));
-    let backend = BackendUrls::resolve(&queue, &store, folder, &mut problems);
-    let api = api.resolve(folder, &mut problems);
-    ingress.resolve_spool(backend.as_ref(), folder, &mut problems);
-    let before = problems.count();
-    let accounts = Accounts::resolve(source.accounts(&mut problems), folder, &mut problems);
+/// `None` after a mistake without which there is no backend. After another mistake, a default is in the value's place.
+fn resolve(mut source: Source<'_>) -> Option<Config> {
+    let folder = source.folder;
+    let (queue, queue_url) = source.section("queue", Queue::read);
+    let store_url = source.section("store", backend::store);
+    let backend =
+        queue_url.zip(store_url).and_then(|(queue, store)| BackendUrls::of(queue, store, folder, source.problems));
+    let embedded = matches!(backend, Some(BackendUrls::Embedded(_)));
+    let ingress = source.section("ingress", |table| Ingress::read(table, embedded));
+    let worker = source.section("worker", Worker::read);
+    let wechat = source.section("wechat", WeChat::read);
+    let window = source.section("window", sections::window);
+    let api = source.section("api", Api::read);
+    let webhook = source.section("webhook", sections::webhook);
+    let received_pictures = source.section("received_pictures", ReceivedPictures::read);
+    let assistant = source.has("assistant").then(|| source.section("assistant", Assistant::read));
+    let telemetry = source.section("telemetry", Telemetry::read);
+    let before = source.problems.count();
+    let accounts = Accounts::read(&mut source);
     // An account with a mistake is left out, and need not be reported with every rule.
-    let any = problems.count() > before || source.any_account;
-    let is_known = |appid: &str| any || accounts.get(appid).is_some();
-    let (sections, max_image_bytes) = (source.list("rule", &mut problems), wechat.max_image_bytes);
-    let briefing = assistant.as_ref().map(|assistant| &assistant.briefing);
-    let rules = Rules::resolve(sections, folder, max_image_bytes, &window, briefing, is_known, &mut problems);
-    webhook::check_rules(&webhook, &rules, webhook_secret_given, &mut problems);
-    source.report_unknown(&mut problems);
+    let any = source.problems.count() > before;
+    let rule_sections: Arc<[_]> = source.list("rule", rule).into();
+    let context = Context {
+        folder,
+        max_image_bytes: wechat.max_image_bytes,
+        window: &window,
+        assistant: assistant.as_ref().map(|assistant| &assistant.briefing),
+        is_account: &|appid| any || accounts.get(appid).is_some(),
+    };
+    let rules = Rules::resolve(&rule_sections, &context, source.problems);
+    sections::check_webhooks(&webhook, &rules, source.problems);
+    source.report_unknown();
+    Some(Config {
+        backend: backend?,
+        queue,
+        ingress,
+        worker,
+        wechat,
+        api,
+        window,
+        webhook,
+        received_pictures,
+        assistant,
+        telemetry,
+        accounts,
+        rules: rules.into(),
+        folder: folder.to_owned(),
+        digest: source.digest,
+        notices: Vec::new(),
+        rule_sections,
+        sections: source.seen,
+    })
+}
 
-    match backend {
-        Some(backend) if problems.count() == 0 => {
-            let (rules, folder) = (rules.into(), folder.to_owned());
-            Ok(Config {
-                backend,
-                queue,
-                ingress,
-                worker,
-                wechat,
-                api,
-                window,
-                webhook,
-                received_pictures,
-                assistant,
-                telemetry,
-                accounts,
-                rules,
-                folder,
-                digest,
-                at_start,
-                notices: problems.into_lines().1,
-                rule_tables,
-            })
-        }
-        _ => Err(ConfigErrors::of(file, problems)),
+/// `[[rule]]`
+fn rule(table: &mut Table<'_>) -> RuleSection {
+    RuleSection {
+        when: table.get("when"),
+        reply: table.get("reply").unwrap_or_default(),
+        transfer: table.get("transfer").unwrap_or_default(),
+        webhook: table.get("webhook"),
+        assistant: table.get("assistant"),
+        ignore: table.get("ignore").unwrap_or_default(),
     }
 }

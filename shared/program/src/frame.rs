@@ -58,19 +58,17 @@ pub async fn run<E: Into<Box<dyn Error>>>(
         Err(errors) => return not_understood(&errors),
     };
     let listen = internal_listen(&config);
-    let result = match start(file, config, listen, routes, hangups).await {
-        Ok(frame) => {
-            let backend = frame.backend.clone();
-            let result = run(frame).await.map_err(|error| in_words(&*error.into()));
-            backend.end().await;
-            result
-        }
-        Err(error) => Err(error),
+    let ended = async {
+        let frame = start(file, config, listen, routes, hangups).await?;
+        let backend = frame.backend.clone();
+        let ended = run(frame).await.map_err(Into::into);
+        backend.end().await;
+        ended
     };
-    match result {
+    match ended.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{name}: {error}");
+            eprintln!("{name}: {}", in_words(&*error));
             ExitCode::FAILURE
         }
     }
@@ -89,10 +87,10 @@ async fn start(
     listen: SocketAddr,
     routes: Routes,
     hangups: std::io::Result<Signal>,
-) -> Result<Frame, String> {
-    telemetry::start_logs(&config.telemetry).map_err(|error| error.to_string())?;
-    let metrics = telemetry::start_metrics().map_err(|error| error.to_string())?;
-    let uncaught = |error: std::io::Error| format!("no signals can be caught: {error}");
+) -> Result<Frame, Box<dyn Error>> {
+    telemetry::start_logs(&config.telemetry)?;
+    let metrics = telemetry::start_metrics()?;
+    let uncaught = |error: std::io::Error| format!("the process cannot catch signals: {error}");
     let shutdown = lifecycle::shutdown_on_signal().map_err(uncaught)?;
     reload::start(file, &config, hangups.map_err(uncaught)?);
     let readiness = Readiness::default();
@@ -100,6 +98,6 @@ async fn start(
         .map_err(|error| format!("internal_listen = \"{listen}\" cannot be bound: {error}"))?;
     // The server answers until the process ends: an operator can watch a shutdown to its end.
     tokio::spawn(server);
-    let backend = Backend::open(&config).await.map_err(|error| error.to_string())?;
+    let backend = Backend::open(&config).await?;
     Ok(Frame { config, backend, readiness, internal, shutdown })
 }

@@ -4,13 +4,13 @@
 //! the file by another one, Docker mounts a single file, and Kubernetes switches a link of a folder above the file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_messages::rules::LiveRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
-use crate::config::{self, Config, ConfigErrors, Reloaded, SectionsAtStart};
+use crate::config::{self, Config, ConfigErrors, Reloaded};
 
 /// How often the program reads the file.
 const EVERY: Duration = Duration::from_secs(2);
@@ -38,11 +38,11 @@ pub fn hangups() -> std::io::Result<Signal> {
 ///
 /// A refused file changes nothing. Its mistakes are logged, and `config.rules` is degraded until the file is free of
 /// mistakes. The file is tried again, because a picture may arrive after the rule that names the picture.
-pub fn start(file: &Path, config: &Config, hangups: Signal) {
+pub fn start(file: &Path, config: &Arc<Config>, hangups: Signal) {
     metrics::describe_counter!(RELOADS, "How often a changed configuration was read, by what became of its rules");
     metrics::describe_gauge!(
         REFUSED,
-        "1 while the configuration file cannot be taken and the rules before stay in force"
+        "1 while the configuration file has mistakes and the previous rules stay in force"
     );
     metrics::describe_gauge!(RULES, "How many rules are in force");
     metrics::gauge!(REFUSED).set(0);
@@ -50,8 +50,7 @@ pub fn start(file: &Path, config: &Config, hangups: Signal) {
     tell(&config.notices);
     let reload = Reload {
         file: file.to_owned(),
-        rules: config.rules.clone(),
-        at_start: config.at_start.clone(),
+        config: Arc::clone(config),
         known: Ok(config.digest),
         refused: None,
         changed: Vec::new(),
@@ -68,10 +67,8 @@ fn tell(notices: &[String]) {
 
 struct Reload {
     file: PathBuf,
-    /// The rules in force.
-    rules: LiveRules,
-    /// Everything else, as it was at the start.
-    at_start: SectionsAtStart,
+    /// The rules in force, and everything else as it was at the start.
+    config: Arc<Config>,
     /// The content at the last look.
     known: Content,
     /// The mistakes in that content.
@@ -131,8 +128,8 @@ impl Reload {
     }
 
     async fn load(&mut self, cause: Cause) {
-        let (file, at_start) = (self.file.clone(), self.at_start.clone());
-        let reloaded = tokio::task::spawn_blocking(move || at_start.reload(&file)).await;
+        let (file, config) = (self.file.clone(), Arc::clone(&self.config));
+        let reloaded = tokio::task::spawn_blocking(move || config.reload(&file)).await;
         match reloaded {
             Ok(Ok(reloaded)) => self.take(reloaded, cause),
             Ok(Err(errors)) => self.refuse(&errors, cause),
@@ -143,7 +140,7 @@ impl Reload {
 
     fn take(&mut self, Reloaded { rules, digest, changed, notices }: Reloaded, cause: Cause) {
         let count = rules.iter().len();
-        self.rules.replace(rules);
+        self.config.rules.replace(rules);
         self.refused = None;
         self.known = Ok(digest);
         metrics::counter!(RELOADS, "outcome" => "taken").increment(1);
@@ -169,12 +166,12 @@ impl Reload {
         let (count, cause, file) = (problems.len(), cause.as_str(), self.file.display());
         for (number, problem) in problems.iter().enumerate() {
             let problem = format!("{} of {count}: {problem}", number + 1);
-            tracing::error!(problem, cause, %file, "the changed configuration is refused, the rules before stay in force");
+            tracing::error!(problem, cause, %file, "the changed configuration is refused, the previous rules stay in force");
         }
         let plural = if count == 1 { "" } else { "s" };
         let first = problems.first().map(String::as_str).unwrap_or_default();
-        self.rules.refuse(format!(
-            "{file} has {count} problem{plural}, and the rules before stay in force; the log has all, the first: {first}"
+        self.config.rules.refuse(format!(
+            "{file} has {count} problem{plural}, and the previous rules stay in force; the log has all of them, the first: {first}"
         ));
         self.refused = Some(problems.to_vec());
     }

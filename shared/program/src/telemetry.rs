@@ -3,12 +3,12 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{LogFormat, Telemetry};
 
@@ -22,25 +22,26 @@ const SECONDS_BUCKETS: [f64; 16] =
 /// Why telemetry could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `log_filter` is not understood.
+    /// `log_filter` has a mistake.
     #[error("{0}")]
-    Filter(String),
-    /// Logs or metrics were started in this process before.
-    #[error("telemetry was started before: {0}")]
-    Started(String),
+    Filter(#[from] ParseError),
+    /// The log was started in this process before.
+    #[error("the log cannot be started a second time: {0}")]
+    Logs(#[from] TryInitError),
+    /// The metrics were started in this process before.
+    #[error("the metrics cannot be started a second time: {0}")]
+    Metrics(#[from] BuildError),
 }
 
 /// Sends logs to standard error, for the rest of the process's life.
 pub fn start_logs(config: &Telemetry) -> Result<(), TelemetryError> {
-    let filter = filter(config)?;
-    subscriber(filter, config.log_format, std::io::stderr)
-        .try_init()
-        .map_err(|error| TelemetryError::Started(error.to_string()))
+    let filter = filter(&config.log_filter)?;
+    Ok(subscriber(filter, config.log_format, std::io::stderr).try_init()?)
 }
 
 /// The configured filter of the logs.
-pub(crate) fn filter(config: &Telemetry) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(&config.log_filter).map_err(|error| TelemetryError::Filter(error.to_string()))
+pub(crate) fn filter(written: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(written)
 }
 
 fn subscriber<W>(filter: EnvFilter, format: LogFormat, writer: W) -> impl Subscriber + Send + Sync
@@ -70,8 +71,7 @@ const WARNS_WITH_BODIES: &str = "lapin::returned_messages";
 pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(|error| TelemetryError::Started(error.to_string()))?;
+        .and_then(PrometheusBuilder::install_recorder)?;
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(Duration::from_secs(5));

@@ -1,9 +1,7 @@
-//! The smallest configuration, for the tests of several crates.
+//! The smallest configuration, and a folder for one, for the tests of several crates.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "only tests use it")]
 
-// Tests only, which end at their own first fault.
-#![allow(clippy::unwrap_used)]
-
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -18,7 +16,7 @@ url = "embedded:data"
 [[account]]
 appid = "wx1"
 secret = "SECRET-OF-wx1"
-token = "t"
+token = "hush-token"
 mode = "plain"
 "#;
 
@@ -30,24 +28,55 @@ pub fn account(appid: &str) -> String {
     format!("[[account]]{}", MINIMAL.split_once("[[account]]").unwrap().1.replace("wx1", appid))
 }
 
-/// Loads this text as the `kefu.toml` of the folder.
-///
-/// # Errors
-/// When the configuration has problems.
-///
-/// # Panics
-/// When the file cannot be written.
-pub fn load(folder: &Path, text: &str) -> Result<Config, ConfigErrors> {
-    let file = folder.join("kefu.toml");
-    std::fs::write(&file, text).unwrap();
-    config::load_with(&file, [])
-}
-
 /// [`MINIMAL`] with `more` after it. The folder must live as long as the configuration is in use.
 ///
 /// # Panics
 /// When the configuration has problems.
-pub fn config(more: &str) -> (Config, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    (load(folder.path(), &format!("{MINIMAL}{more}")).unwrap(), folder)
+pub fn config(more: &str) -> (Config, Folder) {
+    let folder = Folder::new(format!("{MINIMAL}{more}"));
+    (folder.load(&[]).unwrap(), folder)
+}
+
+/// A folder with a `kefu.toml`, and with the files that it names.
+pub struct Folder(TempDir);
+
+impl Folder {
+    /// A folder with this `kefu.toml`.
+    pub fn new(text: impl AsRef<[u8]>) -> Self {
+        Self(tempfile::tempdir().unwrap()).with("kefu.toml", text)
+    }
+
+    /// With one more file.
+    pub fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        self.write(name, content);
+        self
+    }
+
+    /// Writes a file anew.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let file = self.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, content).unwrap();
+    }
+
+    /// The folder's path.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The path of its `kefu.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.path().join("kefu.toml")
+    }
+
+    /// Loads the configuration with these variables of the environment.
+    pub fn load(&self, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+        config::load_with(&self.config(), environment)
+    }
+
+    /// The mistakes in the configuration, which must have some.
+    pub fn problems(&self, environment: &[(&str, &str)]) -> Vec<String> {
+        self.load(environment).expect_err("the configuration was taken").problems().to_vec()
+    }
 }

@@ -18,11 +18,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
-use kefu_messages::rules::{self, Rules};
+use kefu_messages::rules::{Rules, keys_of_when};
 use kefu_messages::testing::pushed;
-use kefu_program::testing::{self, MINIMAL};
+use kefu_program::config::Config;
+use kefu_program::testing::{Folder, MINIMAL, account};
 use kefu_wechat::push::Push;
 use serde_json::json;
 
@@ -71,22 +71,17 @@ fn examples() -> Vec<Example> {
 }
 
 /// The rules of an example, with the pictures and the secret files that it names.
-fn load(example: &Example) -> Arc<Rules> {
-    let folder = tempfile::tempdir().unwrap();
+fn load(example: &Example) -> Config {
+    let head = MINIMAL.replace("wx1", APPID) + &account(ANOTHER) + ASSISTANT;
+    let folder = Folder::new(head + &example.toml);
     for name in example.toml.split('"').filter(|part| part.ends_with(".png") && !part.contains("://")) {
-        let file = folder.path().join(name);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, b"\x89PNG\r\n\x1a\n").unwrap();
+        folder.write(name, b"\x89PNG\r\n\x1a\n");
     }
-    let files = example.toml.lines().filter_map(|line| line.split_once("_file = \"")?.1.strip_suffix('"'));
-    for name in files {
-        let file = folder.path().join(name);
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, "a secret of 16 characters").unwrap();
+    for name in example.toml.lines().filter_map(|line| line.split_once("_file = \"")?.1.strip_suffix('"')) {
+        folder.write(name, "a secret of 16 characters");
     }
-    let head = MINIMAL.replace("wx1", APPID) + &testing::account(ANOTHER) + ASSISTANT;
-    match testing::load(folder.path(), &(head + &example.toml)) {
-        Ok(config) => config.rules.current(),
+    match folder.load(&[]) {
+        Ok(config) => config,
         Err(errors) => panic!("the example at line {} is refused: {errors}", example.line),
     }
 }
@@ -123,7 +118,7 @@ fn every_example_does_what_the_page_says() {
     assert!(examples.len() >= 8, "the page has only {} examples", examples.len());
     for example in examples {
         assert!(!example.cases.is_empty(), "the example at line {} has no table of pushes", example.line);
-        let rules = load(&example);
+        let rules = load(&example).rules.current();
         let mut met = BTreeSet::new();
         for (cell, expected) in &example.cases {
             let (appid, push) = push(cell);
@@ -135,13 +130,20 @@ fn every_example_does_what_the_page_says() {
     }
 }
 
+/// The keys that `[[rule]]` and its `when` can have.
+fn keys() -> (BTreeSet<String>, [&'static str; 6]) {
+    let config = load(&examples()[0]);
+    let (_, keys) = config.keys().find(|(head, _)| *head == "[[rule]]").unwrap();
+    (keys.clone(), keys_of_when())
+}
+
 #[test]
 fn every_condition_and_every_action_has_an_example() {
-    let [rule_keys, when_keys] = rules::keys();
-    assert!(rule_keys.contains(&"reply") && when_keys.contains(&"contains"), "{rule_keys:?} {when_keys:?}");
+    let (rule_keys, when_keys) = keys();
+    assert!(rule_keys.contains("reply") && when_keys.contains(&"contains"), "{rule_keys:?} {when_keys:?}");
     let tables: Vec<toml::Table> = examples().iter().map(|example| example.toml.parse().unwrap()).collect();
     let rules: Vec<&toml::Value> = tables.iter().filter_map(|table| table["rule"].as_array()).flatten().collect();
-    for key in rule_keys {
+    for key in &rule_keys {
         assert!(rules.iter().any(|rule| rule.get(key).is_some()), "docs/rules.md has no example of {key}");
     }
     for key in when_keys {
@@ -153,11 +155,11 @@ fn every_condition_and_every_action_has_an_example() {
 #[test]
 fn every_condition_is_in_the_table_and_every_action_has_a_section() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md")).unwrap();
-    let [rule_keys, when_keys] = rules::keys();
+    let (rule_keys, when_keys) = keys();
     for key in when_keys {
         assert!(page.contains(&format!("\n| `{key}` |")), "the table of conditions lacks {key}");
     }
-    for key in rule_keys.iter().filter(|key| **key != "when") {
+    for key in rule_keys.iter().filter(|key| *key != "when") {
         assert!(page.contains(&format!("\n### {key}\n")), "there is no section ### {key}");
     }
 }

@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 pub mod address;
 mod client;
 mod decision;
 mod question;
 mod replies;
-mod settings;
 mod signature;
 mod turns;
 
@@ -18,7 +19,33 @@ pub use client::{Answer, Webhooks};
 pub use decision::decision;
 pub use question::{Media, MediaFile, Question};
 pub use replies::replies;
-pub use settings::Settings;
+
+/// `[webhook]`: the settings of all rules with a webhook.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The secret that signs calls; at least 16 characters.
+    pub secret: Option<SecretString>,
+    /// How long one call may take. Default 5 seconds.
+    pub timeout: Duration,
+    /// How many calls of one webhook are under way at once. Default 64.
+    pub concurrency: usize,
+    /// Whether the client follows redirects with status 307 and 308 to the same scheme, host and port. Default false.
+    pub allow_redirects: bool,
+    /// Whether the client may call link-local addresses and those of cloud metadata. Default false.
+    pub allow_link_local: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            timeout: Duration::from_secs(5),
+            concurrency: 64,
+            allow_redirects: false,
+            allow_link_local: false,
+        }
+    }
+}
 
 /// Why a webhook gave no usable answer. The texts are for the operator. They name the host. They contain neither the rest
 /// of the URL, which may contain a secret, nor anything of the question or the answer.

@@ -21,14 +21,16 @@ pub struct Briefing {
 
 /// `assistant` as it is written: `true`, or a table of differences from `[assistant]`.
 #[derive(Debug)]
-pub(super) enum AssistantSection {
+pub enum AssistantSection {
+    /// `true` or `false`
     Plain(bool),
+    /// The table.
     Other(Differences),
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Differences {
+pub struct Differences {
     system_prompt: Option<String>,
     fallback: Option<String>,
 }
@@ -51,7 +53,10 @@ impl AssistantSection {
             }
         };
         if assistant.is_none() {
-            problems.add(place, "it asks an assistant, and there is no [assistant]: add one with base_url and model");
+            problems.add(
+                place,
+                "the rule asks the assistant, but there is no section [assistant]: add it with base_url and model",
+            );
         }
         if let Some(problem) = fallback.as_deref().and_then(fallback_problem) {
             problems.add(format!("{place} assistant.fallback"), problem);

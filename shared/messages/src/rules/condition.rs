@@ -10,7 +10,7 @@ use crate::window::ENTER_SESSION;
 /// `when` as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct ConditionSection {
+pub struct ConditionSection {
     account: Option<OneOrMore>,
     r#type: Option<OneOrMore>,
     event: Option<OneOrMore>,
@@ -86,23 +86,26 @@ pub(super) fn is_entering(event: &str) -> bool {
 }
 
 impl ConditionSection {
-    pub(super) fn resolve(self, place: &str, problems: &mut Problems) -> Option<Condition> {
-        let mut list = |name: &str, given: Option<OneOrMore>| {
-            let values = given.map(OneOrMore::into_vec)?;
+    pub(super) fn resolve(&self, place: &str, problems: &mut Problems) -> Option<Condition> {
+        let mut list = |name: &str, given: &Option<OneOrMore>| {
+            let values = match given.as_ref()? {
+                OneOrMore::One(value) => vec![value.clone()],
+                OneOrMore::More(values) => values.clone(),
+            };
             if values.is_empty() || values.iter().any(String::is_empty) {
                 problems.add(place, format!("when.{name} has an empty value"));
             }
             Some(values)
         };
         let lower = |values: Vec<String>| values.iter().map(|value| value.to_lowercase()).collect();
-        let accounts = list("account", self.account);
-        let types: Option<Vec<String>> = list("type", self.r#type).map(lower);
-        let events: Option<Vec<String>> = list("event", self.event).map(lower);
-        let contains: Option<Vec<String>> = list("contains", self.contains).map(lower);
-        let session_from: Option<Vec<String>> = list("session_from", self.session_from).map(lower);
-        let regex = match self.regex {
+        let accounts = list("account", &self.account);
+        let types: Option<Vec<String>> = list("type", &self.r#type).map(lower);
+        let events: Option<Vec<String>> = list("event", &self.event).map(lower);
+        let contains: Option<Vec<String>> = list("contains", &self.contains).map(lower);
+        let session_from: Option<Vec<String>> = list("session_from", &self.session_from).map(lower);
+        let regex = match &self.regex {
             None => None,
-            Some(pattern) => match RegexBuilder::new(&pattern).size_limit(MAX_REGEX_BYTES).build() {
+            Some(pattern) => match RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build() {
                 Ok(regex) => Some(regex),
                 Err(error) => {
                     problems.add(place, format!("when.regex: {}", regex_problem(&error)));
@@ -115,26 +118,19 @@ impl ConditionSection {
         let of_events = events.is_some() || session_from.is_some();
         let allows = |wanted: &str| names(&types, wanted);
         if of_texts && of_events {
-            problems
-                .add(place, "it can never match: contains and regex look at texts, event and session_from at events");
+            problems.add(
+                place,
+                "the rule can never match: contains and regex look at texts, event and session_from at events",
+            );
         } else if of_texts && !allows("text") {
-            problems.add(place, "it can never match: contains and regex look at pushes of type text");
+            problems.add(place, "the rule can never match: contains and regex look at pushes of type text");
         } else if of_events && !allows("event") {
-            problems.add(place, "it can never match: event and session_from look at pushes of type event");
+            problems.add(place, "the rule can never match: event and session_from look at pushes of type event");
         }
         if session_from.is_some() && !names(&events, ENTER_SESSION) {
-            problems.add(place, format!("it can never match: session_from comes with the event {ENTER_SESSION}"));
+            problems.add(place, format!("the rule can never match: session_from comes with the event {ENTER_SESSION}"));
         }
         Some(Condition { accounts, types, events, contains, regex, session_from })
-    }
-}
-
-impl OneOrMore {
-    fn into_vec(self) -> Vec<String> {
-        match self {
-            Self::One(value) => vec![value],
-            Self::More(values) => values,
-        }
     }
 }
 

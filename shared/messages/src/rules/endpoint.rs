@@ -23,7 +23,7 @@ pub struct Endpoint {
 
 /// `webhook = { … }` as it is written.
 #[derive(Deserialize)]
-pub(super) struct EndpointSection {
+pub struct EndpointSection {
     url: String,
     timeout_ms: Option<u64>,
     #[serde(default)]
@@ -46,8 +46,10 @@ impl EndpointSection {
         if url.is_none() {
             problems.add(format!("{place} webhook.url"), "must be an http:// or https:// address");
         } else if url.as_ref().is_some_and(|url| url.fragment().is_some()) {
-            problems
-                .add(format!("{place} webhook.url"), "has a # in it: what follows that is never sent, take it away");
+            problems.add(
+                format!("{place} webhook.url"),
+                "has a # in it: HTTP never sends the part from the # on, so remove it",
+            );
         }
         let most = if self.sync { DECIDE_WITHIN.as_millis() as u64 } else { MAX_TIMEOUT_MS };
         if let Some(timeout_ms) = self.timeout_ms

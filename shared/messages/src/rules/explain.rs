@@ -85,7 +85,7 @@ impl Condition {
 
 impl Part {
     /// The part's key in the file.
-    fn key(self) -> &'static str {
+    pub(super) fn key(self) -> &'static str {
         match self {
             Self::Account => "account",
             Self::Type => "type",

@@ -1,5 +1,6 @@
 //! Checks a rule's replies against the pushes that the rule matches.
 
+use super::Context;
 use super::condition::Condition;
 use crate::problems::Problems;
 use crate::reply::split;
@@ -7,15 +8,8 @@ use crate::reply::template::{self, Field};
 use crate::reply::{Content, Reply, markup};
 use crate::window::{Limits, Opening};
 
-/// Notes the mistakes in the replies of a rule. `is_account`: whether an appid is one of the configuration's.
-pub(super) fn check(
-    replies: &[Reply],
-    when: &Condition,
-    window: &Limits,
-    is_account: impl Fn(&str) -> bool,
-    place: &str,
-    problems: &mut Problems,
-) {
+/// Notes the mistakes in the replies of a rule.
+pub(super) fn check(replies: &[Reply], when: &Condition, context: &Context<'_>, place: &str, problems: &mut Problems) {
     for (index, reply) in replies.iter().enumerate() {
         let Content::Text(text) = &reply.content else { continue };
         let place = format!("{place} reply {}", index + 1);
@@ -31,13 +25,13 @@ pub(super) fn check(
         }
         let is_own = |appid: &str| match when.accounts() {
             Some(accounts) => accounts.iter().any(|account| account == appid),
-            None => is_account(appid),
+            None => (context.is_account)(appid),
         };
         for problem in markup::problems(text, is_own) {
             problems.add(&place, problem);
         }
     }
-    count(replies, when, window, place, problems);
+    count(replies, when, context.window, place, problems);
 }
 
 /// Replies and the parts of their long texts must not be more than the window allows.
@@ -53,9 +47,9 @@ fn count(replies: &[Reply], when: &Condition, window: &Limits, place: &str, prob
     };
     let (count, sends) = (replies.len(), replies.iter().map(sends).sum::<usize>());
     if count > most as usize {
-        problems.add(place, format!("it has {count} replies, WeChat takes {most} {after}"));
+        problems.add(place, format!("the rule has {count} replies, WeChat takes {most} {after}"));
     } else if sends > most as usize {
-        let parts = format!("with its long texts in parts of 2000 bytes it has {sends} replies");
+        let parts = format!("with its long texts in parts of 2000 bytes the rule has {sends} replies");
         problems.add(place, format!("{parts}, WeChat takes {most} {after}"));
     }
 }

@@ -1,10 +1,8 @@
 //! WeChat's limits, as `[window]` sets them.
 
 use kefu_wechat::push::Push;
-use serde::Deserialize;
 
 use super::Opening;
-use crate::problems::Problems;
 
 /// `[window]`: how many replies WeChat takes, and for how long.
 ///
@@ -12,8 +10,7 @@ use crate::problems::Problems;
 /// <https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html>. WeChat has changed
 /// them over the years. A value that is too large costs a call that WeChat refuses; a value that is too small costs replies
 /// that WeChat would have taken.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Replies after a user's message. Default 5.
     pub message_replies: u32,
@@ -65,15 +62,5 @@ impl Limits {
     /// For how long replies are tried, in milliseconds: a little longer, because clocks differ.
     pub fn tried_for_ms(&self, opening: Opening) -> u64 {
         self.seconds(opening).saturating_add(self.clock_tolerance_seconds).saturating_mul(1_000)
-    }
-
-    /// Notes the mistakes in the values.
-    pub fn check(&self, problems: &mut Problems) {
-        const WEEK: u64 = 7 * 24 * 3_600;
-        problems.within("[window] message_replies", self.message_replies.into(), 1, 1_000);
-        problems.within("[window] message_seconds", self.message_seconds, 1, WEEK);
-        problems.within("[window] enter_replies", self.enter_replies.into(), 1, 1_000);
-        problems.within("[window] enter_seconds", self.enter_seconds, 1, WEEK);
-        problems.within("[window] clock_tolerance_seconds", self.clock_tolerance_seconds, 0, 300);
     }
 }

@@ -1,14 +1,11 @@
 //! `[assistant]`: the assistant of rules with `assistant = true`.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-
-use super::value::milliseconds;
-use super::{Problems, secret};
 use kefu_messages::rules::{Briefing, cleaned_fallback, fallback_problem, given};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::table::Table;
 
 /// `[assistant]`: a server with OpenAI's chat completions API, and the settings of its requests.
 #[derive(Debug, Clone)]
@@ -41,94 +38,65 @@ pub struct Assistant {
     pub max_reply_bytes: usize,
 }
 
-/// `[assistant]` as it is written.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub(super) struct AssistantSection {
-    base_url: String,
-    model: String,
-    key: Option<SecretString>,
-    key_file: Option<PathBuf>,
-    system_prompt: String,
-    fallback: String,
-    history_messages: usize,
-    history_seconds: u64,
-    #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
-    timeout: Duration,
-    concurrency: usize,
-    max_tokens: Option<u32>,
-    temperature: Option<f64>,
-    max_reply_bytes: usize,
-}
-
-impl Default for AssistantSection {
-    fn default() -> Self {
+impl Assistant {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
         Self {
-            base_url: String::new(),
-            model: String::new(),
-            key: None,
-            key_file: None,
-            system_prompt: String::new(),
-            fallback: "抱歉，我暂时无法回答，请稍后再试。".to_owned(),
-            history_messages: 20,
-            history_seconds: 86_400,
-            timeout: Duration::from_secs(30),
-            concurrency: 64,
-            max_tokens: None,
-            temperature: None,
-            max_reply_bytes: 6_000,
+            base_url: base_url(table),
+            model: model(table),
+            key: table.secret_as("key", visible),
+            briefing: briefing(table),
+            history_messages: table.number("history_messages", 0..=200).unwrap_or(20),
+            history_seconds: table.number("history_seconds", 1..=30 * 86_400).unwrap_or(86_400),
+            timeout: table.milliseconds("timeout_ms", 100..=120_000).unwrap_or(Duration::from_secs(30)),
+            concurrency: table.number("concurrency", 1..=10_000).unwrap_or(64),
+            max_tokens: table.number("max_tokens", 1..=10_000_000),
+            temperature: temperature(table),
+            max_reply_bytes: table.number("max_reply_bytes", 100..=10_000).unwrap_or(6_000),
         }
     }
 }
 
-impl AssistantSection {
-    /// The section as settings, with all its mistakes noted.
-    pub(super) fn resolve(self, folder: &Path, problems: &mut Problems) -> Assistant {
-        let place = "[assistant]";
-        let base_url = self.base_url.trim_end_matches('/').to_owned();
-        if base_url.is_empty() {
-            let problem = "base_url is missing: the API's address, for example \"https://api.openai.com/v1\"";
-            problems.missing(place, "base_url", problem);
-        } else if let Some(problem) = base_url_problem(&base_url) {
-            problems.add("[assistant] base_url", problem);
-        }
-        if self.model.trim().is_empty() {
-            problems.missing(place, "model", "model is missing: the name that the server has for it");
-        }
-        let key = secret::resolve(place, "key", self.key.as_ref(), self.key_file.as_ref(), folder, problems);
-        if key.as_ref().is_some_and(|key| !key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
-            let from = if self.key_file.is_some() { "key_file" } else { "key" };
-            problems.add(format!("{place} {from}"), "has something else than letters, digits and signs of ASCII");
-        }
-        let fallback = given(cleaned_fallback(&self.fallback, "[assistant] fallback", problems));
-        if let Some(problem) = fallback.as_deref().and_then(fallback_problem) {
-            problems.add("[assistant] fallback", problem);
-        }
-        problems.within("[assistant] history_messages", self.history_messages as u64, 0, 200);
-        problems.within("[assistant] history_seconds", self.history_seconds, 1, 30 * 86_400);
-        problems.within("[assistant] timeout_ms", self.timeout.as_millis() as u64, 100, 120_000);
-        problems.within("[assistant] concurrency", self.concurrency as u64, 1, 10_000);
-        if let Some(max_tokens) = self.max_tokens {
-            problems.within("[assistant] max_tokens", max_tokens.into(), 1, 10_000_000);
-        }
-        if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
-            problems.add("[assistant] temperature", "must be from 0 to 2");
-        }
-        problems.within("[assistant] max_reply_bytes", self.max_reply_bytes as u64, 100, 10_000);
-        Assistant {
-            base_url,
-            model: self.model,
-            key,
-            briefing: Briefing { system_prompt: given(self.system_prompt), fallback },
-            history_messages: self.history_messages,
-            history_seconds: self.history_seconds,
-            timeout: self.timeout,
-            concurrency: self.concurrency,
-            max_tokens: self.max_tokens,
-            temperature: self.temperature,
-            max_reply_bytes: self.max_reply_bytes,
-        }
+fn base_url(table: &mut Table<'_>) -> String {
+    let url: String = table.get("base_url").unwrap_or_default();
+    let url = url.trim_end_matches('/').to_owned();
+    if url.is_empty() {
+        let problem = "base_url is missing: the API's address, for example \"https://api.openai.com/v1\"";
+        table.missing("base_url", problem);
+    } else if let Some(problem) = base_url_problem(&url) {
+        table.wrong("base_url", problem);
     }
+    url
+}
+
+fn model(table: &mut Table<'_>) -> String {
+    let model: String = table.get("model").unwrap_or_default();
+    if model.trim().is_empty() {
+        table.missing("model", "model is missing: the model's name on the server");
+    }
+    model
+}
+
+fn visible(key: &SecretString) -> Result<SecretString, &'static str> {
+    let visible = key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
+    visible.then(|| key.clone()).ok_or("must have letters, digits and signs of ASCII only, without blanks")
+}
+
+fn briefing(table: &mut Table<'_>) -> Briefing {
+    let system_prompt = table.get("system_prompt").and_then(given);
+    let fallback = table.get("fallback").unwrap_or_else(|| "抱歉，我暂时无法回答，请稍后再试。".to_owned());
+    let fallback = given(cleaned_fallback(&fallback, &table.at("fallback"), table.problems));
+    if let Some(problem) = fallback.as_deref().and_then(fallback_problem) {
+        table.wrong("fallback", problem);
+    }
+    Briefing { system_prompt, fallback }
+}
+
+fn temperature(table: &mut Table<'_>) -> Option<f64> {
+    let temperature = table.get("temperature")?;
+    if !(0.0..=2.0).contains(&temperature) {
+        table.wrong("temperature", "must be from 0 to 2");
+    }
+    Some(temperature)
 }
 
 fn base_url_problem(url: &str) -> Option<&'static str> {
@@ -140,7 +108,7 @@ fn base_url_problem(url: &str) -> Option<&'static str> {
         return Some("has a user or password in it: put the API key into key or key_file");
     }
     if rest.contains(['?', '#']) || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Some("has a query, a fragment or a blank in it");
+        return Some("has a query, a fragment or a blank in it: remove it");
     }
-    rest.ends_with("/chat/completions").then_some("must end before /chat/completions, which kefu puts there")
+    rest.ends_with("/chat/completions").then_some("must end before /chat/completions, which kefu adds")
 }

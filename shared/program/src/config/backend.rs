@@ -6,23 +6,14 @@ use kefu_messages::problems::Problems;
 use kefu_queue::rabbitmq;
 use kefu_store::redis;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
-use super::secret;
+use super::table::Table;
 
-const MOST_PREFETCH: u16 = 2_000;
-
-/// The default number of messages that a worker holds of the whole queue, as a multiple of the messages that it works on at
-/// once: enough that the worker never waits for the broker, and small enough that a worker that joins has its partitions
-/// within a moment.
-const HELD_PER_CONCURRENCY: usize = 4;
+pub(super) const MOST_PREFETCH: u16 = 2_000;
 
 /// `[queue]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct Queue {
-    url: Option<SecretString>,
-    url_file: Option<PathBuf>,
     /// The number of partitions: 1 to 1,024, default 64. The number must not change while messages are queued.
     pub partitions: u16,
     /// How many unsettled messages of one partition a worker holds: 1 to 2,000. By default the number follows the worker's
@@ -30,34 +21,24 @@ pub struct Queue {
     pub prefetch: Option<u16>,
 }
 
-impl Default for Queue {
-    fn default() -> Self {
-        Self { url: None, url_file: None, partitions: 64, prefetch: None }
-    }
-}
-
 impl Queue {
-    /// `[queue] prefetch`, if it is set. Otherwise the number follows from the worker's concurrency: over all partitions
-    /// four times the concurrency, rounded up, and at least 2 for each partition.
-    pub(super) fn prefetch(&self, concurrency: usize) -> u16 {
-        let followed = concurrency.saturating_mul(HELD_PER_CONCURRENCY).div_ceil(usize::from(self.partitions.max(1)));
-        self.prefetch.unwrap_or_else(|| u16::try_from(followed).unwrap_or(MOST_PREFETCH).clamp(2, MOST_PREFETCH))
-    }
-
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.within("[queue] partitions", self.partitions.into(), 1, 1_024);
-        if let Some(prefetch) = self.prefetch {
-            problems.within("[queue] prefetch", prefetch.into(), 1, u64::from(MOST_PREFETCH));
-        }
+    /// The section, and its URL.
+    pub(super) fn read(table: &mut Table<'_>) -> (Self, Option<SecretString>) {
+        let url = url(table, "url (or url_file) is missing: amqp://…, amqps://… or embedded:FOLDER");
+        let partitions = table.number("partitions", 1..=1_024).unwrap_or(64);
+        (Self { partitions, prefetch: table.number("prefetch", 1..=MOST_PREFETCH.into()) }, url)
     }
 }
 
-/// `[store]` as it is written.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Store {
-    url: Option<SecretString>,
-    url_file: Option<PathBuf>,
+/// The URL of `[store]`.
+pub(super) fn store(table: &mut Table<'_>) -> Option<SecretString> {
+    url(table, "url (or url_file) is missing: redis://…, rediss://… or embedded:FOLDER")
+}
+
+fn url(table: &mut Table<'_>, missing: &'static str) -> Option<SecretString> {
+    let url = table.secret("url");
+    table.needs("url", &url, missing);
+    url
 }
 
 /// The place of queue and state: both on servers, or both in one folder.
@@ -75,16 +56,7 @@ pub enum BackendUrls {
 }
 
 impl BackendUrls {
-    pub(super) fn resolve(queue: &Queue, store: &Store, folder: &Path, problems: &mut Problems) -> Option<Self> {
-        let mut url = |place, value: &Option<_>, file: &Option<_>, kinds| {
-            if value.is_none() && file.is_none() {
-                problems.missing(place, "url", format!("url (or url_file) is missing: {kinds}"));
-            }
-            secret::resolve(place, "url", value.as_ref(), file.as_ref(), folder, problems)
-        };
-        let queue = url("[queue]", &queue.url, &queue.url_file, "amqp://…, amqps://… or embedded:FOLDER");
-        let store = url("[store]", &store.url, &store.url_file, "redis://…, rediss://… or embedded:FOLDER");
-        let (queue, store) = (queue?, store?);
+    pub(super) fn of(queue: SecretString, store: SecretString, folder: &Path, problems: &mut Problems) -> Option<Self> {
         let (queue_scheme, queue_rest) = split(&queue);
         let (store_scheme, store_rest) = split(&store);
 

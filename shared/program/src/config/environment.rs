@@ -58,7 +58,7 @@ impl Overrides {
             ["account", ..] => {
                 return Err("must be KEFU__ACCOUNT__APPID__KEY, for example KEFU__ACCOUNT__WX0123__SECRET");
             }
-            ["rule", ..] => return Err("rules are not taken from the environment"),
+            ["rule", ..] => return Err("kefu takes no rules from the environment: write them into the file"),
             [section, key] if !section.is_empty() && !key.is_empty() => (self.sections.entry(section.into()), key),
             _ => return Err("must be KEFU__SECTION__KEY, for example KEFU__QUEUE__URL"),
         };

@@ -1,25 +1,74 @@
-//! The small sections: `[worker]`, `[wechat]`, `[received_pictures]` and `[telemetry]`.
+//! The small sections.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kefu_messages::problems::Problems;
-use serde::{Deserialize, Deserializer};
+use kefu_messages::rules::{Action, Rules};
+use kefu_messages::window;
+use kefu_webhook::address;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::value::{address, choice, folder, milliseconds};
+use super::table::Table;
+
+const MIB: u64 = 1024 * 1024;
+const TIB: u64 = 1024 * 1024 * MIB;
+
+/// `[ingress]`
+#[derive(Debug, Clone)]
+pub struct Ingress {
+    /// The address for WeChat's pushes. Default `0.0.0.0:8080`.
+    pub listen: SocketAddr,
+    /// The address for `/livez`, `/readyz`, `/metrics`, `/v1`; not for the internet. Default `127.0.0.1:9080`.
+    pub internal_listen: SocketAddr,
+    /// The largest push, in bytes. Default 1 MiB.
+    pub max_body_bytes: usize,
+    /// How many bytes of bodies are held at once, without the first 16 KiB of each; bodies beyond this limit wait. Reading
+    /// the bodies and writing them to the queue needs more memory than this. Default 64 MiB.
+    pub max_buffered_bytes: usize,
+    /// How many connections are served at once; connections beyond this limit wait in the kernel's queue. Default 4,096.
+    pub max_connections: usize,
+    /// How long a shutdown waits for pushes under way, in milliseconds. Default 10,000.
+    pub grace: Duration,
+    /// The folder of the [`spool`](kefu_spool). Default none: ingress refuses pushes that the broker does not accept.
+    pub spool: Option<PathBuf>,
+    /// How many bytes of messages the spool of one ingress keeps. Default 1 GiB.
+    pub spool_max_bytes: u64,
+}
+
+impl Ingress {
+    /// `embedded`: whether the queue is the embedded one.
+    pub(super) fn read(table: &mut Table<'_>, embedded: bool) -> Self {
+        let section = Self {
+            listen: table.address("listen").unwrap_or((Ipv4Addr::UNSPECIFIED, 8080).into()),
+            internal_listen: table.address("internal_listen").unwrap_or((Ipv4Addr::LOCALHOST, 9080).into()),
+            max_body_bytes: table.number("max_body_bytes", 1_024..=16 * MIB).unwrap_or(1024 * 1024),
+            max_buffered_bytes: table.number("max_buffered_bytes", 1_024..=TIB).unwrap_or(64 * 1024 * 1024),
+            max_connections: table.number("max_connections", 1..=1_000_000).unwrap_or(4_096),
+            grace: table.milliseconds("grace_ms", 0..=u64::MAX).unwrap_or(Duration::from_secs(10)),
+            spool: table.folder("spool"),
+            spool_max_bytes: table.number("spool_max_bytes", MIB..=TIB).unwrap_or(1024 * MIB),
+        };
+        if section.max_buffered_bytes < section.max_body_bytes {
+            table.wrong("max_buffered_bytes", "must not be less than max_body_bytes");
+        }
+        if section.spool.is_some() && embedded {
+            let problem = "is for a queue on RabbitMQ; the embedded queue is on this disk already: remove it";
+            table.wrong("spool", problem);
+        }
+        section
+    }
+}
 
 /// `[worker]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct Worker {
     /// `/livez`, `/readyz`, `/metrics`. Default `127.0.0.1:9081`.
-    #[serde(deserialize_with = "address")]
     pub internal_listen: SocketAddr,
     /// How many messages are handled at once, each of another user. Default 256.
     pub concurrency: usize,
     /// How long a shutdown waits for messages under way, in milliseconds. Default 20,000.
-    #[serde(rename = "grace_ms", deserialize_with = "milliseconds")]
     pub grace: Duration,
     /// What the worker does with a reply that may or may not have been sent, because a worker died in the middle of it or
     /// because WeChat did not answer the call: send it again (default: nothing is lost) or skip it (nothing is doubled).
@@ -35,39 +84,26 @@ pub enum Ambiguous {
     Skip,
 }
 
-impl<'de> Deserialize<'de> for Ambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        choice(deserializer, &[("resend", Self::Resend), ("skip", Self::Skip)])
-    }
-}
-
-impl Default for Worker {
-    fn default() -> Self {
+impl Worker {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let ambiguous = [("resend", Ambiguous::Resend), ("skip", Ambiguous::Skip)];
         Self {
-            internal_listen: (Ipv4Addr::LOCALHOST, 9081).into(),
-            concurrency: 256,
-            grace: Duration::from_secs(20),
-            ambiguous: Ambiguous::Resend,
+            internal_listen: table.address("internal_listen").unwrap_or((Ipv4Addr::LOCALHOST, 9081).into()),
+            concurrency: table.number("concurrency", 1..=100_000).unwrap_or(256),
+            grace: table.milliseconds("grace_ms", 0..=u64::MAX).unwrap_or(Duration::from_secs(20)),
+            ambiguous: table.choice("ambiguous", &ambiguous).unwrap_or(Ambiguous::Resend),
         }
     }
 }
 
-impl Worker {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        problems.within("[worker] concurrency", self.concurrency as u64, 1, 100_000);
-    }
-}
-
 /// `[wechat]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct WeChat {
     /// The address of WeChat's API, without a path. Default `https://api.weixin.qq.com`.
     pub api_base: String,
     /// The API that gives access_tokens. Default `stable_token`.
     pub token_api: TokenApi,
     /// How long one call may take, in milliseconds. Default 10,000.
-    #[serde(rename = "timeout_ms", deserialize_with = "milliseconds")]
     pub timeout: Duration,
     /// The largest image that kefu uploads, in bytes. WeChat's page says 2 MB in one place and 10 MB in another; default 2
     /// MiB.
@@ -85,12 +121,6 @@ pub enum TokenApi {
     Token,
 }
 
-impl<'de> Deserialize<'de> for TokenApi {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        choice(deserializer, &[("stable_token", Self::StableToken), ("token", Self::Token)])
-    }
-}
-
 /// The APIs that show a user that somebody is typing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TypingApi {
@@ -102,64 +132,120 @@ pub enum TypingApi {
     Off,
 }
 
-impl<'de> Deserialize<'de> for TypingApi {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        choice(deserializer, &[("business_typing", Self::Business), ("typing", Self::Old), ("off", Self::Off)])
-    }
-}
-
-impl Default for WeChat {
-    fn default() -> Self {
-        Self {
-            api_base: "https://api.weixin.qq.com".to_owned(),
-            token_api: TokenApi::StableToken,
-            timeout: Duration::from_secs(10),
-            max_image_bytes: 2 * 1024 * 1024,
-            typing_api: TypingApi::Business,
-        }
-    }
-}
-
 impl WeChat {
-    pub(super) fn check(&self, problems: &mut Problems) {
-        let (scheme, rest) = self.api_base.split_once("://").unwrap_or_default();
-        let is_url = reqwest::Url::parse(&self.api_base).is_ok();
-        if !["http", "https"].contains(&scheme) || rest.contains('/') || !is_url {
-            problems.add("[wechat] api_base", "must be http://HOST or https://HOST, without a path");
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let api_base = table.get("api_base").unwrap_or_else(|| "https://api.weixin.qq.com".to_owned());
+        let (scheme, rest) = api_base.split_once("://").unwrap_or_default();
+        if !["http", "https"].contains(&scheme) || rest.contains('/') || reqwest::Url::parse(&api_base).is_err() {
+            table.wrong("api_base", "must be http://HOST or https://HOST, without a path");
         }
-        problems.within("[wechat] timeout_ms", self.timeout.as_millis() as u64, 100, 60_000);
-        problems.within("[wechat] max_image_bytes", self.max_image_bytes, 1, 10 * 1024 * 1024);
+        let token = [("stable_token", TokenApi::StableToken), ("token", TokenApi::Token)];
+        let typing = [("business_typing", TypingApi::Business), ("typing", TypingApi::Old), ("off", TypingApi::Off)];
+        Self {
+            api_base,
+            token_api: table.choice("token_api", &token).unwrap_or(TokenApi::StableToken),
+            timeout: table.milliseconds("timeout_ms", 100..=60_000).unwrap_or(Duration::from_secs(10)),
+            max_image_bytes: table.number("max_image_bytes", 1..=10 * MIB).unwrap_or(2 * MIB),
+            typing_api: table.choice("typing_api", &typing).unwrap_or(TypingApi::Business),
+        }
+    }
+}
+
+/// `[window]`
+pub(super) fn window(table: &mut Table<'_>) -> window::Limits {
+    const WEEK: u64 = 7 * 24 * 3_600;
+    let default = window::Limits::default();
+    window::Limits {
+        message_replies: table.number("message_replies", 1..=1_000).unwrap_or(default.message_replies),
+        message_seconds: table.number("message_seconds", 1..=WEEK).unwrap_or(default.message_seconds),
+        enter_replies: table.number("enter_replies", 1..=1_000).unwrap_or(default.enter_replies),
+        enter_seconds: table.number("enter_seconds", 1..=WEEK).unwrap_or(default.enter_seconds),
+        clock_tolerance_seconds: table
+            .number("clock_tolerance_seconds", 0..=300)
+            .unwrap_or(default.clock_tolerance_seconds),
+    }
+}
+
+/// `[webhook]`
+pub(super) fn webhook(table: &mut Table<'_>) -> kefu_webhook::Settings {
+    let long_enough = |secret: &SecretString| match secret.expose_secret().chars().count() {
+        // Such a secret can be guessed.
+        ..16 => Err("is too short: use at least 16 characters, for example from `openssl rand -hex 32`"),
+        _ => Ok(secret.clone()),
+    };
+    let default = kefu_webhook::Settings::default();
+    kefu_webhook::Settings {
+        secret: table.secret_as("secret", long_enough),
+        timeout: table.milliseconds("timeout_ms", 100..=60_000).unwrap_or(default.timeout),
+        concurrency: table.number("concurrency", 1..=10_000).unwrap_or(default.concurrency),
+        allow_redirects: table.get("allow_redirects").unwrap_or(default.allow_redirects),
+        allow_link_local: table.get("allow_link_local").unwrap_or(default.allow_link_local),
+    }
+}
+
+/// Notes what rules with a webhook need of `[webhook]` and do not find there.
+pub(super) fn check_webhooks(settings: &kefu_webhook::Settings, rules: &Rules, problems: &mut Problems) {
+    let mut secret_is_missing = settings.secret.is_none();
+    for rule in rules.iter() {
+        let Action::Webhook(endpoint) = rule.action() else { continue };
+        if std::mem::take(&mut secret_is_missing) {
+            let problem = format!(
+                "secret (or secret_file) is missing: {} has a webhook, and kefu signs its calls with this secret",
+                rule.place()
+            );
+            problems.missing("[webhook]", "secret", problem);
+        }
+        if address::is_forbidden_literal(&endpoint.url) && !settings.allow_link_local {
+            problems.add(format!("{} webhook.url", rule.place()), address::FORBIDDEN);
+        }
     }
 }
 
 /// `[received_pictures]`: what kefu does with the pictures that users send.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct ReceivedPictures {
     /// The folder that pictures are stored below. Default none: kefu stores no pictures.
-    #[serde(deserialize_with = "folder")]
     pub folder: Option<PathBuf>,
     /// The largest picture that kefu fetches, in bytes. Default 20 MiB.
     pub max_bytes: u64,
 }
 
-impl Default for ReceivedPictures {
-    fn default() -> Self {
-        Self { folder: None, max_bytes: 20 * 1024 * 1024 }
+impl ReceivedPictures {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        Self {
+            folder: table.folder("folder"),
+            max_bytes: table.number("max_bytes", 1_024..=256 * MIB).unwrap_or(20 * MIB),
+        }
     }
 }
 
-impl ReceivedPictures {
-    /// Makes the folder relative to the configuration's folder, and checks the values.
-    pub(super) fn resolve(&mut self, from: &Path, problems: &mut Problems) {
-        self.folder = self.folder.take().map(|folder| from.join(folder));
-        problems.within("[received_pictures] max_bytes", self.max_bytes, 1_024, 256 * 1024 * 1024);
+/// `[api]` with a key: `/v1` exists.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// The accepted keys: the present key, and the previous key if there is one. Visible ASCII.
+    pub keys: Vec<SecretString>,
+}
+
+impl Api {
+    /// `None` without a key.
+    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
+        let key = |key: &SecretString| {
+            let text = key.expose_secret();
+            // A key must fit into a request's head beside the other headers.
+            let fits = (16..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+            fits.then(|| key.clone()).ok_or("must be 16 to 256 letters, digits or signs of ASCII, without blanks")
+        };
+        let (present, previous) = (table.secret_as("key", key), table.secret_as("previous_key", key));
+        if present.is_none() && previous.is_some() {
+            table.missing("key", "key is missing: previous_key counts only beside it, while you change the key");
+        }
+        let keys: Vec<SecretString> = present.into_iter().chain(previous).collect();
+        (!keys.is_empty()).then_some(Self { keys })
     }
 }
 
 /// `[telemetry]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct Telemetry {
     /// `text` (default) or `json`.
     pub log_format: LogFormat,
@@ -177,14 +263,14 @@ pub enum LogFormat {
     Json,
 }
 
-impl<'de> Deserialize<'de> for LogFormat {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        choice(deserializer, &[("text", Self::Text), ("json", Self::Json)])
-    }
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_filter: "info,actix_server=warn,lapin=off".to_owned() }
+impl Telemetry {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let log_filter: String =
+            table.get("log_filter").unwrap_or_else(|| "info,actix_server=warn,lapin=off".to_owned());
+        if let Err(problem) = crate::telemetry::filter(&log_filter) {
+            table.wrong("log_filter", problem);
+        }
+        Self { log_format: table.choice("log_format", &formats).unwrap_or(LogFormat::Text), log_filter }
     }
 }

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use super::{Folder, GOOD, problems_of};
 
 fn keys(text: &str, environment: &[(&str, &str)]) -> Option<Vec<String>> {
-    let folder = Folder::new().with("kefu.toml", format!("{GOOD}\n{text}")).with("key", "from-a-file-0123456\n");
+    let folder = Folder::new(format!("{GOOD}\n{text}")).with("key", "from-a-file-0123456\n");
     let api = folder.load(environment).unwrap().api?;
     Some(api.keys.iter().map(|key| key.expose_secret().to_owned()).collect())
 }

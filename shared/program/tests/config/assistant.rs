@@ -10,7 +10,7 @@ const RULE: &str = "[[rule]]\nwhen = { type = \"text\" }\nassistant = true\n";
 
 /// What the rules do with a text.
 fn action(more: &str) -> Action {
-    let config = Folder::new().with("kefu.toml", format!("{GOOD}{more}")).load(&[]).unwrap();
+    let config = Folder::new(format!("{GOOD}{more}")).load(&[]).unwrap();
     let rules = config.rules.current();
     rules.decide("wx1", &text_push("hi")).map(Rule::action).unwrap().clone()
 }
@@ -24,12 +24,12 @@ fn briefing(more: &str) -> (Option<String>, Option<String>) {
 
 #[test]
 fn without_a_section_there_is_no_assistant() {
-    assert!(Folder::new().with("kefu.toml", GOOD).load(&[]).unwrap().assistant.is_none());
+    assert!(Folder::new(GOOD).load(&[]).unwrap().assistant.is_none());
 }
 
 #[test]
 fn address_and_model_are_enough() {
-    let config = Folder::new().with("kefu.toml", format!("{GOOD}{SECTION}")).load(&[]).unwrap();
+    let config = Folder::new(format!("{GOOD}{SECTION}")).load(&[]).unwrap();
     let assistant = config.assistant.unwrap();
     assert_eq!((assistant.base_url.as_str(), assistant.model.as_str()), ("https://api.example/v1", "m"));
     assert!(assistant.key.is_none() && assistant.briefing.system_prompt.is_none());
@@ -41,7 +41,7 @@ fn address_and_model_are_enough() {
 
 #[test]
 fn the_environment_and_files_have_their_say() {
-    let folder = Folder::new().with("kefu.toml", GOOD).with("key", "sk-FILE\n");
+    let folder = Folder::new(GOOD).with("key", "sk-FILE\n");
     let environment = [
         ("KEFU__ASSISTANT__BASE_URL", "http://[::1]:11434/v1"),
         ("KEFU__ASSISTANT__MODEL", "m"),
@@ -65,10 +65,8 @@ fn what_is_wrong_with_the_section_is_all_said_and_shows_no_key() {
                    temperature = 2.5\nmax_reply_bytes = 10001\nsystem_promt = \"x\"\n";
     let fallback = format!("fallback = \"{}\"\n", "好".repeat(667));
     let expected = [
-        "[assistant] system_promt: there is no such key; did you mean system_prompt?",
         "[assistant] base_url: has a user or password in it: put the API key into key or key_file",
-        "[assistant]: model is missing: the name that the server has for it",
-        "[assistant] key: has something else than letters, digits and signs of ASCII",
+        "[assistant] key: must have letters, digits and signs of ASCII only, without blanks",
         "[assistant] fallback: has 2001 bytes, the most is 2000",
         "[assistant] history_messages: must be from 0 to 200",
         "[assistant] history_seconds: must be from 1 to 2592000",
@@ -77,6 +75,8 @@ fn what_is_wrong_with_the_section_is_all_said_and_shows_no_key() {
         "[assistant] max_tokens: must be from 1 to 10000000",
         "[assistant] temperature: must be from 0 to 2",
         "[assistant] max_reply_bytes: must be from 100 to 10000",
+        "[assistant] system_promt: there is no such key; did you mean system_prompt?",
+        "[assistant]: model is missing: the model's name on the server",
     ];
     assert_eq!(problems_of(&format!("{GOOD}{section}{fallback}")), expected);
 }
@@ -116,15 +116,15 @@ fn a_rule_asks_the_assistant_with_its_own_words_or_the_sections() {
 fn a_rule_that_cannot_ask_an_assistant_is_refused() {
     let rule = |when: &str, rest: &str| format!("{SECTION}[[rule]]\nwhen = {when}\n{rest}\n");
     let long = format!("assistant = {{ fallback = \"{}\" }}", "好".repeat(667));
-    let texts_only = "an assistant answers texts only: add type = \"text\" to its when";
+    let texts_only = "an assistant answers texts only: add type = \"text\" to the rule's when";
     for (more, expected) in [
-        (RULE.to_owned(), "it asks an assistant, and there is no [assistant]"),
+        (RULE.to_owned(), "the rule asks the assistant, but there is no section [assistant]"),
         (rule("{}", "assistant = true"), texts_only),
         (rule("{ type = [\"text\", \"image\"] }", "assistant = true"), texts_only),
         (rule("{ event = \"user_enter_tempsession\" }", "assistant = {}"), texts_only),
         (rule("{ contains = \"x\" }", "assistant = true\nreply = [{ text = \"x\" }]"), "both reply and assistant"),
         (rule("{ contains = \"x\" }", "assistant = true\nignore = true"), "both assistant and ignore"),
-        (rule("{ contains = \"x\" }", "assistant = false"), "it says nothing"),
+        (rule("{ contains = \"x\" }", "assistant = false"), "the rule has no action"),
         (rule("{ contains = \"x\" }", &long), "assistant.fallback: has 2001 bytes, the most is 2000"),
         (rule("{ contains = \"x\" }", "assistant = { prompt = \"x\" }"), "assistant.prompt: there is no such key"),
         (
@@ -137,6 +137,6 @@ fn a_rule_that_cannot_ask_an_assistant_is_refused() {
         assert!(problems[0].contains(expected), "{expected:?} is not in {problems:#?}");
     }
     for only_texts in ["{ contains = \"x\" }", "{ regex = \"x\" }", "{ type = [\"text\", \"TEXT\"] }"] {
-        Folder::new().with("kefu.toml", format!("{GOOD}{}", rule(only_texts, "assistant = true"))).load(&[]).unwrap();
+        Folder::new(format!("{GOOD}{}", rule(only_texts, "assistant = true"))).load(&[]).unwrap();
     }
 }

@@ -10,8 +10,7 @@ use super::{Folder, GOOD};
 
 #[test]
 fn the_environment_overrides_the_file() {
-    let config = Folder::new()
-        .with("kefu.toml", GOOD)
+    let config = Folder::new(GOOD)
         .load(&[
             ("KEFU__INGRESS__LISTEN", "127.0.0.1:1234"),
             ("KEFU__QUEUE__PREFETCH", "7"),
@@ -28,8 +27,7 @@ fn the_environment_overrides_the_file() {
 
 #[test]
 fn an_account_can_come_from_the_environment_alone() {
-    let config = Folder::new()
-        .with("kefu.toml", GOOD)
+    let config = Folder::new(GOOD)
         .load(&[
             ("KEFU__ACCOUNT__WX2__SECRET", "s"),
             ("KEFU__ACCOUNT__WX2__TOKEN", "t"),
@@ -41,7 +39,7 @@ fn an_account_can_come_from_the_environment_alone() {
 
 #[test]
 fn a_wrong_override_is_a_problem() {
-    let folder = Folder::new().with("kefu.toml", GOOD);
+    let folder = Folder::new(GOOD);
     let problems = folder.problems(&[
         ("KEFU__INGRESS__LISTENN", "x"),
         ("KEFU__ACCOUNT__WX1__TOKE", "x"),
@@ -54,8 +52,8 @@ fn a_wrong_override_is_a_problem() {
     let expected = [
         "[ingress] listenn (from KEFU__INGRESS__LISTENN): there is no such key; did you mean listen?",
         "[worker] concurrency (from KEFU__WORKER__CONCURRENCY): must be from 1 to 100000",
-        "[[account]] 1 (wx1) toke (from KEFU__ACCOUNT__WX1__TOKE): there is no such key; did you mean token?",
         &format!("[[account]] 1 (wx1) mode (from KEFU__ACCOUNT__WX1__MODE): {modes}"),
+        "[[account]] 1 (wx1) toke (from KEFU__ACCOUNT__WX1__TOKE): there is no such key; did you mean token?",
         &format!("the environment's account wx2 mode (from KEFU__ACCOUNT__WX2__MODE): {modes}"),
         "the environment's account wx2: secret (or secret_file) is missing",
         "the environment's account wx2: token (or token_file) is missing",
@@ -66,7 +64,7 @@ fn a_wrong_override_is_a_problem() {
 
 #[test]
 fn a_variable_that_overrides_nothing_is_a_problem() {
-    let folder = Folder::new().with("kefu.toml", GOOD);
+    let folder = Folder::new(GOOD);
     let problems = folder.problems(&[
         ("KEFU__QUEUE", "x"),
         ("KEFU__QUEUE__URL__MORE", "x"),
@@ -82,14 +80,14 @@ fn a_variable_that_overrides_nothing_is_a_problem() {
         &format!("KEFU__QUEUE: {section}"),
         &format!("KEFU__QUEUE__: {section}"),
         &format!("KEFU__QUEUE__URL__MORE: {section}"),
-        "KEFU__RULE__1__REPLY: rules are not taken from the environment",
+        "KEFU__RULE__1__REPLY: kefu takes no rules from the environment: write them into the file",
     ];
     assert_eq!(problems, expected);
 }
 
 #[test]
 fn a_variable_that_is_not_utf_8_is_a_problem_like_others_and_those_of_others_are_not() {
-    let folder = Folder::new().with("kefu.toml", GOOD);
+    let folder = Folder::new(GOOD);
     let name = |name: &[u8]| OsString::from_vec(name.to_vec());
     let environment = [
         (name(b"KEFU__QUEUE__URL"), name(b"hush\xff")),
@@ -98,7 +96,7 @@ fn a_variable_that_is_not_utf_8_is_a_problem_like_others_and_those_of_others_are
         (name(b"SHELL"), name(b"\xff")),
         (name(b"\xff"), name(b"x")),
     ];
-    let errors = config::load_with(&folder.0.path().join("kefu.toml"), environment).unwrap_err();
+    let errors = config::load_with(&folder.config(), environment).unwrap_err();
     let expected = [
         "KEFU__QUEUE__URL: is not text in UTF-8",
         "KEFU__QUEUE__\u{fffd}: is not text in UTF-8",

@@ -1,12 +1,11 @@
 //! What a configuration says, and what is said of a wrong one.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs;
 use std::time::Duration;
 
-use kefu_program::config::{self, BackendUrls, Config, ConfigErrors, Mode};
+use kefu_program::config::{BackendUrls, Mode};
+use kefu_program::testing::Folder;
 use secrecy::ExposeSecret;
-use tempfile::TempDir;
 
 mod api;
 mod assistant;
@@ -31,35 +30,13 @@ encoding_aes_key = "Zk3Qw8rT1yU6iO0pA5sD9fG2hJ7kL4zX8cV1bN6mQ0e"
 mode = "safe"
 "#;
 
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
-        fs::write(self.0.path().join(name), content).unwrap();
-        self
-    }
-
-    fn load(&self, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
-        config::load_with(&self.0.path().join("kefu.toml"), environment)
-    }
-
-    fn problems(&self, environment: &[(&str, &str)]) -> Vec<String> {
-        self.load(environment).expect_err("the configuration was taken").problems().to_vec()
-    }
-}
-
 fn problems_of(text: &str) -> Vec<String> {
-    Folder::new().with("kefu.toml", text).problems(&[])
+    Folder::new(text).problems(&[])
 }
 
 #[test]
 fn a_good_file_is_taken_and_the_rest_has_defaults() {
-    let config = Folder::new().with("kefu.toml", GOOD).load(&[]).unwrap();
+    let config = Folder::new(GOOD).load(&[]).unwrap();
     let account = config.accounts.get("wx1").unwrap();
     assert_eq!((account.mode, account.keys.len(), account.tokens.len()), (Mode::Safe, 1, 1));
     assert!(matches!(config.backend, BackendUrls::Servers { .. }));
@@ -71,7 +48,7 @@ fn a_good_file_is_taken_and_the_rest_has_defaults() {
 #[test]
 fn the_previous_token_and_key_stay_while_they_are_listed() {
     let text = format!("{GOOD}previous = [{{ token = \"old\" }}, {{ encoding_aes_key = \"{KEY}\" }}]");
-    let config = Folder::new().with("kefu.toml", &text).load(&[]).unwrap();
+    let config = Folder::new(&text).load(&[]).unwrap();
     let account = config.accounts.get("wx1").unwrap();
     let tokens: Vec<&str> = account.tokens.iter().map(|token| token.expose_secret()).collect();
     assert_eq!((tokens, account.keys.len()), (vec!["hush-token", "old"], 2));
@@ -79,13 +56,13 @@ fn the_previous_token_and_key_stay_while_they_are_listed() {
 
 #[test]
 fn nothing_secret_shows_in_debug() {
-    let config = Folder::new().with("kefu.toml", GOOD).load(&[]).unwrap();
+    let config = Folder::new(GOOD).load(&[]).unwrap();
     assert!(!format!("{config:?}").contains("hush"), "{config:?}");
 }
 
 #[test]
 fn the_prefetch_follows_the_concurrency_unless_it_is_set() {
-    let folder = Folder::new().with("kefu.toml", GOOD);
+    let folder = Folder::new(GOOD);
     let prefetch = |environment: &[(&str, &str)]| folder.load(environment).unwrap().prefetch();
     assert_eq!(prefetch(&[]), 16, "4 times 256 over 64 partitions");
     for (concurrency, followed) in [("1", 2), ("32", 2), ("33", 3), ("40", 3), ("1000", 63), ("100000", 2_000)] {

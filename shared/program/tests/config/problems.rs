@@ -55,10 +55,10 @@ fn unknown_keys_are_found_at_every_depth() {
          [[rule]]\nwhen = {{ typ = \"text\" }}\nreply = [{{ text = \"x\" }}]\nreplies = 1"
     ));
     let expected = [
-        "[[account]] 1 (wx1) colour: there is no such key",
         "[[account]] 1 (wx1) previous 1 shade: there is no such key",
-        "[[rule]] 1 replies: there is no such key; did you mean reply?",
+        "[[account]] 1 (wx1) colour: there is no such key",
         "[[rule]] 1 when.typ: there is no such key",
+        "[[rule]] 1 replies: there is no such key; did you mean reply?",
     ];
     assert_eq!(problems, expected);
 }
@@ -110,13 +110,13 @@ fn queue_and_store_must_belong_together() {
 #[test]
 fn what_can_be_told_without_the_servers_is_told_with_everything_else() {
     let text = GOOD.replace("@rabbit/%2f", "@[::1]/").replace("redis://redis/", "redis://redis:port/");
-    let folder = Folder::new().with("kefu.toml", format!("{text}[telemetry]\nlog_filter = \"kefu=loud\""));
+    let folder = Folder::new(format!("{text}[telemetry]\nlog_filter = \"kefu=loud\""));
     let problems = folder.problems(&[("KEFU__ACCOUNT__WX1", "x")]);
     assert_eq!(problems.len(), 4, "{problems:#?}");
     assert!(problems[0].contains("KEFU__ACCOUNT__WX1: must be KEFU__ACCOUNT__APPID__KEY"), "{problems:#?}");
-    assert!(problems[1].starts_with("[telemetry] log_filter: "), "{problems:#?}");
-    assert!(problems[2].starts_with("[queue] url: ") && problems[2].contains("IPv6"), "{problems:#?}");
-    assert!(problems[3].starts_with("[store] url: ") && !problems[3].contains("hush"), "{problems:#?}");
+    assert!(problems[1].starts_with("[queue] url: ") && problems[1].contains("IPv6"), "{problems:#?}");
+    assert!(problems[2].starts_with("[store] url: ") && !problems[2].contains("hush"), "{problems:#?}");
+    assert!(problems[3].starts_with("[telemetry] log_filter: "), "{problems:#?}");
 }
 
 #[test]
@@ -159,17 +159,17 @@ fn wrong_values_of_one_section_are_all_named_and_hide_nothing_else() {
         text.replace("[store]", "partitions = 70000\n[store]").replace("\"safe\"", "\"s\"").replace(KEY, "short");
     let address = r#"must be "IP:PORT", for example "127.0.0.1:8080""#;
     let expected = [
-        "[queue] partitions: must be a whole number from 0 to 65535",
-        "[ingress] grace_ms: must be a whole number, not below 0",
-        &format!("[ingress] internal_listen: {address}"),
+        "[queue] partitions: must be from 1 to 1024",
         &format!("[ingress] listen: {address}"),
-        "[worker] concurrency: must be a whole number, not below 0",
+        &format!("[ingress] internal_listen: {address}"),
         "[ingress] max_connections: must be from 1 to 1000000",
+        "[ingress] grace_ms: must be a whole number, not below 0",
+        "[worker] concurrency: must be a whole number from 1 to 100000",
         r#"[[account]] 1 (wx1) mode: must be one of "plain", "compat", "safe""#,
         "[[account]] 1 (wx1) encoding_aes_key: an EncodingAESKey has 43 characters, this one has 5",
+        "[[rule]] 1 when: must be a table: { key = value, … }",
         "[[rule]] 1 reply 1 txt: there is no such key",
         "[[rule]] 1 reply 1: must have exactly one of text, image, link, miniprogrampage",
-        "[[rule]] 1 when: must be a table: { key = value, … }",
     ];
     assert_eq!(problems_of(&text), expected);
 }
@@ -183,8 +183,8 @@ fn limits_of_the_window_and_the_typing_api_are_checked() {
     );
     let expected = [
         r#"[wechat] typing_api: must be one of "business_typing", "typing", "off""#,
-        "[window] enter_replies: must be a whole number, not below 0",
         "[window] message_replies: must be from 1 to 1000",
+        "[window] enter_replies: must be a whole number from 1 to 1000",
         "[window] enter_seconds: must be from 1 to 604800",
         "[window] clock_tolerance_seconds: must be from 0 to 300",
     ];
@@ -196,8 +196,8 @@ fn what_is_wrong_inside_a_rule_is_named_with_its_place() {
     let rules = "[[rule]]\nwhen = { type = 5 }\nreply = [{ text = \"x\" }, { link = { title = \"t\" } }]\n\
                  [[rule]]\nwhen = { type = \"image\" }\nreply = \"hush\"\n[[rule]]\nwhen = {}\nreply = [\"hush\"]";
     let expected = [
-        "[[rule]] 1 reply 2 link: description is missing",
         "[[rule]] 1 when.type: must be a string or a list of strings",
+        "[[rule]] 1 reply 2 link: description is missing",
         "[[rule]] 2 reply: must be a list: [ …, … ]",
         "[[rule]] 3 reply 1: must be a table: { key = value, … }",
     ];
@@ -239,13 +239,13 @@ fn appids_that_differ_in_capital_letters_only_are_refused() {
     let second = "[[account]]\nappid = \"WX1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n";
     let problems = problems_of(&format!("{GOOD}{second}"));
     assert_eq!(problems.len(), 1, "{problems:#?}");
-    assert!(problems[0].starts_with("[[account]] 2 (WX1): the appid of another account, wx1, differs only in capital"));
+    assert!(problems[0].starts_with("[[account]] 2 (WX1): another account has the appid wx1, which differs only in"));
 }
 
 #[test]
 fn the_file_itself_must_be_a_text_of_a_sensible_size() {
-    let folder = Folder::new();
-    let error = config::load_with(folder.0.path(), []).unwrap_err();
+    let folder = Folder::new("");
+    let error = config::load_with(folder.path(), []).unwrap_err();
     assert_eq!(error.problems(), ["the file: is a folder, not a file"]);
     for device in ["/dev/zero", "/dev/null"] {
         let error = config::load_with(&PathBuf::from(device), []).unwrap_err();
@@ -253,8 +253,8 @@ fn the_file_itself_must_be_a_text_of_a_sensible_size() {
     }
     let long = format!("{GOOD}#{}", " ".repeat(1024 * 1024));
     assert_eq!(problems_of(&long), ["the file: has more than 1024 KiB"]);
-    let folder = Folder::new().with("kefu.toml", format!("\u{feff}{}", GOOD.replace('\n', "\r\n")));
+    let folder = Folder::new(format!("\u{feff}{}", GOOD.replace('\n', "\r\n")));
     assert!(folder.load(&[]).is_ok());
-    let folder = Folder::new().with("kefu.toml", b"\xff\xfe[\0queue");
+    let folder = Folder::new(b"\xff\xfe[\0queue");
     assert_eq!(folder.problems(&[]), ["the file: is not text in UTF-8"]);
 }

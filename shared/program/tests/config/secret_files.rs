@@ -9,15 +9,15 @@ use super::{Folder, GOOD, problems_of};
 #[test]
 fn secrets_come_from_files_beside_the_configuration() {
     let text = GOOD.replace("secret = \"hush-secret\"", "secret_file = \"secret\"");
-    let config = Folder::new().with("kefu.toml", &text).with("secret", "from-a-file\n").load(&[]).unwrap();
+    let config = Folder::new(&text).with("secret", "from-a-file\n").load(&[]).unwrap();
     assert_eq!(config.accounts.get("wx1").unwrap().secret.expose_secret(), "from-a-file");
 }
 
 /// What is said of a secret_file with this content.
 fn problems_of_file(content: impl AsRef<[u8]>) -> Vec<String> {
     let text = GOOD.replace("secret = \"hush-secret\"", "secret_file = \"secret\"");
-    let folder = Folder::new().with("kefu.toml", &text).with("secret", content);
-    let path = folder.0.path().join("secret").display().to_string();
+    let folder = Folder::new(&text).with("secret", content);
+    let path = folder.path().join("secret").display().to_string();
     folder.load(&[]).map_or_else(
         |errors| errors.problems().iter().map(|problem| problem.replace(&path, "FILE")).collect(),
         |config| vec![config.accounts.get("wx1").unwrap().secret.expose_secret().to_owned()],
@@ -63,11 +63,11 @@ fn what_can_be_no_secret_is_refused_and_not_shown() {
 
 #[test]
 fn what_is_no_file_is_refused_at_once() {
-    let folder = Folder::new();
-    let fifo = folder.0.path().join("fifo");
+    let folder = Folder::new("");
+    let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     for (path, problem) in [
-        (folder.0.path().display().to_string(), "is a folder, not a file"),
+        (folder.path().display().to_string(), "is a folder, not a file"),
         (fifo.display().to_string(), "is not a regular file (but a pipe, device or socket)"),
         ("/dev/zero".to_owned(), "is not a regular file (but a pipe, device or socket)"),
         ("/nowhere/secret".to_owned(), "does not exist"),

@@ -3,13 +3,13 @@
 use super::{Folder, GOOD};
 
 fn folder() -> Folder {
-    Folder::new().with("kefu.toml", format!("{GOOD}[ingress]\nspool = \"spool\""))
+    Folder::new(format!("{GOOD}[ingress]\nspool = \"spool\""))
 }
 
 #[test]
 fn the_spool_starts_at_the_folder_of_the_file_and_an_empty_text_takes_it_away() {
     let folder = folder();
-    assert_eq!(folder.load(&[]).unwrap().ingress.spool, Some(folder.0.path().join("spool")));
+    assert_eq!(folder.load(&[]).unwrap().ingress.spool, Some(folder.path().join("spool")));
     let elsewhere = folder.load(&[("KEFU__INGRESS__SPOOL", "/var/lib/kefu/spool")]).unwrap();
     assert_eq!(elsewhere.ingress.spool, Some("/var/lib/kefu/spool".into()));
     assert_eq!(folder.load(&[("KEFU__INGRESS__SPOOL", "")]).unwrap().ingress.spool, None);

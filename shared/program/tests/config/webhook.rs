@@ -24,9 +24,9 @@ fn a_rule_may_have_a_webhook() {
         rule("{ event = \"a\" }", "{ url = \"https://shop.example/kefu?key=hush\", timeout_ms = 900, sync = true }"),
         rule("{ type = \"image\" }", "{ url = \"http://10.0.0.1:8000\", media = true }"),
     );
-    let folder = Folder::new().with("kefu.toml", &text);
+    let folder = Folder::new(&text);
     let config = folder.load(&[]).unwrap();
-    assert_eq!(config.received_pictures.folder, Some(folder.0.path().join("pictures")));
+    assert_eq!(config.received_pictures.folder, Some(folder.path().join("pictures")));
     let rules = config.rules.current();
     let endpoints: Vec<_> = rules.iter().map(|rule| format!("{:?}", rule.action())).collect();
     assert!(endpoints[0].contains("host: \"shop.example\""), "{endpoints:?}");
@@ -46,8 +46,8 @@ fn a_webhook_needs_a_secret_that_cannot_be_guessed() {
     assert!(short[0].starts_with("[webhook] secret: is too short") && !short[0].contains("hush"), "{short:?}");
     let wrong = problems_of(&format!("{GOOD}[webhook]\nsecret_file = \"missing\"\n{rule}"));
     assert_eq!(wrong.len(), 1, "{wrong:?}");
-    let file = Folder::new().with("secret", "0123456789abcdef\n");
-    let file = file.with("kefu.toml", format!("{GOOD}[webhook]\nsecret_file = \"secret\"\n{rule}"));
+    let file = Folder::new(format!("{GOOD}[webhook]\nsecret_file = \"secret\"\n{rule}"));
+    let file = file.with("secret", "0123456789abcdef\n");
     assert_eq!(file.load(&[]).unwrap().webhook.secret.unwrap().expose_secret(), "0123456789abcdef");
 }
 
@@ -62,17 +62,17 @@ fn a_wrong_webhook_is_reported_with_its_rule() {
         ("{}", "{ url = \"http://169.254.169.254/\" }", "[[rule]] 1 webhook.url: its address is link-local"),
         ("{}", "{ url = \"http://[::ffff:a9fe:a9fe]/\" }", "[[rule]] 1 webhook.url: its address is link-local"),
         ("{}", "{ timeout_ms = 1_000 }", "url is missing"),
-        ("{}", "{ url = \"http://a.example\", sync = true }", "it can match a user's message"),
+        ("{}", "{ url = \"http://a.example\", sync = true }", "the rule can match a user's message"),
         (
             "{ type = [\"event\", \"text\"] }",
             "{ url = \"http://a.example\", sync = true }",
-            "it can match a user's message",
+            "the rule can match a user's message",
         ),
         ("{ event = \"a\" }", "{ url = \"http://a.example\", sync = true, timeout_ms = 3_001 }", "from 100 to 3000"),
         ("{ event = \"a\" }", "{ url = \"http://a.example\", sync = true, media = true }", "both sync and media"),
-        ("{ contains = \"a\" }", "{ url = \"http://a.example\", media = true }", "no picture can match it"),
-        ("{ type = \"text\" }", "{ url = \"http://a.example\", media = true }", "no picture can match it"),
-        ("{}", "{ url = \"http://a.example\" }\nignore = true", "it has both webhook and ignore: keep one"),
+        ("{ contains = \"a\" }", "{ url = \"http://a.example\", media = true }", "the rule matches no picture"),
+        ("{ type = \"text\" }", "{ url = \"http://a.example\", media = true }", "the rule matches no picture"),
+        ("{}", "{ url = \"http://a.example\" }\nignore = true", "the rule has both webhook and ignore: keep one"),
         ("{}", "{ url = \"http://a.example\", timeout = 1 }", "webhook.timeout: there is no such key"),
     ] {
         let problems = problems_of_rule(when, webhook);
@@ -81,7 +81,7 @@ fn a_wrong_webhook_is_reported_with_its_rule() {
     }
     let allowed =
         format!("{GOOD}{SECRET}allow_link_local = true\n{}", rule("{}", "{ url = \"http://169.254.169.254/\" }"));
-    Folder::new().with("kefu.toml", allowed).load(&[]).unwrap();
+    Folder::new(allowed).load(&[]).unwrap();
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! Which push gets which replies, and which rules are refused.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use std::fs;
 use std::sync::Arc;
 
 use kefu_messages::reply::Content;
 use kefu_messages::rules::{Action, Rule, Rules};
 use kefu_messages::testing::{enter_push as enter, push, text_push as text};
-use kefu_program::testing::{self, MINIMAL};
+use kefu_program::testing::{Folder, MINIMAL, account};
 use kefu_wechat::push::Push;
 use serde_json::json;
 
@@ -18,12 +17,11 @@ mod refused;
 mod replies;
 
 fn load(rules: &str) -> Result<Arc<Rules>, Vec<String>> {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("code.png"), b"\x89PNG\r\n\x1a\n").unwrap();
-    fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
-    fs::write(folder.path().join("large.png"), b"\x89PNG").unwrap();
-    fs::File::options().write(true).open(folder.path().join("large.png")).unwrap().set_len(3_000_000).unwrap();
-    let loaded = testing::load(folder.path(), &format!("{MINIMAL}{}{rules}", testing::account("wx2")));
+    let folder = Folder::new(format!("{MINIMAL}{}{rules}", account("wx2")))
+        .with("code.png", b"\x89PNG\r\n\x1a\n")
+        .with("notes.txt", "no picture")
+        .with("large.png", [&b"\x89PNG"[..], &[0; 3_000_000]].concat());
+    let loaded = folder.load(&[]);
     loaded.map(|config| config.rules.current()).map_err(|errors| errors.problems().to_vec())
 }
 

@@ -7,7 +7,7 @@ fn what_wechat_would_refuse_is_refused_at_once() {
     let long = "客".repeat(3_331);
     let cases = [
         (r#"{ text = " " }"#.to_owned(), "text is empty"),
-        (format!(r#"{{ text = "{long}" }}"#), "with its long texts in parts of 2000 bytes it has 6 replies"),
+        (format!(r#"{{ text = "{long}" }}"#), "with its long texts in parts of 2000 bytes the rule has 6 replies"),
         (
             r#"{ text = "dear {nickname}" }"#.to_owned(),
             "there is no placeholder {nickname}; there are {content}, {session_from}",
@@ -70,7 +70,7 @@ fn a_rule_that_can_never_match_or_says_nothing_is_refused() {
         ),
         (
             rule(r#"{ session_from = "x" }"#, &"x".repeat(4_001)),
-            "with its long texts in parts of 2000 bytes it has 3 replies, WeChat takes 2",
+            "with its long texts in parts of 2000 bytes the rule has 3 replies, WeChat takes 2",
         ),
         (
             "[window]\nmessage_replies = 1\n".to_owned() + &rule("{}", &"x".repeat(2_001)),
@@ -78,14 +78,20 @@ fn a_rule_that_can_never_match_or_says_nothing_is_refused() {
         ),
         (rule(r#"{ contains = [] }"#, "x"), "when.contains has an empty value"),
         (rule(r#"{ account = "wxnobody" }"#, "x"), "there is no [[account]] wxnobody"),
-        (rule(r#"{ type = "text" }"#, "x") + &rule(r#"{ contains = "y" }"#, "y"), "comes before it and takes all"),
-        (rule(r#"{}"#, "x") + &rule(r#"{ type = "image" }"#, "y"), "comes before it and takes all"),
-        (rule(r#"{ type = "event" }"#, "x") + &rule(r#"{ session_from = "y" }"#, "y"), "comes before it and takes all"),
+        (
+            rule(r#"{ type = "text" }"#, "x") + &rule(r#"{ contains = "y" }"#, "y"),
+            "comes before it and takes every push",
+        ),
+        (rule(r#"{}"#, "x") + &rule(r#"{ type = "image" }"#, "y"), "comes before it and takes every push"),
+        (
+            rule(r#"{ type = "event" }"#, "x") + &rule(r#"{ session_from = "y" }"#, "y"),
+            "comes before it and takes every push",
+        ),
         (
             format!("[[rule]]\nwhen = {{ session_from = \"x\" }}\nreply = [{}]", "{ text = \"x\" },".repeat(3)),
             "has 3 replies, WeChat takes 2",
         ),
-        ("[[rule]]\nwhen = {}".to_owned(), "says nothing"),
+        ("[[rule]]\nwhen = {}".to_owned(), "has no action"),
         ("[[rule]]\nreply = [{ text = \"x\" }]".to_owned(), "when is missing"),
         ("[[rule]]\nwhen = {}\nignore = true\nreply = [{ text = \"x\" }]".to_owned(), "both reply and ignore"),
         (
@@ -93,7 +99,7 @@ fn a_rule_that_can_never_match_or_says_nothing_is_refused() {
             "both reply and transfer",
         ),
         ("[[rule]]\nwhen = { type = \"text\" }\ntransfer = true\nignore = true".to_owned(), "both transfer and ignore"),
-        ("[[rule]]\nwhen = { type = \"text\" }\ntransfer = false".to_owned(), "says nothing"),
+        ("[[rule]]\nwhen = { type = \"text\" }\ntransfer = false".to_owned(), "has no action"),
         (format!("[[rule]]\nwhen = {{}}\nreply = [{}]", "{ text = \"x\" },".repeat(6)), "has 6 replies"),
         (rule(r#"{ regex = "a{1000}{1000}" }"#, "x"), "when.regex"),
     ];

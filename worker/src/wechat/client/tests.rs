@@ -8,7 +8,8 @@ use crate::testing::http::serve_once;
 use crate::wechat::answer::Answer;
 
 fn transport(address: SocketAddr, timeout: Duration) -> HttpTransport {
-    let config = config::WeChat { api_base: format!("http://{address}"), timeout, ..config::WeChat::default() };
+    let (config, _folder) = crate::testing::config("");
+    let config = config::WeChat { api_base: format!("http://{address}"), timeout, ..config.wechat.clone() };
     HttpTransport::new(&config).unwrap()
 }
 

@@ -1,5 +1,4 @@
 use futures_util::future::join_all;
-use kefu_program::config;
 use tempfile::TempDir;
 
 use super::*;
@@ -18,7 +17,7 @@ impl Bench {
     fn new() -> Self {
         let (store, api) = (Arc::new(MemoryStore::default()), Arc::new(FakeWeChat::default()));
         api.set_latency(Duration::from_millis(50));
-        let wechat = Arc::new(WeChat::new(Arc::clone(&api) as _, &config::WeChat::default()));
+        let wechat = Arc::new(WeChat::new(Arc::clone(&api) as _, &crate::testing::config("").0.wechat));
         let uploads = Uploads::new(store.clone(), wechat, 1_000);
         let folder = tempfile::tempdir().unwrap();
         Self { store, api, uploads, folder }

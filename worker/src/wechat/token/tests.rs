@@ -27,7 +27,7 @@ impl Bench {
 
     fn process_with(&self, token_api: TokenApi) -> AccessTokens {
         let (config, _folder) = config("");
-        let settings = kefu_program::config::WeChat { token_api, ..Default::default() };
+        let settings = kefu_program::config::WeChat { token_api, ..config.wechat.clone() };
         let wechat = Arc::new(WeChat::new(Arc::clone(&self.api) as _, &settings));
         let tokens: Arc<dyn Tokens> = self.store.clone();
         AccessTokens::new(&config.accounts, &tokens, &wechat, seconds(10))
