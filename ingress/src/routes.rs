@@ -20,7 +20,7 @@ use crate::body::{Bodies, Body};
 use crate::connection::Reading;
 use crate::decision::{Decision, UndecidedEvents};
 use crate::freshness::ClockWarning;
-use crate::intake::{Intake, Ownership, Taken};
+use crate::intake::{Intake, Ownership};
 use crate::query::SignedQuery;
 use crate::refusal::{Refusal, shown};
 use crate::sync_webhook::SyncWebhooks;
@@ -132,30 +132,17 @@ impl Callback {
             }
         };
         let envelope = Envelope { answered: decision.answered(), traceparent: traceparent(request), ..envelope };
-        let taken = self.take(&envelope, &decision, started, deadline).await?;
-        let outcome = self.outcome(&taken, &envelope, &decision);
+        let (answer, outcome) = match self.intake.claim(&envelope, deadline).await? {
+            Ownership::Stored { answer } => (answer, "duplicate"),
+            Ownership::Ours(claimed) => {
+                let answer = claimed.or_release(self.answer(&envelope, &decision, started).await).await?;
+                claimed.publish().await?.complete(&answer).await;
+                (answer, self.outcome(&envelope, &decision))
+            }
+        };
         tracing::debug!(key = %envelope.key, account = appid, outcome, "the push is stored");
-        let (Taken::Published { answer } | Taken::Duplicate { answer }) = taken;
         let seal = pair.and_then(|pair| pair.seal(account));
         Ok((Answer::to(&envelope.push, answer, seal, &query.nonce), outcome))
-    }
-
-    /// Stores the push once: claim, decision, publish, complete. Returns the text of the answer.
-    async fn take(
-        &self,
-        envelope: &Envelope,
-        decision: &Decision,
-        started: Instant,
-        deadline: Instant,
-    ) -> Result<Taken, Refusal> {
-        let claimed = match self.intake.claim(&envelope.key, deadline).await? {
-            Ownership::Stored { answer } => return Ok(Taken::Duplicate { answer }),
-            Ownership::Ours(claimed) => claimed,
-        };
-        let answer = claimed.or_release(self.answer(envelope, decision, started).await).await?;
-        claimed.or_release(self.intake.publish(envelope, deadline).await).await?;
-        claimed.complete(&answer).await;
-        Ok(Taken::Published { answer })
     }
 
     /// The text of the answer: the empty text for `success`. Ingress may have to ask a synchronous webhook for this
@@ -168,12 +155,9 @@ impl Callback {
         }
     }
 
-    /// The word for metrics and logs that says how ingress took a push in. This function also logs what an operator
+    /// The word for metrics and logs that says how this request stored a push. This function also logs what an operator
     /// should know about the push.
-    fn outcome(&self, taken: &Taken, envelope: &Envelope, decision: &Decision) -> &'static str {
-        if let Taken::Duplicate { .. } = taken {
-            return "duplicate";
-        }
+    fn outcome(&self, envelope: &Envelope, decision: &Decision) -> &'static str {
         if let Some(unreadable) = &envelope.unreadable {
             tell_unreadable(envelope, unreadable);
             return "unreadable";

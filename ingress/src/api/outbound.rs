@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::problem::Problem;
 use super::request::OutboundMessage;
 use super::shapes::{Accepted, Status};
-use crate::intake::Intake;
+use crate::intake::{Intake, Ownership};
 
 /// The wait after a call of the store that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -74,7 +74,9 @@ impl OutboundMessages {
             Opened::Same(Some(progress)) => return Ok(Accepted { id, status: Status::from(&progress) }),
             Opened::New | Opened::Same(None) => {}
         }
-        self.intake.take(&envelope, String::new(), deadline).await?;
+        if let Ownership::Ours(claimed) = self.intake.claim(&envelope, deadline).await? {
+            claimed.publish().await?.complete("").await;
+        }
         let queued = Progress::Queued { accepted_at_ms: now_ms };
         // This call uses the time that the intake reserves for its claim, and the claim uses little of it. When the
         // store fails here, the client must repeat its request. If kefu said instead that the message is accepted, and

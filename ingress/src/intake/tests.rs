@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
 use kefu_queue::QueueError;
 use kefu_runtime::health::Health;
 use kefu_store::StoreError;
@@ -65,6 +66,15 @@ impl Publisher for ScriptedPublisher {
     async fn close(&self, _: Duration) {}
 }
 
+/// How a message came to be stored.
+#[derive(Debug, PartialEq)]
+enum Taken {
+    /// By this request, with this answer.
+    Published(String),
+    /// By an earlier request, which got this answer.
+    Duplicate(String),
+}
+
 struct Run {
     result: Result<Taken, Refusal>,
     notes: Vec<&'static str>,
@@ -77,14 +87,23 @@ struct Run {
 const ANSWER: &str = "{}";
 
 fn published() -> Result<Taken, Refusal> {
-    Ok(Taken::Published { answer: ANSWER.to_owned() })
+    Ok(Taken::Published(ANSWER.to_owned()))
 }
 
 fn duplicate(answer: &str) -> Result<Taken, Refusal> {
-    Ok(Taken::Duplicate { answer: answer.to_owned() })
+    Ok(Taken::Duplicate(answer.to_owned()))
 }
 
 async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), QueueError>>) -> Run {
+    run_deciding(Ok(ANSWER.to_owned()), claims, publishes).await
+}
+
+/// Takes the steps of a request, whose decision has this result.
+async fn run_deciding(
+    decision: Result<String, Refusal>,
+    claims: Vec<Result<Claim, StoreError>>,
+    publishes: Vec<Result<(), QueueError>>,
+) -> Run {
     tokio::time::pause();
     let claims = Arc::new(ScriptedClaims {
         answers: Mutex::new(claims.into()),
@@ -96,7 +115,17 @@ async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), Q
     let push = Push::parse(r#"{"FromUserName":"oUSER","MsgType":"text","MsgId":1,"Content":"hi"}"#).unwrap();
     let envelope = Envelope::of_push("wx1", push, String::new(), 0);
     let started = Instant::now();
-    let result = intake.take(&envelope, ANSWER.to_owned(), started + ANSWER_WITHIN).await;
+    let take = async {
+        match intake.claim(&envelope, started + ANSWER_WITHIN).await? {
+            Ownership::Stored { answer } => Ok(Taken::Duplicate(answer)),
+            Ownership::Ours(claimed) => {
+                let answer = claimed.or_release(decision).await?;
+                claimed.publish().await?.complete(&answer).await;
+                Ok(Taken::Published(answer))
+            }
+        }
+    };
+    let result = take.await;
     let (notes, published) = (claims.notes.lock().unwrap().clone(), *publisher.asked.lock().unwrap());
     let completed_with = claims.completed_with.lock().unwrap().clone();
     Run { result, notes, completed_with, published, took: started.elapsed() }
@@ -105,9 +134,7 @@ async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), Q
 #[test]
 fn debug_shows_no_answer() {
     let answer = "<xml><ToUserName>oUSER0123456789</ToUserName></xml>";
-    let (done, taken) = (Claim::Done { answer: answer.to_owned() }, duplicate(answer));
-    let shown = format!("{done:?} {taken:?} {:?}", Taken::Published { answer: answer.to_owned() });
-    assert_eq!(shown, "Done(51 bytes) Ok(Duplicate(51 bytes)) Published(51 bytes)");
+    assert_eq!(format!("{:?}", Claim::Done { answer: answer.to_owned() }), "Done(51 bytes)");
 }
 
 fn away() -> StoreError {
@@ -119,6 +146,13 @@ async fn a_won_claim_is_published_and_completed() {
     let run = run(vec![Ok(Claim::Won)], vec![Ok(())]).await;
     assert_eq!((run.result, run.notes, run.published), (published(), vec!["complete"], 1));
     assert_eq!(run.completed_with.as_deref(), Some(ANSWER));
+}
+
+#[tokio::test]
+async fn without_a_decision_nothing_is_published_and_the_claim_is_released() {
+    let undecided = Refusal::Undecided("down".into());
+    let run = run_deciding(Err(undecided.clone()), vec![Ok(Claim::Won)], vec![Ok(())]).await;
+    assert_eq!((run.result, run.notes, run.published), (Err(undecided), vec!["release"], 0));
 }
 
 #[tokio::test]
