@@ -109,7 +109,7 @@ impl Intake {
                     metric::claim("pending");
                     let again = Instant::now() + LOOK_AGAIN;
                     if again >= claim_by {
-                        return Err(Refusal::NotStored("another request is still storing the same push".into()));
+                        return Err(Refusal::Unavailable("another request is still storing the same push".into()));
                     }
                     sleep_until(again).await;
                 }
@@ -135,12 +135,12 @@ impl Intake {
                     return Ok(());
                 }
                 // `timeout_at` does not cut off a publisher that refuses at once, as a closed publisher does.
-                Ok(Err(error)) if Instant::now() >= publish_by => return Err(Refusal::NotStored(error.to_string())),
+                Ok(Err(error)) if Instant::now() >= publish_by => return Err(Refusal::Unavailable(error.to_string())),
                 Ok(Err(error)) => {
                     last = error.to_string();
                     sleep_until((Instant::now() + TRY_AGAIN).min(publish_by)).await;
                 }
-                Err(_) => return Err(Refusal::NotStored(last)),
+                Err(_) => return Err(Refusal::Unavailable(last)),
             }
         }
     }

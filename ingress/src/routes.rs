@@ -120,7 +120,7 @@ impl Callback {
         let now_ms = clock::now_ms();
         verify::admit(account, &query, now_ms)?;
         let reading = request.conn_data::<Reading>();
-        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let announced = announced_length(request);
         let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
         let _paused = reading.map(Reading::pause);
         let (Verified { content, pair }, decision) = self.open_and_decide(account, &query, bytes, now_ms).await?;
@@ -189,7 +189,7 @@ impl Callback {
             let account = config.accounts.get(&appid).ok_or(Refusal::UnknownAccount)?;
             open_and_decide(&config, account, &query, body, now_ms)
         });
-        opened.await.map_err(|_| Refusal::NotStored("opening it panicked".into()))?
+        opened.await.map_err(|_| Refusal::Unavailable("opening it panicked".into()))?
     }
 }
 
@@ -235,7 +235,7 @@ fn respond(
         Err(refusal) => {
             metric::answered(kind, refusal.label(), took);
             refusal.log(kind, appid, took);
-            let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status = StatusCode::from_u16(refusal.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = HttpResponse::build(status);
             if refusal.ends_connection() {
                 response.force_close();
@@ -243,6 +243,11 @@ fn respond(
             response.content_type(Answer::PLAIN).body(refusal.text())
         }
     }
+}
+
+/// The length of the body, as the head of the request announces it.
+pub(crate) fn announced_length(request: &HttpRequest) -> Option<usize> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The W3C trace context of a request, if it is well-formed.

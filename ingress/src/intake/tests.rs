@@ -177,7 +177,7 @@ async fn a_pending_push_whose_owner_died_is_taken_over() {
 #[tokio::test]
 async fn success_is_never_said_of_a_push_that_stays_pending() {
     let run = run(vec![Ok(Claim::Pending)], vec![]).await;
-    assert!(matches!(run.result, Err(Refusal::NotStored(_))));
+    assert!(matches!(run.result, Err(Refusal::Unavailable(_))));
     assert_eq!(run.published, 0);
     assert!(run.took <= ANSWER_WITHIN && run.took > ANSWER_WITHIN - Duration::from_millis(500), "{:?}", run.took);
 }
@@ -198,7 +198,7 @@ async fn a_publish_that_fails_is_tried_again() {
 #[tokio::test]
 async fn a_queue_that_stays_away_is_waited_for_until_the_deadline_and_the_claim_is_released() {
     let run = run(vec![Ok(Claim::Won)], vec![]).await;
-    assert!(matches!(run.result, Err(Refusal::NotStored(_))));
+    assert!(matches!(run.result, Err(Refusal::Unavailable(_))));
     assert_eq!(run.notes, ["release"]);
     assert!(run.took <= ANSWER_WITHIN && run.took > ANSWER_WITHIN - Duration::from_millis(500), "{:?}", run.took);
 }
@@ -207,6 +207,6 @@ async fn a_queue_that_stays_away_is_waited_for_until_the_deadline_and_the_claim_
 async fn a_queue_that_keeps_refusing_is_asked_until_the_deadline_and_named_in_the_refusal() {
     let refused = std::iter::repeat_with(|| Err(QueueError::Refused("full".into()))).take(1_000).collect();
     let run = run(vec![Ok(Claim::Won)], refused).await;
-    assert_eq!(run.result, Err(Refusal::NotStored("the queue refused the message: full".into())));
+    assert_eq!(run.result, Err(Refusal::Unavailable("the queue refused the message: full".into())));
     assert!(run.took <= ANSWER_WITHIN, "{:?}", run.took);
 }
