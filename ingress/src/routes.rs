@@ -21,11 +21,10 @@ use crate::connection::Reading;
 use crate::decision::{Decision, UndecidedEvents};
 use crate::freshness::ClockWarning;
 use crate::intake::{Intake, Ownership};
-use crate::query::SignedQuery;
 use crate::refusal::{Refusal, shown};
 use crate::sync_webhook::SyncWebhooks;
 use crate::unreadable::UnreadablePushes;
-use crate::verify::Verified;
+use crate::verify::{SignedQuery, Verified};
 use crate::{ANSWER_WITHIN, metric, verify};
 
 /// The largest body, in bytes, that ingress decrypts, parses and matches with rules on the thread that serves
