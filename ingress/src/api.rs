@@ -74,7 +74,7 @@ impl Api {
         if let Some(service) = self.opened() {
             service.under_way.close();
             if tokio::time::timeout(within, service.under_way.wait()).await.is_err() {
-                tracing::warn!("the time for the shutdown is over: requests of a backend are cut off");
+                tracing::warn!("the time for the shutdown is over: kefu cuts off the running requests of backends");
             }
         }
     }

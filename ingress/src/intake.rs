@@ -94,7 +94,7 @@ impl Intake {
             let claim = timeout_at(limit, self.claims.claim(&envelope.key, &owner, PENDING_FOR)).await;
             let claim = claim.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
             if claim.is_ok() && self.unclaimed.swap(false, Ordering::Relaxed) {
-                tracing::info!("the store is back: pushes are claimed again");
+                tracing::info!("the store answers again: ingress claims pushes again");
             }
             match claim {
                 Ok(Claim::Won) => {
@@ -116,7 +116,7 @@ impl Intake {
                 Err(error) => {
                     metric::claim("unavailable");
                     if !self.unclaimed.swap(true, Ordering::Relaxed) {
-                        tracing::error!(%error, "pushes are published without a claim until the store is back");
+                        tracing::error!(%error, "the store is unavailable: until it answers, ingress publishes pushes without a claim");
                     }
                     return ours(None);
                 }

@@ -13,7 +13,7 @@ use crate::freshness::Stale;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     /// The path names no account of the configuration.
-    #[error("no such account is configured")]
+    #[error("no account of the configuration has this appid")]
     UnknownAccount,
     /// The signature is not WeChat's, or a value that the signature covers is missing; or the key of `/v1` is missing or
     /// wrong.
@@ -29,18 +29,18 @@ pub(crate) enum Refusal {
     #[error("the body was cut")]
     CutBody,
     /// The queue or the store did not do its part in time, for this reason; or kefu is starting or stopping.
-    #[error("not stored in time: {0}")]
+    #[error("the push was not stored in time: {0}")]
     Unavailable(String),
 
     /// Ingress held too many bytes of other bodies.
-    #[error("no room for the body within [ingress] max_buffered_bytes")]
+    #[error("other bodies take up [ingress] max_buffered_bytes: there was no room for this body in time")]
     NoRoom,
     /// The signature is right, and its timestamp is too far from the clock.
     #[error("the signature is right, and its timestamp {0}")]
     Stale(Stale),
     /// Ingress cannot decrypt `Encrypt`.
     #[error(
-        "the signature is right, and the ciphertext cannot be opened ({0}): the EncodingAESKey is not the console's"
+        "the signature is right, but kefu cannot decrypt the body ({0}): copy the EncodingAESKey from WeChat's console"
     )]
     Cipher(CipherError),
     /// The content is no push, and is not known to come from WeChat.
@@ -55,7 +55,7 @@ pub(crate) enum Refusal {
         why: String,
     },
     /// WeChat wants a decision, and the webhook that should make the decision made none.
-    #[error("not decided: {0}")]
+    #[error("the webhook made no decision: {0}")]
     Undecided(String),
 
     /// A head or a body that the OpenAPI document does not describe. The text is for the client.

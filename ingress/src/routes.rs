@@ -188,7 +188,7 @@ impl Callback {
             let account = config.accounts.get(&appid).ok_or(Refusal::UnknownAccount)?;
             open_and_decide(&config, account, &query, body, now_ms)
         });
-        opened.await.map_err(|_| Refusal::Unavailable("opening it panicked".into()))?
+        opened.await.map_err(|_| Refusal::Unavailable("opening the push panicked".into()))?
     }
 }
 
@@ -214,7 +214,7 @@ fn tell_unreadable(envelope: &Envelope, unreadable: &Unreadable) {
         account = envelope.account,
         bytes = unreadable.bytes.0.len(),
         reason = shown(&unreadable.reason),
-        "a push is WeChat's and cannot be read: it is kept as a dead letter"
+        "kefu cannot read an authentic push, and keeps the push as a dead letter"
     );
 }
 

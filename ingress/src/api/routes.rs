@@ -228,7 +228,7 @@ async fn while_disk_answers<T: Send + 'static>(
     check: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     let checked = disk.call_until(deadline, move || Ok(check())).await;
-    checked.map_err(|error| Refusal::Unavailable(format!("it cannot be checked: {error}")))?
+    checked.map_err(|error| Refusal::Unavailable(format!("the pictures cannot be checked: {error}")))?
 }
 
 /// The operations that the document describes.
