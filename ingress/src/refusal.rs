@@ -12,17 +12,14 @@ use crate::freshness::Stale;
 /// Why ingress refused a request. The message of the error is for the log; it quotes nothing of a backend's request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// The path names no account of the configuration.
     #[error("no account of the configuration has this appid")]
     UnknownAccount,
     /// The signature is not WeChat's, or a value that the signature covers is missing; or the key of `/v1` is missing or
     /// wrong.
     #[error("not authenticated: {0}")]
     Unauthenticated(&'static str),
-    /// The body is larger than allowed.
     #[error("the body is larger than [ingress] max_body_bytes")]
     TooLarge,
-    /// The body did not come in time.
     #[error("the body did not come in time")]
     SlowBody,
     /// The connection ended in the body, or its framing is wrong.
@@ -32,13 +29,10 @@ pub(crate) enum Refusal {
     #[error("the push was not stored in time: {0}")]
     Unavailable(String),
 
-    /// Ingress held too many bytes of other bodies.
     #[error("other bodies take up [ingress] max_buffered_bytes: there was no room for this body in time")]
     NoRoom,
-    /// The signature is right, and its timestamp is too far from the clock.
     #[error("the signature is right, and its timestamp {0}")]
     Stale(Stale),
-    /// Ingress cannot decrypt `Encrypt`.
     #[error(
         "the signature is right, but kefu cannot decrypt the body ({0}): copy the EncodingAESKey from WeChat's console"
     )]
@@ -46,14 +40,9 @@ pub(crate) enum Refusal {
     /// The content is no push, and is not known to come from WeChat.
     #[error("not a push: {0}")]
     Malformed(PushError),
-    /// The content may come from WeChat, ingress cannot read it, and ingress does not keep it.
+    /// The content may come from WeChat, ingress cannot read it because of `error`, and does not keep it because of `why`.
     #[error("not a push: {error}; {why}")]
-    UnreadableRefused {
-        /// Why ingress cannot read the content.
-        error: PushError,
-        /// Why ingress does not keep the content.
-        why: String,
-    },
+    UnreadableRefused { error: PushError, why: String },
     /// WeChat wants a decision, and the webhook that should make the decision made none.
     #[error("the webhook made no decision: {0}")]
     Undecided(String),
@@ -61,16 +50,12 @@ pub(crate) enum Refusal {
     /// A head or a body that the OpenAPI document does not describe. The text is for the client.
     #[error("the request is malformed")]
     MalformedRequest(String),
-    /// No message has this id.
     #[error("no such message is known")]
     UnknownMessage,
-    /// The only method of the resource is this one.
     #[error("the method is not {0}")]
     Method(&'static str),
-    /// The Content-Type is not JSON.
     #[error("the body is not JSON")]
     NotJson,
-    /// The `Idempotency-Key` was used for another message.
     #[error("the Idempotency-Key was used for another message")]
     KeyReused,
     /// The body has the right shape, but WeChat would refuse the message, or kefu cannot send it. The texts are for the
@@ -84,7 +69,7 @@ pub(crate) struct Row {
     pub(crate) status: u16,
     pub(crate) level: Level,
     /// The name in metrics and logs of the callback URL.
-    label: &'static str,
+    pub(crate) label: &'static str,
     /// The name on `/v1`: in metrics, in logs, and in the `type` of the problem.
     pub(crate) word: &'static str,
     /// What a backend reads.
@@ -139,11 +124,6 @@ impl Refusal {
             413 => "the body is too large\n",
             _ => "not stored, please send it again\n",
         }
-    }
-
-    /// The name in metrics and logs of the callback URL.
-    pub(crate) fn label(&self) -> &'static str {
-        self.row().label
     }
 
     /// Whether ingress must close the connection, because it must not read the rest of the request as the next request.

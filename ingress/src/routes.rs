@@ -21,7 +21,7 @@ use crate::connection::Reading;
 use crate::decision::{Decision, UndecidedEvents};
 use crate::freshness::ClockWarning;
 use crate::intake::{Intake, Ownership};
-use crate::refusal::{Refusal, shown};
+use crate::refusal::{Refusal, Row, shown};
 use crate::sync_webhook::SyncWebhooks;
 use crate::unreadable::UnreadablePushes;
 use crate::verify::{SignedQuery, Verified};
@@ -122,7 +122,7 @@ impl Callback {
         let announced = announced_length(request);
         let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
         let _paused = reading.map(Reading::pause);
-        let (Verified { content, pair }, decision) = self.open_and_decide(account, &query, bytes, now_ms).await?;
+        let (Verified { content, pair }, decision) = self.open_and_decide(appid, &query, bytes, now_ms).await?;
         let envelope = match content {
             Ok((push, raw)) => Envelope::of_push(appid, push, raw, clock::now_ms()),
             Err((bytes, error)) => {
@@ -158,7 +158,13 @@ impl Callback {
     /// should know about the push.
     fn outcome(&self, envelope: &Envelope, decision: &Decision) -> &'static str {
         if let Some(unreadable) = &envelope.unreadable {
-            tell_unreadable(envelope, unreadable);
+            tracing::warn!(
+                key = %envelope.key,
+                account = envelope.account,
+                bytes = unreadable.bytes.0.len(),
+                reason = shown(&unreadable.reason),
+                "kefu cannot read an authentic push, and keeps the push as a dead letter"
+            );
             return "unreadable";
         }
         match decision {
@@ -172,50 +178,31 @@ impl Callback {
         }
     }
 
-    /// Calls [`open_and_decide`], on another thread when the work takes long enough to keep other requests waiting.
+    /// The content of the request, and the decision how ingress answers once that content is stored. A large body is
+    /// opened on another thread, because this takes long enough to keep other requests waiting.
     async fn open_and_decide(
         &self,
-        account: &Account,
+        appid: &str,
         query: &SignedQuery,
         body: Vec<u8>,
         now_ms: u64,
     ) -> Result<(Verified, Decision), Refusal> {
-        if body.len() <= QUICK {
-            return open_and_decide(&self.config, account, query, body, now_ms);
-        }
-        let (config, appid, query) = (self.config.clone(), account.appid.clone(), query.clone());
-        let opened = web::block(move || {
+        let is_quick = body.len() <= QUICK;
+        let (config, appid, query) = (Arc::clone(&self.config), appid.to_owned(), query.clone());
+        let open = move || {
             let account = config.accounts.get(&appid).ok_or(Refusal::UnknownAccount)?;
-            open_and_decide(&config, account, &query, body, now_ms)
-        });
-        opened.await.map_err(|_| Refusal::Unavailable("opening the push panicked".into()))?
+            let verified = verify::open(account, &query, body, now_ms)?;
+            let decision = match &verified.content {
+                Ok((push, _)) => Decision::of(&config.rules.current(), &appid, push),
+                Err(_) => Decision::Success,
+            };
+            Ok((verified, decision))
+        };
+        if is_quick {
+            return open();
+        }
+        web::block(open).await.map_err(|_| Refusal::Unavailable("opening the push panicked".into()))?
     }
-}
-
-/// The content of the request, and the decision how ingress answers once that content is stored.
-fn open_and_decide(
-    config: &Config,
-    account: &Account,
-    query: &SignedQuery,
-    body: Vec<u8>,
-    now_ms: u64,
-) -> Result<(Verified, Decision), Refusal> {
-    let verified = verify::open(account, query, body, now_ms)?;
-    let decision = match &verified.content {
-        Ok((push, _)) => Decision::of(&config.rules.current(), &account.appid, push),
-        Err(_) => Decision::Success,
-    };
-    Ok((verified, decision))
-}
-
-fn tell_unreadable(envelope: &Envelope, unreadable: &Unreadable) {
-    tracing::warn!(
-        key = %envelope.key,
-        account = envelope.account,
-        bytes = unreadable.bytes.0.len(),
-        reason = shown(&unreadable.reason),
-        "kefu cannot read an authentic push, and keeps the push as a dead letter"
-    );
 }
 
 fn respond(
@@ -232,9 +219,10 @@ fn respond(
             HttpResponse::Ok().content_type(body.content_type).body(body.text)
         }
         Err(refusal) => {
-            metric::answered(kind, refusal.label(), took);
+            let Row { status, label, .. } = refusal.row();
+            metric::answered(kind, label, took);
             refusal.log(kind, appid, took);
-            let status = StatusCode::from_u16(refusal.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = HttpResponse::build(status);
             if refusal.ends_connection() {
                 response.force_close();

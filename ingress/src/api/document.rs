@@ -33,7 +33,8 @@ const REFUSALS: [(&str, &[Refusal]); 3] = [
     (DOCUMENT, &[UNAVAILABLE]),
 ];
 
-static OPENAPI: LazyLock<OpenApi> = LazyLock::new(|| {
+/// The document. It stays the same for the life of the process.
+pub(super) static OPENAPI: LazyLock<OpenApi> = LazyLock::new(|| {
     let mut document = Operations::openapi();
     document.info = InfoBuilder::new()
         .title("kefu")
@@ -55,11 +56,6 @@ static OPENAPI: LazyLock<OpenApi> = LazyLock::new(|| {
     }
     document
 });
-
-/// The document. It stays the same for the life of the process.
-pub(super) fn document() -> &'static OpenApi {
-    &OPENAPI
-}
 
 /// The answer for a refusal, and for the other refusals of the resource with the same status.
 fn response(refusal: &Refusal, refusals: &[Refusal]) -> Response {
@@ -95,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_limits_in_the_document_are_those_of_the_code() {
-        let document = to_value(document()).unwrap();
+        let document = to_value(&*OPENAPI).unwrap();
         let fields = &document["components"]["schemas"]["SendRequest"]["properties"];
         assert_eq!(fields["to"]["maxLength"], json!(request::LONGEST_OPENID));
         assert_eq!(fields["business_id"]["maximum"], json!(request::MAX_BUSINESS_ID));
@@ -107,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_reply_in_the_document_has_exactly_one_content_and_no_unknown_field() {
-        let document = to_value(document()).unwrap();
+        let document = to_value(&*OPENAPI).unwrap();
         let schemas = &document["components"]["schemas"];
         let kinds = schemas["Reply"]["oneOf"].as_array().unwrap().iter().map(|kind| {
             let name = kind["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
@@ -132,7 +128,7 @@ mod tests {
 
     #[test]
     fn each_resource_says_which_refusals_it_has() {
-        let document = to_value(document()).unwrap();
+        let document = to_value(&*OPENAPI).unwrap();
         for (path, method, statuses) in [
             (MESSAGES, "post", "202 400 401 404 408 413 415 422 503"),
             (MESSAGE, "get", "200 401 404 503"),

@@ -92,4 +92,4 @@ pub(crate) fn judge(message: &OutboundMessage, config: &Config) -> Result<(), Re
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

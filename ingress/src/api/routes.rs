@@ -133,7 +133,7 @@ async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data
     security(()),
 )]
 async fn get_document(api: web::Data<Api>) -> HttpResponse {
-    respond("get_document", "", Instant::now(), api.service().map(|_| HttpResponse::Ok().json(document::document())))
+    respond("get_document", "", Instant::now(), api.service().map(|_| HttpResponse::Ok().json(&*document::OPENAPI)))
 }
 
 fn respond(
@@ -258,12 +258,8 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_but_pictures_needs_the_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("kefu.toml");
-        let text = "[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"\n\
-                    [[account]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nmode = \"plain\"\n";
-        std::fs::write(&file, text).unwrap();
-        let config = Arc::new(kefu_program::config::load_with(&file, []).unwrap());
+        let (config, _folder) = request::tests::config();
+        let config = Arc::new(config);
         let (disk, deadline) = (Disk::default(), Instant::now() + Duration::from_secs(30));
         let message = |replies: &str| {
             OutboundMessage::from(request::parse(format!(r#"{{"to":"oU","replies":[{replies}]}}"#).as_bytes()).unwrap())

@@ -71,7 +71,7 @@ fn a_whole_number_is_one_however_it_is_written() {
     }
 }
 
-fn config() -> (Config, tempfile::TempDir) {
+pub(crate) fn config() -> (Config, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kefu.toml");
     let text = "[queue]\nurl = \"embedded:d\"\n[store]\nurl = \"embedded:d\"\n\
