@@ -30,7 +30,8 @@ mod shapes;
 use outbound::OutboundMessages;
 
 /// `/v1` for the internal server of a process. All clones share one state. The value exists before ingress runs: until
-/// [`Ingress::bind`](crate::Ingress::bind) opens it, `/v1` answers that it is not ready.
+/// [`Ingress::bind`](crate::Ingress::bind) opens it, `/v1` answers that it is not ready. Without `[api]` in the
+/// configuration the opened value has no service, and `/v1` does not exist.
 #[derive(Clone, Default)]
 pub struct Api(Arc<OnceLock<Option<Service>>>);
 
@@ -43,14 +44,6 @@ pub(crate) struct Service {
     disk: Disk,
     shutdown: CancellationToken,
     under_way: TaskTracker,
-}
-
-/// The stage of `/v1`.
-enum Stage<'a> {
-    Starting,
-    /// The configuration has no `[api]`, so `/v1` does not exist.
-    Off,
-    InService(&'a Service),
 }
 
 impl Api {
@@ -78,19 +71,15 @@ impl Api {
     /// Waits for the running requests, for `within` at most. Call this function after the shutdown has begun: from then
     /// on `/v1` accepts no request.
     pub(crate) async fn close(&self, within: Duration) {
-        if let Stage::InService(service) = self.stage() {
+        if let Some(service) = self.opened() {
             service.under_way.close();
             if tokio::time::timeout(within, service.under_way.wait()).await.is_err() {
-                tracing::warn!("the time for the shutdown is over: requests of a backend are cut off");
+                tracing::warn!("the time for the shutdown is over: kefu cuts off the running requests of backends");
             }
         }
     }
 
-    fn stage(&self) -> Stage<'_> {
-        match self.0.get() {
-            None => Stage::Starting,
-            Some(None) => Stage::Off,
-            Some(Some(service)) => Stage::InService(service),
-        }
+    fn opened(&self) -> Option<&Service> {
+        self.0.get()?.as_ref()
     }
 }

@@ -65,7 +65,7 @@ impl UndecidedEvents {
         if self.0.lock().insert(event) {
             tracing::warn!(
                 event,
-                "WeChat wants a decision in the answer to this event, and nobody makes one: it is only acknowledged"
+                "WeChat wants a decision in the answer to this event, and no rule makes one: the answer is only success"
             );
         }
     }

@@ -81,21 +81,21 @@ impl ClockWarning {
     /// Notes a refusal of a stale request, and ignores other refusals.
     pub(crate) fn note(&self, refusal: &Refusal, account: &str) {
         let Refusal::Stale(stale) = refusal else { return };
-        let warnings = if *stale == Stale::NotANumber { &self.not_a_number } else { &self.clock };
-        let Some(refused) = warnings.due(Instant::now()) else { return };
-        if *stale == Stale::NotANumber {
+        let (warnings, advice) = match stale {
+            Stale::NotANumber => {
+                (&self.not_a_number, "WeChat sends no such request, so find out which other program has the Token")
+            }
+            Stale::Behind(_) | Stale::Ahead(_) => (
+                &self.clock,
+                "if ingress keeps refusing pushes, check the clock of this machine; otherwise somebody sends old \
+                 requests again",
+            ),
+        };
+        if let Some(refused) = warnings.due(Instant::now()) {
             tracing::warn!(
                 account,
                 refused,
-                "the timestamp of a rightly signed push or check of the URL {stale}: WeChat sends no such request, so look \
-                 which other program has the Token"
-            );
-        } else {
-            tracing::warn!(
-                account,
-                refused,
-                "the timestamp of a rightly signed push or check of the URL {stale}: if pushes keep being refused, check \
-                 the clock of this machine; else somebody sends old requests again"
+                "a push or check of the URL has a right signature, but its timestamp {stale}: {advice}"
             );
         }
     }

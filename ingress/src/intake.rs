@@ -1,11 +1,9 @@
-//! Claim, publish, complete: these steps store a push once.
+//! Claim, publish, complete: these steps store a message once.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
-use kefu_messages::message_key::MessageKey;
 use kefu_queue::Publisher;
 use kefu_runtime::standing::Standing;
 use kefu_store::{Claim, Claims, StoreError};
@@ -36,9 +34,9 @@ const STORE_WITHIN: Duration = Duration::from_secs(1);
 /// The wait after a publish that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
-/// The three steps that store a push once: [`Intake::claim`], [`Intake::publish`] and [`Claimed::complete`]. Ingress
-/// decides the answer between claim and publish, so that copies of the push wait for the decision and get the same
-/// answer.
+/// The three steps that store a message once: [`Intake::claim`], [`Claimed::publish`] and [`Published::complete`]. Each
+/// step needs the result of the step before. Ingress decides the answer between claim and publish, so that copies of the
+/// message wait for the decision and get the same answer.
 ///
 /// Each step tries until the deadline of the request: after a quick refusal WeChat would spend its few re-sends within
 /// a second.
@@ -47,32 +45,6 @@ pub(crate) struct Intake {
     publisher: Arc<dyn Publisher>,
     /// Whether the store gives claims. The log reports an outage of the store once, not with every push.
     store: Standing,
-}
-
-/// How a push came to be stored.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// This request stored the push.
-    Published {
-        /// The answer to the push: the empty text for `success`.
-        answer: String,
-    },
-    /// An earlier request stored the push.
-    Duplicate {
-        /// The answer to that request, and to this request as well: the empty text for `success`.
-        answer: String,
-    },
-}
-
-/// Shows only the length of the answer: a transfer names its user, and the decision of a webhook may say anything.
-impl fmt::Debug for Taken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, answer) = match self {
-            Self::Published { answer } => ("Published", answer),
-            Self::Duplicate { answer } => ("Duplicate", answer),
-        };
-        write!(f, "{name}({} bytes)", answer.len())
-    }
 }
 
 /// Which request stores the push.
@@ -86,46 +58,42 @@ pub(crate) enum Ownership<'a> {
     },
 }
 
-/// The claim of this request on a message key, until the claim is completed or released.
+/// The claim of this request on a message, until the claim is completed or released.
 #[must_use = "a claim is completed or released; else copies of the push wait until the claim runs out"]
 pub(crate) struct Claimed<'a> {
-    claims: &'a dyn Claims,
-    key: &'a MessageKey,
+    intake: &'a Intake,
+    envelope: &'a Envelope,
     /// None while the store is unavailable. Ingress then publishes the push all the same, and the ledger drops the
     /// copies.
     owner: Option<String>,
     deadline: Instant,
 }
 
+/// A claim whose message the queue has stored.
+#[must_use = "a published message is completed; else its copies wait until the claim runs out"]
+pub(crate) struct Published<'a>(Claimed<'a>);
+
 impl Intake {
     pub(crate) fn new(claims: Arc<dyn Claims>, publisher: Arc<dyn Publisher>) -> Self {
         Self { claims, publisher, store: Standing::new(Duration::ZERO) }
     }
 
-    /// Takes all three steps for a message whose `answer` is known before the claim: the empty text for `success`.
-    pub(crate) async fn take(&self, envelope: &Envelope, answer: String, deadline: Instant) -> Result<Taken, Refusal> {
-        let claimed = match self.claim(&envelope.key, deadline).await? {
-            Ownership::Stored { answer } => return Ok(Taken::Duplicate { answer }),
-            Ownership::Ours(claimed) => claimed,
-        };
-        claimed.or_release(self.publish(envelope, deadline).await).await?;
-        claimed.complete(&answer).await;
-        Ok(Taken::Published { answer })
-    }
-
-    /// Claims the key of a push whose request ingress must answer by `deadline`. Waits while another request holds the
-    /// claim.
-    pub(crate) async fn claim<'a>(&'a self, key: &'a MessageKey, deadline: Instant) -> Result<Ownership<'a>, Refusal> {
+    /// Claims a message whose request ingress must answer by `deadline`. Waits while another request holds the claim.
+    pub(crate) async fn claim<'a>(
+        &'a self,
+        envelope: &'a Envelope,
+        deadline: Instant,
+    ) -> Result<Ownership<'a>, Refusal> {
         let owner = Uuid::new_v4().simple().to_string();
         let claim_by = deadline - SETTLE_WITHIN;
-        let ours = |owner| Ok(Ownership::Ours(Claimed { claims: &*self.claims, key, owner, deadline }));
+        let ours = |owner| Ok(Ownership::Ours(Claimed { intake: self, envelope, owner, deadline }));
         loop {
             // A store that hangs counts as unavailable.
             let limit = (Instant::now() + STORE_WITHIN).min(claim_by);
-            let claim = timeout_at(limit, self.claims.claim(key, &owner, PENDING_FOR)).await;
+            let claim = timeout_at(limit, self.claims.claim(&envelope.key, &owner, PENDING_FOR)).await;
             let claim = claim.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
             if claim.is_ok() && self.store.works().is_some() {
-                tracing::info!("the store is back: pushes are claimed again");
+                tracing::info!("the store answers again: ingress claims pushes again");
             }
             match claim {
                 Ok(Claim::Won) => {
@@ -140,14 +108,14 @@ impl Intake {
                     metric::claim("pending");
                     let again = Instant::now() + LOOK_AGAIN;
                     if again >= claim_by {
-                        return Err(Refusal::NotStored("another request is still storing the same push".into()));
+                        return Err(Refusal::Unavailable("another request is still storing the same push".into()));
                     }
                     sleep_until(again).await;
                 }
                 Err(error) => {
                     metric::claim("unavailable");
                     if self.store.failed((), error.to_string()) {
-                        tracing::error!(%error, "pushes are published without a claim until the store is back");
+                        tracing::error!(%error, "the store is unavailable: until it answers, ingress publishes pushes without a claim");
                     }
                     return ours(None);
                 }
@@ -155,8 +123,7 @@ impl Intake {
         }
     }
 
-    /// Returns once the queue has stored the envelope of a push whose request ingress must answer by `deadline`.
-    pub(crate) async fn publish(&self, envelope: &Envelope, deadline: Instant) -> Result<(), Refusal> {
+    async fn publish(&self, envelope: &Envelope, deadline: Instant) -> Result<(), Refusal> {
         let publish_by = deadline - SETTLE_WITHIN;
         let started = Instant::now();
         let mut last = "the queue did not answer".to_owned();
@@ -167,30 +134,31 @@ impl Intake {
                     return Ok(());
                 }
                 // `timeout_at` does not cut off a publisher that refuses at once, as a closed publisher does.
-                Ok(Err(error)) if Instant::now() >= publish_by => return Err(Refusal::NotStored(error.to_string())),
+                Ok(Err(error)) if Instant::now() >= publish_by => return Err(Refusal::Unavailable(error.to_string())),
                 Ok(Err(error)) => {
                     last = error.to_string();
                     sleep_until((Instant::now() + TRY_AGAIN).min(publish_by)).await;
                 }
-                Err(_) => return Err(Refusal::NotStored(last)),
+                Err(_) => return Err(Refusal::Unavailable(last)),
             }
         }
     }
 }
 
-impl Claimed<'_> {
+impl<'a> Claimed<'a> {
     /// Passes the result of a step on. A refused step has stored nothing, so this function first releases the claim,
     /// and the next copy of the push can have the claim.
     pub(crate) async fn or_release<T>(&self, step: Result<T, Refusal>) -> Result<T, Refusal> {
         if let (Err(_), Some(owner)) = (&step, &self.owner) {
-            self.settle(self.claims.release(self.key, owner)).await;
+            self.settle(self.intake.claims.release(&self.envelope.key, owner)).await;
         }
         step
     }
 
-    /// Records that the push is stored, with its `answer` for the copies: the empty text for `success`.
-    pub(crate) async fn complete(self, answer: &str) {
-        self.settle(self.claims.complete(self.key, answer, PUSH_REMEMBERED_FOR)).await;
+    /// Returns once the queue has stored the message.
+    pub(crate) async fn publish(self) -> Result<Published<'a>, Refusal> {
+        self.or_release(self.intake.publish(self.envelope, self.deadline).await).await?;
+        Ok(Published(self))
     }
 
     /// Nothing depends on this call. A claim that stays unsettled expires, the ledger drops a copy that may come, and
@@ -199,6 +167,15 @@ impl Claimed<'_> {
         if !matches!(timeout_at(self.deadline, settlement).await, Ok(Ok(()))) {
             metric::claim("unsettled");
         }
+    }
+}
+
+impl Published<'_> {
+    /// Records that the message is stored, with its `answer` for the copies: the empty text for `success`.
+    pub(crate) async fn complete(self, answer: &str) {
+        let Self(claimed) = self;
+        let (claims, key) = (&claimed.intake.claims, &claimed.envelope.key);
+        claimed.settle(claims.complete(key, answer, PUSH_REMEMBERED_FOR)).await;
     }
 }
 

@@ -23,7 +23,6 @@ mod decision;
 mod freshness;
 mod intake;
 mod metric;
-mod query;
 mod refusal;
 mod routes;
 mod server;

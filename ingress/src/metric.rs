@@ -23,20 +23,20 @@ pub(crate) fn describe() {
     describe_histogram!(ANSWER_SECONDS, Unit::Seconds, "From the head of a request to its answer");
     describe_histogram!(PUBLISH_SECONDS, Unit::Seconds, "From the first try to the confirm that a push is stored");
     describe_counter!(CLAIMS, "Claims of message keys, by outcome");
-    describe_counter!(ENDED, "Connections ended because the client was too slow, by what it was slow at");
+    describe_counter!(ENDED, "Connections that ingress ended because the client was too slow, by reason");
     describe_counter!(API_ANSWERS, "Answers given to backends on /v1, by operation and outcome");
     describe_histogram!(API_SECONDS, Unit::Seconds, "From the head of a backend's request to its answer");
-    describe_gauge!(BUFFERED, Unit::Bytes, "What is taken of [ingress] max_buffered_bytes");
+    describe_gauge!(BUFFERED, Unit::Bytes, "Bytes in use of [ingress] max_buffered_bytes");
     describe_counter!(
         UNDECIDED,
-        "Events that WeChat wants a decision about within its patience and that were only acknowledged, by event"
+        "Events for which WeChat wants a decision and which ingress only acknowledged, by event"
     );
     describe_counter!(
         WEBHOOK_CALLS,
         "Calls of sync webhooks by outcome: answered, failed, refused (its answer cannot be passed on), crowded, late"
     );
     describe_histogram!(WEBHOOK_SECONDS, Unit::Seconds, "Time of a sync webhook's call, and of the wait for its turn");
-    describe_gauge!(UNDER_WAY, "Pushes that are being taken in");
+    describe_gauge!(UNDER_WAY, "Pushes that ingress is working on");
 }
 
 pub(crate) fn answered(kind: &'static str, outcome: &'static str, took: Duration) {

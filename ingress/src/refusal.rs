@@ -1,4 +1,5 @@
-//! The reasons why ingress does not answer a request with `success`: one table of status, label and level.
+//! The reasons why ingress refuses a request, of WeChat on the callback URL or of a team's backend on `/v1`: one table of
+//! status, level and names.
 
 use std::time::Duration;
 
@@ -8,87 +9,114 @@ use tracing::Level;
 
 use crate::freshness::Stale;
 
-/// Why ingress refused a request.
+/// Why ingress refused a request. The message of the error is for the log; it quotes nothing of a backend's request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// The path names no account of the configuration.
-    #[error("no such account is configured")]
+    #[error("no account of the configuration has this appid")]
     UnknownAccount,
-    /// The body is larger than allowed.
+    /// The signature is not WeChat's, or a value that the signature covers is missing; or the key of `/v1` is missing or
+    /// wrong.
+    #[error("not authenticated: {0}")]
+    Unauthenticated(&'static str),
     #[error("the body is larger than [ingress] max_body_bytes")]
     TooLarge,
-    /// The body did not come in time.
     #[error("the body did not come in time")]
     SlowBody,
     /// The connection ended in the body, or its framing is wrong.
     #[error("the body was cut")]
     CutBody,
-    /// Ingress held too many bytes of other bodies.
-    #[error("no room for the body within [ingress] max_buffered_bytes")]
+    /// The queue or the store did not do its part in time, for this reason; or kefu is starting or stopping.
+    #[error("the push was not stored in time: {0}")]
+    Unavailable(String),
+
+    #[error("other bodies take up [ingress] max_buffered_bytes: there was no room for this body in time")]
     NoRoom,
-    /// The signature is not WeChat's, or a value that the signature covers is missing.
-    #[error("not authenticated: {0}")]
-    Unauthenticated(&'static str),
-    /// The signature is right, and its timestamp is too far from the clock.
     #[error("the signature is right, and its timestamp {0}")]
     Stale(Stale),
-    /// Ingress cannot decrypt `Encrypt`.
     #[error(
-        "the signature is right, and the ciphertext cannot be opened ({0}): the EncodingAESKey is not the console's"
+        "the signature is right, but kefu cannot decrypt the body ({0}): copy the EncodingAESKey from WeChat's console"
     )]
     Cipher(CipherError),
     /// The content is no push, and is not known to come from WeChat.
     #[error("not a push: {0}")]
     Malformed(PushError),
-    /// The content may come from WeChat, ingress cannot read it, and ingress does not keep it.
+    /// The content may come from WeChat, ingress cannot read it because of `error`, and does not keep it because of `why`.
     #[error("not a push: {error}; {why}")]
-    UnreadableRefused {
-        /// Why ingress cannot read the content.
-        error: PushError,
-        /// Why ingress does not keep the content.
-        why: String,
-    },
+    UnreadableRefused { error: PushError, why: String },
     /// WeChat wants a decision, and the webhook that should make the decision made none.
-    #[error("not decided: {0}")]
+    #[error("the webhook made no decision: {0}")]
     Undecided(String),
-    /// Ingress could not store the push in time.
-    #[error("not stored in time: {0}")]
-    NotStored(String),
+
+    /// A head or a body that the OpenAPI document does not describe. The text is for the client.
+    #[error("the request is malformed")]
+    MalformedRequest(String),
+    #[error("no such message is known")]
+    UnknownMessage,
+    #[error("the method is not {0}")]
+    Method(&'static str),
+    #[error("the body is not JSON")]
+    NotJson,
+    #[error("the Idempotency-Key was used for another message")]
+    KeyReused,
+    /// The body has the right shape, but WeChat would refuse the message, or kefu cannot send it. The texts are for the
+    /// client.
+    #[error("the message cannot be sent")]
+    Unsendable(Vec<String>),
+}
+
+/// A refusal's row in the table.
+pub(crate) struct Row {
+    pub(crate) status: u16,
+    pub(crate) level: Level,
+    /// The name in metrics and logs of the callback URL.
+    pub(crate) label: &'static str,
+    /// The name on `/v1`: in metrics, in logs, and in the `type` of the problem.
+    pub(crate) word: &'static str,
+    /// What a backend reads.
+    pub(crate) title: &'static str,
 }
 
 impl Refusal {
-    /// The status, label and level of each refusal. Refusals from which an attacker could learn get the same answer.
-    fn row(&self) -> (u16, &'static str, Level) {
+    /// The table. Refusals from which an attacker could learn get the same answer.
+    pub(crate) fn row(&self) -> Row {
+        const UNAVAILABLE: (&str, &str) = ("unavailable", "kefu cannot take it now");
+        let both = |status, level, label, (word, title)| Row { status, level, label, word, title };
+        let push = |status, level, label| both(status, level, label, UNAVAILABLE);
+        let v1 = |status, level, word, title| both(status, level, word, (word, title));
         match self {
-            Self::UnknownAccount => (404, "unknown_account", Level::WARN),
-            Self::TooLarge => (413, "too_large", Level::WARN),
-            Self::SlowBody => (408, "slow_body", Level::WARN),
-            Self::CutBody => (400, "cut_body", Level::INFO),
-            Self::NoRoom => (503, "no_room", Level::ERROR),
-            Self::Unauthenticated(_) => (401, "unauthenticated", Level::WARN),
+            Self::UnknownAccount => {
+                both(404, Level::WARN, "unknown_account", ("unknown-account", "No such account is configured"))
+            }
+            Self::Unauthenticated(_) => {
+                both(401, Level::WARN, "unauthenticated", ("unauthenticated", "The API key is missing or wrong"))
+            }
+            Self::TooLarge => both(413, Level::WARN, "too_large", ("too-large", "The body is too large")),
+            Self::SlowBody => both(408, Level::WARN, "slow_body", ("slow-body", "The body did not come in time")),
+            Self::Unavailable(_) => both(503, Level::ERROR, "not_stored", UNAVAILABLE),
+
+            Self::CutBody => push(400, Level::INFO, "cut_body"),
+            Self::NoRoom => push(503, Level::ERROR, "no_room"),
             // `ClockWarning` logs stale requests, with more detail and less often.
-            Self::Stale(_) => (401, "stale", Level::DEBUG),
-            Self::Cipher(_) => (401, "undecryptable", Level::ERROR),
-            Self::Malformed(_) => (400, "malformed", Level::WARN),
-            Self::UnreadableRefused { .. } => (400, "unreadable_refused", Level::WARN),
-            Self::Undecided(_) => (503, "undecided", Level::ERROR),
-            Self::NotStored(_) => (503, "not_stored", Level::ERROR),
+            Self::Stale(_) => push(401, Level::DEBUG, "stale"),
+            Self::Cipher(_) => push(401, Level::ERROR, "undecryptable"),
+            Self::Malformed(_) => push(400, Level::WARN, "malformed"),
+            Self::UnreadableRefused { .. } => push(400, Level::WARN, "unreadable_refused"),
+            Self::Undecided(_) => push(503, Level::ERROR, "undecided"),
+
+            Self::MalformedRequest(_) => v1(400, Level::WARN, "malformed-request", "The request is malformed"),
+            Self::UnknownMessage => v1(404, Level::INFO, "unknown-message", "No such message is known"),
+            Self::Method(_) => v1(405, Level::INFO, "method-not-allowed", "The method is not allowed here"),
+            Self::NotJson => v1(415, Level::WARN, "not-json", "The body must be JSON"),
+            Self::KeyReused => {
+                v1(422, Level::WARN, "idempotency-key-reused", "The Idempotency-Key was used for another message")
+            }
+            Self::Unsendable(_) => v1(422, Level::WARN, "unsendable-message", "The message cannot be sent as it is"),
         }
     }
 
-    /// The status of the answer.
-    pub(crate) fn status(&self) -> u16 {
-        self.row().0
-    }
-
-    /// The word for metrics and logs.
-    pub(crate) fn label(&self) -> &'static str {
-        self.row().1
-    }
-
-    /// The body of the answer. All refusals with the same status have the same body.
+    /// The body of the answer to WeChat. All refusals with the same status have the same body.
     pub(crate) fn text(&self) -> &'static str {
-        match self.status() {
+        match self.row().status {
             400 => "this is not a push\n",
             401 => "not authenticated\n",
             404 => "not found\n",
@@ -103,9 +131,9 @@ impl Refusal {
         matches!(self, Self::TooLarge | Self::SlowBody | Self::CutBody | Self::NoRoom)
     }
 
-    /// Logs the refusal once.
+    /// Logs the refusal of a request on the callback URL once.
     pub(crate) fn log(&self, kind: &'static str, appid: &str, took: Duration) {
-        let (status, label, level) = self.row();
+        let Row { status, label, level, .. } = self.row();
         // A path that names no account is a stranger's text.
         let known = *self != Self::UnknownAccount || looks_like_an_appid(appid);
         let account = if known { appid } else { "(not an appid)" };

@@ -20,12 +20,11 @@ use crate::body::{Bodies, Body};
 use crate::connection::Reading;
 use crate::decision::{Decision, UndecidedEvents};
 use crate::freshness::ClockWarning;
-use crate::intake::{Intake, Ownership, Taken};
-use crate::query::SignedQuery;
-use crate::refusal::{Refusal, shown};
+use crate::intake::{Intake, Ownership};
+use crate::refusal::{Refusal, Row, shown};
 use crate::sync_webhook::SyncWebhooks;
 use crate::unreadable::UnreadablePushes;
-use crate::verify::Verified;
+use crate::verify::{SignedQuery, Verified};
 use crate::{ANSWER_WITHIN, metric, verify};
 
 /// The largest body, in bytes, that ingress decrypts, parses and matches with rules on the thread that serves
@@ -120,10 +119,10 @@ impl Callback {
         let now_ms = clock::now_ms();
         verify::admit(account, &query, now_ms)?;
         let reading = request.conn_data::<Reading>();
-        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let announced = announced_length(request);
         let Body { bytes, room: _room } = self.bodies.read(body, announced, reading, deadline).await?;
         let _paused = reading.map(Reading::pause);
-        let (Verified { content, pair }, decision) = self.open_and_decide(account, &query, bytes, now_ms).await?;
+        let (Verified { content, pair }, decision) = self.open_and_decide(appid, &query, bytes, now_ms).await?;
         let envelope = match content {
             Ok((push, raw)) => Envelope::of_push(appid, push, raw, clock::now_ms()),
             Err((bytes, error)) => {
@@ -132,30 +131,17 @@ impl Callback {
             }
         };
         let envelope = Envelope { answered: decision.answered(), traceparent: traceparent(request), ..envelope };
-        let taken = self.take(&envelope, &decision, started, deadline).await?;
-        let outcome = self.outcome(&taken, &envelope, &decision);
+        let (answer, outcome) = match self.intake.claim(&envelope, deadline).await? {
+            Ownership::Stored { answer } => (answer, "duplicate"),
+            Ownership::Ours(claimed) => {
+                let answer = claimed.or_release(self.answer(&envelope, &decision, started).await).await?;
+                claimed.publish().await?.complete(&answer).await;
+                (answer, self.outcome(&envelope, &decision))
+            }
+        };
         tracing::debug!(key = %envelope.key, account = appid, outcome, "the push is stored");
-        let (Taken::Published { answer } | Taken::Duplicate { answer }) = taken;
         let seal = pair.and_then(|pair| pair.seal(account));
         Ok((Answer::to(&envelope.push, answer, seal, &query.nonce), outcome))
-    }
-
-    /// Stores the push once: claim, decision, publish, complete. Returns the text of the answer.
-    async fn take(
-        &self,
-        envelope: &Envelope,
-        decision: &Decision,
-        started: Instant,
-        deadline: Instant,
-    ) -> Result<Taken, Refusal> {
-        let claimed = match self.intake.claim(&envelope.key, deadline).await? {
-            Ownership::Stored { answer } => return Ok(Taken::Duplicate { answer }),
-            Ownership::Ours(claimed) => claimed,
-        };
-        let answer = claimed.or_release(self.answer(envelope, decision, started).await).await?;
-        claimed.or_release(self.intake.publish(envelope, deadline).await).await?;
-        claimed.complete(&answer).await;
-        Ok(Taken::Published { answer })
     }
 
     /// The text of the answer: the empty text for `success`. Ingress may have to ask a synchronous webhook for this
@@ -168,14 +154,17 @@ impl Callback {
         }
     }
 
-    /// The word for metrics and logs that says how ingress took a push in. This function also logs what an operator
+    /// The word for metrics and logs that says how this request stored a push. This function also logs what an operator
     /// should know about the push.
-    fn outcome(&self, taken: &Taken, envelope: &Envelope, decision: &Decision) -> &'static str {
-        if let Taken::Duplicate { .. } = taken {
-            return "duplicate";
-        }
+    fn outcome(&self, envelope: &Envelope, decision: &Decision) -> &'static str {
         if let Some(unreadable) = &envelope.unreadable {
-            tell_unreadable(envelope, unreadable);
+            tracing::warn!(
+                key = %envelope.key,
+                account = envelope.account,
+                bytes = unreadable.bytes.0.len(),
+                reason = shown(&unreadable.reason),
+                "kefu cannot read an authentic push, and keeps the push as a dead letter"
+            );
             return "unreadable";
         }
         match decision {
@@ -189,50 +178,31 @@ impl Callback {
         }
     }
 
-    /// Calls [`open_and_decide`], on another thread when the work takes long enough to keep other requests waiting.
+    /// The content of the request, and the decision how ingress answers once that content is stored. A large body is
+    /// opened on another thread, because this takes long enough to keep other requests waiting.
     async fn open_and_decide(
         &self,
-        account: &Account,
+        appid: &str,
         query: &SignedQuery,
         body: Vec<u8>,
         now_ms: u64,
     ) -> Result<(Verified, Decision), Refusal> {
-        if body.len() <= QUICK {
-            return open_and_decide(&self.config, account, query, body, now_ms);
-        }
-        let (config, appid, query) = (self.config.clone(), account.appid.clone(), query.clone());
-        let opened = web::block(move || {
+        let is_quick = body.len() <= QUICK;
+        let (config, appid, query) = (Arc::clone(&self.config), appid.to_owned(), query.clone());
+        let open = move || {
             let account = config.accounts.get(&appid).ok_or(Refusal::UnknownAccount)?;
-            open_and_decide(&config, account, &query, body, now_ms)
-        });
-        opened.await.map_err(|_| Refusal::NotStored("opening it panicked".into()))?
+            let verified = verify::open(account, &query, body, now_ms)?;
+            let decision = match &verified.content {
+                Ok((push, _)) => Decision::of(&config.rules.current(), &appid, push),
+                Err(_) => Decision::Success,
+            };
+            Ok((verified, decision))
+        };
+        if is_quick {
+            return open();
+        }
+        web::block(open).await.map_err(|_| Refusal::Unavailable("opening the push panicked".into()))?
     }
-}
-
-/// The content of the request, and the decision how ingress answers once that content is stored.
-fn open_and_decide(
-    config: &Config,
-    account: &Account,
-    query: &SignedQuery,
-    body: Vec<u8>,
-    now_ms: u64,
-) -> Result<(Verified, Decision), Refusal> {
-    let verified = verify::open(account, query, body, now_ms)?;
-    let decision = match &verified.content {
-        Ok((push, _)) => Decision::of(&config.rules.current(), &account.appid, push),
-        Err(_) => Decision::Success,
-    };
-    Ok((verified, decision))
-}
-
-fn tell_unreadable(envelope: &Envelope, unreadable: &Unreadable) {
-    tracing::warn!(
-        key = %envelope.key,
-        account = envelope.account,
-        bytes = unreadable.bytes.0.len(),
-        reason = shown(&unreadable.reason),
-        "a push is WeChat's and cannot be read: it is kept as a dead letter"
-    );
 }
 
 fn respond(
@@ -249,9 +219,10 @@ fn respond(
             HttpResponse::Ok().content_type(body.content_type).body(body.text)
         }
         Err(refusal) => {
-            metric::answered(kind, refusal.label(), took);
+            let Row { status, label, .. } = refusal.row();
+            metric::answered(kind, label, took);
             refusal.log(kind, appid, took);
-            let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = HttpResponse::build(status);
             if refusal.ends_connection() {
                 response.force_close();
@@ -259,6 +230,11 @@ fn respond(
             response.content_type(Answer::PLAIN).body(refusal.text())
         }
     }
+}
+
+/// The length of the body, as the head of the request announces it.
+pub(crate) fn announced_length(request: &HttpRequest) -> Option<usize> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The W3C trace context of a request, if it is well-formed.

@@ -1,5 +1,6 @@
 //! The public HTTP server.
 
+use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -98,17 +99,10 @@ impl Ingress {
         let Parts { config, stores, publisher, api, readiness, shutdown } = parts;
         metric::describe();
         let queue = publisher.clone();
-        readiness.add("ingress_queue", true, move || {
-            let health = queue.health();
-            async move { health }.boxed()
-        });
+        readiness.add("ingress_queue", true, move || ready(queue.health()).boxed());
         readiness.add_store("ingress_store", false, stores.probe.clone());
-
         let rules = config.rules.clone();
-        readiness.add("ingress_rules", false, move || {
-            let health = rules.health();
-            async move { health }.boxed()
-        });
+        readiness.add("ingress_rules", false, move || ready(rules.health()).boxed());
 
         let intake = Intake::new(stores.claims.clone(), publisher.clone());
         api.open(config.clone(), stores.messages, intake, shutdown.clone());

@@ -47,7 +47,7 @@ impl UnreadablePushes {
         }
         let refused = |why| Err(Refusal::UnreadableRefused { error: error.clone(), why });
         if bytes.len() >= TOO_LARGE_KIB * 1_024 {
-            return refused(format!("in plain mode it is kept below {TOO_LARGE_KIB} KiB only"));
+            return refused(format!("in plain mode kefu keeps an unreadable push only below {TOO_LARGE_KIB} KiB"));
         }
         let mut plain = self.plain.lock();
         // Only accounts of the configuration have an entry here, so the entries are few.
@@ -60,7 +60,9 @@ impl UnreadablePushes {
             return Ok(());
         }
         if kept.len() >= PLAIN_KEPT_PER_MINUTE {
-            return refused(format!("in plain mode {PLAIN_KEPT_PER_MINUTE} a minute are kept for an account"));
+            return refused(format!(
+                "in plain mode kefu keeps {PLAIN_KEPT_PER_MINUTE} unreadable pushes a minute for an account"
+            ));
         }
         kept.push_back((now, hash));
         Ok(())

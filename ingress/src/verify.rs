@@ -1,15 +1,38 @@
 //! From a request to an authentic push: signature, timestamp, cipher, parser. The functions here are pure.
 
+use actix_web::web::Query;
 use kefu_messages::unreadable;
 use kefu_program::config::{Account, Mode};
 use kefu_wechat::passive_reply::Seal;
 use kefu_wechat::push::{self, Push, PushError};
 use kefu_wechat::signature;
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 
 use crate::freshness;
-use crate::query::SignedQuery;
 use crate::refusal::Refusal;
+
+/// The query parameters of a callback that carry a signature or are covered by a signature.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub(crate) struct SignedQuery {
+    #[serde(default)]
+    pub(crate) signature: String,
+    pub(crate) timestamp: String,
+    pub(crate) nonce: String,
+    /// The signature of an encrypted push.
+    pub(crate) msg_signature: Option<String>,
+    /// The text that the check of the URL wants echoed.
+    pub(crate) echostr: Option<String>,
+}
+
+impl SignedQuery {
+    /// Reads a query. Ingress refuses a query with the same parameter twice, because it cannot tell which of the two
+    /// was signed. Ingress ignores parameters that no signature uses.
+    pub(crate) fn parse(query: &str) -> Result<Self, Refusal> {
+        let refused = "the query lacks timestamp or nonce, or has a parameter twice";
+        Query::from_query(query).map(Query::into_inner).map_err(|_| Refusal::Unauthenticated(refused))
+    }
+}
 
 /// Checks the `signature` of a check of the URL, and its timestamp. The signature is plain in every mode: WeChat never
 /// encrypts `echostr` for mini programs
@@ -105,4 +128,31 @@ fn decrypt(account: &Account, query: &SignedQuery, body: &str, now_ms: u64) -> R
 
 fn read(bytes: Vec<u8>, pair: Option<Pair>) -> Verified {
     Verified { content: unreadable::read(bytes), pair }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_comes_twice_is_refused() {
+        let query = "signature=a&timestamp=1&nonce=2&timestamp=3";
+        assert!(matches!(SignedQuery::parse(query), Err(Refusal::Unauthenticated(_))));
+    }
+
+    #[test]
+    fn a_parameter_that_is_missing_is_refused_unless_another_mode_has_it() {
+        for query in ["nonce=2", "timestamp=1", ""] {
+            assert!(matches!(SignedQuery::parse(query), Err(Refusal::Unauthenticated(_))), "{query}");
+        }
+        let query = SignedQuery { timestamp: "1".into(), nonce: String::new(), ..SignedQuery::default() };
+        assert_eq!(SignedQuery::parse("timestamp=1&nonce="), Ok(query));
+    }
+
+    #[test]
+    fn values_are_percent_decoded_and_unknown_names_ignored() {
+        let query = SignedQuery::parse("timestamp=1&nonce=a%2Bb&openid=x&openid=y&encrypt_type=aes").ok();
+        let expected = SignedQuery { timestamp: "1".into(), nonce: "a+b".into(), ..SignedQuery::default() };
+        assert_eq!(query, Some(expected));
+    }
 }

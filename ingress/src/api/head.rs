@@ -6,27 +6,31 @@ use kefu_program::config;
 use kefu_program::internal::bearer;
 use secrecy::ExposeSecret;
 
-use super::problem::Problem;
+use crate::refusal::Refusal;
 
 /// The longest `Idempotency-Key`, in characters.
-const LONGEST_KEY: usize = 255;
+pub(super) const LONGEST_KEY: usize = 255;
 
 /// Accepts `Authorization: Bearer KEY` with one of the keys.
-pub(crate) fn authorize(request: &HttpRequest, keys: &config::Api) -> Result<(), Problem> {
+pub(crate) fn authorize(request: &HttpRequest, keys: &config::Api) -> Result<(), Refusal> {
     let keys = keys.keys.iter().map(ExposeSecret::expose_secret);
-    if bearer::is_given(request, keys) { Ok(()) } else { Err(Problem::Unauthenticated) }
+    if bearer::is_given(request, keys) {
+        Ok(())
+    } else {
+        Err(Refusal::Unauthenticated("the API key is missing or wrong"))
+    }
 }
 
 /// Accepts `application/json` with any parameters: JSON is always UTF-8.
-pub(crate) fn require_json(request: &HttpRequest) -> Result<(), Problem> {
+pub(crate) fn require_json(request: &HttpRequest) -> Result<(), Refusal> {
     let given = one(request, CONTENT_TYPE.as_str()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Problem::NotJson) }
+    if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Refusal::NotJson) }
 }
 
 /// The `Idempotency-Key`. Without a key kefu could send the same message twice.
-pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<&str, Problem> {
-    let malformed = |what: &str| Problem::Malformed(format!("the header Idempotency-Key {what}"));
+pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<&str, Refusal> {
+    let malformed = |what: &str| Refusal::MalformedRequest(format!("the header Idempotency-Key {what}"));
     if !request.headers().contains_key("idempotency-key") {
         return Err(malformed("is missing: choose one for each message, and repeat a request with the same"));
     }
@@ -62,7 +66,7 @@ mod tests {
             assert_eq!(authorize(&with("authorization", &[good]), &keys), Ok(()), "{good}");
         }
         let another = with("authorization", &["Bearer another-key-of-16"]);
-        assert_eq!(authorize(&another, &keys), Err(Problem::Unauthenticated));
+        assert_eq!(authorize(&another, &keys), Err(Refusal::Unauthenticated("the API key is missing or wrong")));
     }
 
     #[test]
@@ -73,7 +77,10 @@ mod tests {
         }
         let too_long = "k".repeat(256);
         for bad in [&[][..], &[""], &["a b"], &["é"], &["a", "b"], &[&too_long]] {
-            assert!(matches!(idempotency_key(&with("idempotency-key", bad)), Err(Problem::Malformed(_))), "{bad:?}");
+            assert!(
+                matches!(idempotency_key(&with("idempotency-key", bad)), Err(Refusal::MalformedRequest(_))),
+                "{bad:?}"
+            );
         }
     }
 
@@ -83,7 +90,7 @@ mod tests {
             assert_eq!(require_json(&with("content-type", &[good])), Ok(()));
         }
         for bad in [&[][..], &["text/plain"], &["application/json5"], &["application/json", "text/plain"]] {
-            assert_eq!(require_json(&with("content-type", bad)), Err(Problem::NotJson), "{bad:?}");
+            assert_eq!(require_json(&with("content-type", bad)), Err(Refusal::NotJson), "{bad:?}");
         }
     }
 }

@@ -9,10 +9,10 @@ use kefu_runtime::clock;
 use kefu_store::{Messages, Opened, Progress, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::problem::Problem;
 use super::request::OutboundMessage;
 use super::shapes::{Accepted, Status};
-use crate::intake::Intake;
+use crate::intake::{Intake, Ownership};
+use crate::refusal::Refusal;
 
 /// The wait after a call of the store that failed at once.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -38,12 +38,12 @@ impl OutboundMessages {
         idempotency_key: &str,
         fingerprint: &str,
         deadline: Instant,
-    ) -> Result<bool, Problem> {
+    ) -> Result<bool, Refusal> {
         let id = MessageKey::of_send(appid, idempotency_key).id();
         match self.until(deadline, || self.messages.find(&id, fingerprint)).await? {
             Opened::New => Ok(true),
             Opened::Same(_) => Ok(false),
-            Opened::Other => Err(Problem::KeyReused),
+            Opened::Other => Err(Refusal::KeyReused),
         }
     }
 
@@ -55,7 +55,7 @@ impl OutboundMessages {
     /// drop the copy if the message was published before.
     ///
     /// # Errors
-    /// [`Problem::KeyReused`]; [`Problem::Unavailable`] when kefu could not do all of this by the deadline: parts of it
+    /// [`Refusal::KeyReused`]; [`Refusal::Unavailable`] when kefu could not do all of this by the deadline: parts of it
     /// may be done.
     pub(crate) async fn accept(
         &self,
@@ -64,17 +64,19 @@ impl OutboundMessages {
         message: OutboundMessage,
         traceparent: Option<String>,
         deadline: Instant,
-    ) -> Result<Accepted, Problem> {
+    ) -> Result<Accepted, Refusal> {
         let OutboundMessage { user, outbound, fingerprint } = message;
         let now_ms = clock::now_ms();
         let envelope = Envelope { traceparent, ..Envelope::of_send(appid, idempotency_key, user, outbound, now_ms) };
         let id = envelope.key.id();
         match self.until(deadline, || self.messages.open(&id, &fingerprint, LEDGER_KEEPS_FOR)).await? {
-            Opened::Other => return Err(Problem::KeyReused),
+            Opened::Other => return Err(Refusal::KeyReused),
             Opened::Same(Some(progress)) => return Ok(Accepted { id, status: Status::from(&progress) }),
             Opened::New | Opened::Same(None) => {}
         }
-        self.intake.take(&envelope, String::new(), deadline).await?;
+        if let Ownership::Ours(claimed) = self.intake.claim(&envelope, deadline).await? {
+            claimed.publish().await?.complete("").await;
+        }
         let queued = Progress::Queued { accepted_at_ms: now_ms };
         // This call uses the time that the intake reserves for its claim, and the claim uses little of it. When the
         // store fails here, the client must repeat its request. If kefu said instead that the message is accepted, and
@@ -86,14 +88,14 @@ impl OutboundMessages {
     /// The progress of a message.
     ///
     /// # Errors
-    /// [`Problem::UnknownMessage`]; [`Problem::Unavailable`] when the store did not answer by `deadline`.
-    pub(crate) async fn progress(&self, id: &str, deadline: Instant) -> Result<Progress, Problem> {
+    /// [`Refusal::UnknownMessage`]; [`Refusal::Unavailable`] when the store did not answer by `deadline`.
+    pub(crate) async fn progress(&self, id: &str, deadline: Instant) -> Result<Progress, Refusal> {
         let known = self.until(deadline, || self.messages.get(id)).await?;
-        known.ok_or(Problem::UnknownMessage)
+        known.ok_or(Refusal::UnknownMessage)
     }
 
     /// Repeats the call until the store answers.
-    async fn until<T, F>(&self, deadline: Instant, call: impl Fn() -> F) -> Result<T, Problem>
+    async fn until<T, F>(&self, deadline: Instant, call: impl Fn() -> F) -> Result<T, Refusal>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -105,11 +107,11 @@ impl OutboundMessages {
                     last = error.to_string();
                     let again = Instant::now() + TRY_AGAIN;
                     if again >= deadline || matches!(error, StoreError::Corrupt(_)) {
-                        return Err(Problem::Unavailable(last));
+                        return Err(Refusal::Unavailable(last));
                     }
                     sleep_until(again).await;
                 }
-                Err(_) => return Err(Problem::Unavailable(last)),
+                Err(_) => return Err(Refusal::Unavailable(last)),
             }
         }
     }

@@ -10,14 +10,14 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::problem::Problem;
 use super::shapes::SendRequest;
+use crate::refusal::Refusal;
 
 /// The largest `business_id`: the largest whole number that every JSON library reads exactly.
-const MAX_BUSINESS_ID: u64 = (1 << 53) - 1;
+pub(super) const MAX_BUSINESS_ID: u64 = (1 << 53) - 1;
 
 /// The longest openid, in characters. WeChat's openids have 28.
-const LONGEST_OPENID: usize = 128;
+pub(super) const LONGEST_OPENID: usize = 128;
 
 /// A message of a team's own backend to a user.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +29,7 @@ pub(crate) struct OutboundMessage {
 }
 
 /// Reads the shape that the OpenAPI document describes. kefu repairs mistakes of JSON within a text.
-pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Problem> {
+pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Refusal> {
     strictly(body).or_else(|problem| match json::mended(body) {
         // If the repaired body is no JSON either, the first problem names a place in the original body.
         Some(mended) if serde_json::from_str::<IgnoredAny>(&mended).is_ok() => strictly(mended.as_bytes()),
@@ -37,15 +37,15 @@ pub(crate) fn parse(body: &[u8]) -> Result<SendRequest, Problem> {
     })
 }
 
-fn strictly(body: &[u8]) -> Result<SendRequest, Problem> {
+fn strictly(body: &[u8]) -> Result<SendRequest, Refusal> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let request = untrusted::read(&mut json).map_err(|Misshapen { place, problem }| {
         let place = if place.is_empty() { "the body".to_owned() } else { place };
-        Problem::Malformed(format!("{place}: {problem}"))
+        Refusal::MalformedRequest(format!("{place}: {problem}"))
     })?;
-    json.end().map_err(|error| Problem::Malformed(format!("the body: {error}")))?;
+    json.end().map_err(|error| Refusal::MalformedRequest(format!("the body: {error}")))?;
     match serde_json::from_slice(body).ok().and_then(|value| null_in(&value, String::new())) {
-        Some(path) => Err(Problem::Malformed(format!("{path}: is null: leave it out"))),
+        Some(path) => Err(Refusal::MalformedRequest(format!("{path}: is null: leave it out"))),
         None => Ok(request),
     }
 }
@@ -75,7 +75,7 @@ impl From<SendRequest> for OutboundMessage {
 
 /// Judges a message beyond its shape. The judgement may be different tomorrow, when a picture is gone or the
 /// configuration has changed. This function reads the pictures, which takes a moment.
-pub(crate) fn judge(message: &OutboundMessage, config: &Config) -> Result<(), Problem> {
+pub(crate) fn judge(message: &OutboundMessage, config: &Config) -> Result<(), Refusal> {
     let OutboundMessage { user, outbound, .. } = message;
     let mut problems = Vec::new();
     let is_openid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -88,8 +88,8 @@ pub(crate) fn judge(message: &OutboundMessage, config: &Config) -> Result<(), Pr
     }
     let pictures = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
     problems.extend(outbound.problems(config.window.message_replies, Some(&pictures)));
-    if problems.is_empty() { Ok(()) } else { Err(Problem::Unsendable(problems)) }
+    if problems.is_empty() { Ok(()) } else { Err(Refusal::Unsendable(problems)) }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,26 +2,27 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{CONTENT_LENGTH, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use kefu_program::config::Config;
 use kefu_runtime::disk::Disk;
 use tokio::time::Instant;
 
-use super::problem::{MAX_BODY_BYTES, Problem, ProblemDocument};
+use super::problem::{self, MAX_BODY_BYTES};
 use super::request::OutboundMessage;
 use super::shapes::{Accepted, Message, SendRequest};
-use super::{Api, Service, Stage, document, head, request};
+use super::{Api, Service, document, head, request};
+use crate::refusal::Refusal;
 use crate::{ANSWER_WITHIN, body, metric, routes};
 
-const MESSAGES: &str = "/v1/accounts/{appid}/messages";
-const MESSAGE: &str = "/v1/messages/{id}";
-const DOCUMENT: &str = "/v1/openapi.json";
+pub(super) const MESSAGES: &str = "/v1/accounts/{appid}/messages";
+pub(super) const MESSAGE: &str = "/v1/messages/{id}";
+pub(super) const DOCUMENT: &str = "/v1/openapi.json";
 
 pub(super) fn configure(service: &mut web::ServiceConfig, api: &Api) {
     let not_allowed = |allowed: &'static str| {
         web::to(move |api: web::Data<Api>| async move {
-            respond("other", "", Instant::now(), api.service().and(Err(Unserved::Problem(Problem::Method(allowed)))))
+            respond("other", "", Instant::now(), api.service().and(Err(Unserved::Refused(Refusal::Method(allowed)))))
         })
     };
     service
@@ -35,55 +36,45 @@ pub(super) fn configure(service: &mut web::ServiceConfig, api: &Api) {
 enum Unserved {
     /// The configuration has no `[api]`, so `/v1` does not exist.
     NoApi,
-    Problem(Problem),
+    Refused(Refusal),
 }
 
-impl From<Problem> for Unserved {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
+impl From<Refusal> for Unserved {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
 impl Api {
     fn service(&self) -> Result<&Service, Unserved> {
-        match self.stage() {
-            Stage::Off => Err(Unserved::NoApi),
-            Stage::Starting => Err(Problem::Unavailable("kefu is starting".to_owned()).into()),
-            Stage::InService(service) if service.shutdown.is_cancelled() => {
-                Err(Problem::Unavailable("kefu is stopping".to_owned()).into())
+        match self.0.get() {
+            None => Err(Refusal::Unavailable("kefu is starting".to_owned()).into()),
+            Some(None) => Err(Unserved::NoApi),
+            Some(Some(service)) if service.shutdown.is_cancelled() => {
+                Err(Refusal::Unavailable("kefu is stopping".to_owned()).into())
             }
-            Stage::InService(service) => Ok(service),
+            Some(Some(service)) => Ok(service),
         }
     }
 }
 
 /// Sends a message to a user.
 ///
-/// It is stored before the answer, and sent once, however often the request is repeated with the same `Idempotency-Key`
-/// and body within 72 hours. It waits for its turn: replies to what the user wrote before are sent before.
+/// kefu stores the message before the answer. kefu sends the message once, however often the request is repeated with the
+/// same `Idempotency-Key` and body within 72 hours, and after the replies to what the user wrote before.
 #[utoipa::path(
     post,
     path = MESSAGES,
     operation_id = "send_message",
     params(
         ("appid" = String, Path, description = "The appid of a configured account", pattern = "^[A-Za-z0-9_-]+$"),
-        ("Idempotency-Key" = String, Header, description = "Names the message among all of the account; a repetition has the same", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("Idempotency-Key" = String, Header, description = "The name of the message among all messages of the account. A repetition has the same", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = SendRequest, description = "At most 65536 bytes"),
     responses(
-        (status = 202, description = "It is stored", body = Accepted,
-            headers(("Location" = String, description = "Where its state is asked for: /v1/messages/{id}")),
+        (status = 202, description = "The message is stored", body = Accepted,
+            headers(("Location" = String, description = "The address of the state: /v1/messages/{id}")),
             links(("get_message" = (operation_id = "get_message", parameters(("id" = "$response.body#/id")))))),
-        (status = 400, description = "The request is malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "The API key is missing or wrong", body = ProblemDocument, content_type = "application/problem+json",
-            headers(("WWW-Authenticate" = String, description = "Bearer"))),
-        (status = 404, description = "No such account is configured", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not said to be application/json", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "The Idempotency-Key was used for another message, or the message cannot be sent as it is", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "Queue or store did not take it within 4.5 seconds, or kefu starts or stops. It may or may not have been stored: to be repeated", body = ProblemDocument, content_type = "application/problem+json",
-            headers(("Retry-After" = String, description = "Seconds"))),
     ),
     security(("key" = [])),
 )]
@@ -103,25 +94,20 @@ async fn send_message(
         let location = format!("/v1/messages/{}", accepted.id);
         HttpResponse::Accepted().insert_header((LOCATION, location)).json(accepted)
     });
-    let account = if let Stage::InService(service) = api.stage() { service.account(&appid) } else { "" };
+    let account = api.opened().map_or("", |service| service.account(&appid));
     respond("send_message", account, started, response)
 }
 
-/// Tells what became of a message.
+/// Returns the state of a message.
 ///
-/// It is known for 72 hours from its last step on.
+/// kefu keeps the state for 72 hours after its last change.
 #[utoipa::path(
     get,
     path = MESSAGE,
     operation_id = "get_message",
-    params(("id" = String, Path, description = "The id that it was accepted with")),
+    params(("id" = String, Path, description = "The id of the accepted message")),
     responses(
-        (status = 200, description = "How far it is", body = Message),
-        (status = 401, description = "The API key is missing or wrong", body = ProblemDocument, content_type = "application/problem+json",
-            headers(("WWW-Authenticate" = String, description = "Bearer"))),
-        (status = 404, description = "No such message is known", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The store did not answer within 4.5 seconds, or kefu starts or stops", body = ProblemDocument, content_type = "application/problem+json",
-            headers(("Retry-After" = String, description = "Seconds"))),
+        (status = 200, description = "The message and its state", body = Message),
     ),
     security(("key" = [])),
 )]
@@ -136,20 +122,18 @@ async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data
     respond("get_message", "", started, known.await)
 }
 
-/// This document. It needs no key.
+/// Returns this document. The request needs no key.
 #[utoipa::path(
     get,
     path = DOCUMENT,
     operation_id = "get_document",
     responses(
         (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
-        (status = 503, description = "kefu starts or stops", body = ProblemDocument, content_type = "application/problem+json",
-            headers(("Retry-After" = String, description = "Seconds"))),
     ),
     security(()),
 )]
 async fn get_document(api: web::Data<Api>) -> HttpResponse {
-    respond("get_document", "", Instant::now(), api.service().map(|_| HttpResponse::Ok().json(document::document())))
+    respond("get_document", "", Instant::now(), api.service().map(|_| HttpResponse::Ok().json(&*document::OPENAPI)))
 }
 
 fn respond(
@@ -166,10 +150,10 @@ fn respond(
         }
         // The internal server answers so for any path that it does not have.
         Err(Unserved::NoApi) => HttpResponse::NotFound().finish(),
-        Err(Unserved::Problem(problem)) => {
-            metric::api_answered(operation, problem.label(), started.elapsed());
-            problem.log(operation, account);
-            problem.response()
+        Err(Unserved::Refused(refusal)) => {
+            metric::api_answered(operation, refusal.row().word, started.elapsed());
+            problem::log(&refusal, operation, account);
+            problem::response(refusal)
         }
     }
 }
@@ -186,13 +170,17 @@ impl Service {
         appid: &str,
         body: &mut web::Payload,
         deadline: Instant,
-    ) -> Result<Accepted, Problem> {
+    ) -> Result<Accepted, Refusal> {
         head::authorize(request, &self.keys)?;
-        self.config.accounts.get(appid).ok_or(Problem::UnknownAccount)?;
+        self.config.accounts.get(appid).ok_or(Refusal::UnknownAccount)?;
         head::require_json(request)?;
         let idempotency_key = head::idempotency_key(request)?;
-        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let bytes = body::read(body, announced, MAX_BODY_BYTES, deadline, async |_| Ok(())).await?;
+        let announced = routes::announced_length(request);
+        let bytes = body::read(body, announced, MAX_BODY_BYTES, deadline, async |_| Ok(())).await;
+        let bytes = bytes.map_err(|refusal| match refusal {
+            Refusal::CutBody => Refusal::MalformedRequest(refusal.to_string()),
+            other => other,
+        })?;
         let message = OutboundMessage::from(request::parse(&bytes)?);
         self.judge_if_new(appid, idempotency_key, &message, deadline).await?;
         self.outbound.accept(appid, idempotency_key, message, routes::traceparent(request), deadline).await
@@ -206,7 +194,7 @@ impl Service {
         idempotency_key: &str,
         message: &OutboundMessage,
         deadline: Instant,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Refusal> {
         let is_new = || self.outbound.is_new(appid, idempotency_key, &message.fingerprint, deadline);
         // Judging a message without pictures needs no disk, and is faster than asking the store.
         if shows_pictures(message) && !is_new().await? {
@@ -214,7 +202,7 @@ impl Service {
         }
         match judge(message, &self.config, &self.disk, deadline).await {
             // kefu accepted the message before, or a moment ago.
-            Err(Problem::Unsendable(_)) if !is_new().await? => Ok(()),
+            Err(Refusal::Unsendable(_)) if !is_new().await? => Ok(()),
             judged => judged,
         }
     }
@@ -225,7 +213,7 @@ fn shows_pictures(message: &OutboundMessage) -> bool {
 }
 
 /// Calls [`request::judge`]. Only a message with pictures is judged on the disk thread, because the disk may hang.
-async fn judge(message: &OutboundMessage, config: &Arc<Config>, disk: &Disk, deadline: Instant) -> Result<(), Problem> {
+async fn judge(message: &OutboundMessage, config: &Arc<Config>, disk: &Disk, deadline: Instant) -> Result<(), Refusal> {
     if !shows_pictures(message) {
         return request::judge(message, config);
     }
@@ -237,15 +225,15 @@ async fn judge(message: &OutboundMessage, config: &Arc<Config>, disk: &Disk, dea
 async fn while_disk_answers<T: Send + 'static>(
     disk: &Disk,
     deadline: Instant,
-    check: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
+    check: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     let checked = disk.call_until(deadline, move || Ok(check())).await;
-    checked.map_err(|error| Problem::Unavailable(format!("it cannot be checked: {error}")))?
+    checked.map_err(|error| Refusal::Unavailable(format!("the pictures cannot be checked: {error}")))?
 }
 
 /// The operations that the document describes.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(send_message, get_message, get_document))]
+#[openapi(paths(send_message, get_message, get_document), components(schemas(problem::Problem)))]
 pub(super) struct Operations;
 
 #[cfg(test)]
@@ -262,7 +250,7 @@ mod tests {
         let (disk_wakes, disk) = channel::<()>();
         let deadline = Instant::now() + Duration::from_millis(50);
         let checked = while_disk_answers(&Disk::default(), deadline, move || Ok(disk.recv().is_ok())).await;
-        assert!(matches!(checked, Err(Problem::Unavailable(_))), "{checked:?}");
+        assert!(matches!(checked, Err(Refusal::Unavailable(_))), "{checked:?}");
         assert!(Instant::now() >= deadline);
         disk_wakes.send(()).unwrap();
     }
@@ -282,6 +270,6 @@ mod tests {
         let picture = judge(&picture, &config, &disk, deadline);
         tokio::pin!(picture);
         assert!((&mut picture).now_or_never().is_none(), "it is looked at on another thread");
-        assert!(matches!(picture.await, Err(Problem::Unsendable(_))));
+        assert!(matches!(picture.await, Err(Refusal::Unsendable(_))));
     }
 }

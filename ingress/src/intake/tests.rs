@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use kefu_messages::message_key::MessageKey;
 use kefu_messages::testing::envelope;
 use kefu_queue::QueueError;
 use kefu_runtime::health::Health;
@@ -65,6 +66,15 @@ impl Publisher for ScriptedPublisher {
     async fn close(&self, _: Duration) {}
 }
 
+/// How a message came to be stored.
+#[derive(Debug, PartialEq)]
+enum Taken {
+    /// By this request, with this answer.
+    Published(String),
+    /// By an earlier request, which got this answer.
+    Duplicate(String),
+}
+
 struct Run {
     result: Result<Taken, Refusal>,
     notes: Vec<&'static str>,
@@ -77,14 +87,23 @@ struct Run {
 const ANSWER: &str = "{}";
 
 fn published() -> Result<Taken, Refusal> {
-    Ok(Taken::Published { answer: ANSWER.to_owned() })
+    Ok(Taken::Published(ANSWER.to_owned()))
 }
 
 fn duplicate(answer: &str) -> Result<Taken, Refusal> {
-    Ok(Taken::Duplicate { answer: answer.to_owned() })
+    Ok(Taken::Duplicate(answer.to_owned()))
 }
 
 async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), QueueError>>) -> Run {
+    run_deciding(Ok(ANSWER.to_owned()), claims, publishes).await
+}
+
+/// Takes the steps of a request, whose decision has this result.
+async fn run_deciding(
+    decision: Result<String, Refusal>,
+    claims: Vec<Result<Claim, StoreError>>,
+    publishes: Vec<Result<(), QueueError>>,
+) -> Run {
     tokio::time::pause();
     let claims = Arc::new(ScriptedClaims {
         answers: Mutex::new(claims.into()),
@@ -94,7 +113,18 @@ async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), Q
     let publisher = Arc::new(ScriptedPublisher { answers: Mutex::new(publishes.into()), asked: Mutex::default() });
     let intake = Intake::new(claims.clone(), publisher.clone());
     let started = Instant::now();
-    let result = intake.take(&envelope("oUSER", 1), ANSWER.to_owned(), started + ANSWER_WITHIN).await;
+    let envelope = envelope("oUSER", 1);
+    let take = async {
+        match intake.claim(&envelope, started + ANSWER_WITHIN).await? {
+            Ownership::Stored { answer } => Ok(Taken::Duplicate(answer)),
+            Ownership::Ours(claimed) => {
+                let answer = claimed.or_release(decision).await?;
+                claimed.publish().await?.complete(&answer).await;
+                Ok(Taken::Published(answer))
+            }
+        }
+    };
+    let result = take.await;
     let (notes, published) = (claims.notes.lock().unwrap().clone(), *publisher.asked.lock().unwrap());
     let completed_with = claims.completed_with.lock().unwrap().clone();
     Run { result, notes, completed_with, published, took: started.elapsed() }
@@ -103,9 +133,7 @@ async fn run(claims: Vec<Result<Claim, StoreError>>, publishes: Vec<Result<(), Q
 #[test]
 fn debug_shows_no_answer() {
     let answer = "<xml><ToUserName>oUSER0123456789</ToUserName></xml>";
-    let (done, taken) = (Claim::Done { answer: answer.to_owned() }, duplicate(answer));
-    let shown = format!("{done:?} {taken:?} {:?}", Taken::Published { answer: answer.to_owned() });
-    assert_eq!(shown, "Done(51 bytes) Ok(Duplicate(51 bytes)) Published(51 bytes)");
+    assert_eq!(format!("{:?}", Claim::Done { answer: answer.to_owned() }), "Done(51 bytes)");
 }
 
 fn away() -> StoreError {
@@ -117,6 +145,13 @@ async fn a_won_claim_is_published_and_completed() {
     let run = run(vec![Ok(Claim::Won)], vec![Ok(())]).await;
     assert_eq!((run.result, run.notes, run.published), (published(), vec!["complete"], 1));
     assert_eq!(run.completed_with.as_deref(), Some(ANSWER));
+}
+
+#[tokio::test]
+async fn without_a_decision_nothing_is_published_and_the_claim_is_released() {
+    let undecided = Refusal::Undecided("down".into());
+    let run = run_deciding(Err(undecided.clone()), vec![Ok(Claim::Won)], vec![Ok(())]).await;
+    assert_eq!((run.result, run.notes, run.published), (Err(undecided), vec!["release"], 0));
 }
 
 #[tokio::test]
@@ -141,7 +176,7 @@ async fn a_pending_push_whose_owner_died_is_taken_over() {
 #[tokio::test]
 async fn success_is_never_said_of_a_push_that_stays_pending() {
     let run = run(vec![Ok(Claim::Pending)], vec![]).await;
-    assert!(matches!(run.result, Err(Refusal::NotStored(_))));
+    assert!(matches!(run.result, Err(Refusal::Unavailable(_))));
     assert_eq!(run.published, 0);
     assert!(run.took <= ANSWER_WITHIN && run.took > ANSWER_WITHIN - Duration::from_millis(500), "{:?}", run.took);
 }
@@ -162,7 +197,7 @@ async fn a_publish_that_fails_is_tried_again() {
 #[tokio::test]
 async fn a_queue_that_stays_away_is_waited_for_until_the_deadline_and_the_claim_is_released() {
     let run = run(vec![Ok(Claim::Won)], vec![]).await;
-    assert!(matches!(run.result, Err(Refusal::NotStored(_))));
+    assert!(matches!(run.result, Err(Refusal::Unavailable(_))));
     assert_eq!(run.notes, ["release"]);
     assert!(run.took <= ANSWER_WITHIN && run.took > ANSWER_WITHIN - Duration::from_millis(500), "{:?}", run.took);
 }
@@ -171,6 +206,6 @@ async fn a_queue_that_stays_away_is_waited_for_until_the_deadline_and_the_claim_
 async fn a_queue_that_keeps_refusing_is_asked_until_the_deadline_and_named_in_the_refusal() {
     let refused = std::iter::repeat_with(|| Err(QueueError::Refused("full".into()))).take(1_000).collect();
     let run = run(vec![Ok(Claim::Won)], refused).await;
-    assert_eq!(run.result, Err(Refusal::NotStored("the queue refused the message: full".into())));
+    assert_eq!(run.result, Err(Refusal::Unavailable("the queue refused the message: full".into())));
     assert!(run.took <= ANSWER_WITHIN, "{:?}", run.took);
 }

@@ -11,6 +11,8 @@ pub mod cluster;
 pub mod control;
 mod fields;
 pub(crate) mod markup;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod picture;
 pub mod split;
 pub mod template;
@@ -44,19 +46,35 @@ pub enum Content {
 
 /// A reply as it is written: exactly one of the first four fields.
 #[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct ReplySection {
+    /// The text, which may not be blank. Control characters other than line breaks and tabs are removed. A text of more
+    /// than 2000 bytes of UTF-8 is sent in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(nullable = false, min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]", examples("您的订单已发货"))
+    )]
     text: Option<String>,
+    /// The path of a picture file from the folder of kefu's configuration: a PNG, JPEG or GIF. Ingress and every worker
+    /// need the same file there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, examples("images/service_code.png")))]
     image: Option<PathBuf>,
+    /// All four fields are required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     link: Option<Link>,
+    /// All fields but `appid` are required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     miniprogrampage: Option<Card>,
+    /// The customer service account that WeChat shows as the sender.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     kf_account: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    /// Whether WeChat marks the reply as made by an AI.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_ai_msg: bool,
 }
 
@@ -143,30 +161,43 @@ pub const MAX_TEXT_BYTES: usize = 2_000;
 
 /// A link; WeChat requires all four fields.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// The bold line.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]"))]
     pub title: String,
-    /// The text below it.
+    /// The text below the title.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]"))]
     pub description: String,
     /// The destination of a tap: http or https.
+    #[cfg_attr(feature = "openapi", schema(pattern = r"^https?://\S+$", examples("https://shop.example/orders")))]
     pub url: String,
     /// A JPEG or PNG; 640×320 and 80×80 look best. http or https.
+    #[cfg_attr(feature = "openapi", schema(pattern = r"^https?://\S+$", examples("https://shop.example/order.png")))]
     pub thumb_url: String,
 }
 
 /// A mini program card.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Card {
     /// The title.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]"))]
     pub title: String,
     /// A page of the mini program's app.json, optionally with a query.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, pattern = r"[^\s\x00-\x1f\x7f]", examples("pages/order?id=1"))
+    )]
     pub pagepath: String,
     /// The mini program to open; without this field the sending account itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub appid: Option<String>,
-    /// The cover, a picture file as for [`Content::Image`]; about 520×416.
+    /// The cover, a picture file as for an `image`; about 520×416.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, examples("images/shop.png")))]
     pub thumb: PathBuf,
 }
 

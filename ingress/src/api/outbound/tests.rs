@@ -94,7 +94,7 @@ fn store(fates: Vec<Fate>) -> (Arc<Store>, OutboundMessages) {
     (store.clone(), OutboundMessages::new(store, intake))
 }
 
-async fn send(messages: &OutboundMessages, text: &str) -> (Result<Accepted, Problem>, Duration) {
+async fn send(messages: &OutboundMessages, text: &str) -> (Result<Accepted, Refusal>, Duration) {
     let started = Instant::now();
     let outbound = Outbound { replies: plan(&[text]).steps, business_id: None };
     let message = OutboundMessage { user: OpenId::new("oUSER"), outbound, fingerprint: text.to_owned() };
@@ -116,7 +116,7 @@ async fn what_cannot_be_noted_as_queued_is_not_said_to_be_accepted_and_its_repet
     for fate in [vec![Fate::Hangs], (0..100).map(|_| Fate::Refused).collect()] {
         let (store, messages) = store(fate);
         let (answer, took) = send(&messages, "hi").await;
-        assert!(matches!(answer, Err(Problem::Unavailable(_))), "it is accepted, and nothing is known of it");
+        assert!(matches!(answer, Err(Refusal::Unavailable(_))), "it is accepted, and nothing is known of it");
         assert!(took <= ANSWER_WITHIN, "{took:?}");
         store.fates.lock().unwrap().clear();
         let (repeated, _) = send(&messages, "hi").await;
@@ -130,10 +130,10 @@ async fn the_key_of_a_request_that_the_queue_did_not_take_is_still_that_of_its_m
     let (store, messages) = store(Vec::new());
     *store.publisher_is_away.lock().unwrap() = true;
     let (answer, took) = send(&messages, "hi").await;
-    assert!(matches!(answer, Err(Problem::Unavailable(_))));
+    assert!(matches!(answer, Err(Refusal::Unavailable(_))));
     assert!(took <= ANSWER_WITHIN, "{took:?}");
     *store.publisher_is_away.lock().unwrap() = false;
-    assert!(matches!(send(&messages, "another").await.0, Err(Problem::KeyReused)));
+    assert!(matches!(send(&messages, "another").await.0, Err(Refusal::KeyReused)));
     assert!(send(&messages, "hi").await.0.is_ok());
     assert!(send(&messages, "hi").await.0.is_ok());
     assert_eq!(*store.published.lock().unwrap(), 1);

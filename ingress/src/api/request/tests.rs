@@ -4,7 +4,7 @@ use super::*;
 
 fn malformed(body: &str) -> String {
     match parse(body.as_bytes()) {
-        Err(Problem::Malformed(what)) => what,
+        Err(Refusal::MalformedRequest(what)) => what,
         other => panic!("{body}: {other:?}"),
     }
 }
@@ -59,7 +59,7 @@ fn a_fault_in_a_text_is_mended_and_control_characters_are_left_out() {
 fn a_text_of_control_characters_alone_is_blank() {
     let (config, _folder) = config("");
     let request = parse(br#"{"to":"oU","replies":[{"text":"\u0002\u0003 "}]}"#).unwrap();
-    let Err(Problem::Unsendable(problems)) = check(request, &config) else { panic!("taken") };
+    let Err(Refusal::Unsendable(problems)) = check(request, &config) else { panic!("taken") };
     assert_eq!(problems, ["replies[0]: nothing is left of text without control characters"]);
 }
 
@@ -71,7 +71,7 @@ fn a_whole_number_is_one_however_it_is_written() {
     }
 }
 
-fn check(request: SendRequest, config: &Config) -> Result<OutboundMessage, Problem> {
+fn check(request: SendRequest, config: &Config) -> Result<OutboundMessage, Refusal> {
     let message = OutboundMessage::from(request);
     judge(&message, config).map(|()| message)
 }
@@ -80,7 +80,7 @@ fn check(request: SendRequest, config: &Config) -> Result<OutboundMessage, Probl
 fn all_that_cannot_be_sent_is_said_at_once() {
     let (config, _folder) = config("");
     let body = r#"{"to":"a b","replies":[{"text":""},{"image":"/etc/passwd"},{"image":"absent.png"}],"business_id":9007199254740992}"#;
-    let Err(Problem::Unsendable(problems)) = check(parse(body.as_bytes()).unwrap(), &config) else { panic!("taken") };
+    let Err(Refusal::Unsendable(problems)) = check(parse(body.as_bytes()).unwrap(), &config) else { panic!("taken") };
     let starts =
         ["to: must be", "business_id: must", "replies[0]: text is", "replies[1]: image must", "replies[2]: image"];
     assert_eq!(problems.len(), starts.len(), "{problems:?}");
