@@ -33,19 +33,7 @@ const PURGED_PER_WRITE: usize = 2;
 
 /// All stores on `database`. They keep the database open.
 pub fn open(database: &Database) -> Stores {
-    let store = Arc::new(EmbeddedStore { database: database.clone() });
-    Stores {
-        claims: store.clone(),
-        ledger: store.clone(),
-        tokens: store.clone(),
-        media: store.clone(),
-        windows: store.clone(),
-        messages: store.clone(),
-        conversations: store.clone(),
-        order: store.clone(),
-        seats: None,
-        probe: store,
-    }
+    Stores::on(Arc::new(EmbeddedStore { database: database.clone() }))
 }
 
 struct EmbeddedStore {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_messages::envelope::{Envelope, EnvelopeError};
-use kefu_messages::partition::Partition;
-use kefu_messages::seat::Seat;
+use kefu_messages::partition::{Partition, Seat};
 use kefu_runtime::health::Health;
 use tokio_util::sync::CancellationToken;
 

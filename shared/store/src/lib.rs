@@ -53,6 +53,27 @@ pub struct Stores {
     pub probe: Arc<dyn Probe>,
 }
 
+impl Stores {
+    /// All seams on one store, without seats.
+    pub fn on<S>(store: Arc<S>) -> Self
+    where
+        S: Claims + Ledger + Tokens + Media + Windows + Messages + Conversations + Order + Probe + 'static,
+    {
+        Self {
+            claims: store.clone(),
+            ledger: store.clone(),
+            tokens: store.clone(),
+            media: store.clone(),
+            windows: store.clone(),
+            messages: store.clone(),
+            conversations: store.clone(),
+            order: store.clone(),
+            seats: None,
+            probe: store,
+        }
+    }
+}
+
 /// Why the store did not do a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,7 +15,6 @@ use tracing::{debug, warn};
 
 use super::FILE_NAME;
 use super::error::{DatabaseError, needs_reopening};
-use super::identity::{self, Identity};
 use super::outage::Outage;
 use super::reserved::ReservedFile;
 
@@ -89,7 +88,7 @@ impl File {
             }
         };
         let database = RwLock::new(Some(database));
-        let opened = identity::of(&path).ok();
+        let opened = identity(&path).ok();
         Ok(Self {
             path,
             opener: Box::new(opener),
@@ -121,7 +120,7 @@ impl File {
     fn check_place(&self) -> Result<(), DatabaseError> {
         let Some(opened) = self.opened else { return Ok(()) };
         let path = || self.path.clone();
-        match identity::of(&self.path) {
+        match identity(&self.path) {
             Ok(found) if found == opened => Ok(()),
             Ok(_) => Err(DatabaseError::Replaced { path: path() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DatabaseError::Gone { path: path() }),
@@ -227,6 +226,14 @@ impl File {
     pub(super) fn close(&self) {
         close(self.database.write().take());
     }
+}
+
+/// Device and inode: no other file has both while the file exists.
+type Identity = (u64, u64);
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 fn close(database: Option<redb::Database>) {
