@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use kefu_messages::envelope::{Answered, Envelope, EnvelopeError};
+use kefu_messages::envelope::{Answered, Envelope};
 use kefu_messages::window::Window;
 use kefu_program::config::{Account, Config};
 use kefu_queue::{DeadReason, Delivery};
@@ -284,8 +284,7 @@ impl Handler {
 fn envelope_of(delivery: &Delivery) -> Result<&Envelope, Outcome> {
     let envelope = match &delivery.envelope {
         Ok(envelope) => envelope,
-        // An upgrade replaces workers and ingress one after the other, so their versions differ for a while.
-        Err(error @ EnvelopeError::Version { .. }) => {
+        Err(error) if error.class().passes() => {
             return Err(Outcome::retry_or_dead(DeadReason::Undecodable, error.to_string()));
         }
         Err(error) => return Err(Outcome::dead(DeadReason::Undecodable, error.to_string())),

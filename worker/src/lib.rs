@@ -19,6 +19,7 @@ use kefu_program::backend::{Backend, BackendError};
 use kefu_program::config::Config;
 use kefu_program::internal::Readiness;
 use kefu_queue::ConsumerOptions;
+use kefu_runtime::Cause;
 use kefu_runtime::health::Health;
 use kefu_store::Probe;
 use tokio_util::sync::CancellationToken;
@@ -64,8 +65,8 @@ pub enum WorkerError {
     #[error(transparent)]
     Backend(#[from] BackendError),
     /// The HTTP client could not be set up.
-    #[error("{0}")]
-    Client(String),
+    #[error(transparent)]
+    Client(Cause),
     /// The consumer of the queue ended by itself.
     #[error("the queue hands out no more messages, and nobody asked the worker to stop: a fault of kefu, report it")]
     ConsumerEnded,

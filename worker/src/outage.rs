@@ -39,15 +39,13 @@ impl StoreOutage {
 
     /// Waits a moment because of `error`. An error that does not pass ends the attempt.
     pub(crate) async fn sit_out(&self, interrupt: &Interrupt, error: &StoreError) -> Result<(), Outcome> {
-        match error {
-            StoreError::Corrupt(_) | StoreError::Url(_) => Err(Outcome::retry(error.to_string())),
-            StoreError::Unavailable(_) => {
-                self.noticed(error);
-                // Full jitter would sometimes flood the store; half the jitter spreads the lanes and keeps the pace.
-                let wait = rand::random_range(self.poll / 2..=self.poll);
-                interrupt.or(tokio::time::sleep(wait)).await
-            }
+        if !error.class().passes() {
+            return Err(Outcome::retry(error.to_string()));
         }
+        self.noticed(error);
+        // Full jitter would sometimes flood the store; half the jitter spreads the lanes and keeps the pace.
+        let wait = rand::random_range(self.poll / 2..=self.poll);
+        interrupt.or(tokio::time::sleep(wait)).await
     }
 
     fn noticed(&self, error: &StoreError) {

@@ -23,7 +23,7 @@ pub(super) struct Api {
 /// Asks for the time, or says once why no answer came: every account's check would only say the same.
 pub(super) async fn reach(config: &Config) -> Result<Api, Finding> {
     let api = &config.wechat.api_base;
-    let probe = Probe::new(&config.wechat).map_err(|error| Finding::failed("wechat", error, NETWORK))?;
+    let probe = Probe::new(&config.wechat).map_err(|error| Finding::failed("wechat", error.to_string(), NETWORK))?;
     let asked = timeout(PATIENCE, probe.time()).await;
     let asked = asked.map_err(|_| Finding::failed("wechat", late_text(api), NETWORK))?;
     let refused = |refused: Refused| Finding::failed("wechat", format!("{api}: {}", refused.text), NETWORK);

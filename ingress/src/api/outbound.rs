@@ -104,7 +104,7 @@ impl OutboundMessages {
                 Ok(Err(error)) => {
                     last = error.to_string();
                     let again = Instant::now() + TRY_AGAIN;
-                    if again >= deadline || matches!(error, StoreError::Corrupt(_)) {
+                    if again >= deadline || !error.class().passes() {
                         return Err(Problem::Unavailable(last));
                     }
                     sleep_until(again).await;

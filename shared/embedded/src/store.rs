@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kefu_runtime::Cause;
 use redb::{ReadTransaction, WriteTransaction};
 
 use crate::{Database, DatabaseError};
@@ -45,7 +46,7 @@ enum Failure {
     /// An error of the file: fails the whole batch.
     Storage(redb::Error),
     /// An entry that this version did not write: fails the caller alone. Nothing was changed.
-    Corrupt(String),
+    Corrupt(Cause),
 }
 
 impl<E: Into<redb::Error>> From<E> for Failure {
@@ -56,7 +57,7 @@ impl<E: Into<redb::Error>> From<E> for Failure {
 
 impl From<DatabaseError> for StoreError {
     fn from(error: DatabaseError) -> Self {
-        Self::Unavailable(error.to_string())
+        Self::Unavailable(Cause::new(error.to_string(), &error))
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use kefu_runtime::{in_words, lifecycle};
+use kefu_runtime::{Cause, in_words, lifecycle};
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,7 @@ pub async fn run<E: Into<Box<dyn Error>>>(
             backend.end().await;
             result
         }
-        Err(error) => Err(error),
+        Err(error) => Err(in_words(&*error)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,17 +89,17 @@ async fn start(
     listen: SocketAddr,
     routes: Routes,
     hangups: std::io::Result<Signal>,
-) -> Result<Frame, String> {
-    telemetry::start_logs(&config.telemetry).map_err(|error| error.to_string())?;
-    let metrics = telemetry::start_metrics().map_err(|error| error.to_string())?;
-    let uncaught = |error: std::io::Error| format!("no signals can be caught: {error}");
+) -> Result<Frame, Box<dyn Error>> {
+    telemetry::start_logs(&config.telemetry)?;
+    let metrics = telemetry::start_metrics()?;
+    let uncaught = |error: std::io::Error| Cause::from(error).at("no signals can be caught");
     let shutdown = lifecycle::shutdown_on_signal().map_err(uncaught)?;
     reload::start(file, &config, hangups.map_err(uncaught)?);
     let readiness = Readiness::default();
     let (server, internal) = internal::serve(listen, readiness.clone(), metrics, shutdown.clone(), routes)
-        .map_err(|error| format!("internal_listen = \"{listen}\" cannot be bound: {error}"))?;
+        .map_err(|error| Cause::from(error).at(format_args!("internal_listen = \"{listen}\" cannot be bound")))?;
     // The server answers until the process ends: an operator can watch a shutdown to its end.
     tokio::spawn(server);
-    let backend = Backend::open(&config).await.map_err(|error| error.to_string())?;
+    let backend = Backend::open(&config).await?;
     Ok(Frame { config, backend, readiness, internal, shutdown })
 }

@@ -3,16 +3,17 @@
 //! * [`lifecycle`]: the start and the stop of a program; [`health`]: whether a part of the program works at present.
 //! * [`clock`]: the time; [`disk`]: files on a disk that may hang; [`gate`]: how many calls that may hang are under way at
 //!   once; [`http_client`]: the common parts of all HTTP clients.
-//! * [`in_words()`]: an error with its causes, for people.
+//! * [`Class`], [`Cause`]: what a caller can do about an error, and what caused it; [`in_words()`]: an error with its
+//!   causes, for people.
 
 pub mod clock;
 pub mod disk;
+mod error;
 pub mod gate;
 pub mod health;
 pub mod http_client;
-mod in_words;
 pub mod lifecycle;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use in_words::in_words;
+pub use error::{Cause, Class, in_words};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kefu_messages::reply::picture::PictureFormat;
 use kefu_program::config;
+use kefu_runtime::Cause;
 use kefu_runtime::http_client::{self, Unread};
-use kefu_runtime::in_words;
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -89,15 +89,15 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
 impl HttpTransport {
-    pub(crate) fn new(config: &config::WeChat) -> Result<Self, String> {
-        let base = config.api_base.parse().map_err(|_| "[wechat] api_base: is no URL".to_owned())?;
+    pub(crate) fn new(config: &config::WeChat) -> Result<Self, Cause> {
+        let base = config.api_base.parse().map_err(|_| "[wechat] api_base: is no URL")?;
         let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
             // This limit is below that of the whole call, so a call that reaches its own limit has written its request.
             .connect_timeout(config.timeout / 2)
             .timeout(config.timeout)
             .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {}", in_words(&error)))?;
+            .map_err(|error| http_client::cause(error).at("the HTTP client cannot be set up"))?;
         Ok(Self { http, base: config.api_base.clone() })
     }
 }
@@ -133,7 +133,7 @@ impl Transport for HttpTransport {
         let response =
             request.query(&query).send().await.map_err(|error| match error.is_connect() || error.is_builder() {
                 true => not_written(error),
-                false => Failure::Unanswered(format!("no answer came: {}", in_words(&error.without_url()))),
+                false => Failure::Unanswered(format!("no answer came: {}", http_client::cause(error))),
             })?;
         let status = response.status().as_u16();
         match http_client::read_within(response, max_bytes).await {
@@ -149,7 +149,7 @@ impl Transport for HttpTransport {
 }
 
 fn not_written(error: reqwest::Error) -> Failure {
-    Failure::Passing(format!("WeChat cannot be reached: {}", in_words(&error.without_url())))
+    Failure::Passing(format!("WeChat cannot be reached: {}", http_client::cause(error)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kefu_program::config::{self, Account, TokenApi};
+use kefu_runtime::Cause;
 use secrecy::SecretString;
 
 use crate::wechat::WeChat;
@@ -52,7 +53,7 @@ pub struct ServerTime {
 impl Probe {
     /// # Errors
     /// When the HTTP client cannot be set up.
-    pub fn new(config: &config::WeChat) -> Result<Self, String> {
+    pub fn new(config: &config::WeChat) -> Result<Self, Cause> {
         let transport = Arc::new(HttpTransport::new(config)?);
         // The probe uses `stable_token`, whatever the configuration says: a token of the other API would end the
         // account's present token.

@@ -153,7 +153,7 @@ impl File {
             Ok(Err(found)) => format!("it has format {found}, this version reads format {FORMAT}: update kefu"),
             Err(error) => return Err(unreadable(&self.path, error)),
         };
-        Err(DatabaseError::Unreadable { path: self.path.clone(), reason })
+        Err(DatabaseError::Unreadable { path: self.path.clone(), cause: reason.into() })
     }
 
     pub(super) fn begin_write(&self) -> Result<WriteTransaction, redb::Error> {
@@ -245,7 +245,7 @@ fn close(database: Option<redb::Database>) {
 
 fn unreadable(path: &Path, error: redb::Error) -> DatabaseError {
     match DatabaseError::from(&error) {
-        DatabaseError::Failed(reason) => DatabaseError::Unreadable { path: path.to_owned(), reason },
+        DatabaseError::Failed(cause) => DatabaseError::Unreadable { path: path.to_owned(), cause },
         other => other,
     }
 }
@@ -255,7 +255,7 @@ fn create_folder(folder: &Path) -> Result<(), DatabaseError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     builder.mode(0o700);
-    let failed = |error: std::io::Error| DatabaseError::Folder { path: folder.to_owned(), reason: error.to_string() };
+    let failed = |error: io::Error| DatabaseError::Folder { path: folder.to_owned(), cause: error.into() };
     builder.create(folder).map_err(failed)
 }
 

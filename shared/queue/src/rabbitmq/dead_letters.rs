@@ -161,7 +161,7 @@ impl OnRabbitMq {
     /// The error with the broker's address, because the operator may have configured a wrong address.
     fn at(&self, error: QueueError) -> QueueError {
         match error {
-            QueueError::Unavailable(reason) => QueueError::Unavailable(format!("{}: {reason}", self.address)),
+            QueueError::Unavailable(cause) => QueueError::Unavailable(cause.at(&self.address)),
             other => other,
         }
     }
@@ -212,7 +212,7 @@ impl Walk for OnTheWay {
         };
         let target = target.ok_or_else(|| {
             let why = "it is no envelope, and which partition it came from is not known";
-            QueueError::Refused(why.to_owned())
+            QueueError::Refused(why.into())
         })?;
         let Message { exchange, routing_key, properties, body } = original.replayed(target.to_string());
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
@@ -252,14 +252,14 @@ impl Walk for OnTheWay {
 
 /// The broker's answer; in words if the answer is an error or does not come.
 async fn ask<T>(what: &str, answer: impl Future<Output = lapin::Result<T>>) -> Result<T, QueueError> {
-    let unavailable = |text: String| Err(QueueError::Unavailable(text));
+    let unavailable = |text: String| Err(QueueError::Unavailable(text.into()));
     match timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => match protocol_code(&error) {
             Some((404, _)) => unavailable(format!(
                 "the broker has no queue {DEAD}: no kefu has run on this vhost yet, or the URL is another one's"
             )),
-            _ => unavailable(Fault::of(&error).text().to_owned()),
+            _ => Err(Fault::of(&error).into()),
         },
         Err(_) => unavailable(format!("the broker did not answer within {} s: {what}", PATIENCE.as_secs())),
     }

@@ -209,7 +209,7 @@ impl Keeper {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connection = timeout(CONNECT, Connection::connect_uri(self.address.uri.clone(), properties))
             .await
-            .map_err(|_| Fault::Passing(format!("the broker did not answer within {CONNECT:?}")))?
+            .map_err(|_| Fault::Passing(format!("the broker did not answer within {CONNECT:?}").into()))?
             .map_err(|error| Fault::of(&error))?;
         match self.topology.declare(&connection).await {
             Ok(()) => Ok(connection),

@@ -65,7 +65,7 @@ impl Outlet {
             };
             match opened {
                 Ok(channel) => break (session, channel),
-                Err(error) if session.usable() => return Err(QueueError::Unavailable(error.to_string())),
+                Err(error) if session.usable() => return Err(Fault::of(&error).into()),
                 Err(_) => {}
             }
         };
@@ -107,11 +107,12 @@ impl Outlet {
 /// Publishes one message and waits for the broker's word on it.
 async fn confirmed(session: &Session, channel: &Channel, message: Message) -> Result<(), QueueError> {
     let lost = |error: lapin::Error| {
+        let fault = Fault::of(&error);
         // The exchange is missing; a new session declares it again.
         if protocol_code(&error).is_some_and(|(code, _)| code == 404) {
-            session.end(Fault::of(&error));
+            session.end(fault.clone());
         }
-        QueueError::Unavailable(error.to_string())
+        QueueError::from(fault)
     };
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
     let (exchange, key) = (message.exchange.into(), message.routing_key.into());
@@ -119,7 +120,7 @@ async fn confirmed(session: &Session, channel: &Channel, message: Message) -> Re
     let confirm = channel.basic_publish(exchange, key, options, &message.body, message.properties).await;
     match confirm.map_err(lost)?.await.map_err(lost)? {
         Confirmation::Ack(None) => Ok(()),
-        Confirmation::Ack(Some(_)) => Err(QueueError::Refused("no queue is bound for it".into())),
+        Confirmation::Ack(Some(_)) => Err(QueueError::Refused("no queue is bound for its partition".into())),
         Confirmation::Nack(_) => Err(QueueError::Refused("the broker did not store it; is its queue full?".into())),
         Confirmation::NotRequested => Err(QueueError::Unavailable("the channel has no confirms".into())),
     }

@@ -175,21 +175,22 @@ async fn declare_queue(channel: &Channel, queue: Queue) -> lapin::Result<()> {
 async fn within<T>(what: &str, declaration: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
     match timeout(DECLARATION, declaration).await {
         Ok(result) => result.map_err(|error| refusal(what, &error)),
-        Err(_) => Err(Fault::Passing(format!("the broker took longer than {DECLARATION:?} to declare {what}"))),
+        Err(_) => Err(Fault::Passing(format!("the broker took longer than {DECLARATION:?} to declare {what}").into())),
     }
 }
 
 /// The operator's text for a failed declaration.
 fn refusal(what: &str, error: &lapin::Error) -> Fault {
+    let standing = |text: String| Fault::Standing(text.into());
     match protocol_code(error) {
-        Some((406, reason)) if reason.contains("inequivalent") => Fault::Standing(format!(
+        Some((406, reason)) if reason.contains("inequivalent") => standing(format!(
             "the broker has a {what} that is not the one kefu needs ({reason}); let its messages be consumed or move \
              them away, then delete it (or remove the policy that changed it), and kefu declares it anew by itself"
         )),
-        Some((406, reason)) => Fault::Standing(format!(
+        Some((406, reason)) => standing(format!(
             "the broker cannot make the {what} that kefu needs ({reason}); use RabbitMQ 4.0 or later (3.10 is the least)"
         )),
-        Some((403, reason)) => Fault::Standing(format!(
+        Some((403, reason)) => standing(format!(
             "the broker does not let this user declare {what} ({reason}); give it the permissions configure, write and \
              read for the names that start with kefu."
         )),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_program::config;
+use kefu_runtime::Cause;
 use kefu_runtime::http_client::{self, Unread};
-use kefu_runtime::in_words;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
 
@@ -54,17 +54,17 @@ const CONNECT: Duration = Duration::from_secs(5);
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 impl HttpCompletions {
-    pub(crate) fn new(config: &config::Assistant) -> Result<Self, String> {
-        let base = config.base_url.parse().map_err(|_| "[assistant] base_url: is no URL".to_owned())?;
+    pub(crate) fn new(config: &config::Assistant) -> Result<Self, Cause> {
+        let base = config.base_url.parse().map_err(|_| "[assistant] base_url: is no URL")?;
         let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
             .connect_timeout(CONNECT.min(config.timeout / 2))
             .build()
-            .map_err(|error| format!("the assistant's HTTP client cannot be set up: {}", in_words(&error)))?;
+            .map_err(|error| http_client::cause(error).at("the assistant's HTTP client cannot be set up"))?;
         let authorization = match &config.key {
             Some(key) => {
                 let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-                    .map_err(|_| "the assistant's key cannot be sent in an HTTP header".to_owned())?;
+                    .map_err(|_| "the assistant's key cannot be sent in an HTTP header")?;
                 value.set_sensitive(true);
                 Some(value)
             }
@@ -98,7 +98,7 @@ impl Completions for HttpCompletions {
 }
 
 fn broken(kind: Kind, what: &str, error: reqwest::Error) -> Failure {
-    Failure::new(kind, format!("{what}: {}", in_words(&error.without_url())))
+    Failure::new(kind, format!("{what}: {}", http_client::cause(error)))
 }
 
 #[cfg(test)]
