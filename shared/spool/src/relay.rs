@@ -91,7 +91,10 @@ impl Relay {
             }
             Err(error) => {
                 let (file, partition) = (work.file.folder.display(), self.partition);
-                tracing::error!(%file, %partition, number = row.number, %error, "a message in the spool is no envelope of this version: it is set aside in the file");
+                tracing::error!(
+                    %file, %partition, number = row.number, %error,
+                    "a message in the spool is no envelope of this version: it is set aside in the file"
+                );
                 metric::unreadable();
                 let mut pause = self.longest_pause / 20;
                 while let Err(error) = work.file.set_aside(partition, row.number).await {
