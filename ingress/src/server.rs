@@ -12,7 +12,7 @@ use actix_web::{App, web};
 use futures_util::FutureExt;
 use kefu_program::internal::slashes;
 use kefu_queue::Publisher;
-use kefu_runtime::lifecycle;
+use kefu_runtime::{Cause, lifecycle};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::body::Bodies;
@@ -65,8 +65,8 @@ pub enum IngressError {
         source: io::Error,
     },
     /// The HTTP client for webhooks could not be built.
-    #[error("{0}")]
-    Client(String),
+    #[error(transparent)]
+    Client(Cause),
     /// The server failed while it ran.
     #[error("the HTTP server failed: {0}")]
     Server(#[from] io::Error),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::rules::{DECIDE_WITHIN, Endpoint};
+use kefu_runtime::Cause;
 use kefu_webhook::{Failure, Media, Question, Settings, Webhooks, decision};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -17,7 +18,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(250);
 pub(crate) struct SyncWebhooks(Webhooks);
 
 impl SyncWebhooks {
-    pub(crate) fn new(settings: &Settings) -> Result<Self, String> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Cause> {
         Webhooks::new(settings).map(Self)
     }
 
@@ -46,7 +47,7 @@ impl SyncWebhooks {
             metric::webhook_called(decided.as_ref().map_or_else(Failure::label, |_| "answered"), begun.elapsed());
             match decided {
                 Ok(text) => return Ok(if text == "success" { String::new() } else { text }),
-                Err(failure @ (Failure::Passing { .. } | Failure::Crowded(_))) => {
+                Err(failure) if failure.class().passes() => {
                     let again = Instant::now() + ASK_AGAIN;
                     sleep_until(again.min(deadline)).await;
                     if again >= deadline {

@@ -5,10 +5,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use kefu_messages::envelope::{Answered, Envelope, EnvelopeError};
+use kefu_messages::envelope::{Answered, Envelope};
 use kefu_messages::window::Window;
 use kefu_program::config::{Account, Config};
 use kefu_queue::{DeadReason, Delivery};
+use kefu_runtime::Cause;
 use kefu_store::{Place, StoreError, Stores};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,6 @@ use crate::wechat::WeChat;
 use crate::wechat::client::Transport;
 use crate::wechat::media::Uploads;
 use crate::wechat::token::AccessTokens;
-use crate::why::Why;
 
 /// Handles messages; all lanes share it.
 pub(crate) struct Handler {
@@ -72,7 +72,7 @@ impl Handler {
         transport: Arc<dyn Transport>,
         completions: Option<Arc<dyn Completions>>,
         shutdown: CancellationToken,
-    ) -> Result<Self, Why> {
+    ) -> Result<Self, Cause> {
         let (limits, call_limit) = (config.window.clone(), config.wechat.timeout);
         let outage = Arc::new(StoreOutage::new());
         let behind = Arc::new(Behind::default());
@@ -286,8 +286,7 @@ impl Handler {
 fn envelope_of(delivery: &Delivery) -> Result<&Envelope, Outcome> {
     let envelope = match &delivery.envelope {
         Ok(envelope) => envelope,
-        // An upgrade replaces workers and ingress one after the other, so their versions differ for a while.
-        Err(error @ EnvelopeError::Version { .. }) => {
+        Err(error) if error.class().passes() => {
             return Err(Outcome::retry_or_dead(DeadReason::Undecodable, error.to_string()));
         }
         Err(error) => return Err(Outcome::dead(DeadReason::Undecodable, error.to_string())),

@@ -21,6 +21,7 @@ use kefu_program::backend::{Backend, BackendError};
 use kefu_program::config::Config;
 use kefu_program::internal::Readiness;
 use kefu_queue::ConsumerOptions;
+use kefu_runtime::Cause;
 use kefu_runtime::health::Health;
 use kefu_store::Probe;
 use tokio::sync::watch;
@@ -46,11 +47,9 @@ mod settle;
 #[cfg(test)]
 mod testing;
 mod wechat;
-mod why;
 
 pub use wechat::failure::{Failure, Refusal};
 pub use wechat::{Callback, WeChat};
-pub use why::Why;
 
 use handle::Handler;
 use lanes::dispatch::dispatch;
@@ -66,7 +65,7 @@ pub enum WorkerError {
     Backend(#[from] BackendError),
     /// An HTTP client could not be set up.
     #[error(transparent)]
-    Client(#[from] Why),
+    Client(#[from] Cause),
     /// The consumer of the queue ended by itself.
     #[error("the queue hands out no more messages, and nobody asked the worker to stop: a fault of kefu, report it")]
     ConsumerEnded,

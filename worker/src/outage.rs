@@ -43,18 +43,16 @@ impl StoreOutage {
 
     /// Waits a moment because of `error`. An error that does not pass ends the attempt.
     pub(crate) async fn sit_out(&self, interrupt: &Interrupt, error: &StoreError) -> Result<(), Outcome> {
-        match error {
-            StoreError::Corrupt(_) | StoreError::Url(_) => Err(Outcome::retry(in_words(error))),
-            StoreError::Unavailable(_) => {
-                let error = in_words(error);
-                if self.standing.failed((), error.clone()) {
-                    tracing::error!(error, "nothing is sent until the store is back");
-                    metrics::counter!(metric::STORE_OUTAGES).increment(1);
-                }
-                // Full jitter would sometimes flood the store; half the jitter spreads the lanes and keeps the pace.
-                let wait = rand::random_range(TRIED_EVERY / 2..=TRIED_EVERY);
-                interrupt.or(tokio::time::sleep(wait)).await
-            }
+        if !error.class().passes() {
+            return Err(Outcome::retry(in_words(error)));
         }
+        let error = in_words(error);
+        if self.standing.failed((), error.clone()) {
+            tracing::error!(error, "nothing is sent until the store is back");
+            metrics::counter!(metric::STORE_OUTAGES).increment(1);
+        }
+        // Full jitter would sometimes flood the store; half the jitter spreads the lanes and keeps the pace.
+        let wait = rand::random_range(TRIED_EVERY / 2..=TRIED_EVERY);
+        interrupt.or(tokio::time::sleep(wait)).await
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_messages::seat::Seat;
+use kefu_messages::partition::Seat;
 use kefu_runtime::in_words;
 use kefu_store::Seats;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};

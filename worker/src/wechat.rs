@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_program::config::{self, Account, TokenApi, TypingApi};
-use kefu_runtime::in_words;
 use kefu_runtime::standing::Standing;
+use kefu_runtime::{Cause, in_words};
 use kefu_store::StoredToken;
 use kefu_wechat::openid::OpenId;
 use secrecy::{ExposeSecret, SecretString};
@@ -28,7 +28,6 @@ use client::{Body, Call, Extent, HttpTransport, Picture, Raw, Transport};
 use failure::{Failure, Refusal};
 
 use crate::metric;
-use crate::why::Why;
 
 /// The APIs, as far as errcodes and metrics tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +88,7 @@ impl WeChat {
     ///
     /// # Errors
     /// When the HTTP client cannot be set up.
-    pub fn over_http(config: &config::WeChat) -> Result<Self, Why> {
+    pub fn over_http(config: &config::WeChat) -> Result<Self, Cause> {
         Ok(Self::new(Arc::new(HttpTransport::new(config)?), config))
     }
 

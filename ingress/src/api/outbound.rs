@@ -106,7 +106,7 @@ impl OutboundMessages {
                 Ok(Err(error)) => {
                     last = error.to_string();
                     let again = Instant::now() + TRY_AGAIN;
-                    if again >= deadline || matches!(error, StoreError::Corrupt(_)) {
+                    if again >= deadline || !error.class().passes() {
                         return Err(Refusal::Unavailable(last));
                     }
                     sleep_until(again).await;

@@ -15,7 +15,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 mod clock;
 mod error;
 mod file;
-mod identity;
 mod outage;
 mod reserved;
 #[cfg(any(test, feature = "testing"))]

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use kefu_messages::partition::Partition;
+use kefu_runtime::{Cause, Class};
 
 use crate::{Database, DatabaseError};
 use kefu_queue::dead_letters::DeadLetters;
@@ -66,9 +67,10 @@ impl EmbeddedQueue {
 
 impl From<DatabaseError> for QueueError {
     fn from(error: DatabaseError) -> Self {
-        match error {
-            DatabaseError::Full => Self::Blocked(error.to_string()),
-            other => Self::Unavailable(other.to_string()),
+        let cause = Cause::new(error.to_string(), &error);
+        match error.class() {
+            Class::Throttled => Self::Blocked(cause),
+            _ => Self::Unavailable(cause),
         }
     }
 }

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kefu_runtime::Cause;
 use redb::{ReadTransaction, WriteTransaction};
 
 use crate::{Database, DatabaseError};
@@ -33,19 +34,7 @@ const PURGED_PER_WRITE: usize = 2;
 
 /// All stores on `database`. They keep the database open.
 pub fn open(database: &Database) -> Stores {
-    let store = Arc::new(EmbeddedStore { database: database.clone() });
-    Stores {
-        claims: store.clone(),
-        ledger: store.clone(),
-        tokens: store.clone(),
-        media: store.clone(),
-        windows: store.clone(),
-        messages: store.clone(),
-        conversations: store.clone(),
-        order: store.clone(),
-        seats: None,
-        probe: store,
-    }
+    Stores::on(Arc::new(EmbeddedStore { database: database.clone() }))
 }
 
 struct EmbeddedStore {
@@ -57,7 +46,7 @@ enum Failure {
     /// An error of the file: fails the whole batch.
     Storage(redb::Error),
     /// An entry that this version did not write: fails the caller alone. Nothing was changed.
-    Corrupt(String),
+    Corrupt(Cause),
 }
 
 impl<E: Into<redb::Error>> From<E> for Failure {
@@ -68,7 +57,7 @@ impl<E: Into<redb::Error>> From<E> for Failure {
 
 impl From<DatabaseError> for StoreError {
     fn from(error: DatabaseError) -> Self {
-        Self::Unavailable(error.to_string())
+        Self::Unavailable(Cause::new(error.to_string(), &error))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The contract between the two services: the messages that ingress puts on the queue.
 
+use kefu_runtime::{Cause, Class};
+use kefu_wechat::json;
 use kefu_wechat::openid::OpenId;
 use kefu_wechat::push::{Content, Fields, Format, Push};
 use serde::{Deserialize, Serialize};
@@ -71,7 +73,7 @@ pub enum Answered {
 pub enum EnvelopeError {
     /// Not JSON, or not the shape of an envelope. The text names the place, never the content.
     #[error("the body is not an envelope: {0}")]
-    Malformed(String),
+    Malformed(#[source] Cause),
     /// Written by a newer kefu.
     #[error(
         "the envelope has version {found}, this worker reads versions up to {UNREADABLE_VERSION}: update the workers"
@@ -80,6 +82,17 @@ pub enum EnvelopeError {
         /// The version found.
         found: u32,
     },
+}
+
+impl EnvelopeError {
+    /// What the caller can do.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Malformed(_) => Class::Refused,
+            // An upgrade replaces workers and ingress one after the other, so their versions differ for a while.
+            Self::Version { .. } => Class::Transient,
+        }
+    }
 }
 
 /// Without the user's text.
@@ -188,10 +201,7 @@ impl Envelope {
         struct Versioned {
             v: u32,
         }
-        // serde_json's own message would quote the offending value, which may be a user's text.
-        let malformed = |error: serde_json::Error| {
-            EnvelopeError::Malformed(format!("line {} column {}", error.line(), error.column()))
-        };
+        let malformed = |error| EnvelopeError::Malformed(json::mistake(&error).into());
         let Versioned { v } = serde_json::from_slice(body).map_err(malformed)?;
         if ![VERSION, SEND_VERSION, UNREADABLE_VERSION].contains(&v) {
             return Err(EnvelopeError::Version { found: v });
@@ -204,7 +214,7 @@ impl Envelope {
         for (version, field, there) in fields {
             if there != (v == version) {
                 let has = if there { "with" } else { "without" };
-                return Err(EnvelopeError::Malformed(format!("version {v} {has} the field {field}")));
+                return Err(EnvelopeError::Malformed(format!("version {v} {has} the field {field}").into()));
             }
         }
         Ok(envelope)

@@ -2,8 +2,7 @@
 //!
 //! * [`envelope`]: the message on its way from ingress to a worker: a push, a message of a team's own backend
 //!   ([`outbound`]), or a push that cannot be read ([`unreadable`]).
-//! * [`message_key`], [`session`] and [`partition`]: the identity of a message, its user and account, and its queue;
-//!   [`seat`]: the number of a worker.
+//! * [`message_key`], [`session`] and [`partition`]: the identity of a message, its user and account, and its queue.
 //! * [`rules`] and [`reply`]: which push gets which replies; [`plan`]: the replies to one message; [`window`]: how many
 //!   replies WeChat takes.
 //! * [`problems`]: the mistakes in a configuration.
@@ -16,7 +15,6 @@ pub mod plan;
 pub mod problems;
 pub mod reply;
 pub mod rules;
-pub mod seat;
 pub mod session;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

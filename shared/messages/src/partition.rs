@@ -6,6 +6,9 @@ use std::str::FromStr;
 use kefu_wechat::openid::OpenId;
 use serde::{Deserialize, Serialize};
 
+/// The number of a worker among the running workers, from 0 on. The seat decides the worker's share of the partitions.
+pub type Seat = u16;
+
 /// One of the N partitions. `Display` gives its routing key: `p00`, `p01`, …
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use kefu_runtime::{in_words, lifecycle};
+use kefu_runtime::{Cause, in_words, lifecycle};
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -90,12 +90,12 @@ async fn start(
 ) -> Result<Frame, Box<dyn Error>> {
     telemetry::start_logs(&config.telemetry)?;
     let metrics = telemetry::start_metrics()?;
-    let uncaught = |error: std::io::Error| format!("the process cannot catch signals: {error}");
+    let uncaught = |error: std::io::Error| Cause::from(error).at("the process cannot catch signals");
     let shutdown = lifecycle::shutdown_on_signal().map_err(uncaught)?;
     reload::start(file, &config, hangups.map_err(uncaught)?);
     let readiness = Readiness::default();
     let (server, internal) = internal::serve(listen, readiness.clone(), metrics, shutdown.clone(), routes)
-        .map_err(|error| format!("internal_listen = \"{listen}\" cannot be bound: {error}"))?;
+        .map_err(|error| Cause::from(error).at(format_args!("internal_listen = \"{listen}\" cannot be bound")))?;
     // The server answers until the process ends: an operator can watch a shutdown to its end.
     tokio::spawn(server);
     let backend = Backend::open(&config).await?;

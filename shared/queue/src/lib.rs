@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_messages::envelope::{Envelope, EnvelopeError};
-use kefu_messages::partition::Partition;
-use kefu_messages::seat::Seat;
+use kefu_messages::partition::{Partition, Seat};
 use kefu_runtime::health::Health;
+use kefu_runtime::{Cause, Class};
 use tokio_util::sync::CancellationToken;
 
 pub mod dead_letters;
@@ -28,16 +28,27 @@ pub const RETRY_DELAYS: [Duration; 5] = [
 pub enum QueueError {
     /// There is no connection. The call may have been done all the same.
     #[error("the queue cannot be reached: {0}")]
-    Unavailable(String),
+    Unavailable(#[source] Cause),
     /// The broker accepts nothing for now (memory or disk alarm).
     #[error("the queue takes no messages now: {0}")]
-    Blocked(String),
+    Blocked(#[source] Cause),
     /// The broker refused this message, for instance because the queue is full.
     #[error("the queue refused the message: {0}")]
-    Refused(String),
+    Refused(#[source] Cause),
     /// The session of the delivery has ended: the message will be, or was, delivered again.
     #[error("the delivery's session has ended; the message is delivered again")]
     Stale,
+}
+
+impl QueueError {
+    /// What the caller can do.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Unavailable(_) | Self::Stale => Class::Transient,
+            Self::Blocked(_) => Class::Throttled,
+            Self::Refused(_) => Class::Refused,
+        }
+    }
 }
 
 /// Puts envelopes on the queue.

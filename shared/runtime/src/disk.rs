@@ -54,9 +54,9 @@ impl Disk {
         };
         match timeout_at(deadline, tokio::task::spawn_blocking(work)).await {
             // Not in tokio's words: they contain the panic's text, which may contain anything.
-            Ok(done) => {
-                done.unwrap_or_else(|_| Err(Error::other("what read or wrote the file panicked: a fault of kefu")))
-            }
+            Ok(done) => done.unwrap_or_else(|_| {
+                Err(Error::other("the code that reads or writes the file panicked: a fault of kefu, report it"))
+            }),
             Err(_) => {
                 self.0.is_stuck();
                 Err(hangs())

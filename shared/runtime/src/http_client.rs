@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{ClientBuilder, Response, Url, redirect};
 
-use crate::in_words;
+use crate::{Cause, in_words};
 
 /// The longest wait that a client believes; no client waits as long.
 const A_DAY: Duration = Duration::from_secs(86_400);
@@ -43,8 +43,8 @@ pub enum Unread {
     Cut {
         /// The bytes that arrived.
         so_far: Vec<u8>,
-        /// Why, in words, without the URL.
-        error: String,
+        /// Why.
+        error: Cause,
     },
 }
 
@@ -59,9 +59,15 @@ pub async fn read_within(mut response: Response, most: usize) -> Result<Vec<u8>,
             Ok(Some(chunk)) if body.len() + chunk.len() <= most => body.extend_from_slice(&chunk),
             Ok(Some(_)) => return Err(Unread::TooLarge),
             Ok(None) => return Ok(body),
-            Err(error) => return Err(Unread::Cut { so_far: body, error: in_words(&error.without_url()) }),
+            Err(error) => return Err(Unread::Cut { so_far: body, error: cause(error) }),
         }
     }
+}
+
+/// The cause of a failed call, in the client's words without the URL, which may contain secrets.
+pub fn cause(error: reqwest::Error) -> Cause {
+    let error = error.without_url();
+    Cause::new(in_words(&error), &error)
 }
 
 /// How long the server asks the client to wait, if the server says so in seconds; a day at most.

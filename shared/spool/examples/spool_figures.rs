@@ -32,7 +32,7 @@ impl Publisher for Broker {
             tokio::time::sleep(Duration::from_millis(1)).await;
             return Ok(());
         }
-        Err(QueueError::Unavailable("away".to_owned()))
+        Err(QueueError::Unavailable("away".into()))
     }
 
     fn health(&self) -> Health {

@@ -9,6 +9,7 @@ use kefu_embedded::DatabaseError;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
 use kefu_queue::{Publisher, QueueError};
+use kefu_runtime::Cause;
 use kefu_runtime::clock::now_ms;
 use kefu_runtime::health::Health;
 use tokio::runtime::Handle;
@@ -98,13 +99,15 @@ impl Spool {
             let Ok(place) = state.place(partition, &body) else { return Some(turn) };
             let spooled_at_ms = now_ms();
             let outcome = place.file.append(partition, place.number, spooled_at_ms, body).await;
-            let failure = outcome.err().map(|error| error.to_string());
-            state.written(&place, spooled_at_ms, failure.as_deref());
+            let has_failed = outcome.is_err();
+            state.written(&place, spooled_at_ms, outcome);
             filled.notify_one();
-            failure.map(|_| turn)
+            has_failed.then_some(turn)
         };
         let written = self.tasks.spawn_on(write, &self.runtime).await;
-        written.map_err(|ended| QueueError::Unavailable(format!("the spool: {}", DatabaseError::from(ended))))
+        written.map_err(|ended| {
+            QueueError::Unavailable(Cause::from(DatabaseError::from(ended).to_string()).at("the spool"))
+        })
     }
 }
 
@@ -119,7 +122,7 @@ impl Publisher for Spool {
         let mut confirmed = pin!(self.ask_broker(envelope));
         loop {
             if self.closing.is_cancelled() {
-                return Err(QueueError::Unavailable("the publisher is closed".to_owned()));
+                return Err(QueueError::Unavailable("the publisher is closed".into()));
             }
             changes.mark_unchanged();
             let overdue = Instant::now() >= overdue_at;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_embedded::DatabaseError;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
 use kefu_queue::Publisher;
@@ -12,7 +13,7 @@ use tokio::time::sleep;
 use super::file::Row;
 use super::metric;
 use super::publisher::Spool;
-use super::state::{State, Work};
+use super::state::{SpoolError, State, Work};
 
 /// How much of a partition is in memory at a time: this many messages, and no more once they have this many bytes.
 const ROWS: usize = 64;
@@ -63,7 +64,7 @@ impl Relay {
         let rows = match work.file.read(self.partition, work.after, ROWS, BYTES).await {
             Ok(rows) => rows,
             Err(error) => {
-                self.state.read(Err(&format!("{} cannot be read: {error}", work.file.folder.display())));
+                self.state.read(Err(SpoolError::Unreadable { folder: work.file.folder.clone(), error }));
                 return sleep(self.longest_pause).await;
             }
         };
@@ -90,11 +91,14 @@ impl Relay {
             }
             Err(error) => {
                 let (file, partition) = (work.file.folder.display(), self.partition);
-                tracing::error!(%file, %partition, number = row.number, %error, "set aside in the spool's file");
+                tracing::error!(
+                    %file, %partition, number = row.number, %error,
+                    "a message in the spool is no envelope of this version: it is set aside in the file"
+                );
                 metric::unreadable();
                 let mut pause = self.longest_pause / 20;
                 while let Err(error) = work.file.set_aside(partition, row.number).await {
-                    self.state.failed(&error.to_string());
+                    self.state.failed(error.into());
                     sleep(pause).await;
                     pause = (pause * 2).min(self.longest_pause);
                 }
@@ -127,7 +131,7 @@ pub(super) fn start_removing(spool: &Spool) {
                 } => true,
             };
             while let Err(error) = remove(&state).await {
-                state.failed(&error);
+                state.failed(error.into());
                 if closing.is_cancelled() {
                     return;
                 }
@@ -138,14 +142,14 @@ pub(super) fn start_removing(spool: &Spool) {
 }
 
 /// Removes all relayed messages.
-async fn remove(state: &State) -> Result<(), String> {
+async fn remove(state: &State) -> Result<(), DatabaseError> {
     loop {
         let removals = state.removals();
         if removals.is_empty() {
             return Ok(());
         }
         for removal in removals {
-            let removed = removal.file.remove(removal.upto.clone()).await.map_err(|error| error.to_string())?;
+            let removed = removal.file.remove(removal.upto.clone()).await?;
             state.removed(&removal, removed);
         }
     }

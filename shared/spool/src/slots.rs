@@ -66,7 +66,7 @@ impl Slots {
                 // The process of this file lives, and relays the file itself.
                 Err(DatabaseError::InUse { .. }) => {}
                 Err(error) => {
-                    tracing::error!(%error, "what an ended process has left in the spool cannot be relayed; it stays");
+                    tracing::error!(%error, "messages that an ended process left in the spool cannot be relayed");
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kefu_embedded::DatabaseError;
 use kefu_messages::partition::Partition;
 use kefu_runtime::health::Health;
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use super::slots::{Contents, Opened};
 
 mod held;
 
+pub(crate) use held::SpoolError;
 use held::{Held, Inner, Trouble};
 
 /// How long a failure is shown without a later write.
@@ -142,38 +144,38 @@ impl State {
 
     /// A place for a message with this `body`; `Err` says why there is none. Give the place back with [`State::written`].
     /// Each partition may have only one place out at a time.
-    pub(super) fn place(&self, partition: Partition, body: &[u8]) -> Result<Place, String> {
+    pub(super) fn place(&self, partition: Partition, body: &[u8]) -> Result<Place, SpoolError> {
         let mut inner = self.inner.lock();
         let bytes = Row::bytes(body);
-        let Some(own) = inner.files.last_mut() else { return Err("it is not open".to_owned()) };
+        let Some(own) = inner.files.last_mut() else { return Err(SpoolError::NotOpen) };
         if own.bytes.saturating_add(bytes) > self.max_bytes {
-            let text = format!("it is full: it holds {} of spool_max_bytes = {}", own.bytes, self.max_bytes);
-            inner.fail(&text);
-            return Err(text);
+            let full = SpoolError::Full { bytes: own.bytes, max_bytes: self.max_bytes };
+            inner.fail(full.clone());
+            return Err(full);
         }
         own.bytes += bytes;
         let number = own.cursors.entry(partition).or_default().next();
         Ok(Place { file: own.file.clone(), partition, number, bytes })
     }
 
-    /// The write has ended, successfully or with a `failure`.
-    pub(super) fn written(&self, place: &Place, spooled_at_ms: u64, failure: Option<&str>) {
+    /// The write has ended.
+    pub(super) fn written(&self, place: &Place, spooled_at_ms: u64, outcome: Result<(), DatabaseError>) {
         let mut inner = self.inner.lock();
         if let Some(own) = inner.files.last_mut() {
             let cursor = own.cursors.entry(place.partition).or_default();
-            cursor.written(place.number, spooled_at_ms, failure.is_none());
-            if failure.is_some() {
+            cursor.written(place.number, spooled_at_ms, outcome.is_ok());
+            if outcome.is_err() {
                 own.bytes = own.bytes.saturating_sub(place.bytes);
             }
         }
-        match failure {
-            None => inner.trouble = None,
-            Some(error) => inner.fail(error),
+        match outcome {
+            Ok(()) => inner.trouble = None,
+            Err(error) => inner.fail(error.into()),
         }
     }
 
     /// The spool cannot be used.
-    pub(super) fn failed(&self, error: &str) {
+    pub(super) fn failed(&self, error: SpoolError) {
         self.inner.lock().fail(error);
     }
 
@@ -181,7 +183,7 @@ impl State {
     pub(super) fn look_at_the_file(&self) {
         let own = self.inner.lock().files.last().map(|own| own.file.clone());
         if let Some(Health::Down(why)) = own.map(|own| own.health()) {
-            self.failed(&why);
+            self.failed(SpoolError::Down(why));
         }
     }
 
@@ -233,7 +235,7 @@ impl State {
     }
 
     /// A file could, or could not, be read.
-    pub(super) fn read(&self, outcome: Result<(), &str>) {
+    pub(super) fn read(&self, outcome: Result<(), SpoolError>) {
         let mut inner = self.inner.lock();
         match outcome {
             Ok(()) => (inner.unread, inner.order_is_given_up) = (None, false),
@@ -280,7 +282,7 @@ impl State {
         Figures {
             is_open: !inner.files.is_empty(),
             away: inner.away.is_some(),
-            trouble: inner.trouble.as_ref().filter(shown).map(|trouble| trouble.text.clone()),
+            trouble: inner.trouble.as_ref().filter(shown).map(|trouble| trouble.error.to_string()),
             waiting: inner.cursors().map(Cursor::waiting).sum(),
             bytes: inner.files.iter().map(|held| held.bytes).sum(),
             oldest_ms: inner.cursors().filter_map(Cursor::oldest_ms).min(),

@@ -102,7 +102,7 @@ async fn open(spool: &Spool, slots: &mut Slots) -> bool {
             true
         }
         Err(error) => {
-            spool.state.failed(&error.to_string());
+            spool.state.failed(error.into());
             false
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn begin(spool: &Spool, opened: Opened) {
 /// Begins to relay the messages that ended processes have left.
 pub(super) fn take_over(spool: &Spool, left: Vec<Contents>) {
     for (file, _) in &left {
-        tracing::info!(folder = %file.folder.display(), "relaying what an ended process has left in the spool");
+        tracing::info!(folder = %file.folder.display(), "relaying messages that an ended process left in the spool");
     }
     wake(spool, spool.state.took_over(left));
 }
@@ -178,10 +178,10 @@ impl Watch {
         match phase {
             Phase::Unusable => {
                 let error = figures.trouble.as_deref().unwrap_or("it is not open");
-                tracing::error!(error, "the spool cannot be used: what the broker does not take is refused");
+                tracing::error!(error, "the spool cannot be used: a push that the broker does not take is refused");
             }
             Phase::Spooling => tracing::warn!(messages, bytes, "the broker takes nothing: pushes go to the spool"),
-            Phase::Relaying => tracing::info!(messages, bytes, "the broker is given what is in the spool"),
+            Phase::Relaying => tracing::info!(messages, bytes, "the broker is back: it gets the messages of the spool"),
             Phase::Direct => tracing::info!("the spool is empty: pushes go to the broker"),
         }
         self.told = now;

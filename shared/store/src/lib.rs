@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
+use kefu_runtime::{Cause, Class};
 use secrecy::SecretString;
 
 mod conversations;
@@ -53,19 +54,50 @@ pub struct Stores {
     pub probe: Arc<dyn Probe>,
 }
 
+impl Stores {
+    /// All seams on one store, without seats.
+    pub fn on<S>(store: Arc<S>) -> Self
+    where
+        S: Claims + Ledger + Tokens + Media + Windows + Messages + Conversations + Order + Probe + 'static,
+    {
+        Self {
+            claims: store.clone(),
+            ledger: store.clone(),
+            tokens: store.clone(),
+            media: store.clone(),
+            windows: store.clone(),
+            messages: store.clone(),
+            conversations: store.clone(),
+            order: store.clone(),
+            seats: None,
+            probe: store,
+        }
+    }
+}
+
 /// Why the store did not do a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The store's URL in the configuration cannot be used. The text does not repeat the URL, which may contain a password.
     #[error("the store's URL cannot be used: {0}")]
-    Url(String),
+    Url(&'static str),
     /// The store cannot be reached, is loading, is full or read-only, or did not answer in time. The call may have been
     /// done all the same. The state passes by itself, or when the operator repairs the store.
     #[error("the store cannot be used now: {0}")]
-    Unavailable(String),
+    Unavailable(#[source] Cause),
     /// The store answered with a value that this version did not write.
     #[error("the store holds something unexpected: {0}")]
-    Corrupt(String),
+    Corrupt(#[source] Cause),
+}
+
+impl StoreError {
+    /// What the caller can do.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Unavailable(_) => Class::Transient,
+            Self::Url(_) | Self::Corrupt(_) => Class::Ours,
+        }
+    }
 }
 
 /// Reachability of the store, for `/readyz`.

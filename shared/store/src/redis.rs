@@ -79,18 +79,7 @@ pub async fn open(url: &str) -> Result<Stores, StoreError> {
     let connection = Arc::new(Connection::open(url)?);
     tokio::spawn(server::check(Arc::downgrade(&connection)));
     let store = Arc::new(Redis { connection });
-    Ok(Stores {
-        claims: store.clone(),
-        ledger: store.clone(),
-        tokens: store.clone(),
-        media: store.clone(),
-        windows: store.clone(),
-        messages: store.clone(),
-        conversations: store.clone(),
-        order: store.clone(),
-        seats: Some(store.clone()),
-        probe: store,
-    })
+    Ok(Stores { seats: Some(store.clone()), ..Stores::on(store) })
 }
 
 /// Whether a URL can be used, as far as the URL alone can tell.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_messages::seat::Seat;
+use kefu_messages::partition::Seat;
 
 use super::StoreError;
 

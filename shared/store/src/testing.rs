@@ -87,18 +87,7 @@ const LONG: Duration = Duration::from_secs(30 * 86_400);
 impl MemoryStore {
     /// The seams on this store.
     pub fn stores(this: &Arc<Self>) -> Stores {
-        Stores {
-            claims: this.clone(),
-            ledger: this.clone(),
-            tokens: this.clone(),
-            media: this.clone(),
-            windows: this.clone(),
-            messages: this.clone(),
-            conversations: this.clone(),
-            order: this.clone(),
-            seats: None,
-            probe: this.clone(),
-        }
+        Stores::on(Arc::clone(this))
     }
 
     /// While the store is down, every call fails as unavailable.

@@ -5,9 +5,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use kefu_messages::rules::Endpoint;
-use kefu_runtime::clock;
 use kefu_runtime::http_client::{self, Unread};
-use kefu_runtime::in_words;
+use kefu_runtime::{Cause, clock};
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Response, StatusCode, Url};
 use secrecy::SecretString;
@@ -37,7 +36,7 @@ pub struct Webhooks {
     lookup: Lookup,
     plain: reqwest::Client,
     /// Made at its first use: without TLS the system's certificates are not needed, and need not be installed.
-    tls: OnceLock<Result<reqwest::Client, String>>,
+    tls: OnceLock<Result<reqwest::Client, Cause>>,
     /// Limits the calls, so that a backlog does not overload the service.
     turns: Turns,
 }
@@ -54,12 +53,12 @@ impl Webhooks {
     /// Creates the client, which connects to nothing yet.
     ///
     /// # Errors
-    /// When the HTTP client cannot be set up, in words.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
+    /// When the HTTP client cannot be set up.
+    pub fn new(settings: &Settings) -> Result<Self, Cause> {
         Self::with_lookup(settings, address::system_lookup())
     }
 
-    fn with_lookup(settings: &Settings, lookup: Lookup) -> Result<Self, String> {
+    fn with_lookup(settings: &Settings, lookup: Lookup) -> Result<Self, Cause> {
         let plain = client("http", &lookup, settings.allow_link_local)?;
         Ok(Self {
             secret: settings.secret.clone(),
@@ -85,8 +84,7 @@ impl Webhooks {
         turn_within: Duration,
     ) -> Result<Answer, Failure> {
         let Some(_turn) = self.turns.take(endpoint, turn_within).await else {
-            let crowded =
-                Failure::Crowded("as many messages as it may be asked about at once are waited for".to_owned());
+            let crowded = Failure::Crowded("all of its concurrent calls ([webhook] concurrency) are under way".into());
             return Err(crowded.of(&endpoint.host()));
         };
         let limit = endpoint.timeout.unwrap_or(self.timeout);
@@ -105,16 +103,16 @@ impl Webhooks {
             }
             url = self.next(&url, &response)?;
         }
-        Err(Failure::Refused(format!("it redirects more than {MAX_REDIRECTS} times")))
+        Err(Failure::Refused(format!("it redirects more than {MAX_REDIRECTS} times").into()))
     }
 
     async fn post(&self, url: Url, question: &Question) -> Result<Response, Failure> {
         if !self.allow_link_local && address::is_forbidden_literal(&url) {
-            return Err(Failure::Refused(FORBIDDEN.to_owned()));
+            return Err(Failure::Refused(FORBIDDEN.into()));
         }
         let timestamp = clock::now_ms() / 1_000;
         let Some(secret) = &self.secret else {
-            return Err(Failure::Refused("there is no [webhook] secret to sign with".to_owned()));
+            return Err(Failure::Refused("there is no [webhook] secret to sign with".into()));
         };
         let mut request = self
             .http(&url)?
@@ -126,7 +124,7 @@ impl Webhooks {
         if let Some(media) = question.media {
             request = request.header("Kefu-Media", media);
         }
-        request.body(question.body.clone()).send().await.map_err(|error| failed(error.without_url()))
+        request.body(question.body.clone()).send().await.map_err(failed)
     }
 
     /// The client for a URL's scheme.
@@ -135,13 +133,13 @@ impl Webhooks {
             return Ok(&self.plain);
         }
         let tls = self.tls.get_or_init(|| client("https", &self.lookup, self.allow_link_local));
-        tls.as_ref().map_err(Failure::passing)
+        tls.as_ref().map_err(|cause| Failure::passing(cause.clone()))
     }
 
     /// Where a redirect leads, if it may be followed. With another status than 307 and 308 a POST becomes a GET without a
     /// body, so such a redirect is not followed. To another origin nothing is sent.
     fn next(&self, from: &Url, response: &Response) -> Result<Url, Failure> {
-        let refused = |error: String| Err(Failure::Refused(error));
+        let refused = |error: String| Err(Failure::Refused(error.into()));
         let status = response.status();
         if !self.allow_redirects {
             let status = status.as_u16();
@@ -171,13 +169,13 @@ impl Webhooks {
     }
 }
 
-fn client(scheme: &str, lookup: &Lookup, allow_link_local: bool) -> Result<reqwest::Client, String> {
+fn client(scheme: &str, lookup: &Lookup, allow_link_local: bool) -> Result<reqwest::Client, Cause> {
     let builder = http_client::builder_for_scheme(scheme)
         .dns_resolver(Resolver { lookup: lookup.clone(), allow_link_local })
         // A proxy would look names up itself, and connect to places that kefu must not connect to.
         .no_proxy()
         .pool_idle_timeout(IDLE_CONNECTION);
-    builder.build().map_err(|error| format!("the HTTP client cannot be set up: {}", in_words(&error)))
+    builder.build().map_err(|error| http_client::cause(error).at("the HTTP client cannot be set up"))
 }
 
 /// Why a call had no answer.
@@ -185,30 +183,30 @@ fn failed(error: reqwest::Error) -> Failure {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(error) = cause {
         if error.is::<Forbidden>() {
-            return Failure::Refused(FORBIDDEN.to_owned());
+            return Failure::Refused(FORBIDDEN.into());
         }
         cause = error.source();
     }
     let what = if error.is_connect() { "it cannot be reached" } else { "no answer came" };
-    Failure::passing(format!("{what}: {}", in_words(&error)))
+    Failure::passing(http_client::cause(error).at(what))
 }
 
 /// Reads an answer to its end and checks its status.
 async fn read(response: Response, host: String) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
-    let refused = |error: String| Err(Failure::Refused(error));
+    let refused = |error: String| Err(Failure::Refused(error.into()));
     match status {
         200..300 => {}
         408 | 425 | 429 | 500.. => {
             let error = format!("it answered with HTTP status {status}");
-            return Err(Failure::Passing { error, retry_after: http_client::retry_after(&response) });
+            return Err(Failure::Passing { error: error.into(), retry_after: http_client::retry_after(&response) });
         }
         _ => return refused(format!("it answered with HTTP status {status}")),
     }
     match http_client::read_within(response, MAX_ANSWER_BYTES).await {
         Ok(body) => Ok(Answer { host, status, body }),
         Err(Unread::TooLarge) => refused(format!("its answer has more than {} KiB", MAX_ANSWER_BYTES / 1024)),
-        Err(Unread::Cut { error, .. }) => Err(Failure::passing(format!("its answer is cut off: {error}"))),
+        Err(Unread::Cut { error, .. }) => Err(Failure::passing(error.at("its answer is cut off"))),
     }
 }
 

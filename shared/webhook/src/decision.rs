@@ -20,12 +20,12 @@ pub fn decision(answer: &Answer, format: Format) -> Result<String, Failure> {
 }
 
 fn read(answer: &Answer, format: Format) -> Result<String, Failure> {
-    let refused = |error: &str| Err(Failure::Refused(error.to_owned()));
+    let refused = |error: &'static str| Err(Failure::Refused(error.into()));
     if answer.body.is_empty() {
         return refused("its answer is empty, and WeChat wants a decision");
     }
     if answer.body.len() > MAX_DECISION_BYTES {
-        return Err(Failure::Refused(format!("its answer has more than {} KiB", MAX_DECISION_BYTES / 1024)));
+        return Err(Failure::Refused(format!("its answer has more than {} KiB", MAX_DECISION_BYTES / 1024).into()));
     }
     let text = match str::from_utf8(&answer.body) {
         Ok(text) => text.trim_start_matches('\u{feff}'),

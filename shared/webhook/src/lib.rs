@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use kefu_runtime::{Cause, Class};
 use secrecy::SecretString;
 
 pub mod address;
@@ -49,41 +50,51 @@ impl Default for Settings {
 
 /// Why a webhook gave no usable answer. The texts are for the operator. They name the host. They contain neither the rest
 /// of the URL, which may contain a secret, nor anything of the question or the answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
     /// The failure may pass: no answer, an incomplete answer, or an answer from something in front of the service.
     #[error("{error}")]
     Passing {
         /// The cause.
-        error: String,
+        #[source]
+        error: Cause,
         /// How long the service asks kefu to wait, at least.
         retry_after: Option<Duration>,
     },
     /// The same question would get the same answer.
     #[error("{0}")]
-    Refused(String),
+    Refused(#[source] Cause),
     /// The webhook was not asked: other calls used all turns.
     #[error("{0}")]
-    Crowded(String),
+    Crowded(#[source] Cause),
     /// The webhook answered, but kefu does not know whether the replies can be sent: the disk with their pictures does not
     /// answer. That passes, and is not the service's failure.
     #[error("{0}")]
-    Unchecked(String),
+    Unchecked(#[source] Cause),
 }
 
 impl Failure {
-    fn passing(error: impl Into<String>) -> Self {
+    fn passing(error: impl Into<Cause>) -> Self {
         Self::Passing { error: error.into(), retry_after: None }
     }
 
     /// With the host of the webhook at the front.
     fn of(self, host: &str) -> Self {
-        let named = |error: String| format!("the webhook at {host}: {error}");
+        let named = |error: Cause| error.at(format_args!("the webhook at {host}"));
         match self {
             Self::Passing { error, retry_after } => Self::Passing { error: named(error), retry_after },
             Self::Refused(error) => Self::Refused(named(error)),
             Self::Crowded(error) => Self::Crowded(named(error)),
             Self::Unchecked(error) => Self::Unchecked(named(error)),
+        }
+    }
+
+    /// What the caller can do.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Passing { retry_after: None, .. } | Self::Unchecked(_) => Class::Transient,
+            Self::Passing { retry_after: Some(_), .. } | Self::Crowded(_) => Class::Throttled,
+            Self::Refused(_) => Class::Refused,
         }
     }
 

@@ -3,6 +3,7 @@
 use kefu_messages::reply::Reply;
 use kefu_messages::reply::picture::PictureFolder;
 use kefu_messages::reply::untrusted::{self, Misshapen};
+use kefu_runtime::Cause;
 use kefu_runtime::disk::Disk;
 use kefu_wechat::json;
 use serde_json::Value;
@@ -32,7 +33,7 @@ async fn check(answer: Answer, most: usize, pictures: &PictureFolder, disk: &Dis
         202 | 204 => return Ok(Vec::new()),
         status => {
             let error = format!("it answered with HTTP status {status}; 200, 202 and 204 are answers");
-            return Err(Failure::Refused(error));
+            return Err(Failure::Refused(error.into()));
         }
     };
     let shows_picture = |reply: &Reply| reply.picture().is_some();
@@ -43,28 +44,28 @@ async fn check(answer: Answer, most: usize, pictures: &PictureFolder, disk: &Dis
             let problems = untrusted::problems(&replies, Some(&pictures));
             Ok((replies, problems))
         });
-        let unchecked =
-            |error| Failure::Unchecked(format!("the pictures that it answered with cannot be looked at: {error}"));
+        let unchecked = |error: std::io::Error| {
+            Failure::Unchecked(Cause::from(error).at("the pictures that it answered with cannot be looked at"))
+        };
         checked.await.map_err(unchecked)?
     } else {
         let problems = untrusted::problems(&replies, None);
         (replies, problems)
     };
-    if problems.is_empty() { Ok(replies) } else { Err(Failure::Refused(problems.join("; "))) }
+    if problems.is_empty() { Ok(replies) } else { Err(Failure::Refused(problems.join("; ").into())) }
 }
 
 /// The replies as they are written, with faults within a text mended. Errors name places, never values.
 fn read(body: &[u8], most: usize) -> Result<Vec<Reply>, Failure> {
     let answer: Value = json::from_slice(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Failure::passing(format!("it answered 200 and no JSON (line {line} column {column})"))
+        Failure::passing(format!("it answered with HTTP status 200 and no JSON ({})", json::mistake(&error)))
     })?;
     let Some(Value::Array(replies)) = answer.get("replies") else {
-        return Err(Failure::Refused("its answer has no list \"replies\"".to_owned()));
+        return Err(Failure::Refused("its answer has no list \"replies\"".into()));
     };
     if replies.len() > most {
         let error = format!("its answer has {} replies, WeChat takes {most} here", replies.len());
-        return Err(Failure::Refused(error));
+        return Err(Failure::Refused(error.into()));
     }
     let (mut read, mut problems) = (Vec::new(), Vec::new());
     for (index, value) in replies.iter().enumerate() {
@@ -76,7 +77,7 @@ fn read(body: &[u8], most: usize) -> Result<Vec<Reply>, Failure> {
             }
         }
     }
-    if problems.is_empty() { Ok(read) } else { Err(Failure::Refused(problems.join("; "))) }
+    if problems.is_empty() { Ok(read) } else { Err(Failure::Refused(problems.join("; ").into())) }
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ mod tests {
         Endpoint { url: reqwest::Url::parse(url).unwrap(), timeout: None, sync: false, media: false }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn each_endpoint_has_its_own_turns() {
         let turns = Turns::new(1);
         let (hangs, other) = (endpoint("http://shop.example/a"), endpoint("http://shop.example/b"));
@@ -65,21 +65,6 @@ mod tests {
         assert!(turns.take(&hangs, LONG).now_or_never().is_none(), "there is one turn");
         drop(turn);
         assert!(turns.take(&hangs, LONG).now_or_never().flatten().is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_the_first_waits_for_what_does_not_come() {
-        let turns = Turns::new(1);
-        let hangs = endpoint("http://shop.example/");
-        let turn = turns.take(&hangs, LONG).await;
-        let begun = Instant::now();
-        assert!(turns.take(&hangs, LONG).await.is_none());
-        assert_eq!(begun.elapsed(), LONG);
-        assert!(turns.take(&hangs, LONG).await.is_none());
-        assert_eq!(begun.elapsed(), LONG, "the second does not wait");
-        drop(turn);
-        let _turn = turns.take(&hangs, LONG).await.unwrap();
-        assert!(turns.take(&hangs, LONG).now_or_never().is_none(), "since a turn ended it is waited for again");
     }
 
     #[tokio::test]

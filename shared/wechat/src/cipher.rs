@@ -55,7 +55,7 @@ pub enum CipherError {
     #[error("the length field is wrong")]
     Framing,
     /// The message is for another appid.
-    #[error("the appid at the end is another one")]
+    #[error("the appid in the ciphertext is not the account's")]
     AppId,
 }
 

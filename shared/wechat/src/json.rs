@@ -2,6 +2,7 @@
 //! string.
 
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 mod repair;
 
@@ -16,6 +17,16 @@ pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Err
         Some(text) => serde_json::from_str(&text).map_err(|_| error),
         None => Err(error),
     })
+}
+
+/// What is wrong with a text that should be JSON, and where. The error's own text can quote the body.
+pub fn mistake(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Eof => "it ends too early",
+        Category::Data => "a field has the wrong shape or comes twice",
+        _ => "a syntax error",
+    };
+    format!("{what}, line {} column {}", error.line(), error.column())
 }
 
 /// The text without a byte order mark, and without NULs and blanks around it. Within strings, raw control characters are

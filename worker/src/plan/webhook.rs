@@ -9,8 +9,8 @@ use kefu_messages::rules::Endpoint;
 use kefu_messages::window::Limits;
 use kefu_program::config::Config;
 use kefu_queue::DeadReason;
-use kefu_runtime::clock;
 use kefu_runtime::disk::Disk;
+use kefu_runtime::{Cause, clock};
 use kefu_webhook::{Failure, Media, MediaFile, Question, Webhooks, replies};
 use tokio::time::Instant;
 
@@ -20,7 +20,6 @@ use crate::outcome::Outcome;
 use crate::picture::{Pictures, Received};
 use crate::send::typing::Typing;
 use crate::send::window::UserWindows;
-use crate::why::Why;
 
 mod breaker;
 
@@ -53,7 +52,7 @@ impl WebhookReplies {
         windows: Arc<UserWindows>,
         pictures: Arc<Pictures>,
         typing: Arc<Typing>,
-    ) -> Result<Self, Why> {
+    ) -> Result<Self, Cause> {
         let folder = PictureFolder { path: config.folder.clone(), max_bytes: config.wechat.max_image_bytes };
         let (client, breakers) = (Webhooks::new(&config.webhook)?, Breakers::new(config.prefetch()));
         let (disk, limits) = (Disk::default(), config.window.clone());
@@ -82,24 +81,28 @@ impl WebhookReplies {
         loop {
             let permit = self.permit(attempt, endpoint)?;
             let asking = self.ask(endpoint, &question, most);
-            match self.typing.wait_for_answer(attempt, asking).await? {
+            let failure = match self.typing.wait_for_answer(attempt, asking).await? {
                 Ok(replies) => {
                     permit.answered();
                     return Ok(replies);
                 }
-                Err(Failure::Passing { error, retry_after }) => {
+                Err(failure) => failure,
+            };
+            let error = failure.to_string();
+            match failure {
+                Failure::Passing { retry_after, .. } => {
                     let at_least = retry_after.unwrap_or(Duration::ZERO);
                     if permit.failed(&envelope.key, &error, at_least) {
                         return Err(Outcome::Retry { at_least, error, in_the_end: DeadReason::Exhausted });
                     }
                     attempt.back_off(error, at_least).await?;
                 }
-                Err(Failure::Unchecked(error)) => {
+                Failure::Unchecked(_) => {
                     permit.answered();
                     attempt.back_off(error, Duration::ZERO).await?;
                 }
-                Err(Failure::Crowded(error)) => return Err(self.not_asked(attempt, Duration::ZERO, error)),
-                Err(Failure::Refused(error)) => {
+                Failure::Crowded(_) => return Err(self.not_asked(attempt, Duration::ZERO, error)),
+                Failure::Refused(_) => {
                     permit.answered();
                     return Err(Outcome::dead(DeadReason::WebhookRefused, error));
                 }

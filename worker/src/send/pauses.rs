@@ -15,7 +15,7 @@ const MAX_SLOWED: u32 = 2;
 
 /// Why an account is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Cause {
+pub(crate) enum PausedBy {
     /// The account made too many calls. This passes by itself, soon.
     Rate,
     /// An operator must remove the cause.
@@ -26,7 +26,7 @@ pub(crate) enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pause {
     pub(crate) until: Instant,
-    pub(crate) cause: Cause,
+    pub(crate) cause: PausedBy,
     /// The reason, in words for people.
     pub(crate) why: String,
 }
@@ -85,7 +85,7 @@ impl Pauses {
     }
 
     /// Pauses the account, unless a pause for the same cause or a worse one lasts already.
-    pub(crate) fn begin(&self, appid: &str, cause: Cause, length: PauseLength, why: &str) -> Begun {
+    pub(crate) fn begin(&self, appid: &str, cause: PausedBy, length: PauseLength, why: &str) -> Begun {
         let now = Instant::now();
         let mut state = self.state.lock();
         if let Some(known) = state.pauses.get(appid).filter(|known| known.until > now && known.cause >= cause) {
@@ -107,13 +107,13 @@ impl Pauses {
 
     /// Does the same as [`Pauses::begin`], and logs the pause if the pause is news. Returns the outcome of a message
     /// that does not wait for the end of the pause in its lane.
-    pub(crate) fn begin_because(&self, appid: &str, cause: Cause, length: PauseLength, error: String) -> Outcome {
+    pub(crate) fn begin_because(&self, appid: &str, cause: PausedBy, length: PauseLength, error: String) -> Outcome {
         let what = self.what;
         let Begun { news, lasts } = self.begin(appid, cause, length, &error);
         match cause {
             _ if !news => {}
-            Cause::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "{what} are paused"),
-            Cause::Operator => {
+            PausedBy::Rate => tracing::warn!(account = appid, pause = ?lasts, error, "{what} are paused"),
+            PausedBy::Operator => {
                 tracing::error!(account = appid, pause = ?lasts, error, "{what} are paused: an operator must act")
             }
         }
@@ -125,7 +125,7 @@ impl Pauses {
         while let Some(pause) = self.of(&attempt.account.appid) {
             let remaining = pause.until.saturating_duration_since(Instant::now());
             let too_long = remaining > RETRY_TOTAL || attempt.slowed >= MAX_SLOWED;
-            if pause.cause == Cause::Operator || too_long {
+            if pause.cause == PausedBy::Operator || too_long {
                 let error = format!("{} are paused: {}", self.what, pause.why);
                 return Err(Outcome::Postpone { at_least: remaining, error });
             }
@@ -179,7 +179,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pause_ends_by_itself_and_holds_up_no_other_account() {
         let pauses = Pauses::of_sends();
-        assert!(pauses.begin("wx1", Cause::Operator, fixed(300), "the AppSecret is wrong").news);
+        assert!(pauses.begin("wx1", PausedBy::Operator, fixed(300), "the AppSecret is wrong").news);
         assert!(pauses.of("wx1").is_some());
         assert!(pauses.of("wx2").is_none());
         assert_eq!(pauses.in_words().unwrap(), "wx1 is paused: the AppSecret is wrong");
@@ -192,18 +192,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_second_failure_of_the_same_kind_is_no_news_but_a_worse_one_is() {
         let pauses = Pauses::of_sends();
-        assert!(pauses.begin("wx1", Cause::Rate, fixed(60), "rate").news);
-        assert!(!pauses.begin("wx1", Cause::Rate, fixed(60), "rate").news);
-        assert!(pauses.begin("wx1", Cause::Operator, fixed(300), "secret").news);
-        let second = pauses.begin("wx1", Cause::Rate, fixed(60), "rate");
+        assert!(pauses.begin("wx1", PausedBy::Rate, fixed(60), "rate").news);
+        assert!(!pauses.begin("wx1", PausedBy::Rate, fixed(60), "rate").news);
+        assert!(pauses.begin("wx1", PausedBy::Operator, fixed(300), "secret").news);
+        let second = pauses.begin("wx1", PausedBy::Rate, fixed(60), "rate");
         assert_eq!(second, Begun { news: false, lasts: Duration::from_secs(300) });
-        assert_eq!(pauses.of("wx1").unwrap().cause, Cause::Operator);
+        assert_eq!(pauses.of("wx1").unwrap().cause, PausedBy::Operator);
     }
 
     #[tokio::test(start_paused = true)]
     async fn growing_pauses_grow_once_a_pause_up_to_the_longest_and_until_something_is_sent() {
         let pauses = Pauses::of_sends();
-        let begin = || pauses.begin("wx1", Cause::Operator, PauseLength::Growing, "refused");
+        let begin = || pauses.begin("wx1", PausedBy::Operator, PauseLength::Growing, "refused");
         for seconds in [30, 60, 120, 300, 300] {
             let lasts = Duration::from_secs(seconds);
             assert_eq!(begin(), Begun { news: true, lasts });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kefu_messages::window::Refused;
 use secrecy::SecretString;
 
-use super::pauses::{Cause, PauseLength, Pauses};
+use super::pauses::{PauseLength, PausedBy, Pauses};
 use crate::attempt::Attempt;
 use crate::outcome::Outcome;
 use crate::wechat::errcode::Action;
@@ -84,12 +84,12 @@ impl Remedy<'_> {
             Action::ReuploadMedia => Ok(Verdict::MediaGone),
             Action::Slow { pause } => {
                 // The next try waits for the end of this pause, as do the account's other lanes.
-                self.calls.begin_because(appid, Cause::Rate, PauseLength::Fixed(pause), refusal.to_string());
+                self.calls.begin_because(appid, PausedBy::Rate, PauseLength::Fixed(pause), refusal.to_string());
                 Ok(Verdict::Again)
             }
             Action::Alert { pause } => {
                 let length = PauseLength::Fixed(pause);
-                Err(self.calls.begin_because(appid, Cause::Operator, length, refusal.to_string()))
+                Err(self.calls.begin_because(appid, PausedBy::Operator, length, refusal.to_string()))
             }
             Action::Closed(refused) => Ok(Verdict::Closed(refused)),
             Action::Drop { alert } => Ok(Verdict::Refused { alert }),
@@ -126,6 +126,6 @@ impl Remedy<'_> {
             "{refusal}; WeChat refuses a newly fetched access_token too: check that every program that fetches \
              access_tokens of the account uses stable_token, and that nobody reset the AppSecret"
         );
-        Err(self.sends.begin_because(appid, Cause::Operator, PauseLength::Growing, why))
+        Err(self.sends.begin_because(appid, PausedBy::Operator, PauseLength::Growing, why))
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kefu_messages::reply::picture::PictureFormat;
 use kefu_program::config;
+use kefu_runtime::Cause;
 use kefu_runtime::http_client::{self, Unread};
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::failure::Failure;
-use crate::why::Why;
 
 /// One call of the API.
 pub(crate) struct Call {
@@ -89,7 +89,7 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
 impl HttpTransport {
-    pub(crate) fn new(config: &config::WeChat) -> Result<Self, Why> {
+    pub(crate) fn new(config: &config::WeChat) -> Result<Self, Cause> {
         let base = config.api_base.parse().map_err(|_| "[wechat] api_base is no URL")?;
         let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
@@ -97,7 +97,7 @@ impl HttpTransport {
             .connect_timeout(config.timeout / 2)
             .timeout(config.timeout)
             .build()
-            .map_err(|error| Why::caused_by(error, "the HTTP client for WeChat's API cannot be set up"))?;
+            .map_err(|error| http_client::cause(error).at("the HTTP client for WeChat's API cannot be set up"))?;
         Ok(Self { http, base: config.api_base.clone() })
     }
 }
@@ -125,7 +125,7 @@ impl Transport for HttpTransport {
         let response =
             request.query(&query).send().await.map_err(|error| match error.is_connect() || error.is_builder() {
                 true => not_written(error),
-                false => Failure::Unanswered(Why::caused_by(error, "no answer came")),
+                false => Failure::Unanswered(http_client::cause(error).at("no answer came")),
             })?;
         let status = response.status().as_u16();
         match http_client::read_within(response, max_bytes).await {
@@ -141,7 +141,7 @@ impl Transport for HttpTransport {
 }
 
 fn not_written(error: reqwest::Error) -> Failure {
-    Failure::Passing(Why::caused_by(error, "WeChat cannot be reached"))
+    Failure::Passing(http_client::cause(error).at("WeChat cannot be reached"))
 }
 
 #[cfg(test)]

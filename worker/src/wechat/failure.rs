@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use kefu_messages::reply::picture::PictureError;
+use kefu_runtime::Cause;
 use kefu_store::StoreError;
 
 use super::Api;
 use super::errcode::{self, Action};
-use crate::why::Why;
 
 /// Why a call failed. The variant is the class of the failure. It is chosen where the failure is born, and decides how an
 /// attempt goes on. Texts are for the operator, without secrets, users' texts or openids.
@@ -17,10 +17,10 @@ pub enum Failure {
     /// WeChat surely did nothing, and the failure passes: the client got no connection, or a gateway answered in place
     /// of the API.
     #[error(transparent)]
-    Passing(Why),
+    Passing(Cause),
     /// The client wrote the request, and the outcome is open: no answer came, or half of an answer.
     #[error(transparent)]
-    Unanswered(Why),
+    Unanswered(Cause),
     /// WeChat answered with an errcode.
     #[error("{0}")]
     Refused(Refusal),

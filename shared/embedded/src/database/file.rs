@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,7 +15,6 @@ use tracing::{debug, warn};
 
 use super::FILE_NAME;
 use super::error::{DatabaseError, needs_reopening};
-use super::identity::{self, Identity};
 use super::outage::Outage;
 use super::reserved::ReservedFile;
 
@@ -89,7 +88,7 @@ impl File {
             }
         };
         let database = RwLock::new(Some(database));
-        let opened = identity::of(&path).ok();
+        let opened = identity(&path).ok();
         Ok(Self {
             path,
             opener: Box::new(opener),
@@ -121,7 +120,7 @@ impl File {
     fn check_place(&self) -> Result<(), DatabaseError> {
         let Some(opened) = self.opened else { return Ok(()) };
         let path = || self.path.clone();
-        match identity::of(&self.path) {
+        match identity(&self.path) {
             Ok(found) if found == opened => Ok(()),
             Ok(_) => Err(DatabaseError::Replaced { path: path() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DatabaseError::Gone { path: path() }),
@@ -154,7 +153,7 @@ impl File {
             Ok(Err(found)) => format!("it has format {found}, this version reads format {FORMAT}: update kefu"),
             Err(error) => return Err(unreadable(&self.path, error)),
         };
-        Err(DatabaseError::Unreadable { path: self.path.clone(), reason })
+        Err(DatabaseError::Unreadable { path: self.path.clone(), cause: reason.into() })
     }
 
     pub(super) fn begin_write(&self) -> Result<WriteTransaction, redb::Error> {
@@ -229,6 +228,14 @@ impl File {
     }
 }
 
+/// Device and inode: no other file has both while the file exists.
+type Identity = (u64, u64);
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
 fn close(database: Option<redb::Database>) {
     if let Some(Err(error)) = database.map(redb::Database::close) {
         // Nothing is lost: the file is checked at its next opening.
@@ -238,7 +245,7 @@ fn close(database: Option<redb::Database>) {
 
 fn unreadable(path: &Path, error: redb::Error) -> DatabaseError {
     match DatabaseError::from(&error) {
-        DatabaseError::Failed(reason) => DatabaseError::Unreadable { path: path.to_owned(), reason },
+        DatabaseError::Failed(cause) => DatabaseError::Unreadable { path: path.to_owned(), cause },
         other => other,
     }
 }
@@ -248,7 +255,7 @@ fn create_folder(folder: &Path) -> Result<(), DatabaseError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     builder.mode(0o700);
-    let failed = |error: std::io::Error| DatabaseError::Folder { path: folder.to_owned(), reason: error.to_string() };
+    let failed = |error: io::Error| DatabaseError::Folder { path: folder.to_owned(), cause: error.into() };
     builder.create(folder).map_err(failed)
 }
 

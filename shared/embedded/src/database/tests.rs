@@ -1,6 +1,9 @@
+use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::sync::mpsc;
 
+use kefu_store::StoreError;
 use redb::{ReadableTable, TableDefinition};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -209,4 +212,8 @@ fn a_folder_that_cannot_be_made_is_named() {
     std::fs::write(&in_the_way, "").unwrap();
     let refusal = Database::open(&in_the_way.join("data")).err().unwrap();
     assert!(matches!(&refusal, DatabaseError::Folder { path, .. } if path == Path::new(&in_the_way.join("data"))));
+    let system: &io::Error = refusal.source().and_then(Error::source).unwrap().downcast_ref().unwrap();
+    assert_eq!(system.kind(), io::ErrorKind::NotADirectory);
+    let of_the_store = StoreError::from(refusal);
+    assert!(of_the_store.source().and_then(Error::source).unwrap().is::<io::Error>(), "{of_the_store:?}");
 }

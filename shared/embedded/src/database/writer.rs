@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use kefu_runtime::Cause;
 use redb::WriteTransaction;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
@@ -77,7 +78,7 @@ pub(super) fn spawn(
             drop(closing);
         })
         .map(drop)
-        .map_err(|error| DatabaseError::Failed(format!("its thread cannot be started: {error}")))
+        .map_err(|error| DatabaseError::Failed(Cause::from(error).at("its thread cannot be started")))
 }
 
 fn serve(mut jobs: mpsc::Receiver<Box<dyn Job>>, file: &File) {
@@ -135,7 +136,7 @@ fn commit(file: &File, batch: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> 
         Ok(Err(error)) => Err(file.recover(&error)),
         Err(_) => {
             // redb leaks the pages of a transaction that a panic ended, until the next opening of the file.
-            let error = DatabaseError::Failed("a write panicked".to_owned());
+            let error = DatabaseError::Failed("a write panicked".into());
             file.outage.failed(error.clone(), false);
             file.reopen();
             Err(error)

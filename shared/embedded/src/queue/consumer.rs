@@ -82,7 +82,7 @@ impl EmbeddedConsumer {
 
     /// Makes a message that is given back again and again a dead letter.
     async fn bury(&self, delivery: Delivery, given_back: u32) {
-        let error = format!("it was given back {given_back} times without being settled");
+        let error = format!("the message was given back {given_back} times without being settled");
         let reason = DeadReason::DeliveryLimit;
         tracing::error!(reason = reason.as_str(), error, "the message is a dead letter");
         if delivery.settle(Settlement::Dead { reason, error }).await.is_err() {

@@ -30,7 +30,7 @@ impl Publisher for EmbeddedPublisher {
     async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
         let token = self.under_way.token();
         if self.under_way.is_closed() {
-            return Err(QueueError::Unavailable(CLOSED.to_owned()));
+            return Err(QueueError::Unavailable(CLOSED.into()));
         }
         let partition = envelope.partition(self.partitions);
         let EmbeddedQueue { database, backlog } = self.queue.clone();

@@ -86,8 +86,9 @@ impl<T: Serialize + DeserializeOwned> Shelf<T> {
     pub(super) fn put(&self, transaction: &WriteTransaction, key: &str, entry: &T, end_ms: u64) -> Result<(), Failure> {
         let mut bytes = vec![VERSION];
         bytes.extend(end_ms.to_be_bytes());
-        serde_json::to_writer(&mut bytes, entry)
-            .map_err(|error| Failure::Corrupt(format!("an entry for {} cannot be written: {error}", self.table())))?;
+        serde_json::to_writer(&mut bytes, entry).map_err(|error| {
+            Failure::Corrupt(format!("an entry for {} cannot be written: {error}", self.table()).into())
+        })?;
         let before = transaction.open_table(self.table())?.insert(key, &*bytes)?.and_then(|before| end_of(&before));
         if before != Some(end_ms) {
             let mut ends = transaction.open_table(ENDS)?;
@@ -109,7 +110,7 @@ impl<T: Serialize + DeserializeOwned> Shelf<T> {
 
     fn decode(&self, entry: Option<AccessGuard<'_, &[u8]>>, now_ms: u64) -> Result<Option<(T, u64)>, Failure> {
         let Some(entry) = entry else { return Ok(None) };
-        let corrupt = |reason: String| Failure::Corrupt(format!("an entry of {}: {reason}", self.table()));
+        let corrupt = |reason: String| Failure::Corrupt(format!("an entry of {}: {reason}", self.table()).into());
         let Some(end_ms) = end_of(&entry) else {
             return Err(corrupt("it is not of a version that this kefu reads".to_owned()));
         };

@@ -79,7 +79,7 @@ async fn a_process_that_shuts_down_is_not_ready_whatever_its_checks_say() {
 async fn a_store_that_does_not_answer_is_down_after_a_second() {
     let (readiness, draining) = (Readiness::default(), CancellationToken::new());
     readiness.add_store("up", true, Arc::new(Store(Some(Ok(())))));
-    let away = StoreError::Unavailable("refused".to_owned());
+    let away = StoreError::Unavailable("refused".into());
     readiness.add_store("away", false, Arc::new(Store(Some(Err(away)))));
     readiness.add_store("silent", true, Arc::new(Store(None)));
     readiness.complete();

@@ -147,7 +147,7 @@ impl Order {
             };
             match done {
                 Ok(()) => report.letters.push(Summary::of(&letter, self.with_content)),
-                Err(QueueError::Refused(why)) => leave(why),
+                Err(QueueError::Refused(why)) => leave(why.to_string()),
                 Err(error) => return Err(error),
             }
         }

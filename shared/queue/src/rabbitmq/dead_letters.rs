@@ -158,7 +158,7 @@ impl OnRabbitMq {
     /// The error with the broker's address, because the operator may have configured a wrong address.
     fn at(&self, error: QueueError) -> QueueError {
         match error {
-            QueueError::Unavailable(reason) => QueueError::Unavailable(format!("{}: {reason}", self.address)),
+            QueueError::Unavailable(cause) => QueueError::Unavailable(cause.at(&self.address)),
             other => other,
         }
     }
@@ -209,7 +209,7 @@ impl Walk for OnTheWay {
         };
         let target = target.ok_or_else(|| {
             let why = "its body is no envelope, and its partition is not known";
-            QueueError::Refused(why.to_owned())
+            QueueError::Refused(why.into())
         })?;
         match ask("a confirm", publish(&self.outlet, original.replayed(target.to_string()))).await {
             Ok(confirmation) => {
@@ -243,14 +243,14 @@ impl Walk for OnTheWay {
 
 /// The broker's answer; in words if the answer is an error or does not come.
 async fn ask<T>(what: &str, answer: impl Future<Output = lapin::Result<T>>) -> Result<T, QueueError> {
-    let unavailable = |text: String| Err(QueueError::Unavailable(text));
+    let unavailable = |text: String| Err(QueueError::Unavailable(text.into()));
     match timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => match protocol_code(&error) {
             Some((404, _)) => unavailable(format!(
                 "the broker has no queue {DEAD}: no kefu has run on this vhost yet, or [queue] url names another vhost"
             )),
-            _ => unavailable(Fault::of(&error).text().to_owned()),
+            _ => Err(Fault::of(&error).into()),
         },
         Err(_) => {
             unavailable(format!("the broker did not answer within {} s when asked for {what}", PATIENCE.as_secs()))

@@ -208,7 +208,7 @@ impl Keeper {
         let name = format!("kefu {}", self.role);
         let connection = timeout(CONNECT, self.address.connect(&name))
             .await
-            .map_err(|_| Fault::Passing(format!("the broker did not answer within {} s", CONNECT.as_secs())))?
+            .map_err(|_| Fault::Passing(format!("the broker did not answer within {} s", CONNECT.as_secs()).into()))?
             .map_err(|error| Fault::of(&error))?;
         match self.topology.declare(&connection).await {
             Ok(()) => Ok(connection),

@@ -89,15 +89,9 @@ impl Original {
         integer(&self.properties, REPLAYED).and_then(|replays| u32::try_from(replays).ok()).unwrap_or(0)
     }
 
-    /// The copy that comes back through a retry exchange, with `attempt` raised.
-    pub(super) fn retried(&self, exchange: &str, error: &str) -> Message {
-        let attempt = i64::from(self.attempt()).saturating_add(1);
-        self.copy(exchange, [(ATTEMPT, attempt.into()), (LAST_ERROR, short(error)), self.first_error(error)])
-    }
-
-    /// The copy that comes back through a retry exchange, with `attempt` unchanged.
-    pub(super) fn postponed(&self, exchange: &str, error: &str) -> Message {
-        let attempt = i64::from(self.attempt());
+    /// The copy that comes back through a retry exchange, after `more` attempts than before.
+    pub(super) fn returning(&self, exchange: &str, more: u32, error: &str) -> Message {
+        let attempt = i64::from(self.attempt()).saturating_add(more.into());
         self.copy(exchange, [(ATTEMPT, attempt.into()), (LAST_ERROR, short(error)), self.first_error(error)])
     }
 
@@ -207,7 +201,7 @@ mod tests {
     fn each_retry_raises_the_attempt_and_keeps_body_key_and_first_sight() {
         let first = original(headers(&[]));
         assert_eq!(first.attempt(), 0);
-        let copy = first.retried("kefu.retry.5s", "WeChat is busy");
+        let copy = first.returning("kefu.retry.5s", 1, "WeChat is busy");
         assert_eq!((copy.exchange.as_str(), copy.routing_key.as_str()), ("kefu.retry.5s", "p07"));
         assert_eq!((copy.body.as_slice(), *copy.properties.delivery_mode()), (b"not json".as_slice(), Some(2)));
         let second = original(copy.properties.headers().clone().unwrap());
@@ -228,7 +222,7 @@ mod tests {
     #[test]
     fn of_the_old_headers_only_the_trace_goes_on() {
         let old = headers(&[(TRACEPARENT, AMQPValue::LongString("00-ab-cd-01".into())), ("x-death", true.into())]);
-        let copy = original(old).retried("kefu.retry.5s", "");
+        let copy = original(old).returning("kefu.retry.5s", 1, "");
         assert_eq!(header(&copy.properties, TRACEPARENT), Some(&AMQPValue::LongString("00-ab-cd-01".into())));
         assert_eq!(header(&copy.properties, "x-death"), None);
     }

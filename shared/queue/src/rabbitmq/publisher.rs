@@ -65,7 +65,7 @@ impl Outlet {
             };
             match opened {
                 Ok(channel) => break (session, channel),
-                Err(error) if session.usable() => return Err(QueueError::Unavailable(error.to_string())),
+                Err(error) if session.usable() => return Err(Fault::of(&error).into()),
                 Err(_) => {}
             }
         };
@@ -107,11 +107,12 @@ impl Outlet {
 /// Publishes one message for a session and waits for the broker's word on it.
 async fn confirmed(session: &Session, channel: &Channel, message: Message) -> Result<(), QueueError> {
     let confirmation = publish(channel, message).await.map_err(|error| {
+        let fault = Fault::of(&error);
         // The exchange is missing; a new session declares it again.
         if protocol_code(&error).is_some_and(|(code, _)| code == 404) {
-            session.end(Fault::of(&error));
+            session.end(fault.clone());
         }
-        QueueError::Unavailable(error.to_string())
+        QueueError::from(fault)
     })?;
     stored(&confirmation)
 }

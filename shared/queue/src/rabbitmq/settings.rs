@@ -58,7 +58,7 @@ pub enum SettingsError {
         found: u16,
     },
     /// A retry would have nowhere to go.
-    #[error("no retry delays are set; at least one is needed")]
+    #[error("no retry delays are set; set at least one")]
     NoRetryDelays,
 }
 

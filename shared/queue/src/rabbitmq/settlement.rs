@@ -27,15 +27,12 @@ impl Settle for Unsettled {
     /// AMQP does not confirm an acknowledgement. An acknowledgement that was sent just before the connection was lost may
     /// not have arrived. The message then comes again, marked as redelivered.
     async fn settle(mut self: Box<Self>, settlement: Settlement) -> Result<(), QueueError> {
+        let more = u32::from(matches!(settlement, Settlement::Retry { .. }));
         match settlement {
             Settlement::Done => {}
-            Settlement::Retry { after, error } => {
+            Settlement::Retry { after, error } | Settlement::Postpone { after, error } => {
                 let exchange = self.topology.retry_exchange(after);
-                self.pass_on(|original| original.retried(exchange, &error)).await?;
-            }
-            Settlement::Postpone { after, error } => {
-                let exchange = self.topology.retry_exchange(after);
-                self.pass_on(|original| original.postponed(exchange, &error)).await?;
+                self.pass_on(|original| original.returning(exchange, more, &error)).await?;
             }
             Settlement::Dead { reason, error } => self.pass_on(|original| original.dead(reason, &error)).await?,
         }

@@ -1,8 +1,7 @@
 //! How much each worker wants each partition. The broker gives a partition to its consumer of highest priority, so the
 //! priorities alone distribute the partitions, without any talk between workers.
 
-use kefu_messages::partition::{Partition, spread};
-use kefu_messages::seat::Seat;
+use kefu_messages::partition::{Partition, Seat, spread};
 
 use crate::ConsumerOptions;
 

@@ -179,24 +179,24 @@ pub(super) async fn sizes(channel: &Channel, queue: &str) -> lapin::Result<lapin
 async fn within<T>(what: &str, declaration: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
     match timeout(DECLARATION, declaration).await {
         Ok(result) => result.map_err(|error| refusal(what, &error)),
-        Err(_) => Err(Fault::Passing(format!(
-            "the broker did not answer within {} s when asked for the {what}",
-            DECLARATION.as_secs()
-        ))),
+        Err(_) => Err(Fault::Passing(
+            format!("the broker did not answer within {} s when asked for the {what}", DECLARATION.as_secs()).into(),
+        )),
     }
 }
 
 /// The operator's text for a failed declaration.
 fn refusal(what: &str, error: &lapin::Error) -> Fault {
+    let standing = |text: String| Fault::Standing(text.into());
     match protocol_code(error) {
-        Some((406, reason)) if reason.contains("inequivalent") => Fault::Standing(format!(
+        Some((406, reason)) if reason.contains("inequivalent") => standing(format!(
             "the broker has a {what} that is not the one kefu needs ({reason}): empty it and delete it, or remove the \
              policy that changed it; kefu then declares the {what} again by itself"
         )),
-        Some((406, reason)) => Fault::Standing(format!(
+        Some((406, reason)) => standing(format!(
             "the broker cannot make the {what} that kefu needs ({reason}): use RabbitMQ 4.0 or later, at least 3.10"
         )),
-        Some((403, reason)) => Fault::Standing(format!(
+        Some((403, reason)) => standing(format!(
             "the broker does not let this user declare the {what} ({reason}): give the user the permissions configure, \
              write and read for all names that start with \"kefu.\""
         )),

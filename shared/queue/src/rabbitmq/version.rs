@@ -34,7 +34,7 @@ pub(super) async fn warn_if_old(address: Address, link: Arc<Link>, closing: Canc
     {
         tracing::warn!(
             version,
-            "this RabbitMQ is older than 4.0: the workers do not share the load, one gets everything and the others stand by"
+            "this RabbitMQ is older than 4.0: the workers do not share the load, one worker gets all messages"
         );
     }
 }

@@ -1,9 +1,11 @@
 //! The files that this process holds, and their failures.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kefu_embedded::DatabaseError;
 use kefu_messages::partition::Partition;
 
 use crate::cursor::Cursor;
@@ -34,9 +36,40 @@ pub(super) struct Held {
     pub(super) bytes: u64,
 }
 
-/// Why the spool took nothing at its last failure.
+/// Why the spool takes no messages, or does not hand its messages out. The spool tries again in each case.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum SpoolError {
+    /// No file is open yet.
+    #[error("it is not open")]
+    NotOpen,
+    /// The messages reach the configured limit.
+    #[error("it is full: it holds {bytes} of spool_max_bytes = {max_bytes}")]
+    Full {
+        /// The bytes of the messages.
+        bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// The file is not in its place, or cannot be written at present; the text says why, for the operator.
+    #[error("{0}")]
+    Down(String),
+    /// The messages in a file cannot be read.
+    #[error("{} cannot be read: {error}", folder.display())]
+    Unreadable {
+        /// The folder of the file.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        error: DatabaseError,
+    },
+    /// A file did not do a call.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// The last failure.
 pub(super) struct Trouble {
-    pub(super) text: String,
+    pub(super) error: SpoolError,
     pub(super) at: Instant,
 }
 
@@ -74,7 +107,7 @@ impl Inner {
         !self.files.is_empty() && !rests && !self.order_is_given_up
     }
 
-    pub(super) fn fail(&mut self, error: &str) {
-        self.trouble = Some(Trouble { text: error.to_owned(), at: Instant::now() });
+    pub(super) fn fail(&mut self, error: SpoolError) {
+        self.trouble = Some(Trouble { error, at: Instant::now() });
     }
 }

@@ -81,14 +81,14 @@ impl Publisher for Broker {
                     self.store(envelope);
                     return Ok(());
                 }
-                Mode::Down => return Err(QueueError::Unavailable("down".to_owned())),
+                Mode::Down => return Err(QueueError::Unavailable("down".into())),
                 Mode::Hanging => {}
                 Mode::Mute => {
                     self.store(envelope);
                     while *mode.borrow_and_update() == Mode::Mute {
                         mode.changed().await.unwrap();
                     }
-                    return Err(QueueError::Unavailable("lost".to_owned()));
+                    return Err(QueueError::Unavailable("lost".into()));
                 }
             }
             mode.changed().await.unwrap();

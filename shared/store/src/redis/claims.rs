@@ -10,7 +10,7 @@ use redis::Script;
 use super::{DELETE_IF_EQUAL, Redis, millis};
 use crate::{Claim, Claims, StoreError};
 
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/claim_take.lua")));
+static TAKE: LazyLock<Script> = script!("claim_take.lua");
 
 /// Stands in front of the answer.
 const DONE: &str = "d";

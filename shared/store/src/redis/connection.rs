@@ -47,14 +47,11 @@ impl Connection {
         let info = url.into_connection_info().map_err(|_| {
             StoreError::Url(
                 "expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE NUMBER], or rediss:// for TLS; \
-                 write special characters of the password as %XX"
-                    .into(),
+                 write special characters of the password as %XX",
             )
         })?;
         if let ConnectionAddr::TcpTls { insecure: true, .. } = info.addr() {
-            return Err(StoreError::Url(
-                "#insecure is not supported; name the certificate authority in SSL_CERT_FILE".into(),
-            ));
+            return Err(StoreError::Url("#insecure is not supported; name the certificate authority in SSL_CERT_FILE"));
         }
         Ok(info)
     }
@@ -89,7 +86,10 @@ impl Connection {
         });
         match result {
             Ok(result) => result.map_err(|failure| error::of(&failure)),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer from Redis within {} ms", DEADLINE.as_millis()))),
+            Err(_) => {
+                let text = format!("no answer from Redis within {} ms", DEADLINE.as_millis());
+                Err(StoreError::Unavailable(text.into()))
+            }
         }
     }
 

@@ -24,7 +24,8 @@ impl Conversations for Redis {
         let found: Vec<Vec<u8>> = self.connection.invoke(&RECALL.key(name(whose))).await?;
         let read = found.iter().map(|json| serde_json::from_slice(json));
         // The text of serde's error may repeat the exchange.
-        read.collect::<Result<_, _>>().map_err(|_| StoreError::Corrupt("an exchange is not one of this version".into()))
+        read.collect::<Result<_, _>>()
+            .map_err(|_| StoreError::Corrupt("this version cannot read an exchange with the assistant".into()))
     }
 
     async fn remember(

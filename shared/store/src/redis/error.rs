@@ -2,6 +2,7 @@
 //!
 //! The server's own texts are left out: they may repeat arguments, which contain openids and tokens.
 
+use kefu_runtime::Cause;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::StoreError;
@@ -30,20 +31,23 @@ pub(super) fn peer(error: &RedisError) -> Peer {
 
 /// The seam's error for `error`, without keys, values and passwords.
 pub(super) fn of(error: &RedisError) -> StoreError {
+    let unavailable = |text: String| StoreError::Unavailable(Cause::new(text, error));
     match error.kind() {
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
-            StoreError::Corrupt("a reply has another form than kefu's entries have".into())
+            StoreError::Corrupt("an entry has a form that kefu does not write".into())
         }
         ErrorKind::AuthenticationFailed => {
             StoreError::Unavailable("Redis refuses the login: check user and password in the URL".into())
         }
         // Texts of the operating system, the resolver or rustls.
-        ErrorKind::Io => StoreError::Unavailable(format!("no connection to Redis: {error}")),
+        ErrorKind::Io => unavailable(format!("no connection to Redis: {error}")),
         kind => match error.code() {
-            Some("ERR") if from_script(error) => StoreError::Corrupt("an entry lacks what kefu writes in it".into()),
-            Some("WRONGTYPE") => StoreError::Corrupt("a key of kefu's has another type than kefu gives it".into()),
-            Some(code) => StoreError::Unavailable(answer(code)),
-            None => StoreError::Unavailable(format!("no connection to Redis: {kind:?}")),
+            Some("ERR") if from_script(error) => StoreError::Corrupt("an entry lacks a field that kefu writes".into()),
+            Some("WRONGTYPE") => {
+                StoreError::Corrupt("a key of kefu has a type that kefu does not give to the key".into())
+            }
+            Some(code) => unavailable(answer(code)),
+            None => unavailable(format!("no connection to Redis: {kind:?}")),
         },
     }
 }
@@ -61,7 +65,7 @@ fn answer(code: &str) -> String {
         "MASTERDOWN" => "it is a replica without its master",
         "MISCONF" => "it cannot save to its disk",
         "NOREPLICAS" => "it has too few replicas",
-        "NOAUTH" => "it asks for a password and the URL has none",
+        "NOAUTH" => "it asks for a password, and the URL in [store] has none",
         "NOPERM" => "its ACL forbids this user a command or a key that kefu needs",
         "BUSY" => "a script keeps it busy",
         "MOVED" | "ASK" | "CLUSTERDOWN" | "CROSSSLOT" => "it is a sharded cluster, which kefu does not follow",
@@ -72,6 +76,9 @@ fn answer(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+    use std::io;
+
     use super::*;
 
     fn answered(line: &str) -> RedisError {
@@ -109,5 +116,20 @@ mod tests {
     fn no_argument_of_the_command_is_repeated() {
         let error = of(&answered("ERR unknown command 'EVALSHA', with args beginning with: 'kefu:job:{oSECRET}'"));
         assert_eq!(error.to_string(), "the store cannot be used now: Redis answered ERR");
+        let mut next: Option<&dyn Error> = Some(&error);
+        while let Some(error) = next {
+            assert!(!format!("{error} {error:?}").contains("oSECRET"), "{error:?}");
+            next = error.source();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_sources_of_a_refused_connection_reach_the_systems_error() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = redis::Client::open(format!("redis://{}", listener.local_addr().unwrap())).unwrap();
+        drop(listener);
+        let error = of(&client.get_multiplexed_async_connection().await.err().unwrap());
+        let system: &io::Error = error.source().and_then(Error::source).unwrap().downcast_ref().unwrap();
+        assert_eq!(system.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -49,12 +49,13 @@ impl Ledger for Redis {
             "claimed" => {
                 let plan = plan.as_deref().map(serde_json::from_slice).transpose();
                 // The text of serde's error may repeat the plan.
-                let plan = plan.map_err(|_| StoreError::Corrupt("a job's plan is not one of this version".into()))?;
+                let plan =
+                    plan.map_err(|_| StoreError::Corrupt("this version cannot read the plan of a message".into()))?;
                 Ok(LedgerClaim::Claimed(Job { fence, plan, next_step, ambiguous }))
             }
             "leased" => Ok(LedgerClaim::Leased { for_at_most: Duration::from_millis(left_ms) }),
             "done" => Ok(LedgerClaim::Done),
-            _ => Err(StoreError::Corrupt("a job is neither open nor done".into())),
+            _ => Err(StoreError::Corrupt("the entry of a message is neither open nor done".into())),
         }
     }
 

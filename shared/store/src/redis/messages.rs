@@ -17,7 +17,7 @@ fn name(id: &str) -> String {
 }
 
 fn read(state: Option<String>) -> Result<Option<Progress>, StoreError> {
-    let corrupt = |_| StoreError::Corrupt("the state of a message is not what kefu writes".into());
+    let corrupt = |_| StoreError::Corrupt("this version cannot read the state of a message".into());
     state.map(|state| serde_json::from_str(&state)).transpose().map_err(corrupt)
 }
 
@@ -37,7 +37,7 @@ impl Messages for Redis {
     }
 
     async fn set(&self, id: &str, progress: &Progress, keep_for: Duration) -> Result<(), StoreError> {
-        let state = serde_json::to_string(progress).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let state = serde_json::to_string(progress).map_err(|error| StoreError::Corrupt(error.to_string().into()))?;
         self.connection.invoke(SET.key(name(id)).arg(progress.status()).arg(state).arg(millis(keep_for))).await
     }
 

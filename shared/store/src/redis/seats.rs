@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kefu_messages::seat::Seat;
+use kefu_messages::partition::Seat;
 use redis::Script;
 
 use super::connection::Connection;

@@ -37,7 +37,9 @@ fn opened((at_ms, by, sent, refused): Stored) -> Result<Option<Opened>, StoreErr
         Some(word) if word == word_of(Refused::OutOfCount) => Some(Refused::OutOfCount),
         Some(word) if word == word_of(Refused::OutOfTime) => Some(Refused::OutOfTime),
         Some(_) => {
-            return Err(StoreError::Corrupt("a window is refused in a way that this version does not know".into()));
+            return Err(StoreError::Corrupt(
+                "a user's window is closed for a reason that this version does not know".into(),
+            ));
         }
     };
     Ok(Some(Opened { at_ms, by: by.unwrap_or_default(), sent: sent.unwrap_or_default(), refused }))

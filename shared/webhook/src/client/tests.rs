@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use kefu_messages::testing::envelope;
+use kefu_runtime::Class;
 use kefu_runtime::testing::serve_one;
 use tokio::net::TcpListener;
 
@@ -41,6 +42,21 @@ fn endpoint(url: &str) -> Endpoint {
     Endpoint { url: Url::parse(url).unwrap(), timeout: None, sync: false, media: false }
 }
 
+#[tokio::test]
+async fn the_sources_of_a_refused_connection_reach_the_systems_error_and_show_no_secret() {
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let failure = ask(&settings(), &format!("http://user:hunter2@{address}/hook?token=hunter2")).await.err().unwrap();
+    assert_eq!(failure.class(), Class::Transient);
+    let (mut next, mut system): (Option<&dyn Error>, _) = (Some(&failure), None);
+    while let Some(error) = next {
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("oANNA"), "{shown}");
+        system = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        next = error.source();
+    }
+    assert_eq!(system, Some(std::io::ErrorKind::ConnectionRefused));
+}
+
 async fn ask(settings: &Settings, url: &str) -> Result<Answer, Failure> {
     let question = Question::new(&envelope("oANNA", 1), Media::None);
     Webhooks::new(settings).unwrap().ask(&endpoint(url), &question, TURN).await
@@ -48,7 +64,7 @@ async fn ask(settings: &Settings, url: &str) -> Result<Answer, Failure> {
 
 fn refusal(result: Result<Answer, Failure>) -> String {
     match result {
-        Err(Failure::Refused(error)) => error,
+        Err(Failure::Refused(error)) => error.to_string(),
         other => panic!("not refused: {:?}", other.map(|answer| answer.status)),
     }
 }

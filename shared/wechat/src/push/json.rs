@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{Collected, Unfit};
 use super::{Fields, MAX_DEPTH, PushError};
-use crate::json::repaired;
+use crate::json::{mistake, repaired};
 
 /// The character that stands for half a surrogate pair, so that the user's text shows where the half was.
 const HALF: &str = "\u{fffd}";
@@ -35,20 +35,7 @@ pub(super) fn parse_strictly(text: &str) -> Result<Fields, PushError> {
     match read.and_then(|()| deserializer.end()) {
         Ok(()) => Ok(fields.into_fields()),
         Err(_) if too_many => Err(PushError::TooManyFields),
-        Err(error) => Err(malformed(&error)),
-    }
-}
-
-fn malformed(error: &serde_json::Error) -> PushError {
-    // The text of the error itself can quote the body.
-    let reason = match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Data => "a field has the wrong shape or comes twice",
-        _ => "a syntax error",
-    };
-    PushError::Malformed {
-        format: "JSON",
-        reason: format!("{reason}, line {} column {}", error.line(), error.column()),
+        Err(error) => Err(PushError::Malformed { format: "JSON", reason: mistake(&error) }),
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_program::config;
+use kefu_runtime::Cause;
 use kefu_runtime::http_client::{self, Unread};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::failure::{Failure, Kind};
-use crate::why::Why;
 
 /// The answer of the server, unread.
 pub(crate) struct Raw {
@@ -54,13 +54,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 impl HttpCompletions {
-    pub(crate) fn new(config: &config::Assistant) -> Result<Self, Why> {
+    pub(crate) fn new(config: &config::Assistant) -> Result<Self, Cause> {
         let base = config.base_url.parse().map_err(|_| "[assistant] base_url is no URL")?;
         let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
             .connect_timeout(CONNECT.min(config.timeout / 2))
             .build()
-            .map_err(|error| Why::caused_by(error, "the HTTP client for the assistant cannot be set up"))?;
+            .map_err(|error| http_client::cause(error).at("the HTTP client for the assistant cannot be set up"))?;
         let authorization = match &config.key {
             Some(key) => {
                 let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
@@ -82,8 +82,8 @@ impl Completions for HttpCompletions {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
         let response = request.send().await.map_err(|error| match error.is_connect() {
-            true => Failure::new(Kind::Unreachable, Why::caused_by(error, "the server cannot be reached")),
-            false => Failure::new(Kind::Failed, Why::caused_by(error, "no answer came")),
+            true => Failure::new(Kind::Unreachable, http_client::cause(error).at("the server cannot be reached")),
+            false => Failure::new(Kind::Failed, http_client::cause(error).at("no answer came")),
         })?;
         let status = response.status().as_u16();
         let retry_after = http_client::retry_after(&response);

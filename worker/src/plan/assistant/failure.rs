@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::why::Why;
+use kefu_runtime::Cause;
 
 /// The cause of a missing answer, in a text for the operator without key, question or answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -10,7 +10,7 @@ use crate::why::Why;
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
     #[source]
-    why: Why,
+    why: Cause,
     /// How long the server wants to get no requests.
     retry_after: Option<Duration>,
 }
@@ -72,7 +72,7 @@ impl Kind {
 }
 
 impl Failure {
-    pub(crate) fn new(kind: Kind, why: impl Into<Why>) -> Self {
+    pub(crate) fn new(kind: Kind, why: impl Into<Cause>) -> Self {
         Self { kind, why: why.into(), retry_after: None }
     }
 

@@ -25,9 +25,9 @@ async fn a_full_disk_fails_each_caller_and_nothing_is_lost_once_there_is_room() 
 
     disk.set_full(true);
     for key in [2, 3] {
-        assert!(matches!(database.write(insert(key)).await, Err(DatabaseError::Full)));
+        assert!(matches!(database.write(insert(key)).await, Err(DatabaseError::Full(_))));
     }
-    assert_eq!(database.health(), Health::Down(DatabaseError::Full.to_string()));
+    assert_eq!(database.health(), Health::Down("the disk that holds the database is full".to_owned()));
 
     disk.set_full(false);
     insert_at_last(&database, 4).await;
