@@ -43,8 +43,9 @@ impl fmt::Debug for Rest {
 }
 
 /// The text in parts of at most [`MAX_TEXT_BYTES`] bytes; joined, the parts are the text. A part ends with a line, sentence
-/// or word if one ends near its limit, and not within a link that fits into one part. Otherwise a part ends with a grapheme
-/// cluster, such as a flag of two code points. Only a cluster that is longer than a part is cut, at a character.
+/// or word if one ends near its limit, and not within a link that fits into one part (unless the link begins within the
+/// first cluster). Otherwise a part ends with a grapheme cluster, such as a flag of two code points. Only a cluster that is
+/// longer than a part is cut, at a character.
 pub fn split(text: &str) -> Vec<&str> {
     parts(text).collect()
 }
@@ -156,10 +157,9 @@ fn end_of_part(text: &str, most: usize) -> usize {
     let anchors = markup::anchors(&text[..text.floor_char_boundary(2 * most)]);
     let within = |at: usize| anchors.iter().map(|anchor| &anchor.range).find(|link| link.start < at && at < link.end);
     let latest = cluster::floor(text, most);
-    let latest = match within(latest) {
-        Some(link) if link.start > 0 && link.len() <= most => cluster::floor(text, link.start),
-        _ => latest,
-    };
+    let before_link = within(latest).filter(|link| link.len() <= most).map(|link| cluster::floor(text, link.start));
+    // A link that begins within the text's first cluster has no end of a cluster before it.
+    let latest = before_link.filter(|&at| at > 0 && cluster::ends_at(text, at)).unwrap_or(latest);
     let near = latest.saturating_sub(NEAR);
     // If a link makes a part short, everything before the link counts as near, including the line before the text's first
     // word.

@@ -131,6 +131,14 @@ fn no_part_is_blank_and_no_reply_is_left_out() {
     assert_eq!(fit(vec![text_of("a"), text_of("b"), text_of("c")], 2).steps.len(), 3);
 }
 
+#[test]
+fn a_link_within_the_first_cluster_does_not_cut_that_cluster() {
+    // U+1193F belongs to the character behind it.
+    let text = "\u{1193f}<a <a href=\"u\">l</a>".to_owned() + &"\u{301}".repeat(999);
+    assert_eq!(split(&text).concat(), text);
+    assert!(split(&text)[0].starts_with("\u{1193f}<a"), "{:?}", split(&text)[0]);
+}
+
 /// The texts of steps without blanks, which may be lost at the ends of parts.
 fn shown(steps: &[Reply]) -> String {
     let fitted = Fitted { steps: steps.to_vec(), cut: false, rests: Vec::new() };
