@@ -10,8 +10,10 @@ use tokio::sync::watch;
 
 use crate::config::Mode;
 use crate::faults::path_matches;
-use crate::message::Message;
 use crate::push::report::Try;
+
+/// The most bytes of JSON that an entry keeps of a request or a message.
+pub(crate) const MAX_ENTRY_BYTES: usize = 64 * 1_024;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,8 +59,8 @@ pub struct PushSent {
     pub format: Format,
     /// The mode.
     pub mode: Mode,
-    /// The user's action.
-    pub message: Message,
+    /// The user's action, as in the order to push; its kind alone if it has more than 64 KiB.
+    pub message: Value,
 }
 
 /// A try of a push, when it ended.

@@ -7,11 +7,12 @@ use actix_web::web::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use kefu_wechat::push::{Content, Push as ParsedPush};
 use kefu_wechat::signature;
+use serde_json::{Value, json};
 
 use crate::api::media::PNG;
 use crate::api::user::Action;
 use crate::config::{Limits, Mode};
-use crate::journal::{Event, PushAnswered, PushSent};
+use crate::journal::{Event, MAX_ENTRY_BYTES, PushAnswered, PushSent};
 use crate::message::Message;
 use crate::state::{RequestError, State, WeChat};
 
@@ -215,7 +216,7 @@ async fn deliver(state: &State, outgoing: &Outgoing, push_id: u64, copy: u32) ->
                 msg_id: push.msg_id.as_ref().map(ToString::to_string),
                 format: push.format,
                 mode: push.mode,
-                message: push.message.clone(),
+                message: shown(&push.message),
             }),
         );
         let post = state.pusher.client.post(callback_url).query(&request.query);
@@ -231,6 +232,14 @@ async fn deliver(state: &State, outgoing: &Outgoing, push_id: u64, copy: u32) ->
         }
     }
     Ok(copy)
+}
+
+/// The message for the journal, which keeps it once for each try.
+fn shown(message: &Message) -> Value {
+    match serde_json::to_value(message) {
+        Ok(value) if value.to_string().len() <= MAX_ENTRY_BYTES => value,
+        _ => json!({ "type": message.msg_type(), "bytes": "too many" }),
+    }
 }
 
 /// Whether a user waits for the answer, and would see that the service is out of order.

@@ -9,10 +9,9 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::errcode::ApiError;
+use crate::journal::MAX_ENTRY_BYTES;
 use crate::simulator::MAX_BODY;
 
-/// The largest body that the journal keeps.
-const MAX_JOURNAL_BYTES: usize = 64 * 1_024;
 /// Parameters that never reach the journal.
 const SECRETS: [&str; 2] = ["access_token", "secret"];
 
@@ -79,7 +78,7 @@ impl Call {
         };
         match (&self.upload, &self.json) {
             (Some(upload), _) => json!({ "filename": upload.filename, "bytes": upload.bytes.len() }),
-            _ if self.body.len() > MAX_JOURNAL_BYTES => json!({ "bytes": self.body.len() }),
+            _ if self.body.len() > MAX_ENTRY_BYTES => json!({ "bytes": self.body.len() }),
             (None, Some(object)) => without_secrets(object),
             _ if self.body.is_empty() => without_secrets(&self.query),
             _ => Value::String(String::from_utf8_lossy(&self.body).into_owned()),
