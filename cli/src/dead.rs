@@ -163,7 +163,7 @@ fn tell_left(out: &mut impl Write, report: &Report) -> io::Result<()> {
     whys.dedup();
     for why in whys {
         let ids: Vec<&str> = report.left.iter().filter(|left| left.why == why).map(|left| left.id.as_str()).collect();
-        writeln!(out, "{} left alone, {}: {}", count(ids.len()), terminal::printable(why), terminal::names(&ids))?;
+        writeln!(out, "{} left alone ({}): {}", count(ids.len()), terminal::printable(why), terminal::names(&ids))?;
     }
     Ok(())
 }

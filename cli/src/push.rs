@@ -122,7 +122,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .body(request.body)
         .send()
         .await
-        .map_err(|error| anyhow!(no_answer(&arguments.url, &error)))?;
+        .map_err(|error| anyhow!(no_answer(&arguments.url, error)))?;
     let status = response.status();
     let body = response
         .text()
@@ -168,15 +168,16 @@ fn is_appid(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// Why a callback URL gave no answer. The innermost cause says the most. No cause may show the URL, because the URL's query
-/// has the signature.
-pub(crate) fn no_answer(url: &Url, error: &reqwest::Error) -> String {
+/// Why a callback URL gave no answer. The innermost cause says the most. No cause may show the URL, because the URL's
+/// query has the signature.
+pub(crate) fn no_answer(url: &Url, error: reqwest::Error) -> String {
+    let error = error.without_url();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let server = format!("{}{port}", url.host_str().unwrap_or_default());
     if error.is_timeout() {
         return format!("no answer from {server} within {} s, which is as long as WeChat waits", TIMEOUT.as_secs());
     }
-    let mut cause: &dyn std::error::Error = error;
+    let mut cause: &dyn std::error::Error = &error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }

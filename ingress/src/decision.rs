@@ -55,7 +55,8 @@ impl Decision {
     }
 }
 
-/// Reports the events that ingress acknowledged although WeChat wanted a decision: counts each, and warns once for each name.
+/// Reports the events that ingress acknowledged although WeChat wanted a decision: counts each, and warns once for each
+/// name.
 #[derive(Default)]
 pub(crate) struct UndecidedEvents(Mutex<BTreeSet<&'static str>>);
 

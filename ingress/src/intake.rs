@@ -35,8 +35,8 @@ const STORE_WITHIN: Duration = Duration::from_secs(1);
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// The three steps that store a message once: [`Intake::claim`], [`Claimed::publish`] and [`Published::complete`]. Each
-/// step needs the result of the step before. Ingress decides the answer between claim and publish, so that copies of the
-/// message wait for the decision and get the same answer.
+/// step needs the result of the step before. Ingress decides the answer between claim and publish, so that copies of
+/// the message wait for the decision and get the same answer.
 ///
 /// Each step tries until the deadline of the request: after a quick refusal WeChat would spend its few re-sends within
 /// a second.
@@ -47,11 +47,11 @@ pub(crate) struct Intake {
     store: Standing,
 }
 
-/// Which request stores the push.
+/// Which request stores the message.
 pub(crate) enum Ownership<'a> {
-    /// This request stores the push.
+    /// This request stores the message.
     Ours(Claimed<'a>),
-    /// An earlier request has stored the push, and got this answer.
+    /// An earlier request has stored the message, and got this answer.
     Stored {
         /// The answer to the earlier request: the empty text for `success`.
         answer: String,

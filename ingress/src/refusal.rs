@@ -1,5 +1,5 @@
-//! The reasons why ingress refuses a request, of WeChat on the callback URL or of a team's backend on `/v1`: one table of
-//! status, level and names.
+//! The reasons why ingress refuses a request, of WeChat on the callback URL or of a team's backend on `/v1`: one table
+//! of status, level and names.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::freshness::Stale;
 pub(crate) enum Refusal {
     #[error("no account of the configuration has this appid")]
     UnknownAccount,
-    /// The signature is not WeChat's, or a value that the signature covers is missing; or the key of `/v1` is missing or
-    /// wrong.
+    /// The signature is not WeChat's, or a value that the signature covers is missing; or the key of `/v1` is missing
+    /// or wrong.
     #[error("not authenticated: {0}")]
     Unauthenticated(&'static str),
     #[error("the body is larger than [ingress] max_body_bytes")]
@@ -40,7 +40,8 @@ pub(crate) enum Refusal {
     /// The content is no push, and is not known to come from WeChat.
     #[error("not a push: {0}")]
     Malformed(PushError),
-    /// The content may come from WeChat, ingress cannot read it because of `error`, and does not keep it because of `why`.
+    /// The content may come from WeChat, ingress cannot read it because of `error`, and does not keep it because of
+    /// `why`.
     #[error("not a push: {error}; {why}")]
     UnreadableRefused { error: PushError, why: String },
     /// WeChat wants a decision, and the webhook that should make the decision made none.

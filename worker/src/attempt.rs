@@ -90,8 +90,8 @@ impl<'a> Attempt<'a> {
         self.wait(tokio::time::sleep(wait)).await
     }
 
-    /// Waits for the next try after a failure that passes, for `at_least` this long. `error` is the failure in words. [`Outcome::Retry`] when that wait
-    /// would be too long for the lane.
+    /// Waits before the next try, after a failure that passes: at least `at_least`, and longer after each failure.
+    /// `error` is the failure in words. Returns [`Outcome::Retry`] when the wait would be too long for the lane.
     pub(crate) async fn back_off(&mut self, error: String, at_least: Duration) -> Result<(), Outcome> {
         match self.backoff.next(Instant::now()).filter(|_| at_least <= backoff::LONGEST) {
             Some(wait) => {

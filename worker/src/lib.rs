@@ -5,9 +5,9 @@
 //!                                   send: for each step token, media_id, begin, custom/send, sent
 //! ```
 //!
-//! `handle` gives the attempt to each stage. A stage returns its result, or the outcome that ends the attempt. No stage
-//! knows `handle` or `lanes`. The plan stage may fetch a user's picture, and WeChat can refuse a fetch for the same
-//! reasons as a send.
+//! `handle` gives the attempt to the stages plan, send and picture, and the outcome to settle. A stage returns its
+//! result, or the outcome that ends the attempt. No stage knows `handle` or `lanes`. The plan stage may fetch a user's
+//! picture, and WeChat can refuse a fetch for the same reasons as a send.
 //!
 //! The ledger knows of each step before the worker sends the step, so a message that the queue delivers again goes on
 //! where its last attempt stopped.

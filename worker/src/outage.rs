@@ -32,7 +32,7 @@ impl StoreOutage {
             match call().await {
                 Ok(value) => {
                     if self.standing.works().is_some() {
-                        tracing::info!("the store is back");
+                        tracing::info!("the store answers again: the worker sends replies again");
                     }
                     return Ok(value);
                 }
@@ -48,7 +48,7 @@ impl StoreOutage {
         }
         let error = in_words(error);
         if self.standing.failed((), error.clone()) {
-            tracing::error!(error, "nothing is sent until the store is back");
+            tracing::error!(%error, "the store is unavailable: the worker sends nothing until the store answers");
             metrics::counter!(metric::STORE_OUTAGES).increment(1);
         }
         // Full jitter would sometimes flood the store; half the jitter spreads the lanes and keeps the pace.

@@ -1,7 +1,9 @@
 //! Sends the steps of a plan. Each step is sent, or decided about, and recorded in the ledger.
 //!
-//! * [`window`]: whether WeChat takes replies for the user. * [`pauses`]: accounts that WeChat refuses for now.
-//! * [`remedy`]: the meaning of a refusal. * [`typing`]: the sign that the user sees while an answer takes long.
+//! * [`window`]: whether WeChat takes replies for the user.
+//! * [`pauses`]: accounts that WeChat refuses for now.
+//! * [`remedy`]: the meaning of a refusal.
+//! * [`typing`]: the sign that the user sees while an answer takes long.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,7 +1,9 @@
 //! WeChat's API: the calls that the worker makes, and the meaning of WeChat's answers.
 //!
-//! * [`client`]: the HTTP below the calls. * [`answer`], [`errcode`], [`failure`]: an answer, and the reaction to it.
-//! * [`token`], [`media`]: access_tokens and media_ids, shared by all workers. * [`body`]: replies as JSON.
+//! * [`client`]: the HTTP below the calls.
+//! * [`answer`], [`errcode`], [`failure`]: an answer, and the reaction to it.
+//! * [`token`], [`media`]: access_tokens and media_ids, shared by all workers.
+//! * [`body`]: replies as JSON.
 
 use std::sync::Arc;
 use std::time::Duration;

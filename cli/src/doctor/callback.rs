@@ -51,7 +51,7 @@ async fn echo(account: &Account, url: &Url, lead_ms: i64) -> Result<(), (String,
     let signature = signature::sign(token, &timestamp, &nonce);
     let query = [("signature", &signature), ("timestamp", &timestamp), ("nonce", &nonce), ("echostr", &echostr)];
     let asked = client.get(url.clone()).query(&query).send().await;
-    let answer = asked.map_err(|error| (push::no_answer(url, &error), network))?;
+    let answer = asked.map_err(|error| (push::no_answer(url, error), network))?;
     let status = answer.status();
     let body = answer
         .text()

@@ -100,7 +100,8 @@ fn of_rabbitmq(found: &rabbitmq::Inspection, partitions: u16, workers: Option<us
 
 fn topology(queues: &Queues, partitions: u16) -> Vec<Finding> {
     const CHECK: &str = "rabbitmq queues";
-    let different = queues.different.iter().map(|why| Finding::failed(CHECK, why.as_str(), "do what the text says"));
+    const MEND: &str = "mend this on the broker; kefu then declares its queues again by itself";
+    let different = queues.different.iter().map(|why| Finding::failed(CHECK, why.as_str(), MEND));
     let mut findings: Vec<Finding> = different.take(MAX_NAMED).collect();
     if queues.present == 0 && findings.is_empty() {
         let mend = "start ingress or a worker with this configuration: each declares all of kefu's queues";

@@ -60,8 +60,8 @@ impl Api {
 
 /// Sends a message to a user.
 ///
-/// kefu stores the message before the answer. kefu sends the message once, however often the request is repeated with the
-/// same `Idempotency-Key` and body within 72 hours, and after the replies to what the user wrote before.
+/// kefu answers once the message is stored. A repetition of the request with the same `Idempotency-Key` and body within
+/// 72 hours sends nothing again. kefu sends the message after the replies to the user's earlier messages.
 #[utoipa::path(
     post,
     path = MESSAGES,

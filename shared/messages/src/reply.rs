@@ -18,8 +18,8 @@ pub mod split;
 pub mod template;
 pub mod untrusted;
 
-/// One reply to a user: `{ text = "…" }`, `{ image = "FILE" }`, `{ link = {…} }` or `{ miniprogrampage = {…} }`, and the
-/// sender. The shape is the same in rules, in a webhook's answer, in `/v1` and in a stored plan.
+/// One reply to a user: `{ text = "…" }`, `{ image = "FILE" }`, `{ link = {…} }` or `{ miniprogrampage = {…} }`, and
+/// the sender. The shape is the same in rules, in a webhook's answer, in `/v1` and in a stored plan.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ReplySection", into = "ReplySection")]
 pub struct Reply {
@@ -48,8 +48,8 @@ pub enum Content {
 #[derive(Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct ReplySection {
-    /// The text, which may not be blank. Control characters other than line breaks and tabs are removed. A text of more
-    /// than 2000 bytes of UTF-8 is sent in parts.
+    /// The text, which must not be blank. kefu removes control characters other than line breaks and tabs, and sends a
+    /// text of more than 2000 bytes of UTF-8 in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "openapi",
@@ -155,8 +155,8 @@ impl From<Content> for Reply {
     }
 }
 
-/// The longest text that WeChat takes, in bytes of UTF-8. The limit is undocumented; developers measured 2,048. Whether the
-/// unit is bytes or characters is unclear, so kefu uses the safe value.
+/// The longest text that WeChat takes, in bytes of UTF-8. The limit is undocumented; developers measured 2,048. Whether
+/// the unit is bytes or characters is unclear, so kefu uses the safe value.
 pub const MAX_TEXT_BYTES: usize = 2_000;
 
 /// A link; WeChat requires all four fields.

@@ -77,7 +77,7 @@ pub struct Config {
     pub notices: Vec<String>,
     /// `[[rule]]` as it is written.
     rule_sections: Arc<[(String, RuleSection)]>,
-    /// What was read, by the section's head.
+    /// The sections as kefu read them, by the section's head.
     sections: BTreeMap<String, Seen>,
 }
 

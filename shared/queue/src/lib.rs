@@ -23,7 +23,7 @@ pub const RETRY_DELAYS: [Duration; 5] = [
     Duration::from_secs(60 * 60),
 ];
 
-/// Why the queue did not do a call. All of these errors pass.
+/// Why the queue did not do a call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum QueueError {
     /// There is no connection. The call may have been done all the same.
@@ -32,7 +32,8 @@ pub enum QueueError {
     /// The broker accepts nothing for now (memory or disk alarm).
     #[error("the queue takes no messages now: {0}")]
     Blocked(#[source] Cause),
-    /// The broker refused this message, for instance because the queue is full.
+    /// The broker did not store this message: the queue of its partition is missing or full. Ingress tries again all the
+    /// same.
     #[error("the queue refused the message: {0}")]
     Refused(#[source] Cause),
     /// The session of the delivery has ended: the message will be, or was, delivered again.

@@ -43,7 +43,7 @@ pub enum Unread {
     Cut {
         /// The bytes that arrived.
         so_far: Vec<u8>,
-        /// Why.
+        /// The error that ended the connection.
         error: Cause,
     },
 }

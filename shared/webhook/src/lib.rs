@@ -1,6 +1,7 @@
 //! Webhooks: kefu asks the team's own service what to do with a push. docs/webhook.md is the contract.
 //!
-//! * [`Question`]: the body of the call. * [`Webhooks`]: the call, signed.
+//! * [`Question`]: the body of the call.
+//! * [`Webhooks`]: the call, signed.
 //! * [`replies()`] and [`decision()`]: the content of the answer.
 
 use std::time::Duration;

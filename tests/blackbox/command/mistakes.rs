@@ -60,7 +60,7 @@ async fn a_wrong_configuration_of_the_simulator_is_named() {
     let account = "[[accounts]]\nappid = \"wx1\"\nsecret = \"s\"\ntoken = \"t\"\nraw_id = \"gh_1\"\n";
     let listen = format!("listen = \"{address}\"\n{account}");
     for (content, said) in [
-        (Some("accounts = []"), "there is no account"),
+        (Some("accounts = []"), "the configuration has no account"),
         (Some("colour = 1"), "unknown field `colour`"),
         (Some(&listen), "Address already in use"),
         (None, "absent.toml cannot be read"),

@@ -43,7 +43,7 @@ async fn a_wrong_password_is_told_and_not_shown() {
     let redis = RedisServer::start().await;
     tell(&redis, &["CONFIG", "SET", "requirepass", "right"]).await;
     let config = clinic.config(&no_queue(), &redis.url(), |text| text);
-    doctor(&config, &[]).await.says("redis", "failed", &["NOAUTH", "the URL has none"]);
+    doctor(&config, &[]).await.says("redis", "failed", &["NOAUTH", "the URL in [store] has none"]);
     let wrong = redis.url().replace("redis://", "redis://:hush-hush@");
     let report = doctor(&clinic.config(&no_queue(), &wrong, |text| text), &[]).await;
     report.says("redis", "failed", &["refuses the login"]);

@@ -131,7 +131,7 @@ async fn the_log_repeats_nothing_of_what_is_refused_or_unreadable() {
     }
     let log = ingress.program.output();
     assert!(log.contains("(not an appid)") && !log.contains("SECRET"), "{log}");
-    let told = log.lines().filter(|line| line.contains("cannot be read: it is kept")).count();
+    let told = log.lines().filter(|line| line.contains("cannot read an authentic push, and keeps the push")).count();
     assert_eq!(told, 3 * bodies.len() - 1, "a line for each that is kept");
     ingress.unreadable.set(told.try_into().unwrap());
     assert!(!log.contains(&BASE64_STANDARD.encode("SECRET")[..8]), "{log}");

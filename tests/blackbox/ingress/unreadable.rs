@@ -26,7 +26,12 @@ async fn re_sends_of_an_unreadable_push_are_one_message() {
     ingress.stores(6).await;
     ingress.unreadable.set(6);
     assert_eq!(ingress.program.metric(&answers("duplicate")).await, 6.0);
-    let told = ingress.program.output().lines().filter(|line| line.contains("cannot be read: it is kept")).count();
+    let told = ingress
+        .program
+        .output()
+        .lines()
+        .filter(|line| line.contains("cannot read an authentic push, and keeps the push"))
+        .count();
     assert_eq!(told, 6, "a line for each message");
 }
 

@@ -20,8 +20,8 @@ use crate::order::{Behind, LaneKey};
 const STATE_EVERY: Duration = Duration::from_secs(1);
 
 /// Takes deliveries and handles them, each user's in order, until `shutdown` or the end of the consumer. Then the
-/// messages in work may end within `grace`, and the worker gives all other deliveries back. `health` gets the health of the
-/// queue.
+/// messages in work may end within `grace`, and the worker gives all other deliveries back. The function reports the
+/// queue's health through `health`.
 pub(crate) async fn dispatch(
     handler: Arc<Handler>,
     mut consumer: Box<dyn Consumer>,

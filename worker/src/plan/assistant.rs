@@ -1,7 +1,9 @@
 //! The assistant: a language model behind OpenAI's chat completions API, which answers a user's text.
 //!
-//! * [`client`]: the HTTP below the assistant. * [`answer`]: the model's answer to a request.
-//! * [`failure`]: why an answer is missing. * [`answering`]: from a message to the reply, and the conversation so far.
+//! * [`client`]: the HTTP below the assistant.
+//! * [`answer`]: the model's answer to a request.
+//! * [`failure`]: why an answer is missing.
+//! * [`answering`]: from a message to the reply, and the conversation so far.
 
 use std::sync::Arc;
 use std::time::Duration;

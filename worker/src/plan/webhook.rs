@@ -1,4 +1,4 @@
-//! A plan that a webhook makes.
+//! The replies that a webhook gives to a message, and the breaker in front of the webhook.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,8 +10,8 @@ use kefu_store::StoreError;
 use super::Api;
 use super::errcode::{self, Action};
 
-/// Why a call failed. The variant is the class of the failure. It is chosen where the failure is born, and decides how an
-/// attempt goes on. Texts are for the operator, without secrets, users' texts or openids.
+/// Why a call failed. The variant is chosen where the failure is born, and decides how an attempt goes on. Texts are
+/// for the operator, without secrets, users' texts or openids.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
     /// WeChat surely did nothing, and the failure passes: the client got no connection, or a gateway answered in place

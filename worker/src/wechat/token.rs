@@ -159,7 +159,7 @@ impl OfAccount {
                 let error = in_words(&error);
                 tracing::warn!(
                     account = appid,
-                    error,
+                    %error,
                     "the access_token is not refreshed yet, the present one is used"
                 );
             }

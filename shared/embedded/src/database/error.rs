@@ -82,7 +82,8 @@ impl DatabaseError {
     }
 }
 
-/// For a task that panicked. The error's text is dropped, because it quotes the panic's text, which may quote a message.
+/// For a task that panicked. The error's text is dropped, because it quotes the panic's text, which may quote a
+/// message.
 impl From<tokio::task::JoinError> for DatabaseError {
     fn from(_: tokio::task::JoinError) -> Self {
         Self::Failed("the work on it panicked".into())

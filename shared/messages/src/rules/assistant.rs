@@ -28,6 +28,7 @@ pub enum AssistantSection {
     Other(Differences),
 }
 
+/// The values of a rule's `assistant` in place of those of `[assistant]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Differences {

@@ -24,7 +24,7 @@ pub struct Assistant {
     pub history_messages: usize,
     /// How long each of these messages is kept, in seconds: 1 to 2,592,000 (30 days), default 86,400.
     pub history_seconds: u64,
-    /// How long an answer may take, including retries, in milliseconds: 100 to 120,000, default 30,000.
+    /// How long an answer may take, including retries: `timeout_ms`, 30 s by default, 120 s at most.
     pub timeout: Duration,
     /// How many requests one worker has under way at once: 1 to 10,000, default 64. Other requests wait, within their
     /// timeout.

@@ -24,12 +24,13 @@ pub struct Ingress {
     pub internal_listen: SocketAddr,
     /// The largest push, in bytes. Default 1 MiB.
     pub max_body_bytes: usize,
-    /// How many bytes of bodies are held at once, without the first 16 KiB of each; bodies beyond this limit wait. Reading
-    /// the bodies and writing them to the queue needs more memory than this. Default 64 MiB.
+    /// How many bytes of bodies ingress keeps in memory at once, without the first 16 KiB of each; bodies beyond this
+    /// limit wait. Reading the bodies and writing them to the queue needs more memory than this. Default 64 MiB.
     pub max_buffered_bytes: usize,
-    /// How many connections are served at once; connections beyond this limit wait in the kernel's queue. Default 4,096.
+    /// How many connections are served at once; connections beyond this limit wait in the kernel's queue. Default
+    /// 4,096.
     pub max_connections: usize,
-    /// How long a shutdown waits for pushes under way, in milliseconds. Default 10,000.
+    /// How long a shutdown waits for pushes under way: `grace_ms`, 10 s by default.
     pub grace: Duration,
     /// The folder of the [`spool`](kefu_spool). Default none: ingress refuses pushes that the broker does not accept.
     pub spool: Option<PathBuf>,
@@ -68,10 +69,11 @@ pub struct Worker {
     pub internal_listen: SocketAddr,
     /// How many messages are handled at once, each of another user. Default 256.
     pub concurrency: usize,
-    /// How long a shutdown waits for messages under way, in milliseconds. Default 20,000.
+    /// How long a shutdown waits for messages under way: `grace_ms`, 20 s by default.
     pub grace: Duration,
-    /// What the worker does with a reply that may or may not have been sent, because a worker died in the middle of it or
-    /// because WeChat did not answer the call: send it again (default: nothing is lost) or skip it (nothing is doubled).
+    /// What the worker does with a reply that may or may not have been sent, because a worker died in the middle of it
+    /// or because WeChat did not answer the call: send it again (default: nothing is lost) or skip it (nothing is
+    /// doubled).
     pub ambiguous: Ambiguous,
 }
 
@@ -103,10 +105,10 @@ pub struct WeChat {
     pub api_base: String,
     /// The API that gives access_tokens. Default `stable_token`.
     pub token_api: TokenApi,
-    /// How long one call may take, in milliseconds. Default 10,000.
+    /// How long one call may take: `timeout_ms`, 10 s by default.
     pub timeout: Duration,
-    /// The largest image that kefu uploads, in bytes. WeChat's page says 2 MB in one place and 10 MB in another; default 2
-    /// MiB.
+    /// The largest image that kefu uploads, in bytes. WeChat's page says 2 MB in one place and 10 MB in another;
+    /// default 2 MiB.
     pub max_image_bytes: u64,
     /// The API that shows a user that somebody is typing. Default `business_typing`.
     pub typing_api: TypingApi,
@@ -115,7 +117,8 @@ pub struct WeChat {
 /// The APIs that give access_tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenApi {
-    /// `POST /cgi-bin/stable_token`: the same token for every caller, so that no process can invalidate another's token.
+    /// `POST /cgi-bin/stable_token`: the same token for every caller, so that no process can invalidate another's
+    /// token.
     StableToken,
     /// `GET /cgi-bin/token`: each call may end the previous token.
     Token,
@@ -183,7 +186,7 @@ pub(super) fn webhook(table: &mut Table<'_>) -> kefu_webhook::Settings {
     }
 }
 
-/// Notes what rules with a webhook need of `[webhook]` and do not find there.
+/// Notes each rule whose webhook `[webhook]` does not allow: the secret is missing, or the address is link-local.
 pub(super) fn check_webhooks(settings: &kefu_webhook::Settings, rules: &Rules, problems: &mut Problems) {
     let mut secret_is_missing = settings.secret.is_none();
     for rule in rules.iter() {
@@ -249,8 +252,8 @@ impl Api {
 pub struct Telemetry {
     /// `text` (default) or `json`.
     pub log_format: LogFormat,
-    /// The filter of the log, in the syntax of `tracing`'s `EnvFilter`. Crates other than kefu's never log below `info`.
-    /// Default `info,actix_server=warn,lapin=off`.
+    /// The filter of the log, in the syntax of `tracing`'s `EnvFilter`. Crates other than kefu's never log below
+    /// `info`. Default `info,actix_server=warn,lapin=off`.
     pub log_filter: String,
 }
 

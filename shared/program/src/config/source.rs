@@ -24,7 +24,7 @@ pub(super) struct Source<'a> {
     accounts: BTreeMap<String, Keys>,
     /// The SHA-256 of the file.
     pub(super) digest: [u8; 32],
-    /// What was read, by the section's head: `[worker]`, `[[account]]`.
+    /// The sections as kefu read them, by the section's head: `[worker]`, `[[account]]`.
     pub(super) seen: BTreeMap<String, Seen>,
 }
 

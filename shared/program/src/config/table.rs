@@ -24,8 +24,8 @@ pub(super) fn values_of(value: Value, place: &str, problems: &mut Problems) -> O
     None
 }
 
-/// A table while its values are taken out. The methods that take a value out return `None` for an absent value, and for a
-/// wrong value, whose mistake they note. In the end, each key that was not asked for is a mistake too.
+/// A table while its values are taken out. The methods that take a value out return `None` for an absent value, and for
+/// a wrong value, whose mistake they note. In the end, each key that was not asked for is a mistake too.
 pub(super) struct Table<'a> {
     /// In words: `[queue]`, `[[account]] 1 (wx…)`.
     place: String,
@@ -34,11 +34,11 @@ pub(super) struct Table<'a> {
     pub(super) folder: &'a Path,
     pub(super) problems: &'a mut Problems,
     seen: Seen,
-    /// The keys that must be there and are not, and what to say of them.
+    /// The required keys without a value, each with its problem.
     missing: Vec<(&'static str, &'static str)>,
 }
 
-/// What was read of a section.
+/// The digest and the keys of a section, as kefu read it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// Of all values, and of the files with secrets.
@@ -83,7 +83,7 @@ impl<'a> Table<'a> {
         self.problems.leave_out(&self.place, key);
     }
 
-    /// Notes that `key` is missing, unless the table has it wrong or misspelt.
+    /// Notes that `key` is missing, unless the table has a wrong or misspelt `key`.
     pub(super) fn missing(&mut self, key: &'static str, problem: &'static str) {
         self.missing.push((key, problem));
     }
@@ -130,8 +130,8 @@ impl<'a> Table<'a> {
         self.number(key, range).map(Duration::from_millis)
     }
 
-    /// One of `choices`, by its name. The mistake names all choices, and not the given value, which may be a secret in the
-    /// wrong place.
+    /// One of `choices`, by its name. The mistake names all choices, and not the given value, which may be a secret in
+    /// the wrong place.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let given: String = self.get(key)?;
         let chosen = choices.iter().find(|(name, _)| *name == given);
@@ -205,7 +205,7 @@ impl<'a> Table<'a> {
 }
 
 impl Seen {
-    /// Adds what was read of another table of the section.
+    /// Adds the digest and the keys of another table of the section.
     pub(super) fn add(&mut self, other: Self) {
         self.digest.update(other.digest.finalize());
         self.keys.extend(other.keys);
@@ -217,8 +217,8 @@ impl Seen {
     }
 }
 
-/// The path to a mistake below `key` in words: `reply 1 text`, where serde_ignored writes `0.text` and serde_path_to_error
-/// writes `[0].text`, or a lone dot for the whole value.
+/// The path to a mistake below `key` in words: `reply 1 text`, where serde_ignored writes `0.text` and
+/// serde_path_to_error writes `[0].text`, or a lone dot for the whole value.
 fn readable(key: &str, path: &str) -> String {
     let mut words = key.to_owned();
     let mut after_index = false;
@@ -262,7 +262,8 @@ fn expectation(expected: &str) -> String {
     format!("must be {expected}")
 }
 
-/// The key that the author probably meant, if a key of this table, not of the tables in it, is similar to the written one.
+/// The key that the author probably meant, if a key of this table, not of the tables in it, is similar to the written
+/// one.
 fn meant<'a>(keys: &'a BTreeSet<String>, written: &str) -> Option<&'a str> {
     let keys = keys.iter().filter(|key| !key.contains('.'));
     keys.filter_map(|key| Some((difference(key, written)?, key.as_str()))).min().map(|(_, key)| key)

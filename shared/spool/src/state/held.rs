@@ -58,7 +58,7 @@ pub(crate) enum SpoolError {
     Unreadable {
         /// The folder of the file.
         folder: PathBuf,
-        /// Why.
+        /// The database's error.
         #[source]
         error: DatabaseError,
     },

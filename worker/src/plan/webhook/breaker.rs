@@ -140,7 +140,8 @@ impl Permit<'_> {
         let (why, pause) = (why.to_owned(), FIRST_PAUSE);
         tracing::warn!(
             error = why,
-            "until the webhook answers again, it is asked about one message at a time; the others wait"
+            "the webhook does not answer: until it answers again, the worker asks it about one message at a time, and the \
+             other messages wait"
         );
         breaker.open = Some(Open { since: now, why, pause, probe_at: now + pause.max(at_least), probing: false });
         true

@@ -30,7 +30,7 @@ pub struct Inspection {
 pub struct Queues {
     /// Names of the missing queues and exchanges, as `queue kefu.in.p00`.
     pub missing: Vec<String>,
-    /// What is wrong with the queues and exchanges that are not as kefu needs them.
+    /// The differences of queues and exchanges from those that kefu needs, in words.
     pub different: Vec<String>,
     /// How many of the queues exist and are as kefu needs them.
     pub present: usize,
@@ -124,7 +124,8 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// The answer. `None` if the thing is missing or different, which is then recorded; other errors end the look.
+    /// The answer about a queue or an exchange. `None` if it is missing or different; the look records that. Any other
+    /// error ends the look.
     async fn ask<T>(
         &mut self,
         what: &str,
