@@ -92,7 +92,7 @@ impl Intake {
             let limit = (Instant::now() + STORE_WITHIN).min(claim_by);
             let claim = timeout_at(limit, self.claims.claim(&envelope.key, &owner, PENDING_FOR)).await;
             let claim = claim.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
-            if claim.is_ok() && self.store.works().is_some() {
+            if claim.is_ok() && self.store.succeeded().is_some() {
                 tracing::info!("the store answers again: ingress claims pushes again");
             }
             match claim {

@@ -242,7 +242,7 @@ impl WeChat {
 
     /// Records that the API answered, whatever the answer says.
     fn answered(&self) {
-        let Some(outage) = self.standing.works() else { return };
+        let Some(outage) = self.standing.succeeded() else { return };
         metrics::gauge!(metric::WECHAT_UNREACHABLE).set(0);
         if outage.was_news {
             tracing::info!(after_seconds = outage.lasts().as_secs(), "WeChat's API is reached again");
