@@ -25,10 +25,10 @@ use kefu_queue::Publisher;
 
 mod cursor;
 mod file;
+mod folders;
 mod metric;
 mod publisher;
 mod relay;
-mod slots;
 mod state;
 #[cfg(test)]
 mod tests;

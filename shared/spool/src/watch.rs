@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::publisher::Spool;
-use super::slots::{Contents, Opened, Slots};
+use super::folders::{Contents, Folders, Opened};
 use super::state::Figures;
 use super::{Settings, metric, relay};
 
@@ -67,8 +67,8 @@ pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
         relay::start(spool, partition, turn.filled.clone());
     }
     relay::start_removing(spool);
-    let mut slots = Slots::new(settings.folder);
-    let mut is_open = open(spool, &mut slots).await;
+    let mut folders = Folders::new(settings.folder);
+    let mut is_open = open(spool, &mut folders).await;
     let mut watch = Watch::new(settings.patience);
     watch.look(spool);
 
@@ -84,10 +84,10 @@ pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
             }
             let Some(spool) = weak.upgrade() else { return };
             if !is_open && looked_at.elapsed() >= OPEN_AGAIN {
-                is_open = open(&spool, &mut slots).await;
+                is_open = open(&spool, &mut folders).await;
                 looked_at = Instant::now();
             } else if is_open && looked_at.elapsed() >= TAKE_OVER_EVERY {
-                take_over(&spool, slots.look_again().await);
+                take_over(&spool, folders.look_again().await);
                 looked_at = Instant::now();
             }
             watch.look(&spool);
@@ -95,8 +95,8 @@ pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
     });
 }
 
-async fn open(spool: &Spool, slots: &mut Slots) -> bool {
-    match slots.open().await {
+async fn open(spool: &Spool, folders: &mut Folders) -> bool {
+    match folders.open().await {
         Ok(opened) => {
             begin(spool, opened);
             true
