@@ -10,17 +10,13 @@ use kefu_store::{Claim, Claims, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
+use crate::freshness::PUSH_REMEMBERED_FOR;
 use crate::metric;
 use crate::refusal::Refusal;
 
 /// How long a claim lasts without being completed. This time is shorter than an answer may take, so that already the
 /// first re-send can take over from an ingress that died.
 const PENDING_FOR: Duration = Duration::from_secs(4);
-
-/// How long ingress remembers a push. WeChat re-sends some pushes for hours. Ingress refuses a push whose timestamp is
-/// further from the clock than this, in either direction, because ingress could no longer recognize a copy of that
-/// push.
-pub const PUSH_REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The wait between two looks at a claim that another request holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(75);

@@ -43,7 +43,7 @@ pub(crate) fn verify_url(account: &Account, query: &SignedQuery, now_ms: u64) ->
         signature::matches(&expected, &query.signature)
     });
     if signed {
-        freshness::check(&query.timestamp, now_ms)
+        Ok(freshness::check(&query.timestamp, now_ms)?)
     } else {
         Err(Refusal::Unauthenticated("signature is wrong"))
     }
