@@ -27,6 +27,7 @@ mod cursor;
 mod file;
 mod folders;
 mod metric;
+mod phase;
 mod publisher;
 mod relay;
 mod state;

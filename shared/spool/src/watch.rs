@@ -10,8 +10,9 @@ use kefu_runtime::health::Health;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::publisher::Spool;
 use super::folders::{Contents, Folders, Opened};
+use super::phase::Phase;
+use super::publisher::Spool;
 use super::state::Figures;
 use super::{Settings, metric, relay};
 
@@ -25,41 +26,6 @@ const TAKE_OVER_EVERY: Duration = Duration::from_secs(30);
 
 /// How often a change is logged at most, while the broker comes and goes.
 const LOG_EVERY: Duration = Duration::from_secs(5);
-
-/// What the spool does, for the log and the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Every push goes to the broker.
-    Direct,
-    /// The broker accepts nothing.
-    Spooling,
-    /// The broker is back, and receives the waiting messages.
-    Relaying,
-    /// A push that the broker does not accept is lost.
-    Unusable,
-}
-
-impl Phase {
-    pub(super) const ALL: [Self; 4] = [Self::Direct, Self::Spooling, Self::Relaying, Self::Unusable];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Spooling => "spooling",
-            Self::Relaying => "relaying",
-            Self::Unusable => "unusable",
-        }
-    }
-
-    fn of(figures: &Figures) -> Self {
-        match figures {
-            Figures { trouble: Some(_), .. } | Figures { is_open: false, .. } => Self::Unusable,
-            Figures { away: true, .. } => Self::Spooling,
-            Figures { waiting: 1.., .. } => Self::Relaying,
-            _ => Self::Direct,
-        }
-    }
-}
 
 /// Opens the spool, or fails for the moment, and starts all background tasks.
 pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
