@@ -8,8 +8,8 @@ use actix_web::web::{Bytes, Query};
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
+use super::MAX_BODY;
 use super::errcode::ApiError;
-use crate::simulator::MAX_BODY;
 
 /// The largest body that the journal keeps.
 const MAX_JOURNAL_BYTES: usize = 64 * 1_024;
