@@ -74,8 +74,6 @@ impl<K: Copy + PartialEq> Standing<K> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const INTERVAL: Duration = Duration::from_secs(10);

@@ -81,7 +81,6 @@ pub(super) fn protocol_code(error: &lapin::Error) -> Option<(u16, &str)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::error::Error;
     use std::io;
 
