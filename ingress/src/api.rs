@@ -29,6 +29,10 @@ mod shapes;
 
 use outbound::OutboundMessages;
 
+const MESSAGES: &str = "/v1/accounts/{appid}/messages";
+const MESSAGE: &str = "/v1/messages/{id}";
+const DOCUMENT: &str = "/v1/openapi.json";
+
 /// `/v1` for the internal server of a process. All clones share one state. The value exists before ingress runs: until
 /// [`Ingress::bind`](crate::Ingress::bind) opens it, `/v1` answers that it is not ready. Without `[api]` in the
 /// configuration the opened value has no service, and `/v1` does not exist.
@@ -50,7 +54,10 @@ impl Api {
     /// The HTTP resources of `/v1`.
     pub fn routes(&self) -> Routes {
         let api = self.clone();
-        Routes::new(move |service| routes::configure(service, &api))
+        Routes::new(move |service| {
+            routes::configure(service, &api);
+            document::configure(service);
+        })
     }
 
     /// Opens `/v1`. Only the first call has an effect.

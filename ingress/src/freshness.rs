@@ -7,8 +7,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::intake::PUSH_REMEMBERED_FOR;
-use crate::refusal::Refusal;
+/// How long ingress remembers a push. WeChat re-sends some pushes for hours. Ingress refuses a push whose timestamp is
+/// further from the clock than this, in either direction, because ingress could no longer recognize a copy of that
+/// push.
+pub const PUSH_REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The shortest time between two warnings about wrong timestamps.
 const WARN_EVERY: Duration = Duration::from_secs(60);
@@ -40,20 +42,20 @@ impl fmt::Display for Stale {
 ///
 /// Call this function only once the signature is known to be right: a stranger's timestamp says nothing about the
 /// clock.
-pub(crate) fn check(timestamp: &str, now_ms: u64) -> Result<(), Refusal> {
+pub(crate) fn check(timestamp: &str, now_ms: u64) -> Result<(), Stale> {
     // `parse` also accepts a sign.
     let digits = timestamp.bytes().all(|byte| byte.is_ascii_digit());
     let Some(signed_at) = timestamp.parse::<u64>().ok().filter(|_| digits) else {
-        return Err(Refusal::Stale(Stale::NotANumber));
+        return Err(Stale::NotANumber);
     };
     let now = now_ms / 1_000;
     if now.abs_diff(signed_at) <= PUSH_REMEMBERED_FOR.as_secs() {
         return Ok(());
     }
-    Err(Refusal::Stale(match now.checked_sub(signed_at) {
+    Err(match now.checked_sub(signed_at) {
         Some(behind) => Stale::Behind(behind),
         None => Stale::Ahead(signed_at - now),
-    }))
+    })
 }
 
 /// Warns about stale requests, about each kind at most once a minute: when this machine's clock is wrong, all requests
@@ -78,9 +80,8 @@ struct Noted {
 }
 
 impl ClockWarning {
-    /// Notes a refusal of a stale request, and ignores other refusals.
-    pub(crate) fn note(&self, refusal: &Refusal, account: &str) {
-        let Refusal::Stale(stale) = refusal else { return };
+    /// Notes the refusal of a stale request.
+    pub(crate) fn note(&self, stale: Stale, account: &str) {
         let (warnings, advice) = match stale {
             Stale::NotANumber => {
                 (&self.not_a_number, "WeChat sends no such request, so find out which other program has the Token")
@@ -122,7 +123,7 @@ mod tests {
     const NOW: u64 = 1_700_000_000;
     const DAY: u64 = 24 * 60 * 60;
 
-    fn checked(timestamp: impl ToString) -> Result<(), Refusal> {
+    fn checked(timestamp: impl ToString) -> Result<(), Stale> {
         check(&timestamp.to_string(), NOW * 1_000 + 999)
     }
 
@@ -131,10 +132,10 @@ mod tests {
         for timestamp in [NOW, NOW - 1, NOW + 1, NOW - DAY, NOW + DAY] {
             assert_eq!(checked(timestamp), Ok(()), "{timestamp}");
         }
-        assert_eq!(checked(NOW - DAY - 1), Err(Refusal::Stale(Stale::Behind(DAY + 1))));
-        assert_eq!(checked(NOW + DAY + 1), Err(Refusal::Stale(Stale::Ahead(DAY + 1))));
-        assert_eq!(checked(0), Err(Refusal::Stale(Stale::Behind(NOW))));
-        assert_eq!(checked(u64::MAX), Err(Refusal::Stale(Stale::Ahead(u64::MAX - NOW))));
+        assert_eq!(checked(NOW - DAY - 1), Err(Stale::Behind(DAY + 1)));
+        assert_eq!(checked(NOW + DAY + 1), Err(Stale::Ahead(DAY + 1)));
+        assert_eq!(checked(0), Err(Stale::Behind(NOW)));
+        assert_eq!(checked(u64::MAX), Err(Stale::Ahead(u64::MAX - NOW)));
         assert_eq!(checked(format!("000{NOW}")), Ok(()));
     }
 
@@ -143,7 +144,7 @@ mod tests {
         let numbers =
             ["", " ", "soon", "1e9", "1700000000.0", "+1700000000", "-1700000000", "1700000000 ", "0x6553F100"];
         for timestamp in numbers.into_iter().chain(["１７０００００００００", "99999999999999999999"]) {
-            assert_eq!(checked(timestamp), Err(Refusal::Stale(Stale::NotANumber)), "{timestamp}");
+            assert_eq!(checked(timestamp), Err(Stale::NotANumber), "{timestamp}");
         }
     }
 

@@ -10,17 +10,13 @@ use kefu_store::{Claim, Claims, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
+use crate::freshness::PUSH_REMEMBERED_FOR;
 use crate::metric;
 use crate::refusal::Refusal;
 
 /// How long a claim lasts without being completed. This time is shorter than an answer may take, so that already the
 /// first re-send can take over from an ingress that died.
 const PENDING_FOR: Duration = Duration::from_secs(4);
-
-/// How long ingress remembers a push. WeChat re-sends some pushes for hours. Ingress refuses a push whose timestamp is
-/// further from the clock than this, in either direction, because ingress could no longer recognize a copy of that
-/// push.
-pub const PUSH_REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The wait between two looks at a claim that another request holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(75);
@@ -92,7 +88,7 @@ impl Intake {
             let limit = (Instant::now() + STORE_WITHIN).min(claim_by);
             let claim = timeout_at(limit, self.claims.claim(&envelope.key, &owner, PENDING_FOR)).await;
             let claim = claim.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
-            if claim.is_ok() && self.store.works().is_some() {
+            if claim.is_ok() && self.store.succeeded().is_some() {
                 tracing::info!("the store answers again: ingress claims pushes again");
             }
             match claim {

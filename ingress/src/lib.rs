@@ -32,7 +32,7 @@ mod verify;
 
 pub use api::Api;
 pub use decision::Decision;
-pub use intake::PUSH_REMEMBERED_FOR;
+pub use freshness::PUSH_REMEMBERED_FOR;
 pub use server::{Ingress, IngressError};
 pub use unreadable::{PLAIN_KEPT_PER_MINUTE, keeps_unreadable};
 

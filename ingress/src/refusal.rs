@@ -65,6 +65,12 @@ pub(crate) enum Refusal {
     Unsendable(Vec<String>),
 }
 
+impl From<Stale> for Refusal {
+    fn from(stale: Stale) -> Self {
+        Self::Stale(stale)
+    }
+}
+
 /// A refusal's row in the table.
 pub(crate) struct Row {
     pub(crate) status: u16,

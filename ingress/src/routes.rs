@@ -61,7 +61,7 @@ async fn verify_url(request: HttpRequest, appid: web::Path<String>, callback: we
         verify::verify_url(account, &query, clock::now_ms())?;
         query.echostr.clone().ok_or(Refusal::Unauthenticated("echostr is missing"))
     });
-    let echo = echo.inspect_err(|refusal| callback.clock_warning.note(refusal, &appid));
+    let echo = echo.inspect_err(|refusal| callback.note(refusal, &appid));
     respond("verify", &appid, started, echo.map(|echostr| (Answer::plain(echostr), "verified")))
 }
 
@@ -74,7 +74,7 @@ async fn receive_push(
     let started = Instant::now();
     let _under_way = metric::UnderWay::start();
     let result = callback.receive(&request, &appid, &mut body, started).await;
-    let result = result.inspect_err(|refusal| callback.clock_warning.note(refusal, &appid));
+    let result = result.inspect_err(|refusal| callback.note(refusal, &appid));
     let response = respond("push", &appid, started, result);
     response.map_body(|_, text| AnswerBody { text, _unread: body })
 }
@@ -103,6 +103,13 @@ impl MessageBody for AnswerBody {
 impl Callback {
     fn account(&self, appid: &str) -> Result<&Account, Refusal> {
         self.config.accounts.get(appid).ok_or(Refusal::UnknownAccount)
+    }
+
+    /// Notes the refusal of a stale request, and ignores other refusals.
+    fn note(&self, refusal: &Refusal, appid: &str) {
+        if let Refusal::Stale(stale) = refusal {
+            self.clock_warning.note(*stale, appid);
+        }
     }
 
     /// Takes one push in. `Ok` has the answer and the outcome's label, and means that the push is stored.

@@ -1,6 +1,5 @@
 //! From a request to an authentic push: signature, timestamp, cipher, parser. The functions here are pure.
 
-use actix_web::web::Query;
 use kefu_messages::unreadable;
 use kefu_program::config::{Account, Mode};
 use kefu_wechat::passive_reply::Seal;
@@ -30,7 +29,7 @@ impl SignedQuery {
     /// was signed. Ingress ignores parameters that no signature uses.
     pub(crate) fn parse(query: &str) -> Result<Self, Refusal> {
         let refused = "the query lacks timestamp or nonce, or has a parameter twice";
-        Query::from_query(query).map(Query::into_inner).map_err(|_| Refusal::Unauthenticated(refused))
+        serde_urlencoded::from_str(query).map_err(|_| Refusal::Unauthenticated(refused))
     }
 }
 
@@ -43,7 +42,7 @@ pub(crate) fn verify_url(account: &Account, query: &SignedQuery, now_ms: u64) ->
         signature::matches(&expected, &query.signature)
     });
     if signed {
-        freshness::check(&query.timestamp, now_ms)
+        Ok(freshness::check(&query.timestamp, now_ms)?)
     } else {
         Err(Refusal::Unauthenticated("signature is wrong"))
     }

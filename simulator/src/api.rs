@@ -15,34 +15,22 @@ use crate::state::{State, WeChat};
 
 mod call;
 mod errcode;
+mod file;
+mod grant;
 pub(crate) mod media;
 mod message;
+pub(crate) mod routes;
 pub(crate) mod token;
 pub(crate) mod user;
 mod wire;
 
 use call::{Call, filled};
 use errcode::ApiError;
+use routes::{CALLBACK_CHECK, MEDIA_GET, MEDIA_UPLOAD, ROUTES, SEND, STABLE_TOKEN, TOKEN};
 use wire::{Cut, Wire};
 
-const TOKEN: &str = "/cgi-bin/token";
-const STABLE_TOKEN: &str = "/cgi-bin/stable_token";
-const SEND: &str = "/cgi-bin/message/custom/send";
-const MEDIA_UPLOAD: &str = "/cgi-bin/media/upload";
-const MEDIA_GET: &str = "/cgi-bin/media/get";
-const CALLBACK_CHECK: &str = "/cgi-bin/callback/check";
-
-/// The simulated paths, and their methods.
-pub(crate) const ROUTES: [(&str, &str); 8] = [
-    (TOKEN, "GET"),
-    (STABLE_TOKEN, "POST"),
-    (SEND, "POST"),
-    ("/cgi-bin/message/custom/business/typing", "POST"),
-    ("/cgi-bin/message/custom/typing", "POST"),
-    (MEDIA_UPLOAD, "POST"),
-    (MEDIA_GET, "GET"),
-    (CALLBACK_CHECK, "POST"),
-];
+/// The largest body of a request. The simulator answers larger bodies with 413.
+pub(crate) const MAX_BODY: usize = 16 * 1_024 * 1_024;
 
 /// The operators that a check of the callback can go through.
 const OPERATORS: [&str; 4] = ["CHINANET", "UNICOM", "CAP", "DEFAULT"];
@@ -113,16 +101,16 @@ fn act(wechat: &mut WeChat, call: &Call, token_chars: usize) -> Result<Wire, Api
         return Err(if method == "GET" { ApiError::REQUIRES_GET } else { ApiError::REQUIRES_POST });
     }
     match path {
-        TOKEN => return token::plain(wechat, call, token_chars),
-        STABLE_TOKEN => return token::stable(wechat, call, token_chars),
+        TOKEN => return grant::plain(wechat, call, token_chars),
+        STABLE_TOKEN => return grant::stable(wechat, call, token_chars),
         _ => {}
     }
     let access_token = call.access_token().ok_or(ApiError::TOKEN_MISSING)?;
     let appid = wechat.tokens.check(access_token, wechat.clock.now_ms())?.to_owned();
     match path {
         SEND => message::send(wechat, &appid, call),
-        MEDIA_UPLOAD => media::upload(wechat, &appid, call),
-        MEDIA_GET => media::get(wechat, &appid, call),
+        MEDIA_UPLOAD => file::upload(wechat, &appid, call),
+        MEDIA_GET => file::get(wechat, &appid, call),
         CALLBACK_CHECK => check_callback(wechat, &appid, call),
         _ => message::typing(wechat, &appid, call),
     }

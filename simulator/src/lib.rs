@@ -27,6 +27,7 @@ pub mod journal;
 pub mod message;
 mod push;
 mod simulator;
+mod start_error;
 mod state;
 
 pub use clock::Clock;
@@ -37,5 +38,6 @@ pub use message::{Message, MsgId};
 pub use push::answer::{Verdict, judge};
 pub use push::report::{Outcome, PushCopy, PushReport, PushRequest, Transfer, Try, VerifyReport};
 pub use push::request::{BuildError, Cdata, Push, SignedRequest};
-pub use simulator::{Simulator, StartError};
+pub use simulator::Simulator;
+pub use start_error::StartError;
 pub use state::{RequestError, State};

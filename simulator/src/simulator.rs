@@ -11,11 +11,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::SimulatorConfig;
 use crate::push::pusher::Pusher;
+use crate::start_error::StartError;
 use crate::state::State;
 use crate::{api, control};
 
-/// The largest body of a request. The simulator answers larger bodies with 413.
-pub(crate) const MAX_BODY: usize = 16 * 1_024 * 1_024;
 /// How long a stop waits for the calls that the simulator is answering.
 const SHUTDOWN_S: u64 = 1;
 
@@ -27,23 +26,6 @@ pub struct Simulator {
     server: ServerHandle,
     ended: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
     _pushing: DropGuard,
-}
-
-/// Why a simulator cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// All mistakes in the configuration.
-    #[error("the simulator's configuration is wrong: {}", .0.join("; "))]
-    Config(Vec<String>),
-    /// The simulator cannot listen on the address.
-    #[error("the simulator cannot listen on {0}: {1}")]
-    Listen(SocketAddr, #[source] std::io::Error),
-    /// The simulator cannot build an HTTP client, for example because the system has no certificates at all.
-    #[error("the simulator cannot build its HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
-    /// The system has no further thread, or no further files for its events.
-    #[error("the simulator cannot start its thread for pushes: {0}")]
-    Thread(#[source] std::io::Error),
 }
 
 impl Simulator {
@@ -69,8 +51,8 @@ impl Simulator {
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(data.clone())
-                .app_data(PayloadConfig::new(MAX_BODY))
-                .app_data(JsonConfig::default().limit(MAX_BODY).error_handler(control::unreadable))
+                .app_data(PayloadConfig::new(api::MAX_BODY))
+                .app_data(JsonConfig::default().limit(api::MAX_BODY).error_handler(control::unreadable))
                 .app_data(QueryConfig::default().error_handler(control::unreadable))
                 .route("/", web::get().to(control::chat_page))
                 .service(web::scope("/simulator").configure(control::configure))

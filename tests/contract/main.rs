@@ -1,6 +1,6 @@
 //! The contracts of the seams, over every implementation of each.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod clock;
 mod queue;

@@ -6,7 +6,7 @@
 //!
 //! `tests/run` goes through a few rounds of each, `tests/run --faults` through all of them ([`rounds`]).
 
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod audit;
 mod crashes;

@@ -25,7 +25,7 @@
 //! | `KEFU_TEST_RUN` | a mark on every process of the run | no mark |
 
 // A fixture that cannot do its work fails the test that wants it, with its reason: it has nobody to hand an error to.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub mod assistant;
 pub mod eventually;

@@ -31,7 +31,7 @@ impl StoreOutage {
         loop {
             match call().await {
                 Ok(value) => {
-                    if self.standing.works().is_some() {
+                    if self.standing.succeeded().is_some() {
                         tracing::info!("the store answers again: the worker sends replies again");
                     }
                     return Ok(value);

@@ -27,7 +27,7 @@ pub(crate) mod token;
 
 use answer::Answer;
 use client::{Body, Call, Extent, HttpTransport, Picture, Raw, Transport};
-use failure::{Failure, Refusal};
+use failure::Failure;
 
 use crate::metric;
 
@@ -235,7 +235,7 @@ impl WeChat {
             Err(failure) => self.not_answered(failure),
         }
         let answer = answer?;
-        let Some(refusal) = Refusal::of(api, &answer) else { return Ok(answer) };
+        let Some(refusal) = answer.refusal(api) else { return Ok(answer) };
         // WeChat has many errcodes. The metric names the listed errcodes, and the log has all of them.
         let errcode = errcode::row(answer.errcode).map_or_else(|| "unknown".to_owned(), |_| answer.errcode.to_string());
         metrics::counter!(metric::WECHAT_ERRORS, "api" => api.as_str(), "errcode" => errcode).increment(1);
@@ -244,7 +244,7 @@ impl WeChat {
 
     /// Records that the API answered, whatever the answer says.
     fn answered(&self) {
-        let Some(outage) = self.standing.works() else { return };
+        let Some(outage) = self.standing.succeeded() else { return };
         metrics::gauge!(metric::WECHAT_UNREACHABLE).set(0);
         if outage.was_news {
             tracing::info!(after_seconds = outage.lasts().as_secs(), "WeChat's API is reached again");

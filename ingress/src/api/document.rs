@@ -2,13 +2,21 @@
 
 use std::sync::LazyLock;
 
+use actix_web::{HttpResponse, web};
+use tokio::time::Instant;
 use utoipa::OpenApi as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Content, Header, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use super::problem::{PROBLEM_JSON, detail};
-use super::routes::{DOCUMENT, MESSAGE, MESSAGES, Operations};
+use super::routes::{__path_get_message, __path_send_message, not_allowed, respond};
+use super::{Api, DOCUMENT, MESSAGE, MESSAGES, problem};
 use crate::refusal::Refusal;
+
+/// The operations that the document describes.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(send_message, get_message, get_document), components(schemas(problem::Problem)))]
+struct Operations;
 
 const UNAUTHENTICATED: Refusal = Refusal::Unauthenticated("");
 const UNAVAILABLE: Refusal = Refusal::Unavailable(String::new());
@@ -57,6 +65,25 @@ pub(super) static OPENAPI: LazyLock<OpenApi> = LazyLock::new(|| {
     document
 });
 
+pub(super) fn configure(service: &mut web::ServiceConfig) {
+    let document = web::resource(DOCUMENT).route(web::get().to(get_document));
+    service.service(document.default_service(not_allowed("GET")));
+}
+
+/// Returns this document. The request needs no key.
+#[utoipa::path(
+    get,
+    path = DOCUMENT,
+    operation_id = "get_document",
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
+    ),
+    security(()),
+)]
+async fn get_document(api: web::Data<Api>) -> HttpResponse {
+    respond("get_document", "", Instant::now(), api.service().map(|_| HttpResponse::Ok().json(&*OPENAPI)))
+}
+
 /// The answer for a refusal, and for the other refusals of the resource with the same status.
 fn response(refusal: &Refusal, refusals: &[Refusal]) -> Response {
     let said = |refusal: &Refusal| {
@@ -81,12 +108,11 @@ fn response(refusal: &Refusal, refusals: &[Refusal]) -> Response {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use kefu_messages::reply::Reply;
     use serde_json::{Value, json, to_value};
 
-    use super::super::{head, problem, request};
+    use super::super::{head, request};
     use super::*;
 
     #[test]

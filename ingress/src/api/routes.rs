@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::header::LOCATION;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 use kefu_program::config::Config;
 use kefu_runtime::disk::Disk;
 use tokio::time::Instant;
@@ -11,29 +11,26 @@ use tokio::time::Instant;
 use super::problem::{self, MAX_BODY_BYTES};
 use super::request::OutboundMessage;
 use super::shapes::{Accepted, Message, SendRequest};
-use super::{Api, Service, document, head, request};
+use super::{Api, MESSAGE, MESSAGES, Service, head, request};
 use crate::refusal::Refusal;
 use crate::{ANSWER_WITHIN, body, metric, routes};
 
-pub(super) const MESSAGES: &str = "/v1/accounts/{appid}/messages";
-pub(super) const MESSAGE: &str = "/v1/messages/{id}";
-pub(super) const DOCUMENT: &str = "/v1/openapi.json";
-
 pub(super) fn configure(service: &mut web::ServiceConfig, api: &Api) {
-    let not_allowed = |allowed: &'static str| {
-        web::to(move |api: web::Data<Api>| async move {
-            respond("other", "", Instant::now(), api.service().and(Err(Unserved::Refused(Refusal::Method(allowed)))))
-        })
-    };
     service
         .app_data(web::Data::new(api.clone()))
         .service(web::resource(MESSAGES).route(web::post().to(send_message)).default_service(not_allowed("POST")))
-        .service(web::resource(MESSAGE).route(web::get().to(get_message)).default_service(not_allowed("GET")))
-        .service(web::resource(DOCUMENT).route(web::get().to(get_document)).default_service(not_allowed("GET")));
+        .service(web::resource(MESSAGE).route(web::get().to(get_message)).default_service(not_allowed("GET")));
+}
+
+/// Answers requests with another method than the allowed one.
+pub(super) fn not_allowed(allowed: &'static str) -> Route {
+    web::to(move |api: web::Data<Api>| async move {
+        respond("other", "", Instant::now(), api.service().and(Err(Unserved::Refused(Refusal::Method(allowed)))))
+    })
 }
 
 /// Why a resource gives no answer of its own.
-enum Unserved {
+pub(super) enum Unserved {
     /// The configuration has no `[api]`, so `/v1` does not exist.
     NoApi,
     Refused(Refusal),
@@ -46,7 +43,7 @@ impl From<Refusal> for Unserved {
 }
 
 impl Api {
-    fn service(&self) -> Result<&Service, Unserved> {
+    pub(super) fn service(&self) -> Result<&Service, Unserved> {
         match self.0.get() {
             None => Err(Refusal::Unavailable("kefu is starting".to_owned()).into()),
             Some(None) => Err(Unserved::NoApi),
@@ -78,7 +75,7 @@ impl Api {
     ),
     security(("key" = [])),
 )]
-async fn send_message(
+pub(super) async fn send_message(
     request: HttpRequest,
     appid: web::Path<String>,
     mut body: web::Payload,
@@ -111,7 +108,7 @@ async fn send_message(
     ),
     security(("key" = [])),
 )]
-async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data<Api>) -> HttpResponse {
+pub(super) async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data<Api>) -> HttpResponse {
     let started = Instant::now();
     let known = async {
         let service = api.service()?;
@@ -122,21 +119,7 @@ async fn get_message(request: HttpRequest, id: web::Path<String>, api: web::Data
     respond("get_message", "", started, known.await)
 }
 
-/// Returns this document. The request needs no key.
-#[utoipa::path(
-    get,
-    path = DOCUMENT,
-    operation_id = "get_document",
-    responses(
-        (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
-    ),
-    security(()),
-)]
-async fn get_document(api: web::Data<Api>) -> HttpResponse {
-    respond("get_document", "", Instant::now(), api.service().map(|_| HttpResponse::Ok().json(&*document::OPENAPI)))
-}
-
-fn respond(
+pub(super) fn respond(
     operation: &'static str,
     account: &str,
     started: Instant,
@@ -230,11 +213,6 @@ async fn while_disk_answers<T: Send + 'static>(
     let checked = disk.call_until(deadline, move || Ok(check())).await;
     checked.map_err(|error| Refusal::Unavailable(format!("the pictures cannot be checked: {error}")))?
 }
-
-/// The operations that the document describes.
-#[derive(utoipa::OpenApi)]
-#[openapi(paths(send_message, get_message, get_document), components(schemas(problem::Problem)))]
-pub(super) struct Operations;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 //! The test starts itself again as a process that publishes and settles, and reports each acknowledgement. The test kills
 //! this process in the middle of its work, and checks the content of the file.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 // The test hands its settings to itself through the environment.
 #![allow(clippy::disallowed_methods)]
 

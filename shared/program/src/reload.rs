@@ -81,7 +81,7 @@ struct Reload {
 type Content = Result<[u8; 32], String>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cause {
+enum Trigger {
     Hangup,
     File,
     /// The file was refused, and the files that it names may have changed.
@@ -91,30 +91,30 @@ enum Cause {
 impl Reload {
     async fn keep(mut self, mut hangups: Signal) {
         loop {
-            let cause = match timeout(EVERY, hangups.recv()).await {
-                Ok(Some(())) => Some(Cause::Hangup),
+            let trigger = match timeout(EVERY, hangups.recv()).await {
+                Ok(Some(())) => Some(Trigger::Hangup),
                 Ok(None) => return,
                 Err(_) => self.look().await,
             };
-            if let Some(cause) = cause {
-                self.load(cause).await;
+            if let Some(trigger) = trigger {
+                self.load(trigger).await;
                 sleep(QUIET).await;
             }
         }
     }
 
     /// Whether there is a reason to load the file.
-    async fn look(&mut self) -> Option<Cause> {
+    async fn look(&mut self) -> Option<Trigger> {
         let mut content = self.content().await;
         if self.known == content {
-            return self.refused.is_some().then_some(Cause::Again);
+            return self.refused.is_some().then_some(Trigger::Again);
         }
         loop {
             sleep(SETTLED).await;
             let now = self.content().await;
             if now == content {
                 self.known = content;
-                return Some(Cause::File);
+                return Some(Trigger::File);
             }
             content = now;
         }
@@ -127,18 +127,18 @@ impl Reload {
         read.unwrap_or_else(|_| Err("reading it panicked".to_owned()))
     }
 
-    async fn load(&mut self, cause: Cause) {
+    async fn load(&mut self, trigger: Trigger) {
         let (file, config) = (self.file.clone(), Arc::clone(&self.config));
         let reloaded = tokio::task::spawn_blocking(move || config.reload(&file)).await;
         match reloaded {
-            Ok(Ok(reloaded)) => self.take(reloaded, cause),
-            Ok(Err(errors)) => self.refuse(&errors, cause),
+            Ok(Ok(reloaded)) => self.take(reloaded, trigger),
+            Ok(Err(errors)) => self.refuse(&errors, trigger),
             // A panic is logged.
             Err(_) => {}
         }
     }
 
-    fn take(&mut self, Reloaded { rules, digest, changed, notices }: Reloaded, cause: Cause) {
+    fn take(&mut self, Reloaded { rules, digest, changed, notices }: Reloaded, trigger: Trigger) {
         let count = rules.iter().len();
         self.config.rules.replace(rules);
         self.refused = None;
@@ -146,7 +146,7 @@ impl Reload {
         metrics::counter!(RELOADS, "outcome" => "taken").increment(1);
         metrics::gauge!(REFUSED).set(0);
         metrics::gauge!(RULES).set(count as f64);
-        tracing::info!(rules = count, cause = cause.as_str(), "the rules of the configuration are in force");
+        tracing::info!(rules = count, cause = trigger.as_str(), "the rules of the configuration are in force");
         tell(&notices);
         if !changed.is_empty() && changed != self.changed {
             let sections = changed.join(", ");
@@ -155,15 +155,15 @@ impl Reload {
         self.changed = changed;
     }
 
-    fn refuse(&mut self, errors: &ConfigErrors, cause: Cause) {
+    fn refuse(&mut self, errors: &ConfigErrors, trigger: Trigger) {
         let problems = errors.problems();
         let is_known = self.refused.as_deref() == Some(problems);
-        if is_known && cause != Cause::Hangup {
+        if is_known && trigger != Trigger::Hangup {
             return;
         }
         metrics::counter!(RELOADS, "outcome" => "refused").increment(1);
         metrics::gauge!(REFUSED).set(1);
-        let (count, cause, file) = (problems.len(), cause.as_str(), self.file.display());
+        let (count, cause, file) = (problems.len(), trigger.as_str(), self.file.display());
         for (number, problem) in problems.iter().enumerate() {
             let problem = format!("{} of {count}: {problem}", number + 1);
             tracing::error!(problem, cause, %file, "the changed configuration is refused, the previous rules stay in force");
@@ -177,7 +177,7 @@ impl Reload {
     }
 }
 
-impl Cause {
+impl Trigger {
     fn as_str(self) -> &'static str {
         match self {
             Self::Hangup => "SIGHUP",

@@ -35,13 +35,8 @@ pub enum TelemetryError {
 
 /// Sends logs to standard error, for the rest of the process's life.
 pub fn start_logs(config: &Telemetry) -> Result<(), TelemetryError> {
-    let filter = filter(&config.log_filter)?;
+    let filter = Telemetry::filter(&config.log_filter)?;
     Ok(subscriber(filter, config.log_format, std::io::stderr).try_init()?)
-}
-
-/// The configured filter of the logs.
-pub(crate) fn filter(written: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::try_new(written)
 }
 
 fn subscriber<W>(filter: EnvFilter, format: LogFormat, writer: W) -> impl Subscriber + Send + Sync

@@ -1,5 +1,5 @@
 //! The configuration files that come with kefu: they load, and the defaults that they show are the defaults.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -120,8 +120,6 @@ pub fn in_words(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     /// As a library makes it: with an argument of the call in its text.

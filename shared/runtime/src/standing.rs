@@ -61,8 +61,8 @@ impl<K: Copy + PartialEq> Standing<K> {
         is_news
     }
 
-    /// Records that the part works, and returns the trouble that this ends.
-    pub fn works(&self) -> Option<Trouble> {
+    /// Records a success, and returns the trouble that the success ends.
+    pub fn succeeded(&self) -> Option<Trouble> {
         self.state.lock().trouble.take()
     }
 
@@ -74,8 +74,6 @@ impl<K: Copy + PartialEq> Standing<K> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const INTERVAL: Duration = Duration::from_secs(10);
@@ -87,12 +85,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_trouble_is_news_once_and_lasts_from_its_first_failure_on() {
         let standing = Standing::new(INTERVAL);
-        assert!(standing.trouble().is_none() && standing.works().is_none());
+        assert!(standing.trouble().is_none() && standing.succeeded().is_none());
         assert!(failed(&standing, ()));
         tokio::time::advance(2 * INTERVAL).await;
         assert!(!standing.failed((), "no answer".to_owned()));
         assert_eq!(standing.trouble().unwrap().why, "no answer");
-        let ended = standing.works().unwrap();
+        let ended = standing.succeeded().unwrap();
         assert_eq!((ended.lasts(), ended.was_news), (2 * INTERVAL, true));
         assert!(standing.trouble().is_none());
     }
@@ -101,15 +99,15 @@ mod tests {
     async fn a_part_that_fails_now_and_then_makes_news_once_per_interval() {
         let standing = Standing::new(INTERVAL);
         assert!(failed(&standing, ()));
-        standing.works();
+        standing.succeeded();
         assert!(!failed(&standing, ()));
-        assert!(!standing.works().unwrap().was_news);
+        assert!(!standing.succeeded().unwrap().was_news);
         assert!(!failed(&standing, ()));
         tokio::time::advance(INTERVAL).await;
         assert!(failed(&standing, ()), "the trouble goes on, and the interval is over");
         let always = Standing::new(Duration::ZERO);
         for _ in 0..2 {
-            assert!(failed(&always, ()) && always.works().unwrap().was_news);
+            assert!(failed(&always, ()) && always.succeeded().unwrap().was_news);
         }
     }
 
@@ -119,7 +117,7 @@ mod tests {
         assert!(failed(&standing, "refused"));
         assert!(!failed(&standing, "refused"));
         assert!(failed(&standing, "timeout"));
-        standing.works();
+        standing.succeeded();
         assert!(failed(&standing, "refused"));
     }
 }

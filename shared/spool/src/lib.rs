@@ -25,10 +25,11 @@ use kefu_queue::Publisher;
 
 mod cursor;
 mod file;
+mod folders;
 mod metric;
+mod phase;
 mod publisher;
 mod relay;
-mod slots;
 mod state;
 #[cfg(test)]
 mod tests;

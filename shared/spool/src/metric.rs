@@ -2,7 +2,7 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-use super::watch::Phase;
+use super::phase::Phase;
 
 const SPOOLED: &str = "kefu_ingress_spooled_total";
 const RELAYED: &str = "kefu_ingress_relayed_total";

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::cursor::Cursor;
 use super::file::{Removed, Row, SpoolFile};
-use super::slots::{Contents, Opened};
+use super::folders::{Contents, Opened};
 
 mod held;
 
@@ -270,7 +270,7 @@ impl State {
         if is_small {
             inner.trouble = None;
         }
-        // A file that an ended process left is closed when it is empty, to release the slot.
+        // A file that an ended process left is closed when it is empty, to release the folder.
         let left = inner.files.len().saturating_sub(1);
         let mut files = 0..;
         inner.files.retain(|held| files.next() == Some(left) || !held.is_empty());

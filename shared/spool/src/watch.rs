@@ -10,8 +10,9 @@ use kefu_runtime::health::Health;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::folders::{Contents, Folders, Opened};
+use super::phase::Phase;
 use super::publisher::Spool;
-use super::slots::{Contents, Opened, Slots};
 use super::state::Figures;
 use super::{Settings, metric, relay};
 
@@ -26,49 +27,14 @@ const TAKE_OVER_EVERY: Duration = Duration::from_secs(30);
 /// How often a change is logged at most, while the broker comes and goes.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// What the spool does, for the log and the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Every push goes to the broker.
-    Direct,
-    /// The broker accepts nothing.
-    Spooling,
-    /// The broker is back, and receives the waiting messages.
-    Relaying,
-    /// A push that the broker does not accept is lost.
-    Unusable,
-}
-
-impl Phase {
-    pub(super) const ALL: [Self; 4] = [Self::Direct, Self::Spooling, Self::Relaying, Self::Unusable];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Spooling => "spooling",
-            Self::Relaying => "relaying",
-            Self::Unusable => "unusable",
-        }
-    }
-
-    fn of(figures: &Figures) -> Self {
-        match figures {
-            Figures { trouble: Some(_), .. } | Figures { is_open: false, .. } => Self::Unusable,
-            Figures { away: true, .. } => Self::Spooling,
-            Figures { waiting: 1.., .. } => Self::Relaying,
-            _ => Self::Direct,
-        }
-    }
-}
-
 /// Opens the spool, or fails for the moment, and starts all background tasks.
 pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
     for (partition, turn) in Partition::all(spool.turns.len() as u16).zip(&spool.turns) {
         relay::start(spool, partition, turn.filled.clone());
     }
     relay::start_removing(spool);
-    let mut slots = Slots::new(settings.folder);
-    let mut is_open = open(spool, &mut slots).await;
+    let mut folders = Folders::new(settings.folder);
+    let mut is_open = open(spool, &mut folders).await;
     let mut watch = Watch::new(settings.patience);
     watch.look(spool);
 
@@ -84,10 +50,10 @@ pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
             }
             let Some(spool) = weak.upgrade() else { return };
             if !is_open && looked_at.elapsed() >= OPEN_AGAIN {
-                is_open = open(&spool, &mut slots).await;
+                is_open = open(&spool, &mut folders).await;
                 looked_at = Instant::now();
             } else if is_open && looked_at.elapsed() >= TAKE_OVER_EVERY {
-                take_over(&spool, slots.look_again().await);
+                take_over(&spool, folders.look_again().await);
                 looked_at = Instant::now();
             }
             watch.look(&spool);
@@ -95,8 +61,8 @@ pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
     });
 }
 
-async fn open(spool: &Spool, slots: &mut Slots) -> bool {
-    match slots.open().await {
+async fn open(spool: &Spool, folders: &mut Folders) -> bool {
+    match folders.open().await {
         Ok(opened) => {
             begin(spool, opened);
             true

@@ -8,9 +8,9 @@ use actix_web::web::{Bytes, Query};
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
+use super::MAX_BODY;
 use super::errcode::ApiError;
 use crate::journal::MAX_ENTRY_BYTES;
-use crate::simulator::MAX_BODY;
 
 /// Parameters that never reach the journal.
 const SECRETS: [&str; 2] = ["access_token", "secret"];

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{Verdict, judge};
 use super::report::{Outcome, Try};
 use super::request::Push;
-use crate::simulator::StartError;
+use crate::start_error::StartError;
 
 /// How many bytes of an answer the simulator reads. A longer answer is malformed.
 const MAX_ANSWER: usize = 64 * 1_024;

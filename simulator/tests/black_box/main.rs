@@ -1,5 +1,5 @@
 //! The simulator over HTTP, as its users see it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used)]
 
 mod api;
 mod bench;

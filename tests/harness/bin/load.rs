@@ -5,7 +5,7 @@
 //! to a quorum queue, one `SET`, by bare clients.
 
 // A run that cannot be made ends with its reason.
-#![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::print_stdout)]
 
 use std::time::{Duration, Instant};
 

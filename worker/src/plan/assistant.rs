@@ -60,8 +60,8 @@ impl Assistant {
             }
         };
         match &asked {
-            Ok(_) => self.answers(),
-            Err(failure) => self.fails(failure),
+            Ok(_) => self.record_answer(),
+            Err(failure) => self.record_failure(failure),
         }
         asked
     }
@@ -107,13 +107,13 @@ impl Assistant {
         answer
     }
 
-    fn answers(&self) {
-        if let Some(trouble) = self.standing.works().filter(|trouble| trouble.was_news) {
+    fn record_answer(&self) {
+        if let Some(trouble) = self.standing.succeeded().filter(|trouble| trouble.was_news) {
             tracing::info!(after_seconds = trouble.lasts().as_secs(), "the assistant answers again");
         }
     }
 
-    fn fails(&self, failure: &Failure) {
+    fn record_failure(&self, failure: &Failure) {
         // This failure concerns only one text; the assistant itself is healthy.
         if failure.kind == Kind::Withheld {
             return;

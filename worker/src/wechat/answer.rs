@@ -3,8 +3,9 @@
 use kefu_wechat::json;
 use serde_json::{Map, Value};
 
+use super::Api;
 use super::client::{Extent, Raw};
-use super::failure::Failure;
+use super::failure::{Failure, Refusal};
 
 /// A JSON answer of WeChat's API layer.
 #[derive(Debug)]
@@ -62,6 +63,11 @@ impl Answer {
             status if success => Err(Failure::Passing(format!("the answer (HTTP status {status}) is not JSON").into())),
             status => Err(Failure::Passing(format!("the answer has HTTP status {status}").into())),
         }
+    }
+
+    /// The refusal in an answer of `api`, unless the answer says ok.
+    pub(super) fn refusal(&self, api: Api) -> Option<Refusal> {
+        Refusal::of(api, self.errcode, &self.errmsg, self.rid())
     }
 
     /// WeChat's id of the request, which an operator can look up in WeChat's console.

@@ -46,18 +46,16 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The refusal in an answer of `api`, unless the answer says ok.
-    pub(super) fn of(api: Api, answer: &super::Answer) -> Option<Self> {
-        let errcode = answer.errcode;
+    /// The refusal that an answer of `api` with this errcode is, unless the errcode means ok.
+    pub(super) fn of(api: Api, errcode: i64, errmsg: &str, rid: Option<&str>) -> Option<Self> {
         let row = errcode::row(errcode);
         let action = row.map_or(errcode::UNKNOWN, |row| row.action(api));
         if action == Action::Ok {
             return None;
         }
-        let errmsg =
-            (api == Api::Token).then(|| answer.errmsg.chars().take(200).flat_map(char::escape_debug).collect());
+        let errmsg = (api == Api::Token).then(|| errmsg.chars().take(200).flat_map(char::escape_debug).collect());
         let meaning = row.map_or("the code is in no list", |row| row.meaning);
-        Some(Self { api, errcode, action, meaning, rid: answer.rid().map(str::to_owned), errmsg })
+        Some(Self { api, errcode, action, meaning, rid: rid.map(str::to_owned), errmsg })
     }
 }
 

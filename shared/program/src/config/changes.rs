@@ -67,7 +67,6 @@ impl Config {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use crate::testing::{Folder, MINIMAL, account};
 

@@ -9,6 +9,7 @@ use kefu_messages::rules::{Action, Rules};
 use kefu_messages::window;
 use kefu_webhook::address;
 use secrecy::{ExposeSecret, SecretString};
+use tracing_subscriber::filter::{EnvFilter, ParseError};
 
 use super::table::Table;
 
@@ -271,9 +272,14 @@ impl Telemetry {
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let log_filter: String =
             table.get("log_filter").unwrap_or_else(|| "info,actix_server=warn,lapin=off".to_owned());
-        if let Err(problem) = crate::telemetry::filter(&log_filter) {
+        if let Err(problem) = Self::filter(&log_filter) {
             table.wrong("log_filter", problem);
         }
         Self { log_format: table.choice("log_format", &formats).unwrap_or(LogFormat::Text), log_filter }
+    }
+
+    /// The filter that a `log_filter` describes.
+    pub(crate) fn filter(written: &str) -> Result<EnvFilter, ParseError> {
+        EnvFilter::try_new(written)
     }
 }

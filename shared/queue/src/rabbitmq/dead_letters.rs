@@ -54,27 +54,16 @@ impl DeadLetters for OnRabbitMq {
     async fn walk(&self) -> Result<Box<dyn Walk>, QueueError> {
         let connection = ask("a connection", self.address.connect("kefu dead letters"));
         let connection = connection.await.map_err(|error| self.at(error))?;
-        let open = async {
-            let outlet = ask("a channel", connection.create_channel()).await?;
-            ask("confirms", outlet.confirm_select(ConfirmSelectOptions::default())).await?;
-            let count = count(&outlet).await?;
-            Ok((outlet, count))
-        };
-        let (outlet, count) = open.await.map_err(|error| self.at(error))?;
-        let (mut hands, mut taken) = (Vec::<Hand>::new(), Vec::new());
-        while let left @ 1.. = count - taken.len() {
-            let (hand, deliveries) = Hand::take(&connection, left).await?;
-            let none_came = deliveries.is_empty();
-            taken.extend(deliveries.into_iter().map(|delivery| (hands.len(), delivery)));
-            hands.push(hand);
-            if none_came {
-                break;
+        match self.take_all(&connection).await {
+            Ok((outlet, hands, taken)) => {
+                let (taken, partitions) = (taken.into_iter(), self.partitions);
+                Ok(Box::new(OnTheWay { connection, hands, outlet, taken, partitions, current: None }))
+            }
+            Err(error) => {
+                link::close(&connection).await;
+                Err(error)
             }
         }
-        // Dead letters from the time before kefu wrote this header are the oldest.
-        taken.sort_by_cached_key(|(_, delivery)| headers::died_at_ms(&delivery.properties));
-        let (taken, partitions) = (taken.into_iter(), self.partitions);
-        Ok(Box::new(OnTheWay { connection, hands, outlet, taken, partitions, current: None }))
     }
 }
 
@@ -155,6 +144,34 @@ impl Hand {
 }
 
 impl OnRabbitMq {
+    /// Takes the whole queue, the oldest dead letters first, each with the index of the hand that holds it. Also returns a
+    /// channel with confirms.
+    async fn take_all(
+        &self,
+        connection: &Connection,
+    ) -> Result<(Channel, Vec<Hand>, Vec<(usize, Delivery)>), QueueError> {
+        let open = async {
+            let outlet = ask("a channel", connection.create_channel()).await?;
+            ask("confirms", outlet.confirm_select(ConfirmSelectOptions::default())).await?;
+            let count = count(&outlet).await?;
+            Ok((outlet, count))
+        };
+        let (outlet, count) = open.await.map_err(|error| self.at(error))?;
+        let (mut hands, mut taken) = (Vec::<Hand>::new(), Vec::new());
+        while let left @ 1.. = count - taken.len() {
+            let (hand, deliveries) = Hand::take(connection, left).await?;
+            let none_came = deliveries.is_empty();
+            taken.extend(deliveries.into_iter().map(|delivery| (hands.len(), delivery)));
+            hands.push(hand);
+            if none_came {
+                break;
+            }
+        }
+        // Dead letters from the time before kefu wrote this header are the oldest.
+        taken.sort_by_cached_key(|(_, delivery)| headers::died_at_ms(&delivery.properties));
+        Ok((outlet, hands, taken))
+    }
+
     /// The error with the broker's address, because the operator may have configured a wrong address.
     fn at(&self, error: QueueError) -> QueueError {
         match error {

@@ -11,25 +11,25 @@ pub(super) enum Fault {
     /// The fault may pass by the next attempt: try again soon.
     Passing(Cause),
     /// The fault stays until somebody changes the broker or the configuration: report it once, and try seldom.
-    Standing(Cause),
+    Lasting(Cause),
 }
 
 impl Fault {
     /// The meaning of a library error outside of declarations.
     pub(super) fn of(error: &lapin::Error) -> Self {
-        let standing = |text: String| Self::Standing(Cause::new(text, error));
+        let lasting = |text: String| Self::Lasting(Cause::new(text, error));
         match protocol_code(error) {
-            Some((403, reason)) => standing(format!(
+            Some((403, reason)) => lasting(format!(
                 "the broker refuses access ({reason}); check the user and password in the AMQP URL, and the user's \
                  permissions on the vhost"
             )),
             // A vhost that is starting is "down" for a moment.
-            Some((530, reason)) if !reason.contains("is down") => standing(format!(
+            Some((530, reason)) if !reason.contains("is down") => lasting(format!(
                 "the broker refuses the connection ({reason}); check the vhost in the AMQP URL (the default one is \
                  written /%2f) and the user's permissions and limits"
             )),
             _ => match error.kind() {
-                ErrorKind::IOError(io) if io.to_string().contains("peer certificate") => standing(format!(
+                ErrorKind::IOError(io) if io.to_string().contains("peer certificate") => lasting(format!(
                     "the broker's TLS certificate is refused ({io}); connect by the name that the certificate is for, and \
                      have its authority among the system's certificates"
                 )),
@@ -40,7 +40,7 @@ impl Fault {
 
     pub(super) fn text(&self) -> &str {
         match self {
-            Self::Passing(cause) | Self::Standing(cause) => cause.text(),
+            Self::Passing(cause) | Self::Lasting(cause) => cause.text(),
         }
     }
 }
@@ -48,7 +48,7 @@ impl Fault {
 impl From<Fault> for QueueError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Passing(cause) | Fault::Standing(cause) => Self::Unavailable(cause),
+            Fault::Passing(cause) | Fault::Lasting(cause) => Self::Unavailable(cause),
         }
     }
 }
@@ -81,7 +81,6 @@ pub(super) fn protocol_code(error: &lapin::Error) -> Option<(u16, &str)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::error::Error;
     use std::io;
 

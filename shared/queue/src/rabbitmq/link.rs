@@ -24,7 +24,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The pause while only the operator can help.
-const STANDING_PAUSE: Duration = Duration::from_secs(10);
+const LASTING_PAUSE: Duration = Duration::from_secs(10);
 /// An attempt that lasted this long had a connection: the pauses begin again with the shortest.
 const GOOD: Duration = Duration::from_secs(5);
 /// How often the keeper checks the state, beside the library's events.
@@ -189,11 +189,11 @@ impl Keeper {
             if told.as_deref() != Some(reason) {
                 match &fault {
                     Fault::Passing(_) => tracing::warn!(role, broker, reason, "no connection to the message broker"),
-                    Fault::Standing(_) => tracing::error!(role, broker, reason, "the message broker cannot be used"),
+                    Fault::Lasting(_) => tracing::error!(role, broker, reason, "the message broker cannot be used"),
                 }
                 told = Some(reason.to_owned());
             }
-            let length = if matches!(fault, Fault::Standing(_)) { STANDING_PAUSE } else { pause };
+            let length = if matches!(fault, Fault::Lasting(_)) { LASTING_PAUSE } else { pause };
             pause = (pause * 2).min(LONGEST_PAUSE);
             tokio::select! {
                 () = sleep(length.mul_f64(rand::random_range(0.5..1.0))) => {}

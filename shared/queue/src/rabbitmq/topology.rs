@@ -187,16 +187,16 @@ async fn within<T>(what: &str, declaration: impl Future<Output = lapin::Result<T
 
 /// The operator's text for a failed declaration.
 fn refusal(what: &str, error: &lapin::Error) -> Fault {
-    let standing = |text: String| Fault::Standing(text.into());
+    let lasting = |text: String| Fault::Lasting(text.into());
     match protocol_code(error) {
-        Some((406, reason)) if reason.contains("inequivalent") => standing(format!(
+        Some((406, reason)) if reason.contains("inequivalent") => lasting(format!(
             "the broker has a {what} that is not the one kefu needs ({reason}): empty it and delete it, or remove the \
              policy that changed it; kefu then declares the {what} again by itself"
         )),
-        Some((406, reason)) => standing(format!(
+        Some((406, reason)) => lasting(format!(
             "the broker cannot make the {what} that kefu needs ({reason}): use RabbitMQ 4.0 or later, at least 3.10"
         )),
-        Some((403, reason)) => standing(format!(
+        Some((403, reason)) => lasting(format!(
             "the broker does not let this user declare the {what} ({reason}): give the user the permissions configure, \
              write and read for all names that start with \"kefu.\""
         )),

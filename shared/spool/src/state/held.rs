@@ -10,7 +10,7 @@ use kefu_messages::partition::Partition;
 
 use crate::cursor::Cursor;
 use crate::file::SpoolFile;
-use crate::slots::Contents;
+use crate::folders::Contents;
 
 /// After a failed write, the next write is tried this much later: until then only the broker is asked.
 const REST: Duration = Duration::from_millis(500);

@@ -4,7 +4,7 @@ use kefu_queue::QueueError;
 
 use super::*;
 use crate::file::SpoolFile;
-use crate::slots::Opened;
+use crate::folders::Opened;
 
 /// A spool whose disk fails on demand, with messages of the user `a` in it and a broker that hangs.
 async fn on(disk: &Disk, messages: u32) -> Setup {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::file::SpoolFile;
-use crate::slots::Slots;
+use crate::folders::Folders;
 
 #[tokio::test]
 async fn what_a_crash_leaves_is_relayed_before_anything_newer() {
@@ -72,15 +72,15 @@ async fn what_a_process_left_that_does_not_come_back_is_taken_over_at_the_second
     setup.broker.set(Mode::Hanging);
     within(LONG, other.publish(&envelope("a", 1))).await.unwrap();
     setup.broker.set(Mode::Down);
-    let mut slots = Slots::after(setup.folder.path().to_owned(), 0);
-    assert!(slots.look_again().await.is_empty() && slots.look_again().await.is_empty(), "its process lives");
+    let mut folders = Folders::after(setup.folder.path().to_owned(), 0);
+    assert!(folders.look_again().await.is_empty() && folders.look_again().await.is_empty(), "its process lives");
     end(other).await;
-    assert!(slots.look_again().await.is_empty(), "it may be about to start again");
-    watch::take_over(&setup.spool, slots.look_again().await);
+    assert!(folders.look_again().await.is_empty(), "it may be about to start again");
+    watch::take_over(&setup.spool, folders.look_again().await);
     assert_eq!(setup.waiting(), 1);
     setup.relays_all().await;
     assert_eq!(setup.broker.of("a"), [1]);
-    eventually("its slot is free", || SpoolFile::open(&setup.folder.path().join("1")).is_ok()).await;
+    eventually("its folder is free", || SpoolFile::open(&setup.folder.path().join("1")).is_ok()).await;
 }
 
 #[tokio::test]
