@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Finding, PATIENCE, clock};
 use crate::terminal::{MAX_NAMED, count, names};
 
-/// Both inspections end within [`PATIENCE`] by themselves. With an embedded database there is nothing to check.
+/// Both inspections end by themselves, half a second after [`PATIENCE`] at the latest. With an embedded database there is nothing to check.
 pub(super) async fn look(config: &Config, management: Option<&Url>) -> Vec<Finding> {
     let BackendUrls::Servers { queue, store } = &config.backend else { return Vec::new() };
     let settings = Settings::new(queue.clone(), config.queue.partitions);

@@ -21,8 +21,8 @@ struct Operations;
 const UNAUTHENTICATED: Refusal = Refusal::Unauthenticated("");
 const UNAVAILABLE: Refusal = Refusal::Unavailable(String::new());
 
-/// The refusals of each resource.
-const REFUSALS: [(&str, &[Refusal]); 3] = [
+/// The refusals of each resource, and when the resource is unavailable.
+const REFUSALS: [(&str, &[Refusal], &str); 3] = [
     (
         MESSAGES,
         &[
@@ -36,9 +36,15 @@ const REFUSALS: [(&str, &[Refusal]); 3] = [
             Refusal::Unsendable(Vec::new()),
             UNAVAILABLE,
         ],
+        "queue or store did not answer within 4.5 seconds, or kefu starts or stops. The message may or may not be stored: \
+         send it again, with the same Idempotency-Key",
     ),
-    (MESSAGE, &[UNAUTHENTICATED, Refusal::UnknownMessage, UNAVAILABLE]),
-    (DOCUMENT, &[UNAVAILABLE]),
+    (
+        MESSAGE,
+        &[UNAUTHENTICATED, Refusal::UnknownMessage, UNAVAILABLE],
+        "the store did not answer within 4.5 seconds, or kefu starts or stops",
+    ),
+    (DOCUMENT, &[UNAVAILABLE], "kefu starts or stops"),
 ];
 
 /// The document. It stays the same for the life of the process.
@@ -52,13 +58,13 @@ pub(super) static OPENAPI: LazyLock<OpenApi> = LazyLock::new(|| {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The key of [api]")).build();
     let components = document.components.get_or_insert_with(Components::default);
     components.add_security_scheme("key", SecurityScheme::Http(bearer));
-    for (path, refusals) in REFUSALS {
+    for (path, refusals, unavailable) in REFUSALS {
         let Some(resource) = document.paths.paths.get_mut(path) else { continue };
         for operation in resource.get.iter_mut().chain(&mut resource.post) {
             let responses = &mut operation.responses.responses;
             for refusal in refusals {
                 let status = refusal.row().status.to_string();
-                responses.entry(status).or_insert_with(|| RefOr::T(response(refusal, refusals)));
+                responses.entry(status).or_insert_with(|| RefOr::T(response(refusal, refusals, unavailable)));
             }
         }
     }
@@ -85,9 +91,12 @@ async fn get_document(api: web::Data<Api>) -> HttpResponse {
 }
 
 /// The answer for a refusal, and for the other refusals of the resource with the same status.
-fn response(refusal: &Refusal, refusals: &[Refusal]) -> Response {
+fn response(refusal: &Refusal, refusals: &[Refusal], unavailable: &str) -> Response {
     let said = |refusal: &Refusal| {
-        let detail = detail(refusal).filter(|detail| !detail.is_empty());
+        let detail = match refusal {
+            Refusal::Unavailable(_) => Some(unavailable.to_owned()),
+            _ => detail(refusal).filter(|detail| !detail.is_empty()),
+        };
         detail.map_or(refusal.row().title.to_owned(), |detail| format!("{}: {detail}", refusal.row().title))
     };
     let same = refusals.iter().filter(|other| other.row().status == refusal.row().status);

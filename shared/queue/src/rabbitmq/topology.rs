@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kefu_messages::partition::Partition;
+use kefu_runtime::Cause;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ExchangeKind};
@@ -200,7 +201,9 @@ fn refusal(what: &str, error: &lapin::Error) -> Fault {
             "the broker does not let this user declare the {what} ({reason}): give the user the permissions configure, \
              write and read for all names that start with \"kefu.\""
         )),
-        _ => Fault::of(error),
+        Some((530, _)) | None => Fault::of(error),
+        // A declaration has nothing of a message that the broker could repeat.
+        Some((_, reason)) => Fault::Passing(Cause::new(format!("the broker cannot make the {what}: {reason}"), error)),
     }
 }
 
