@@ -9,6 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Content, Header, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use super::problem::{PROBLEM_JSON, detail};
+// `__path_…` is what `utoipa::path` makes of an operation, and what the derive below looks for.
 use super::routes::{__path_get_message, __path_send_message, not_allowed, respond};
 use super::{Api, DOCUMENT, MESSAGE, MESSAGES, problem};
 use crate::refusal::Refusal;
