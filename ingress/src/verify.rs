@@ -37,10 +37,10 @@ impl SignedQuery {
 /// encrypts `echostr` for mini programs
 /// (<https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html>).
 pub(crate) fn verify_url(account: &Account, query: &SignedQuery, now_ms: u64) -> Result<(), Refusal> {
-    let signed = account.tokens.iter().any(|token| {
-        let expected = signature::sign(token.expose_secret(), &query.timestamp, &query.nonce);
-        signature::matches(&expected, &query.signature)
-    });
+    let signed = account
+        .tokens
+        .iter()
+        .any(|token| signature::verify(token.expose_secret(), &query.timestamp, &query.nonce, &query.signature));
     if signed {
         Ok(freshness::check(&query.timestamp, now_ms)?)
     } else {
@@ -108,8 +108,7 @@ fn decrypt(account: &Account, query: &SignedQuery, body: &str, now_ms: u64) -> R
     let given = query.msg_signature.as_deref().unwrap_or_default();
     let signer_of = |encrypt: &str| {
         account.tokens.iter().position(|token| {
-            let expected = signature::sign_encrypted(token.expose_secret(), &query.timestamp, &query.nonce, encrypt);
-            signature::matches(&expected, given)
+            signature::verify_encrypted(token.expose_secret(), &query.timestamp, &query.nonce, encrypt, given)
         })
     };
     let signed = candidates.iter().find_map(|encrypt| Some((encrypt, signer_of(encrypt)?)));

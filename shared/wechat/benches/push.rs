@@ -3,10 +3,16 @@
 //! The steps are those of ingress: check the signature, find and open the ciphertext, read the text.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use aes::Aes256;
+use aes::cipher::block_padding::NoPadding;
+use aes::cipher::{BlockModeDecrypt, InnerIvInit, Iv, KeyInit};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use divan::{Bencher, black_box};
 use kefu_wechat::cipher::EncodingAesKey;
 use kefu_wechat::push::{Push, ciphertexts};
 use kefu_wechat::signature;
+use sha1::{Digest, Sha1};
 
 fn main() {
     divan::main();
@@ -69,12 +75,11 @@ impl Case {
 /// The signature is that of the request.
 fn taken(body: &str, is_encrypted: bool, given: &str, key: &EncodingAesKey) -> Option<Push> {
     if !is_encrypted {
-        let right = signature::matches(&signature::sign(TOKEN, TIMESTAMP, NONCE), given);
+        let right = signature::verify(TOKEN, TIMESTAMP, NONCE, given);
         return right.then(|| Push::parse(body).ok())?;
     }
     let found = ciphertexts(body);
-    let is_signed =
-        |encrypt: &str| signature::matches(&signature::sign_encrypted(TOKEN, TIMESTAMP, NONCE, encrypt), given);
+    let is_signed = |encrypt: &str| signature::verify_encrypted(TOKEN, TIMESTAMP, NONCE, encrypt, given);
     let encrypt = found.iter().find(|encrypt| is_signed(encrypt))?;
     Push::parse(&key.decrypt(encrypt, APPID).ok()?).ok()
 }
@@ -89,6 +94,23 @@ fn verify_decrypt_and_parse(bencher: Bencher, case: Case) {
     };
     assert!(taken(&body, case.is_encrypted(), &given, &key).is_some());
     bencher.bench_local(|| taken(black_box(&body), case.is_encrypted(), &given, &key));
+}
+
+/// What no program can leave out: SHA-1, Base64 and AES of a safe push, without looking at the bytes.
+#[divan::bench(args = [SafeJson, SafeXml])]
+fn sha1_base64_and_aes_alone(bencher: Bencher, case: Case) {
+    let key = EncodingAesKey::parse(KEY).unwrap();
+    let body = case.body(&key);
+    let encrypt = ciphertexts(&body)[0].to_string();
+    let raw = STANDARD.decode(format!("{KEY}=")).unwrap();
+    let (cipher, iv) =
+        (Aes256::new_from_slice(&raw).unwrap(), Iv::<cbc::Decryptor<Aes256>>::try_from(&raw[..16]).unwrap());
+    bencher.bench_local(|| {
+        let digest = Sha1::digest(black_box(&encrypt));
+        let mut bytes = STANDARD.decode(black_box(&encrypt)).unwrap();
+        cbc::Decryptor::inner_iv_init(&cipher, &iv).decrypt_padded::<NoPadding>(&mut bytes).unwrap();
+        (digest, bytes)
+    });
 }
 
 #[divan::bench(args = [PlainJson, PlainXml])]

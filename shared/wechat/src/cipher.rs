@@ -6,7 +6,7 @@
 
 use aes::Aes256;
 use aes::cipher::block_padding::NoPadding;
-use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -26,7 +26,11 @@ const HEAD: usize = RANDOM + 4;
 
 /// The key of an account, from its EncodingAESKey. `Debug` shows nothing of the key.
 #[derive(Clone)]
-pub struct EncodingAesKey([u8; 32]);
+pub struct EncodingAesKey {
+    /// With the key schedule, which takes as long as the decryption of a short push.
+    cipher: Aes256,
+    iv: [u8; 16],
+}
 
 /// Why a text is no EncodingAESKey. The error does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,27 +71,27 @@ impl EncodingAesKey {
             return Err(KeyError::Length(count));
         }
         let bytes = LENIENT.decode(text).map_err(|_| KeyError::Alphabet)?;
-        bytes.try_into().map(Self).map_err(|_| KeyError::Alphabet)
-    }
-
-    fn iv(&self) -> &[u8] {
-        &self.0[..16]
+        let key: [u8; 32] = bytes.try_into().map_err(|_| KeyError::Alphabet)?;
+        let mut iv = [0; 16];
+        iv.copy_from_slice(&key[..16]);
+        Ok(Self { cipher: Aes256::new(&key.into()), iv })
     }
 
     /// As [`EncodingAesKey::decrypt_bytes`], as text: a sequence that is not UTF-8 becomes U+FFFD.
     pub fn decrypt(&self, encrypt: &str, appid: &str) -> Result<String, CipherError> {
-        Ok(String::from_utf8_lossy(&self.decrypt_bytes(encrypt, appid)?).into_owned())
+        let bytes = self.decrypt_bytes(encrypt, appid)?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
     /// Opens the text of `Encrypt`; `appid` must be the appid inside.
     pub fn decrypt_bytes(&self, encrypt: &str, appid: &str) -> Result<Vec<u8>, CipherError> {
-        let ciphertext = LENIENT.decode(encrypt).map_err(|_| CipherError::NotBase64)?;
-        if ciphertext.is_empty() || ciphertext.len() % 16 != 0 {
+        let mut bytes = LENIENT.decode(encrypt).map_err(|_| CipherError::NotBase64)?;
+        if bytes.is_empty() || bytes.len() % 16 != 0 {
             return Err(CipherError::Length);
         }
-        let cipher = cbc::Decryptor::<Aes256>::new_from_slices(&self.0, self.iv()).map_err(|_| CipherError::Length)?;
-        let padded = cipher.decrypt_padded_vec::<NoPadding>(&ciphertext).map_err(|_| CipherError::Length)?;
-        let framed = strip_padding(&padded)?;
+        let cipher = cbc::Decryptor::inner_iv_init(&self.cipher, &self.iv.into());
+        let padded = cipher.decrypt_padded::<NoPadding>(&mut bytes).map_err(|_| CipherError::Length)?;
+        let framed = strip_padding(padded)?;
 
         let length = framed.get(RANDOM..HEAD).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
         let length = length.and_then(|length| usize::try_from(length).ok()).ok_or(CipherError::Framing)?;
@@ -95,11 +99,12 @@ impl EncodingAesKey {
         if length > rest.len() {
             return Err(CipherError::Framing);
         }
-        let (message, suffix) = rest.split_at(length);
-        if suffix != appid.as_bytes() {
+        if &rest[length..] != appid.as_bytes() {
             return Err(CipherError::AppId);
         }
-        Ok(message.to_vec())
+        bytes.truncate(HEAD + length);
+        bytes.drain(..HEAD);
+        Ok(bytes)
     }
 
     /// Makes the text of an `Encrypt`; `random` must be fresh for each message.
@@ -112,10 +117,7 @@ impl EncodingAesKey {
         let pad = PADDED_BLOCK - plain.len() % PADDED_BLOCK;
         plain.resize(plain.len() + pad, pad as u8);
 
-        let key: &[u8; 32] = &self.0;
-        let mut iv = [0; 16];
-        iv.copy_from_slice(self.iv());
-        let cipher = cbc::Encryptor::<Aes256>::new(key.into(), &iv.into());
+        let cipher = cbc::Encryptor::inner_iv_init(&self.cipher, &self.iv.into());
         LENIENT.encode(cipher.encrypt_padded_vec::<NoPadding>(&plain))
     }
 }

@@ -6,26 +6,44 @@ use subtle::ConstantTimeEq;
 /// The `signature` of a request: lowercase hex SHA-1 of token, timestamp and nonce, sorted byte by byte as strings (never
 /// as numbers) and joined without a separator. The signature does not cover the body.
 pub fn sign(token: &str, timestamp: &str, nonce: &str) -> String {
-    hex_sha1_of_sorted([token, timestamp, nonce])
+    text(&hex_sha1_of_sorted([token, timestamp, nonce]))
 }
 
 /// The `msg_signature` of an encrypted body: as [`sign`], with the text of `Encrypt` exactly as it stands in the body.
 pub fn sign_encrypted(token: &str, timestamp: &str, nonce: &str, encrypt: &str) -> String {
-    hex_sha1_of_sorted([token, timestamp, nonce, encrypt])
+    text(&hex_sha1_of_sorted([token, timestamp, nonce, encrypt]))
 }
 
-/// Whether two signatures are equal, in a time that depends on their lengths only.
-pub fn matches(expected: &str, given: &str) -> bool {
-    expected.as_bytes().ct_eq(given.as_bytes()).into()
+/// Whether `given` is the `signature` of [`sign`]. The time does not depend on where the two differ.
+pub fn verify(token: &str, timestamp: &str, nonce: &str, given: &str) -> bool {
+    matches(hex_sha1_of_sorted([token, timestamp, nonce]), given)
 }
 
-fn hex_sha1_of_sorted<const N: usize>(mut parts: [&str; N]) -> String {
+/// Whether `given` is the `msg_signature` of [`sign_encrypted`]. The time does not depend on where the two differ.
+pub fn verify_encrypted(token: &str, timestamp: &str, nonce: &str, encrypt: &str, given: &str) -> bool {
+    matches(hex_sha1_of_sorted([token, timestamp, nonce, encrypt]), given)
+}
+
+type HexSha1 = [u8; 40];
+
+fn matches(expected: HexSha1, given: &str) -> bool {
+    expected.ct_eq(given.as_bytes()).into()
+}
+
+fn text(hex: &HexSha1) -> String {
+    hex.iter().copied().map(char::from).collect()
+}
+
+fn hex_sha1_of_sorted<const N: usize>(mut parts: [&str; N]) -> HexSha1 {
     parts.sort_unstable();
     let mut sha1 = Sha1::new();
     for part in parts {
         sha1.update(part.as_bytes());
     }
-    hex::encode(sha1.finalize())
+    let mut hex = [0; 40];
+    // The two lengths fit: a SHA-1 has 20 bytes.
+    hex::encode_to_slice(sha1.finalize(), &mut hex).unwrap_or_default();
+    hex
 }
 
 #[cfg(test)]
@@ -41,9 +59,10 @@ mod tests {
     #[test]
     fn a_signature_matches_only_itself() {
         let signature = sign("token", "1", "2");
-        assert!(matches(&signature, &signature));
-        assert!(!matches(&signature, &signature.to_uppercase()));
-        assert!(!matches(&signature, &signature[..39]));
-        assert!(!matches(&signature, ""));
+        let matches = |given: &str| verify("token", "1", "2", given);
+        assert!(matches(&signature));
+        assert!(!matches(&signature.to_uppercase()));
+        assert!(!matches(&signature[..39]));
+        assert!(!matches(""));
     }
 }

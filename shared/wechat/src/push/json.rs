@@ -28,7 +28,7 @@ pub(super) fn parse_strictly(text: &str) -> Result<Fields, PushError> {
     if deepest_nesting(text) > MAX_DEPTH {
         return Err(PushError::TooDeep);
     }
-    let mut fields = Collected::default();
+    let mut fields = Collected::of(text.len());
     let mut too_many = false;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = deserializer.deserialize_map(TopLevel { fields: &mut fields, too_many: &mut too_many });
@@ -74,7 +74,7 @@ impl<'de> Visitor<'de> for TopLevel<'_> {
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value::<&RawValue>()?;
             let value = text_of(value.get()).map_err(de::Error::custom)?;
-            self.fields.insert(name, value).map_err(|unfit| {
+            self.fields.insert(&name, &value).map_err(|unfit| {
                 *self.too_many = unfit == Unfit::TooMany;
                 de::Error::custom("a field comes twice, or there are too many")
             })?;

@@ -7,6 +7,7 @@ use super::{Fields, PushError};
 
 mod flat;
 mod tree;
+mod usual;
 
 use tree::{Doubt, Faults, Reading};
 
@@ -17,6 +18,9 @@ use tree::{Doubt, Faults, Reading};
 /// and is read once more as WeChat writes bodies: a flat list of elements. `docs/adr/0015-a-text-that-ends-its-cdata.md`
 /// says which texts this second reading can tell from fields.
 pub(super) fn parse(text: &str) -> Result<Fields, PushError> {
+    if let Some(fields) = usual::read(text) {
+        return Ok(fields);
+    }
     match tree::read(text, Faults::Mended) {
         Ok(Reading { fields, doubt: None }) => Ok(fields),
         Err(PushError::TooManyFields) => Err(PushError::TooManyFields),

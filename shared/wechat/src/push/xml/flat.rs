@@ -1,5 +1,6 @@
 //! Reads a body as WeChat writes bodies: one level of elements, with users' texts unchanged in CDATA.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::plain;
@@ -21,13 +22,13 @@ const CDATA_END: &str = "]]>";
 pub(super) fn read(body: &str) -> Option<Fields> {
     let inner = inside_root(body)?;
     let ends = Ends::of(inner);
-    let mut fields = Collected::default();
+    let mut fields = Collected::of(body.len());
     let mut texts_may_follow = true;
     let mut rest = inner.trim_start();
     while !rest.is_empty() {
         let (name, is_empty, after) = opening_tag(rest)?;
         let (value, after) = match after.trim_start().strip_prefix(CDATA) {
-            _ if is_empty => (String::new(), after),
+            _ if is_empty => (Cow::default(), after),
             None => {
                 let (value, _) = after.split_once('<')?;
                 let end = after.get(value.len()..)?;
@@ -35,21 +36,21 @@ pub(super) fn read(body: &str) -> Option<Fields> {
                 if value.contains(CDATA_END) {
                     return None;
                 }
-                (plain(value), closing_tag(end, name)?)
+                (Cow::from(plain(value)), closing_tag(end, name)?)
             }
             Some(section) if WRITTEN_BY_WECHAT.contains(&name) => {
                 let (value, end) = section.split_once(CDATA_END)?;
-                (value.to_owned(), closing_tag(end.trim_start(), name)?)
+                (Cow::from(value), closing_tag(end.trim_start(), name)?)
             }
             Some(_) if !texts_may_follow => return None,
             Some(section) => {
                 let start = inner.len() - section.len();
                 let end = ends.of_text(name, start)?;
                 texts_may_follow = end.is_only;
-                (inner.get(start..end.value)?.to_owned(), inner.get(end.tag..)?)
+                (Cow::from(inner.get(start..end.value)?), inner.get(end.tag..)?)
             }
         };
-        fields.insert(name.to_owned(), value).ok()?;
+        fields.insert(name, &value).ok()?;
         rest = after.trim_start();
     }
     Some(fields.into_fields())

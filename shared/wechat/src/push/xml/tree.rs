@@ -39,7 +39,7 @@ pub(super) enum Doubt {
 pub(super) fn read(text: &str, faults: Faults) -> Result<Reading, PushError> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().allow_dangling_amp = faults == Faults::Mended;
-    let mut fields = Collected::default();
+    let mut fields = Collected::of(text.len());
     let mut repeatable = Repeatable::default();
     let mut doubt = None;
     let mut depth = 0_usize;
@@ -91,9 +91,9 @@ pub(super) fn read(text: &str, faults: Faults) -> Result<Reading, PushError> {
             Event::Empty(start) => match depth {
                 0 => closed = true,
                 1 => {
-                    let name = start.name().as_ref().to_owned();
-                    doubt = doubt.max(repeatable.doubt(&name, before));
-                    insert(&mut fields, name, String::new(), before)?;
+                    let name = start.name();
+                    doubt = doubt.max(repeatable.doubt(name.as_ref(), before));
+                    insert(&mut fields, name.as_ref(), "", before)?;
                 }
                 _ => {
                     child.has_elements = true;
@@ -109,12 +109,12 @@ pub(super) fn read(text: &str, faults: Faults) -> Result<Reading, PushError> {
                     1 => {
                         let child = std::mem::take(&mut child);
                         let value = match child.has_elements {
-                            true => slice(text, child.start, before).trim().to_owned(),
-                            false if child.has_cdata => child.text,
-                            false => child.text.trim().to_owned(),
+                            true => slice(text, child.start, before).trim(),
+                            false if child.has_cdata => &child.text,
+                            false => child.text.trim(),
                         };
                         doubt = doubt.max(repeatable.doubt(&child.name, child.start));
-                        insert(&mut fields, child.name, value, before)?;
+                        insert(&mut fields, &child.name, value, before)?;
                     }
                     _ => {}
                 }
@@ -214,7 +214,7 @@ fn is_blank(event: &Event<'_>) -> bool {
     matches!(event, Event::Text(piece) if piece.trim().is_empty())
 }
 
-fn insert(fields: &mut Collected, name: String, value: String, at: u64) -> Result<(), PushError> {
+fn insert(fields: &mut Collected, name: &str, value: &str, at: u64) -> Result<(), PushError> {
     fields.insert(name, value).map_err(|unfit| match unfit {
         Unfit::Twice => malformed("an element comes twice", at),
         Unfit::TooMany => PushError::TooManyFields,
