@@ -65,7 +65,7 @@ impl Api {
         &self,
         config: Arc<Config>,
         messages: Arc<dyn Messages>,
-        intake: Intake,
+        intake: Arc<Intake>,
         shutdown: CancellationToken,
     ) {
         let outbound = OutboundMessages::new(messages, intake);

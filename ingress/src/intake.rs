@@ -1,13 +1,15 @@
 //! Claim, publish, complete: these steps store a message once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kefu_messages::envelope::Envelope;
-use kefu_queue::Publisher;
+use kefu_queue::{Publisher, Turns};
 use kefu_runtime::standing::Standing;
 use kefu_store::{Claim, Claims, StoreError};
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::freshness::PUSH_REMEMBERED_FOR;
@@ -39,8 +41,19 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Intake {
     claims: Arc<dyn Claims>,
     publisher: Arc<dyn Publisher>,
+    /// The completions that no request waits for.
+    completions: TaskTracker,
+    all: Arc<All>,
+}
+
+/// What the intakes of all threads share.
+struct All {
+    turns: Turns,
     /// Whether the store gives claims. The log reports an outage of the store once, not with every push.
     store: Standing,
+    /// Names this process in claims, before the number of the request.
+    owner: String,
+    requests: AtomicU64,
 }
 
 /// Which request stores the message.
@@ -71,7 +84,33 @@ pub(crate) struct Published<'a>(Claimed<'a>);
 
 impl Intake {
     pub(crate) fn new(claims: Arc<dyn Claims>, publisher: Arc<dyn Publisher>) -> Self {
-        Self { claims, publisher, store: Standing::new(Duration::ZERO) }
+        let all = All {
+            turns: Turns::new(),
+            store: Standing::new(Duration::ZERO),
+            owner: Uuid::new_v4().simple().to_string(),
+            requests: AtomicU64::new(0),
+        };
+        Self { claims, publisher, completions: TaskTracker::new(), all: Arc::new(all) }
+    }
+
+    /// The intake of one thread, inside whose runtime this is called: its calls pass to no other thread. Close it before
+    /// the thread ends.
+    pub(crate) fn local(&self) -> Self {
+        Self {
+            claims: self.claims.clone().local(),
+            publisher: self.publisher.clone().local(),
+            completions: TaskTracker::new(),
+            all: self.all.clone(),
+        }
+    }
+
+    /// Waits for the completions and publishes under way, for `within` at most, and closes the publisher. A request that
+    /// comes later waits for its own completion.
+    pub(crate) async fn close(&self, within: Duration) {
+        self.publisher.close(within).await;
+        self.completions.close();
+        // Each completion has a limit of its own.
+        self.completions.wait().await;
     }
 
     /// Claims a message whose request ingress must answer by `deadline`. Waits while another request holds the claim.
@@ -80,7 +119,8 @@ impl Intake {
         envelope: &'a Envelope,
         deadline: Instant,
     ) -> Result<Ownership<'a>, Refusal> {
-        let owner = Uuid::new_v4().simple().to_string();
+        let number = self.all.requests.fetch_add(1, Ordering::Relaxed);
+        let owner = format!("{}-{number}", self.all.owner);
         let claim_by = deadline - SETTLE_WITHIN;
         let ours = |owner| Ok(Ownership::Ours(Claimed { intake: self, envelope, owner, deadline }));
         loop {
@@ -88,7 +128,7 @@ impl Intake {
             let limit = (Instant::now() + STORE_WITHIN).min(claim_by);
             let claim = timeout_at(limit, self.claims.claim(&envelope.key, &owner, PENDING_FOR)).await;
             let claim = claim.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
-            if claim.is_ok() && self.store.succeeded().is_some() {
+            if claim.is_ok() && self.all.store.succeeded().is_some() {
                 tracing::info!("the store answers again: ingress claims pushes again");
             }
             match claim {
@@ -110,7 +150,7 @@ impl Intake {
                 }
                 Err(error) => {
                     metric::claim("unavailable");
-                    if self.store.failed((), error.to_string()) {
+                    if self.all.store.failed((), error.to_string()) {
                         tracing::error!(%error, "the store is unavailable: until it answers, ingress publishes pushes without a claim");
                     }
                     return ours(None);
@@ -123,8 +163,11 @@ impl Intake {
         let publish_by = deadline - SETTLE_WITHIN;
         let started = Instant::now();
         let mut last = "the queue did not answer".to_owned();
+        let Ok(turn) = timeout_at(publish_by, self.all.turns.take(envelope)).await else {
+            return Err(Refusal::Unavailable("an earlier message of the user is still on its way to the queue".into()));
+        };
         loop {
-            match timeout_at(publish_by, self.publisher.publish(envelope)).await {
+            match timeout_at(publish_by, self.publisher.publish(envelope, turn.clone())).await {
                 Ok(Ok(())) => {
                     metric::published(started.elapsed());
                     return Ok(());
@@ -146,7 +189,7 @@ impl<'a> Claimed<'a> {
     /// and the next copy of the push can have the claim.
     pub(crate) async fn or_release<T>(&self, step: Result<T, Refusal>) -> Result<T, Refusal> {
         if let (Err(_), Some(owner)) = (&step, &self.owner) {
-            self.settle(self.intake.claims.release(&self.envelope.key, owner)).await;
+            settle(self.intake.claims.release(&self.envelope.key, owner), self.deadline).await;
         }
         step
     }
@@ -156,22 +199,29 @@ impl<'a> Claimed<'a> {
         self.or_release(self.intake.publish(self.envelope, self.deadline).await).await?;
         Ok(Published(self))
     }
-
-    /// Nothing depends on this call. A claim that stays unsettled expires, the ledger drops a copy that may come, and
-    /// ingress decides the answer to that copy again.
-    async fn settle(&self, settlement: impl Future<Output = Result<(), StoreError>>) {
-        if !matches!(timeout_at(self.deadline, settlement).await, Ok(Ok(()))) {
-            metric::claim("unsettled");
-        }
-    }
 }
 
 impl Published<'_> {
     /// Records that the message is stored, with its `answer` for the copies: the empty text for `success`.
+    ///
+    /// Nobody waits for the record of a `success`: every later decision about a copy gives the same answer.
     pub(crate) async fn complete(self, answer: &str) {
-        let Self(claimed) = self;
-        let (claims, key) = (&claimed.intake.claims, &claimed.envelope.key);
-        claimed.settle(claims.complete(key, answer, PUSH_REMEMBERED_FOR)).await;
+        let Self(Claimed { intake, envelope, deadline, .. }) = self;
+        if !answer.is_empty() || intake.completions.is_closed() {
+            return settle(intake.claims.complete(&envelope.key, answer, PUSH_REMEMBERED_FOR), deadline).await;
+        }
+        let (claims, key) = (intake.claims.clone(), envelope.key.clone());
+        intake.completions.spawn(async move {
+            settle(claims.complete(&key, "", PUSH_REMEMBERED_FOR), deadline).await;
+        });
+    }
+}
+
+/// Ends a claim. Nothing depends on this call: a claim that stays unsettled expires, the ledger drops a copy that may come,
+/// and ingress decides the answer to that copy again.
+async fn settle(settlement: impl Future<Output = Result<(), StoreError>>, deadline: Instant) {
+    if !matches!(timeout_at(deadline, settlement).await, Ok(Ok(()))) {
+        metric::claim("unsettled");
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_LENGTH};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use kefu_messages::envelope::Envelope;
@@ -34,7 +34,6 @@ const QUICK: usize = 64 * 1024;
 /// The parts that the routes use.
 pub(crate) struct Callback {
     pub(crate) config: Arc<Config>,
-    pub(crate) intake: Intake,
     pub(crate) bodies: Bodies,
     pub(crate) undecided_events: UndecidedEvents,
     pub(crate) sync_webhooks: SyncWebhooks,
@@ -42,41 +41,52 @@ pub(crate) struct Callback {
     pub(crate) clock_warning: ClockWarning,
 }
 
+/// All requests come to one function: a comparison of the path costs less than the patterns of resources.
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
-    let push = web::resource("/push/{appid}")
-        .route(web::get().to(verify_url))
-        .route(web::post().to(receive_push))
-        .default_service(web::to(|| async {
-            HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, POST")).finish()
-        }));
-    app.service(push).default_service(web::to(|| async { HttpResponse::NotFound().body("not found\n") }));
+    app.default_service(web::to(answer));
+}
+
+async fn answer(
+    request: HttpRequest,
+    mut body: web::Payload,
+    callback: web::Data<Callback>,
+    intake: web::Data<Intake>,
+) -> HttpResponse<AnswerBody> {
+    let appid = request.path().strip_prefix("/push/").filter(|appid| !appid.is_empty() && !appid.contains('/'));
+    let response = match (appid, request.method()) {
+        (None, _) => HttpResponse::NotFound().body("not found\n"),
+        (Some(appid), &Method::GET) => verify_url(&request, appid, &callback),
+        (Some(appid), &Method::POST) => receive_push(&request, appid, &mut body, &callback, &intake).await,
+        (Some(_), _) => HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, POST")).finish(),
+    };
+    response.map_body(|_, text| AnswerBody { text, _unread: body })
 }
 
 /// WeChat's check of the URL, which WeChat sends when the URL is saved in the console. The answer is `echostr` and
 /// nothing else.
-async fn verify_url(request: HttpRequest, appid: web::Path<String>, callback: web::Data<Callback>) -> HttpResponse {
+fn verify_url(request: &HttpRequest, appid: &str, callback: &Callback) -> HttpResponse {
     let started = Instant::now();
-    let echo = callback.account(&appid).and_then(|account| {
+    let echo = callback.account(appid).and_then(|account| {
         let query = SignedQuery::parse(request.query_string())?;
         verify::verify_url(account, &query, clock::now_ms())?;
         query.echostr.clone().ok_or(Refusal::Unauthenticated("echostr is missing"))
     });
-    let echo = echo.inspect_err(|refusal| callback.note(refusal, &appid));
-    respond("verify", &appid, started, echo.map(|echostr| (Answer::plain(echostr), "verified")))
+    let echo = echo.inspect_err(|refusal| callback.note(refusal, appid));
+    respond("verify", appid, started, echo.map(|echostr| (Answer::plain(echostr), "verified")))
 }
 
 async fn receive_push(
-    request: HttpRequest,
-    appid: web::Path<String>,
-    mut body: web::Payload,
-    callback: web::Data<Callback>,
-) -> HttpResponse<AnswerBody> {
+    request: &HttpRequest,
+    appid: &str,
+    body: &mut web::Payload,
+    callback: &Callback,
+    intake: &Intake,
+) -> HttpResponse {
     let started = Instant::now();
     let _under_way = metric::UnderWay::start();
-    let result = callback.receive(&request, &appid, &mut body, started).await;
-    let result = result.inspect_err(|refusal| callback.note(refusal, &appid));
-    let response = respond("push", &appid, started, result);
-    response.map_body(|_, text| AnswerBody { text, _unread: body })
+    let result = callback.receive(request, appid, body, intake, started).await;
+    let result = result.inspect_err(|refusal| callback.note(refusal, appid));
+    respond("push", appid, started, result)
 }
 
 /// The body of an answer, and with it the unread rest of the request.
@@ -118,6 +128,7 @@ impl Callback {
         request: &HttpRequest,
         appid: &str,
         body: &mut web::Payload,
+        intake: &Intake,
         started: Instant,
     ) -> Result<(Answer, &'static str), Refusal> {
         let deadline = started + ANSWER_WITHIN;
@@ -138,7 +149,7 @@ impl Callback {
             }
         };
         let envelope = Envelope { answered: decision.answered(), traceparent: traceparent(request), ..envelope };
-        let (answer, outcome) = match self.intake.claim(&envelope, deadline).await? {
+        let (answer, outcome) = match intake.claim(&envelope, deadline).await? {
             Ownership::Stored { answer } => (answer, "duplicate"),
             Ownership::Ours(claimed) => {
                 let answer = claimed.or_release(self.answer(&envelope, &decision, started).await).await?;

@@ -3,6 +3,7 @@
 use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -11,9 +12,9 @@ use actix_web::dev::{AppConfig, Server};
 use actix_web::{App, web};
 use futures_util::FutureExt;
 use kefu_program::internal::slashes;
-use kefu_queue::Publisher;
 use kefu_runtime::{Cause, lifecycle};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_util::task::TaskTracker;
 
 use crate::body::Bodies;
 use crate::connection::Connection;
@@ -23,7 +24,7 @@ use crate::intake::Intake;
 use crate::routes::{self, Callback};
 use crate::sync_webhook::SyncWebhooks;
 use crate::unreadable::UnreadablePushes;
-use crate::{Api, Parts, metric};
+use crate::{ANSWER_WITHIN, Api, Parts, metric};
 
 /// How long a connection may stay open between two requests. Proxies keep their connections for up to a minute, and a
 /// proxy does not send a push again when its connection ends under that push.
@@ -48,7 +49,7 @@ const OTHER_FILES: u64 = 128;
 pub struct Ingress {
     server: Server,
     addresses: Vec<SocketAddr>,
-    publisher: std::sync::Arc<dyn Publisher>,
+    intake: Arc<Intake>,
     api: Api,
     grace: Duration,
 }
@@ -104,11 +105,10 @@ impl Ingress {
         let rules = config.rules.clone();
         readiness.add("ingress_rules", false, move || ready(rules.health()).boxed());
 
-        let intake = Intake::new(stores.claims.clone(), publisher.clone());
-        api.open(config.clone(), stores.messages, intake, shutdown.clone());
+        let intake = Arc::new(Intake::new(stores.claims, publisher.clone()));
+        api.open(config.clone(), stores.messages, intake.clone(), shutdown.clone());
         let settings = config.ingress.clone();
         let callback = web::Data::new(Callback {
-            intake: Intake::new(stores.claims, publisher.clone()),
             bodies: Bodies::new(settings.max_body_bytes, settings.max_buffered_bytes),
             sync_webhooks: SyncWebhooks::new(&config.webhook).map_err(IngressError::Client)?,
             config,
@@ -120,22 +120,39 @@ impl Ingress {
         let cannot_bind = |source| IngressError::Bind { address: settings.listen, source };
         let listener = listen(settings.listen).map_err(cannot_bind)?;
         let addresses = vec![listener.local_addr().map_err(cannot_bind)?];
-        // actix counts connections for each thread.
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = settings.threads;
+        let local_intakes = TaskTracker::new();
+        let closed = local_intakes.clone();
+        let is_shut_down = shutdown.clone();
         let server = Server::build()
             .workers(threads)
+            // actix counts connections for each thread.
             .max_concurrent_connections(settings.max_connections.div_ceil(threads))
-            .shutdown_signal(shutdown.cancelled_owned())
+            .shutdown_signal(async move {
+                is_shut_down.cancelled().await;
+                closed.close();
+                closed.wait().await;
+            })
             .shutdown_timeout(settings.grace.as_secs().max(1));
         let draining = server.graceful_shutdown_signal();
         // actix-web's own server does the same, except for the type of the connections.
+        let shared_intake = intake.clone();
         let server = server.listen("public", listener, move || {
             let draining = draining.clone();
-            let app =
-                App::new().app_data(callback.clone()).configure(routes::configure).wrap_fn(|mut request, routes| {
+            // This function runs once on each thread of the server.
+            let local = web::Data::new(intake.local());
+            let (closing, shutdown) = (local.clone(), shutdown.clone());
+            local_intakes.spawn(async move {
+                shutdown.cancelled().await;
+                closing.close(ANSWER_WITHIN).await;
+            });
+            let data = (callback.clone(), local);
+            let app = App::new().app_data(data.0).app_data(data.1).configure(routes::configure).wrap_fn(
+                |mut request, routes| {
                     slashes::merge(&mut request);
                     routes.call(request)
-                });
+                },
+            );
             let http = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let draining = draining.clone();
@@ -157,7 +174,7 @@ impl Ingress {
         for address in &addresses {
             tracing::info!(role = "public", %address, "listening");
         }
-        Ok(Self { server: server.run(), addresses, publisher, api, grace: settings.grace })
+        Ok(Self { server: server.run(), addresses, intake: shared_intake, api, grace: settings.grace })
     }
 
     /// The bound addresses.
@@ -170,7 +187,7 @@ impl Ingress {
     pub async fn run(self) -> Result<(), IngressError> {
         let result = self.server.await;
         self.api.close(self.grace).await;
-        self.publisher.close(self.grace).await;
+        self.intake.close(self.grace).await;
         tracing::info!("stopped");
         Ok(result?)
     }

@@ -8,7 +8,8 @@ use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
 use kefu_messages::testing::pushed;
 use kefu_queue::dead_letters::DeadLetters;
-use kefu_queue::{Consumer, Delivery, Publisher, Settlement};
+use kefu_queue::{Consumer, Delivery, Publisher, QueueError, Settlement, Turns};
+use kefu_runtime::health::Health;
 use kefu_wechat::openid::OpenId;
 use kefu_wechat::push::Fields;
 use serde_json::json;
@@ -40,7 +41,7 @@ const SILENCE: Duration = Duration::from_millis(400);
 /// An empty queue that a case has to itself: what an implementation provides to be put to the test.
 trait Queue {
     /// Another publisher.
-    async fn publisher(&self) -> Arc<dyn Publisher>;
+    async fn publisher(&self) -> Arc<InTurn>;
     /// Another consumer.
     async fn consumer(&self, id: &str, prefetch: u16) -> Box<dyn Consumer>;
     /// Waits until there are `count` dead letters, and takes them off, oldest first.
@@ -142,8 +143,32 @@ fn envelope(user: &OpenId, number: u32) -> Envelope {
     envelope
 }
 
+/// A publisher that publishes each user's messages in turn, as ingress does.
+struct InTurn {
+    publisher: Arc<dyn Publisher>,
+    turns: Turns,
+}
+
+impl InTurn {
+    fn new(publisher: Arc<dyn Publisher>) -> Arc<Self> {
+        Arc::new(Self { publisher, turns: Turns::new() })
+    }
+
+    async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
+        self.publisher.publish(envelope, self.turns.take(envelope).await).await
+    }
+
+    fn health(&self) -> Health {
+        self.publisher.health()
+    }
+
+    async fn close(&self, within: Duration) {
+        self.publisher.close(within).await;
+    }
+}
+
 /// Publishes the user's messages of these numbers, one after the other.
-async fn publish(publisher: &Arc<dyn Publisher>, user: &OpenId, numbers: impl IntoIterator<Item = u32>) {
+async fn publish(publisher: &InTurn, user: &OpenId, numbers: impl IntoIterator<Item = u32>) {
     for number in numbers {
         let published = timeout(PATIENCE, publisher.publish(&envelope(user, number))).await;
         published.expect("a publish takes no minute").expect("the queue takes messages");

@@ -20,11 +20,11 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// The messages of teams' own backends. This type puts messages on the queue, and reports their progress.
 pub(crate) struct OutboundMessages {
     messages: Arc<dyn Messages>,
-    intake: Intake,
+    intake: Arc<Intake>,
 }
 
 impl OutboundMessages {
-    pub(crate) fn new(messages: Arc<dyn Messages>, intake: Intake) -> Self {
+    pub(crate) fn new(messages: Arc<dyn Messages>, intake: Arc<Intake>) -> Self {
         Self { messages, intake }
     }
 

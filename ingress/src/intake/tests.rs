@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::testing::envelope;
-use kefu_queue::QueueError;
+use kefu_queue::{QueueError, Turn};
 use kefu_runtime::health::Health;
 use kefu_store::StoreError;
 
@@ -40,6 +40,10 @@ impl Claims for ScriptedClaims {
         self.notes.lock().unwrap().push("release");
         Ok(())
     }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Claims> {
+        self
+    }
 }
 
 /// Publishes as scripted. Once the script is used up, this publisher never answers.
@@ -50,13 +54,17 @@ struct ScriptedPublisher {
 
 #[async_trait]
 impl Publisher for ScriptedPublisher {
-    async fn publish(&self, _: &Envelope) -> Result<(), QueueError> {
+    async fn publish(&self, _: &Envelope, _: Turn) -> Result<(), QueueError> {
         *self.asked.lock().unwrap() += 1;
         let answer = self.answers.lock().unwrap().pop_front();
         match answer {
             Some(answer) => answer,
             None => std::future::pending().await,
         }
+    }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Publisher> {
+        self
     }
 
     fn health(&self) -> Health {

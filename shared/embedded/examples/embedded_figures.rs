@@ -14,7 +14,7 @@ use kefu_embedded::Database;
 use kefu_embedded::queue::EmbeddedQueue;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::testing::text;
-use kefu_queue::{ConsumerOptions, Publisher, Settlement};
+use kefu_queue::{ConsumerOptions, Publisher, Settlement, Turn};
 
 const FOR: Duration = Duration::from_secs(3);
 const PARTITIONS: u16 = 64;
@@ -65,7 +65,7 @@ async fn publishing(publisher: &Arc<dyn Publisher>, callers: usize) -> usize {
             while times.go_on() {
                 let envelope = envelope(&format!("oUser{caller}"), times.each.len() as u32);
                 let begun = Instant::now();
-                publisher.publish(&envelope).await.unwrap();
+                publisher.publish(&envelope, Turn::unordered()).await.unwrap();
                 times.add(begun.elapsed());
             }
             times

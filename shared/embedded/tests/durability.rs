@@ -16,7 +16,7 @@ use kefu_embedded::Database;
 use kefu_embedded::queue::EmbeddedQueue;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::testing::text;
-use kefu_queue::{ConsumerOptions, Settlement};
+use kefu_queue::{ConsumerOptions, Settlement, Turn};
 
 const FOLDER: &str = "KEFU_TEST_FOLDER";
 const ROUND: &str = "KEFU_TEST_ROUND";
@@ -58,7 +58,7 @@ fn publish_and_settle(folder: &str) {
             let user = format!("oRound{round}User{caller}");
             tokio::spawn(async move {
                 for number in 0.. {
-                    publisher.publish(&envelope(&user, number)).await.unwrap();
+                    publisher.publish(&envelope(&user, number), Turn::unordered()).await.unwrap();
                     report("published", &user, number);
                 }
             });
@@ -117,7 +117,7 @@ async fn stored(folder: &Path) -> Vec<(String, u32)> {
         for n in 0.. {
             let last = envelope(&format!("{LAST}{n}"), 0);
             if missing.insert(last.partition(PARTITIONS)) {
-                publisher.publish(&last).await.unwrap();
+                publisher.publish(&last, Turn::unordered()).await.unwrap();
             }
             if missing.len() == usize::from(PARTITIONS) {
                 break;

@@ -1,6 +1,7 @@
 //! The seam to the queue. The seam has two implementations under one contract: [`rabbitmq`] for production, and the crate
 //! kefu-embedded for one process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 pub mod dead_letters;
 pub mod rabbitmq;
+mod turn;
+
+pub use turn::{Turn, Turns};
 
 /// The waits before a message comes back, by the number of its earlier waits; after the last wait the message is a dead
 /// letter. RabbitMQ has a queue for each wait.
@@ -57,10 +61,15 @@ impl QueueError {
 pub trait Publisher: Send + Sync {
     /// Returns `Ok` only when the message is stored durably. After an error the message may have been stored all the same.
     ///
-    /// Envelopes of one user that are published one after the other are delivered in that order. The method has no time
-    /// limit of its own, so the caller wraps it in one. Dropping the future loses nothing and leaks nothing, but the
-    /// message may still be stored.
-    async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError>;
+    /// The publisher holds `turn` until the fate of the message is known, even if the future is dropped. So envelopes of
+    /// one user are delivered in the order of their turns. A caller that repeats the call after an error keeps a clone of
+    /// the turn meanwhile. The method has no time limit of its own, so the caller wraps it in one. Dropping the future
+    /// loses nothing and leaks nothing, but the message may still be stored.
+    async fn publish(&self, envelope: &Envelope, turn: Turn) -> Result<(), QueueError>;
+    /// The same publisher for the callers of one thread, inside whose runtime this is called. If messages would otherwise
+    /// pass from thread to thread, the result has a connection of its own on the current runtime. Close the result before
+    /// the thread ends; from then on its messages go through `self`.
+    fn local(self: Arc<Self>) -> Arc<dyn Publisher>;
     /// The state of the connection, without a round trip.
     fn health(&self) -> Health;
     /// Waits for the publishes under way, for `within` at most, then closes.

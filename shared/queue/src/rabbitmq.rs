@@ -15,6 +15,8 @@ mod dead_letters;
 mod fault;
 mod link;
 mod message;
+mod outbox;
+mod outlet;
 mod publisher;
 mod pulse;
 mod settings;
@@ -27,17 +29,13 @@ mod version;
 pub use settings::{Settings, SettingsError};
 pub use topology::inspect::{Inspection, Queues, inspect};
 
-use self::link::Link;
-use self::topology::Topology;
 use super::dead_letters::DeadLetters;
 use super::{Consumer, ConsumerOptions, Publisher};
 
 /// A publisher, which connects in the background of the current tokio runtime. The function returns the publisher at once,
 /// and the publishes wait for the connection.
 pub fn publisher(settings: &Settings) -> Result<Arc<dyn Publisher>, SettingsError> {
-    let link = Link::start(settings.check()?, Arc::new(Topology::new(settings)), "publisher".into());
-    let outlet = publisher::Outlet::new(link, settings.publish_channels);
-    Ok(Arc::new(publisher::EnvelopePublisher { outlet, partitions: settings.partitions }))
+    Ok(Arc::new(publisher::EnvelopePublisher::start(settings, settings.check()?)))
 }
 
 /// A consumer, which connects in the background of the current tokio runtime.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use kefu_messages::envelope::Envelope;
-use kefu_queue::{Publisher, QueueError};
+use kefu_queue::{Publisher, QueueError, Turn};
 use kefu_runtime::health::Health;
 use kefu_spool::{PATIENCE, Settings};
 use kefu_wechat::push::Push;
@@ -27,12 +27,16 @@ struct Broker {
 
 #[async_trait]
 impl Publisher for Broker {
-    async fn publish(&self, _: &Envelope) -> Result<(), QueueError> {
+    async fn publish(&self, _: &Envelope, _: Turn) -> Result<(), QueueError> {
         if self.up.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(1)).await;
             return Ok(());
         }
         Err(QueueError::Unavailable("away".into()))
+    }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Publisher> {
+        self
     }
 
     fn health(&self) -> Health {
@@ -67,7 +71,7 @@ async fn main() {
     let started = Instant::now();
     let push = |number| {
         let spool = spool.clone();
-        async move { spool.publish(&envelope(number)).await.unwrap() }
+        async move { spool.publish(&envelope(number), Turn::unordered()).await.unwrap() }
     };
     futures_util::stream::iter(0..PUSHES).map(push).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
     let bytes = envelope(1).to_json().len() as f64 * f64::from(PUSHES) / 1_048_576.0;

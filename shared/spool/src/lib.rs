@@ -6,9 +6,9 @@
 //! message is removed only after its confirm. So a message whose fate is unknown is published twice rather than never, and
 //! the worker's ledger drops the copy.
 //!
-//! **Order.** The pushes of a partition go one after the other, in the order of their arrival. While the spool has a
-//! message of a partition, newer pushes of the partition go behind that message. Once the spool has none, the next push
-//! goes directly to the broker.
+//! **Order.** The pushes of a user go one after the other, in the order of their turns. While the spool has a message of a
+//! partition, newer pushes of the partition go behind that message. Once the spool has none, the next push goes directly
+//! to the broker.
 //!
 //! **Files.** Several processes on a machine may share the folder: each process takes the first numbered folder below it
 //! that no other process holds. The next process that starts relays the messages that ended processes have left in other

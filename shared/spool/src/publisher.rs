@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use kefu_embedded::DatabaseError;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
-use kefu_queue::{Publisher, QueueError};
+use kefu_queue::{Publisher, QueueError, Turn, Turns};
 use kefu_runtime::Cause;
 use kefu_runtime::clock::now_ms;
 use kefu_runtime::health::Health;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,8 +27,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// The publisher of ingress.
 pub struct Spool {
     pub(super) broker: Arc<dyn Publisher>,
+    /// The turns of users at the broker. A push that goes into the spool leaves its turn to what the broker may still have
+    /// of it.
+    pub(super) broker_turns: Arc<Turns>,
     pub(super) state: Arc<State>,
-    pub(super) turns: Vec<Turn>,
+    pub(super) rows: Vec<Rows>,
     /// All tasks that run beside the callers.
     pub(super) tasks: TaskTracker,
     pub(super) closing: CancellationToken,
@@ -37,11 +40,11 @@ pub struct Spool {
     runtime: Handle,
 }
 
-/// The state of one partition.
+/// The messages of one partition in the file.
 #[derive(Default)]
-pub(super) struct Turn {
-    /// Held while a push is published or written. The waiting pushes get the lock in the order of their arrival.
-    order: Arc<Mutex<()>>,
+pub(super) struct Rows {
+    /// Held while a push is written.
+    writing: Arc<Mutex<()>>,
     /// Notified when there is something to relay.
     pub(super) filled: Arc<Notify>,
 }
@@ -50,8 +53,9 @@ impl Spool {
     pub(super) fn new(broker: Arc<dyn Publisher>, settings: &Settings) -> Self {
         Self {
             broker,
+            broker_turns: Arc::default(),
             state: Arc::new(State::new(settings.max_bytes, settings.patience * 5)),
-            turns: (0..settings.partitions.max(1)).map(|_| Turn::default()).collect(),
+            rows: (0..settings.partitions.max(1)).map(|_| Rows::default()).collect(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             patience: settings.patience,
@@ -76,50 +80,47 @@ impl Spool {
     }
 
     /// Asks the broker until it has confirmed the message.
-    async fn ask_broker(&self, envelope: &Envelope) {
-        while let Err(error) = self.broker.publish(envelope).await {
+    async fn ask(&self, broker: &dyn Publisher, envelope: &Envelope) {
+        let turn = self.broker_turns.take(envelope).await;
+        while let Err(error) = broker.publish(envelope, turn.clone()).await {
             tracing::debug!(key = %envelope.key, %error, "not published");
             sleep(self.patience / 20).await;
         }
     }
 
-    /// Writes a push to the spool. Gives the turn back if the write fails.
+    /// Writes a push to the spool. Returns whether the push is written.
     ///
-    /// The write runs on a task of its own: if the caller gives up, the next push must not be written before the outcome of
-    /// this write is known.
-    async fn write(
-        &self,
-        partition: Partition,
-        envelope: &Envelope,
-        turn: OwnedMutexGuard<()>,
-    ) -> Result<Option<OwnedMutexGuard<()>>, QueueError> {
+    /// The write runs on a task of its own: if the caller gives up, the user's next push must not be written before the
+    /// outcome of this write is known.
+    async fn write(&self, partition: Partition, envelope: &Envelope, turn: Turn) -> Result<bool, QueueError> {
         let body = envelope.to_json();
-        let (state, filled) = (self.state.clone(), self.turns[usize::from(partition.index())].filled.clone());
+        let state = self.state.clone();
+        let Rows { writing, filled } = &self.rows[usize::from(partition.index())];
+        let (writing, filled) = (writing.clone(), filled.clone());
         let write = async move {
-            let Ok(place) = state.place(partition, &body) else { return Some(turn) };
+            let _turn = turn;
+            let _writing = writing.lock().await;
+            let Ok(place) = state.place(partition, &body) else { return false };
             let spooled_at_ms = now_ms();
             let outcome = place.file.append(partition, place.number, spooled_at_ms, body).await;
-            let has_failed = outcome.is_err();
+            let is_written = outcome.is_ok();
             state.written(&place, spooled_at_ms, outcome);
             filled.notify_one();
-            has_failed.then_some(turn)
+            is_written
         };
         let written = self.tasks.spawn_on(write, &self.runtime).await;
         written.map_err(|ended| {
             QueueError::Unavailable(Cause::from(DatabaseError::from(ended).to_string()).at("the spool"))
         })
     }
-}
 
-#[async_trait]
-impl Publisher for Spool {
-    async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
+    /// Publishes to `broker`, or writes to the spool.
+    async fn publish_to(&self, broker: &dyn Publisher, envelope: &Envelope, turn: Turn) -> Result<(), QueueError> {
         let overdue_at = Instant::now() + self.patience;
-        let partition = envelope.partition(self.turns.len() as u16);
-        let mut turn = self.turns[usize::from(partition.index())].order.clone().lock_owned().await;
+        let partition = envelope.partition(self.rows.len() as u16);
         let mut changes = self.state.changes();
         // Continues between the rounds: a new call in its place would publish the message twice.
-        let mut confirmed = pin!(self.ask_broker(envelope));
+        let mut confirmed = pin!(self.ask(broker, envelope));
         loop {
             if self.closing.is_cancelled() {
                 return Err(QueueError::Unavailable("the publisher is closed".into()));
@@ -128,12 +129,9 @@ impl Publisher for Spool {
             let overdue = Instant::now() >= overdue_at;
             let way = self.state.way(partition, overdue);
             if way == Way::Spool {
-                match self.write(partition, envelope, turn).await? {
-                    None => {
-                        metric::spooled();
-                        return Ok(());
-                    }
-                    Some(returned) => turn = returned,
+                if self.write(partition, envelope, turn.clone()).await? {
+                    metric::spooled();
+                    return Ok(());
                 }
                 continue;
             }
@@ -149,6 +147,17 @@ impl Publisher for Spool {
                 () = sleep_until(again) => {}
             }
         }
+    }
+}
+
+#[async_trait]
+impl Publisher for Spool {
+    async fn publish(&self, envelope: &Envelope, turn: Turn) -> Result<(), QueueError> {
+        self.publish_to(&*self.broker, envelope, turn).await
+    }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Publisher> {
+        Arc::new(LocalSpool { broker: self.broker.clone().local(), spool: self })
     }
 
     fn health(&self) -> Health {
@@ -194,5 +203,30 @@ impl Publisher for Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         self.closing.cancel();
+    }
+}
+
+/// The spool for the callers of one thread: the spool is the same, and the way to the broker is the thread's own.
+struct LocalSpool {
+    spool: Arc<Spool>,
+    broker: Arc<dyn Publisher>,
+}
+
+#[async_trait]
+impl Publisher for LocalSpool {
+    async fn publish(&self, envelope: &Envelope, turn: Turn) -> Result<(), QueueError> {
+        self.spool.publish_to(&*self.broker, envelope, turn).await
+    }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Publisher> {
+        self.spool.clone().local()
+    }
+
+    fn health(&self) -> Health {
+        self.spool.health()
+    }
+
+    async fn close(&self, within: Duration) {
+        self.broker.close(within).await;
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kefu_embedded::DatabaseError;
 use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
-use kefu_queue::Publisher;
+use kefu_queue::{Publisher, Turns};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -24,8 +24,8 @@ const REMOVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Starts to relay a partition, in order, until the spool is closed.
 pub(super) fn start(spool: &Spool, partition: Partition, filled: Arc<Notify>) {
-    let (broker, state) = (spool.broker.clone(), spool.state.clone());
-    let relay = Relay { broker, state, partition, longest_pause: spool.patience };
+    let (broker, turns, state) = (spool.broker.clone(), spool.broker_turns.clone(), spool.state.clone());
+    let relay = Relay { broker, turns, state, partition, longest_pause: spool.patience };
     let (closing, finish_within) = (spool.closing.clone(), spool.patience / 2);
     spool.tasks.spawn(async move {
         // Waits for a publish that is under way, but not for long.
@@ -52,6 +52,7 @@ pub(super) fn start(spool: &Spool, partition: Partition, filled: Arc<Notify>) {
 
 struct Relay {
     broker: Arc<dyn Publisher>,
+    turns: Arc<Turns>,
     state: Arc<State>,
     partition: Partition,
     /// The pauses grow up to this.
@@ -108,8 +109,9 @@ impl Relay {
 
     /// Returns when the broker has confirmed the message.
     async fn publish(&self, envelope: &Envelope) {
+        let turn = self.turns.take(envelope).await;
         let mut pause = self.longest_pause / 20;
-        while let Err(error) = self.broker.publish(envelope).await {
+        while let Err(error) = self.broker.publish(envelope, turn.clone()).await {
             tracing::debug!(key = %envelope.key, %error, "not relayed");
             sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
             pause = (pause * 2).min(self.longest_pause);

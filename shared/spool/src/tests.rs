@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use kefu_messages::envelope::Envelope;
 use kefu_messages::testing::envelope;
+use kefu_queue::{QueueError, Turn, Turns};
 use kefu_runtime::health::Health;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -33,6 +34,7 @@ fn settings(folder: &Path) -> Settings {
 struct Setup {
     broker: Arc<Broker>,
     spool: Arc<Spool>,
+    turns: Arc<Turns>,
     folder: TempDir,
 }
 
@@ -43,24 +45,24 @@ impl Setup {
 
     async fn over(folder: TempDir, broker: Arc<Broker>) -> Self {
         let spool = open(broker.clone(), settings(folder.path())).await;
-        Self { broker, spool, folder }
+        Self { broker, spool, turns: Arc::default(), folder }
     }
 
     /// Ends the spool without closing it, and starts it again.
     async fn crash(self) -> Self {
-        let Self { broker, spool, folder } = self;
+        let Self { broker, spool, folder, .. } = self;
         end(spool).await;
         Self::over(folder, broker).await
     }
 
     async fn push(&self, user: &str, id: u32) {
-        within(LONG, self.spool.publish(&envelope(user, id))).await.unwrap();
+        within(LONG, publish(&self.spool, &self.turns, &envelope(user, id))).await.unwrap();
     }
 
     /// A push of its own, which arrives now.
     async fn send(&self, user: &str, id: u32) -> JoinHandle<()> {
-        let (spool, envelope) = (self.spool.clone(), envelope(user, id));
-        let task = tokio::spawn(async move { spool.publish(&envelope).await.unwrap() });
+        let (spool, turns, envelope) = (self.spool.clone(), self.turns.clone(), envelope(user, id));
+        let task = tokio::spawn(async move { publish(&spool, &turns, &envelope).await.unwrap() });
         tokio::task::yield_now().await;
         task
     }
@@ -78,6 +80,11 @@ impl Setup {
     fn waiting(&self) -> u64 {
         self.spool.state.figures().waiting
     }
+}
+
+/// Publishes in the turn of the user, as ingress does.
+async fn publish(spool: &Spool, turns: &Turns, envelope: &Envelope) -> Result<(), QueueError> {
+    spool.publish(envelope, turns.take(envelope).await).await
 }
 
 /// Drops the spool, and waits for its end: when a process is killed, the system releases its files at once.

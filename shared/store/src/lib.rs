@@ -147,6 +147,9 @@ pub trait Claims: Send + Sync {
     async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError>;
     /// Releases the key if `owner` still holds it; else does nothing.
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError>;
+    /// The same claims for the callers of one thread, inside whose runtime this is called. If calls would otherwise pass
+    /// from thread to thread, the result has a connection of its own on the current runtime.
+    fn local(self: Arc<Self>) -> Arc<dyn Claims>;
 }
 
 /// A number that grows with each claim of a ledger entry or lock: a late writer with an older number is refused.

@@ -39,12 +39,12 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use ::redis::{Script, ScriptInvocation};
 use async_trait::async_trait;
 
 use super::{Probe, StoreError, Stores, Written};
 use connection::Connection;
 pub use inspect::{Inspection, inspect};
+use script::{Invocation, Script};
 
 /// A script, after the scripts that it needs.
 macro_rules! script {
@@ -62,6 +62,7 @@ mod ledger;
 mod media;
 mod messages;
 mod order;
+mod script;
 mod seats;
 mod server;
 mod tokens;
@@ -94,7 +95,7 @@ struct Redis {
 
 impl Redis {
     /// Runs a fenced script, which answers 1 or 0.
-    async fn write(&self, script: &ScriptInvocation<'_>) -> Result<Written, StoreError> {
+    async fn write(&self, script: &Invocation) -> Result<Written, StoreError> {
         Ok(if self.connection.invoke(script).await? { Written::Yes } else { Written::Fenced })
     }
 }

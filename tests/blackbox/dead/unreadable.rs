@@ -164,7 +164,11 @@ async fn a_push_that_an_earlier_kefu_could_not_read_is_answered_by_a_later_one()
     let folder = shop.stack.config().parent().unwrap().join("data");
     let database = Database::open(&folder).unwrap();
     let queue = EmbeddedQueue::open(&database).await.unwrap();
-    queue.publisher(PARTITIONS).publish(&of_an_earlier_kefu(shop.appid())).await.unwrap();
+    queue
+        .publisher(PARTITIONS)
+        .publish(&of_an_earlier_kefu(shop.appid()), kefu_queue::Turn::unordered())
+        .await
+        .unwrap();
     drop(queue);
     database.close().await;
     shop.stack.crash_and_restart_ingress().await;

@@ -37,6 +37,6 @@ pub(super) async fn unsettled_and_retried_messages_outlive_a_crash(mut queue: im
     for delivery in again {
         done(delivery).await;
     }
-    publish(&queue.publisher().await, &user(1, 0), [5]).await;
+    publish(&*queue.publisher().await, &user(1, 0), [5]).await;
     assert_eq!(numbers(&[next(&mut consumer).await]), [5]);
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use kefu_embedded::Database;
 use kefu_embedded::queue::EmbeddedQueue;
 use kefu_queue::dead_letters::DeadLetters;
-use kefu_queue::{Consumer, ConsumerOptions, Publisher};
+use kefu_queue::{Consumer, ConsumerOptions};
 use tempfile::TempDir;
 
 use super::dead_letters::all;
-use super::{DeadLetter, PARTITIONS, Queue, contract};
+use super::{DeadLetter, InTurn, PARTITIONS, Queue, contract};
 
 contract!(crate::queue::embedded::in_a_folder, crate::queue::embedded::in_a_folder);
 
@@ -38,8 +38,8 @@ impl InAFolder {
 }
 
 impl Queue for InAFolder {
-    async fn publisher(&self) -> Arc<dyn Publisher> {
-        self.queue().publisher(PARTITIONS)
+    async fn publisher(&self) -> Arc<InTurn> {
+        InTurn::new(self.queue().publisher(PARTITIONS))
     }
 
     async fn consumer(&self, id: &str, prefetch: u16) -> Box<dyn Consumer> {

@@ -6,14 +6,14 @@ use std::time::Duration;
 use kefu_harness::eventually;
 use kefu_harness::rabbitmq::{RabbitMq, Vhost};
 use kefu_queue::dead_letters::DeadLetters;
-use kefu_queue::rabbitmq::{Settings, consumer, dead_letters, publisher};
-use kefu_queue::{Consumer, ConsumerOptions, Publisher};
+use kefu_queue::rabbitmq::{self, Settings, SettingsError, consumer, dead_letters};
+use kefu_queue::{Consumer, ConsumerOptions};
 use kefu_runtime::health::Health;
 use lapin::options::BasicGetOptions;
 use lapin::types::AMQPValue;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
-use super::{DeadLetter, NEXT_RETRY, PARTITIONS, PATIENCE, Queue, SHORTEST_RETRY, contract};
+use super::{DeadLetter, InTurn, NEXT_RETRY, PARTITIONS, PATIENCE, Queue, SHORTEST_RETRY, contract};
 
 mod faults;
 mod given_up;
@@ -60,8 +60,13 @@ impl OnRabbitMq {
     }
 }
 
+/// A publisher in turn on the broker of `settings`.
+fn publisher(settings: &Settings) -> Result<Arc<InTurn>, SettingsError> {
+    rabbitmq::publisher(settings).map(InTurn::new)
+}
+
 impl Queue for OnRabbitMq {
-    async fn publisher(&self) -> Arc<dyn Publisher> {
+    async fn publisher(&self) -> Arc<InTurn> {
         let publisher = publisher(&self.settings()).unwrap();
         up(|| publisher.health()).await;
         publisher

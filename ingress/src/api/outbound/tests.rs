@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use kefu_messages::outbound::Outbound;
 use kefu_messages::testing::plan;
-use kefu_queue::{Publisher, QueueError};
+use kefu_queue::{Publisher, QueueError, Turn};
 use kefu_runtime::health::Health;
 use kefu_store::testing::MemoryStore;
 use kefu_store::{Claim, Claims};
@@ -69,16 +69,23 @@ impl Claims for Store {
     async fn release(&self, _: &MessageKey, _: &str) -> Result<(), StoreError> {
         Ok(())
     }
+    fn local(self: Arc<Self>) -> Arc<dyn Claims> {
+        self
+    }
 }
 
 #[async_trait]
 impl Publisher for Store {
-    async fn publish(&self, _: &Envelope) -> Result<(), QueueError> {
+    async fn publish(&self, _: &Envelope, _: Turn) -> Result<(), QueueError> {
         if *self.publisher_is_away.lock().unwrap() {
             return Err(QueueError::Unavailable("down".into()));
         }
         *self.published.lock().unwrap() += 1;
         Ok(())
+    }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Publisher> {
+        self
     }
 
     fn health(&self) -> Health {
@@ -90,7 +97,7 @@ impl Publisher for Store {
 
 fn store(fates: Vec<Fate>) -> (Arc<Store>, OutboundMessages) {
     let store = Arc::new(Store { fates: Mutex::new(fates.into()), ..Store::default() });
-    let intake = Intake::new(store.clone(), store.clone());
+    let intake = Arc::new(Intake::new(store.clone(), store.clone()));
     (store.clone(), OutboundMessages::new(store, intake))
 }
 

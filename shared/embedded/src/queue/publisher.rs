@@ -1,5 +1,6 @@
 //! Puts envelopes into the file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::record::Record;
 use super::{EmbeddedQueue, tables};
-use kefu_queue::{Publisher, QueueError};
+use kefu_queue::{Publisher, QueueError, Turn};
 
 const CLOSED: &str = "the publisher is closed";
 
@@ -27,7 +28,7 @@ impl EmbeddedPublisher {
 
 #[async_trait]
 impl Publisher for EmbeddedPublisher {
-    async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
+    async fn publish(&self, envelope: &Envelope, turn: Turn) -> Result<(), QueueError> {
         let token = self.under_way.token();
         if self.under_way.is_closed() {
             return Err(QueueError::Unavailable(CLOSED.into()));
@@ -47,11 +48,15 @@ impl Publisher for EmbeddedPublisher {
                     Ok(&number) => backlog.appended(partition, number),
                     Err(_) => backlog.perhaps_appended(),
                 }
-                // The token ends once the caller has its answer; `close` waits for it.
-                token
+                // Both end once the caller has its answer. `close` waits for the token.
+                (token, turn)
             },
         );
         Ok(outcome.await.map(drop)?)
+    }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Publisher> {
+        self
     }
 
     fn health(&self) -> Health {

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use kefu_queue::dead_letters::DeadLetter;
-use kefu_queue::{DeadReason, Delivery, QueueError, Settlement};
+use kefu_queue::{DeadReason, Delivery, QueueError, Settlement, Turn};
 
 mod delivering;
 mod outages;
@@ -47,7 +47,7 @@ impl Queue {
 
     async fn publish(&self, user: &str, ids: impl IntoIterator<Item = u32>) {
         for id in ids {
-            self.publisher.publish(&envelope(user, id)).await.unwrap();
+            self.publisher.publish(&envelope(user, id), Turn::unordered()).await.unwrap();
         }
     }
 

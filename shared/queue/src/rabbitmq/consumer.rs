@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::link::Link;
-use super::publisher::Outlet;
+use super::outlet::Outlet;
 use super::settings::{Address, Settings};
 use super::shares;
 use super::subscription::Subscription;
@@ -21,8 +21,6 @@ use crate::{Consumer, ConsumerOptions, Delivery};
 
 /// Deliveries on their way to [`Consumer::next`], beyond those that wait inside the subscriptions.
 const READY: usize = 16;
-/// For retries and dead letters, which are few.
-const PUBLISH_CHANNELS: u16 = 8;
 /// How long a close waits for retries and dead letters whose publish is under way.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -42,7 +40,7 @@ impl EnvelopeConsumer {
         let link = Arc::new(start("consumer"));
         // A connection of its own: a broker that blocks publishers stops everything on their connections, acknowledgements
         // too.
-        let outlet = Arc::new(Outlet::new(start("consumer's publisher"), PUBLISH_CHANNELS));
+        let outlet = Arc::new(Outlet::new(start("consumer's publisher")));
         let (sender, deliveries) = mpsc::channel(READY);
         let (closing, subscriptions) = (CancellationToken::new(), TaskTracker::new());
         let priorities = shares::priorities(options, settings.partitions);

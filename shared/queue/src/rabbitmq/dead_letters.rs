@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::fault::{Fault, protocol_code};
 use super::link;
 use super::message::Original;
-use super::publisher::{publish, stored};
+use super::outbox::{publish, stored};
 use super::settings::{Address, Settings, SettingsError};
 use super::topology::{DEAD, sizes};
 use crate::QueueError;
@@ -215,7 +215,7 @@ impl Walk for OnTheWay {
             Err(_) => letter.partition.filter(|partition| partition.index() < self.partitions),
         };
         let acker = delivery.acker.clone();
-        let original = Original::of(&mut delivery, letter.partition.unwrap_or(Partition::from(0)));
+        let original = Original::of(&mut delivery);
         self.current = Some(Current { original, acker, hand, target });
         Ok(Some(letter))
     }

@@ -30,7 +30,7 @@ const GOOD: Duration = Duration::from_secs(5);
 /// How often the keeper checks the state, beside the library's events.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often a writer checks a blocked connection.
-const BLOCKED_LOOK: Duration = Duration::from_millis(50);
+pub(super) const BLOCKED_LOOK: Duration = Duration::from_millis(50);
 
 /// One life of the connection.
 pub(super) struct Session {
@@ -136,9 +136,14 @@ impl Link {
         }
     }
 
+    /// Closes the connection, without waiting.
+    pub(super) fn stop(&self) {
+        self.closing.cancel();
+    }
+
     /// Closes the connection and waits until it is closed.
     pub(super) async fn close(&self) {
-        self.closing.cancel();
+        self.stop();
         let mut state = self.state.clone();
         // An error means that the keeper has ended, and with it the connection.
         let _closed = state.wait_for(|state| matches!(state, State::Closed)).await;

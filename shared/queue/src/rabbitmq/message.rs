@@ -67,16 +67,15 @@ pub(super) struct Original {
     pub(super) routing_key: ShortString,
     pub(super) properties: BasicProperties,
     pub(super) body: Vec<u8>,
-    pub(super) partition: Partition,
     first_seen_ms: i64,
 }
 
 impl Original {
-    pub(super) fn of(delivery: &mut lapin::message::Delivery, partition: Partition) -> Self {
+    pub(super) fn of(delivery: &mut lapin::message::Delivery) -> Self {
         let properties = delivery.properties.clone();
         let first_seen_ms = integer(&properties, FIRST_SEEN).unwrap_or_else(now_ms);
         let body = std::mem::take(&mut delivery.data);
-        Self { routing_key: delivery.routing_key.clone(), properties, body, partition, first_seen_ms }
+        Self { routing_key: delivery.routing_key.clone(), properties, body, first_seen_ms }
     }
 
     /// How often the message was settled as a retry.
@@ -186,7 +185,7 @@ mod tests {
     fn original(headers: FieldTable) -> Original {
         let mut delivery = lapin::message::Delivery::mock(1, IN.into(), "p07".into(), false, b"not json".to_vec());
         delivery.properties = BasicProperties::default().with_headers(headers).with_message_id("abc".into());
-        Original::of(&mut delivery, Partition::from(7))
+        Original::of(&mut delivery)
     }
 
     fn headers(pairs: &[(&str, AMQPValue)]) -> FieldTable {

@@ -22,8 +22,6 @@ pub struct Settings {
     pub url: SecretString,
     /// The number of partitions: the same number in all processes, and never changed while messages are queued.
     pub partitions: u16,
-    /// How many publishes may be under way at a time; the publishes of one partition always go one after the other.
-    pub publish_channels: u16,
     /// The delays for [`Settlement::Retry`](crate::Settlement::Retry); each delay has a queue.
     pub retry_delays: Vec<Duration>,
     /// How often a message may go back to its queue unsettled before the broker itself makes it a dead letter. A queue
@@ -50,24 +48,19 @@ pub enum SettingsError {
     #[error("the vhost in the AMQP URL is longer than {LONGEST_NAME} bytes")]
     Vhost,
     /// None or too many.
-    #[error("{name} is {found}; it must be from 1 to {MOST_CHANNELS}")]
-    Count {
-        /// The name of the setting.
-        name: &'static str,
-        /// The value of the setting.
-        found: u16,
-    },
+    #[error("partitions is {0}; it must be from 1 to {MOST_CHANNELS}")]
+    Partitions(u16),
     /// A retry would have nowhere to go.
     #[error("no retry delays are set; set at least one")]
     NoRetryDelays,
 }
 
 impl Settings {
-    /// The settings for a broker, with 64 publish channels, retries after 5 s, 30 s, 2 min, 10 min and 1 h, and a delivery
+    /// The settings for a broker, with retries after 5 s, 30 s, 2 min, 10 min and 1 h, and a delivery
     /// limit of 100.
     pub fn new(url: SecretString, partitions: u16) -> Self {
         let retry_delays = RETRY_DELAYS.to_vec();
-        Self { url, partitions, publish_channels: 64, retry_delays, delivery_limit: DELIVERY_LIMIT }
+        Self { url, partitions, retry_delays, delivery_limit: DELIVERY_LIMIT }
     }
 
     /// Whether the settings can be used, as far as the settings alone can tell.
@@ -76,10 +69,8 @@ impl Settings {
     }
 
     pub(super) fn check(&self) -> Result<Address, SettingsError> {
-        for (name, found) in [("partitions", self.partitions), ("publish_channels", self.publish_channels)] {
-            if !(1..=MOST_CHANNELS).contains(&found) {
-                return Err(SettingsError::Count { name, found });
-            }
+        if !(1..=MOST_CHANNELS).contains(&self.partitions) {
+            return Err(SettingsError::Partitions(self.partitions));
         }
         if self.retry_delays.is_empty() {
             return Err(SettingsError::NoRetryDelays);

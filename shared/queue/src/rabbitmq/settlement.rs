@@ -8,9 +8,9 @@ use lapin::options::BasicAckOptions;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Message, Original};
-use super::publisher::Outlet;
+use super::outlet::Outlet;
 use super::topology::Topology;
-use crate::{QueueError, Settle, Settlement};
+use crate::{QueueError, Settle, Settlement, Turn};
 
 /// A delivery that is not settled yet. Dropping it ends the session of its channel.
 pub(super) struct Unsettled {
@@ -48,7 +48,7 @@ impl Unsettled {
             let published = tokio::select! {
                 biased;
                 () = self.session.cancelled() => return Err(QueueError::Stale),
-                published = self.outlet.publish(self.original.partition, || copy(&self.original)) => published,
+                published = self.outlet.publish(Turn::unordered(), || copy(&self.original)) => published,
             };
             match published {
                 Err(QueueError::Unavailable(_)) if !self.outlet.is_closed() => {}

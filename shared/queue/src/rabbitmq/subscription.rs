@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::fault::Fault;
 use super::link::{Link, Session};
 use super::message::Original;
-use super::publisher::Outlet;
+use super::outlet::Outlet;
 use super::settlement::Unsettled;
 use super::topology::{Topology, partition_queue};
 use crate::{ConsumerOptions, Delivery};
@@ -125,7 +125,7 @@ impl Subscription {
     fn delivery(&self, mut delivery: message::Delivery, unsettled: &CancellationToken) -> Delivery {
         let envelope = Envelope::from_json(&delivery.data);
         let (redelivered, acker) = (delivery.redelivered, delivery.acker.clone());
-        let original = Original::of(&mut delivery, self.partition);
+        let original = Original::of(&mut delivery);
         let (attempt, replays) = (original.attempt(), original.replays());
         let settle = Unsettled {
             original,

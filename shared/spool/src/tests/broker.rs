@@ -4,7 +4,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use kefu_queue::QueueError;
 use tokio::sync::watch;
 
 use super::*;
@@ -71,7 +70,7 @@ impl Broker {
 
 #[async_trait]
 impl Publisher for Broker {
-    async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
+    async fn publish(&self, envelope: &Envelope, _: Turn) -> Result<(), QueueError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut mode = self.mode.subscribe();
         loop {
@@ -93,6 +92,10 @@ impl Publisher for Broker {
             }
             mode.changed().await.unwrap();
         }
+    }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Publisher> {
+        self
     }
 
     fn health(&self) -> Health {

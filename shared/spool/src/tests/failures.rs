@@ -23,12 +23,12 @@ async fn on(disk: &Disk, messages: u32) -> Setup {
     if messages > 0 {
         eventually("they are read", || broker.asked() > 0).await;
     }
-    Setup { broker, spool, folder }
+    Setup { broker, spool, turns: Arc::default(), folder }
 }
 
 /// A push that is given up like one that ingress has to answer.
 async fn give_up(setup: &Setup, user: &str, id: u32) -> bool {
-    tokio::time::timeout(PATIENCE * 4, setup.spool.publish(&envelope(user, id))).await.is_err()
+    tokio::time::timeout(PATIENCE * 4, publish(&setup.spool, &setup.turns, &envelope(user, id))).await.is_err()
 }
 
 fn said(health: &Health) -> &str {
@@ -95,7 +95,7 @@ async fn beyond_its_limit_the_spool_takes_nothing_more() {
     let size = envelope("a", 10).to_json().len() as u64;
     let broker = Broker::new();
     let spool = open(broker.clone(), Settings { max_bytes: size * 3, ..settings(folder.path()) }).await;
-    let setup = Setup { broker, spool, folder };
+    let setup = Setup { broker, spool, turns: Arc::default(), folder };
     setup.broker.set(Mode::Hanging);
     for id in 1..=2 {
         setup.push("a", id).await;
@@ -140,7 +140,7 @@ async fn a_folder_that_cannot_be_had_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let spool = open(Broker::new(), settings(file.path())).await;
     assert!(said(&spool.spool_health()).contains(file.path().to_str().unwrap()));
-    within(LONG, spool.publish(&envelope("a", 1))).await.unwrap();
+    within(LONG, spool.publish(&envelope("a", 1), Turn::unordered())).await.unwrap();
 }
 
 #[tokio::test]
@@ -182,6 +182,6 @@ async fn a_reading_is_bounded_in_messages_and_bytes() {
 async fn an_error_is_not_handed_to_the_caller() {
     let setup = Setup::new().await;
     setup.broker.set(Mode::Down);
-    let outcome: Result<(), QueueError> = within(LONG, setup.spool.publish(&envelope("a", 1))).await;
+    let outcome: Result<(), QueueError> = within(LONG, setup.spool.publish(&envelope("a", 1), Turn::unordered())).await;
     assert!(outcome.is_ok());
 }

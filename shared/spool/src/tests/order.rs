@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
 async fn run(steps: Vec<Step>) {
     let (folder, broker) = (tempfile::tempdir().unwrap(), Broker::new());
     let patient = |folder: &TempDir| Settings { patience: Duration::from_millis(15), ..settings(folder.path()) };
-    let mut spool = open(broker.clone(), patient(&folder)).await;
+    let (mut spool, turns) = (open(broker.clone(), patient(&folder)).await, Arc::new(Turns::new()));
     let (mut sent, mut under_way) = (BTreeMap::<u8, u32>::new(), Vec::new());
     let mut answered = BTreeMap::<String, Vec<u32>>::new();
     for step in steps {
@@ -42,9 +42,10 @@ async fn run(steps: Vec<Step>) {
             Step::Pushes { user, count } => {
                 for _ in 0..count {
                     let id = sent.entry(user).and_modify(|id| *id += 1).or_insert(1);
-                    let (user, id, spool) = (format!("user{user}"), *id, spool.clone());
+                    let (user, id, spool, turns) = (format!("user{user}"), *id, spool.clone(), turns.clone());
                     let envelope = envelope(&user, id);
-                    under_way.push((user, id, tokio::spawn(async move { spool.publish(&envelope).await.is_ok() })));
+                    let push = tokio::spawn(async move { publish(&spool, &turns, &envelope).await.is_ok() });
+                    under_way.push((user, id, push));
                 }
                 tokio::task::yield_now().await;
             }

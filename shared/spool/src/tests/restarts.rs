@@ -43,7 +43,7 @@ async fn processes_that_share_a_folder_use_files_of_their_own() {
     let other = open(setup.broker.clone(), settings(setup.folder.path())).await;
     setup.broker.set(Mode::Down);
     setup.push("a", 1).await;
-    within(LONG, other.publish(&envelope("b", 1))).await.unwrap();
+    within(LONG, other.publish(&envelope("b", 1), Turn::unordered())).await.unwrap();
     assert_eq!((setup.waiting(), other.state.figures().waiting), (1, 1));
     assert!(setup.folder.path().join("0").is_dir() && setup.folder.path().join("1").is_dir());
     setup.relays_all().await;
@@ -56,7 +56,7 @@ async fn what_another_process_left_is_taken_over_and_relayed_first() {
     let setup = Setup::new().await;
     let other = open(setup.broker.clone(), settings(setup.folder.path())).await;
     setup.broker.set(Mode::Hanging);
-    within(LONG, other.publish(&envelope("a", 1))).await.unwrap();
+    within(LONG, other.publish(&envelope("a", 1), Turn::unordered())).await.unwrap();
     end(other).await;
     let setup = setup.crash().await;
     assert_eq!(setup.waiting(), 1);
@@ -70,7 +70,7 @@ async fn what_a_process_left_that_does_not_come_back_is_taken_over_at_the_second
     let setup = Setup::new().await;
     let other = open(setup.broker.clone(), settings(setup.folder.path())).await;
     setup.broker.set(Mode::Hanging);
-    within(LONG, other.publish(&envelope("a", 1))).await.unwrap();
+    within(LONG, other.publish(&envelope("a", 1), Turn::unordered())).await.unwrap();
     setup.broker.set(Mode::Down);
     let mut folders = Folders::after(setup.folder.path().to_owned(), 0);
     assert!(folders.look_again().await.is_empty() && folders.look_again().await.is_empty(), "its process lives");
@@ -90,7 +90,7 @@ async fn fewer_partitions_than_before_leave_nothing_behind() {
     broker.set(Mode::Hanging);
     let many = open(broker.clone(), Settings { partitions: 64, ..settings(folder.path()) }).await;
     for user in 0..40 {
-        within(LONG, many.publish(&envelope(&format!("user{user}"), 1))).await.unwrap();
+        within(LONG, many.publish(&envelope(&format!("user{user}"), 1), Turn::unordered())).await.unwrap();
     }
     end(many).await;
     let setup = Setup::over(folder, broker).await;

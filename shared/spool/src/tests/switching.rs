@@ -82,7 +82,7 @@ async fn a_broker_that_is_known_to_be_down_is_not_waited_for() {
     // Long enough for a write on a slow disk.
     let patience = PATIENCE * 10;
     let spool = open(broker.clone(), Settings { patience, ..settings(folder.path()) }).await;
-    let setup = Setup { broker, spool, folder };
+    let setup = Setup { broker, spool, turns: Arc::default(), folder };
     setup.broker.set(Mode::Down);
     eventually("it is noticed", || matches!(setup.spool.spool_health(), Health::Down(_))).await;
     let started = Instant::now();
@@ -130,7 +130,7 @@ async fn closing_leaves_what_waits_for_the_next_start_and_takes_nothing_more() {
     setup.broker.set(Mode::Down);
     setup.push("a", 1).await;
     setup.spool.close(LONG).await;
-    assert!(setup.spool.publish(&envelope("a", 2)).await.is_err());
+    assert!(setup.spool.publish(&envelope("a", 2), Turn::unordered()).await.is_err());
     setup.broker.set(Mode::Up);
     let setup = setup.crash().await;
     setup.empty().await;

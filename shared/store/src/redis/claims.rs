@@ -1,16 +1,13 @@
 //! Ingress's claims.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_messages::message_key::MessageKey;
-use redis::Script;
 
 use super::{DELETE_IF_EQUAL, Redis, millis};
 use crate::{Claim, Claims, StoreError};
-
-static TAKE: LazyLock<Script> = script!("claim_take.lua");
 
 /// Stands in front of the answer.
 const DONE: &str = "d";
@@ -27,8 +24,9 @@ fn pending(owner: &str) -> String {
 impl Claims for Redis {
     async fn claim(&self, key: &MessageKey, owner: &str, pending_for: Duration) -> Result<Claim, StoreError> {
         let own = pending(owner);
-        let found: Option<String> =
-            self.connection.invoke(TAKE.key(name(key)).arg(&own).arg(millis(pending_for))).await?;
+        let mut take = redis::cmd("SET");
+        take.arg(name(key)).arg(&own).arg("NX").arg("GET").arg("PX").arg(millis(pending_for));
+        let found: Option<String> = self.connection.query(&take).await?;
         let Some(found) = found else { return Ok(Claim::Won) };
         match found.strip_prefix(DONE) {
             Some(answer) => Ok(Claim::Done { answer: answer.to_owned() }),
@@ -45,5 +43,13 @@ impl Claims for Redis {
 
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError> {
         self.connection.invoke(DELETE_IF_EQUAL.key(name(key)).arg(pending(owner))).await
+    }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Claims> {
+        match self.connection.another() {
+            Ok(connection) => Arc::new(Self { connection: Arc::new(connection) }),
+            // Only the URL could be at fault, and it has opened this connection.
+            Err(_) => self,
+        }
     }
 }

@@ -1,17 +1,21 @@
 //! One connection, shared by all calls, that repairs itself and never keeps a caller waiting.
+//!
+//! One round trip is under way at a time. The calls that come meanwhile go out together as the next one, which costs
+//! client and server far less than a round trip for each.
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult,
-    ScriptInvocation,
+    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
+    RedisResult, ServerErrorKind, Value,
 };
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::error::{self, Peer};
+use super::script::Invocation;
 use crate::StoreError;
 
 /// How long a call may take in all. WeChat waits 5 s for ingress, and ingress makes several calls.
@@ -20,9 +24,30 @@ pub(super) const DEADLINE: Duration = Duration::from_millis(300);
 /// How long a session may fail before it is replaced.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How many calls one round trip takes along.
+const AT_ONCE: usize = 256;
+
 pub(super) struct Connection {
     client: Client,
-    session: Mutex<Session>,
+    calls: mpsc::UnboundedSender<Call>,
+}
+
+/// A call on its way to the server.
+struct Call {
+    command: Cmd,
+    /// The script that the command runs, if it runs one.
+    script: Option<&'static str>,
+    answer: oneshot::Sender<Result<Value, StoreError>>,
+}
+
+/// The script that a caller runs, and the way back to the caller.
+type Caller = (Option<&'static str>, oneshot::Sender<Result<Value, StoreError>>);
+
+/// The task behind a connection. It ends when the connection is dropped.
+struct Runner {
+    client: Client,
+    session: Session,
+    calls: mpsc::UnboundedReceiver<Call>,
 }
 
 /// A connection manager reconnects after I/O errors only. If the login was refused, or the server hangs or became a
@@ -33,11 +58,6 @@ struct Session {
     begun: Instant,
     /// When the session last answered correctly, or began.
     heard: Instant,
-}
-
-enum Request<'a> {
-    Script(&'a ScriptInvocation<'a>),
-    Command(&'a Cmd),
 }
 
 impl Connection {
@@ -56,76 +76,129 @@ impl Connection {
         Ok(info)
     }
 
-    /// Does not connect yet.
+    /// Does not connect yet. The connection's work runs on the current runtime.
     pub(super) fn open(url: &str) -> Result<Self, StoreError> {
         let info = Self::parse(url)?;
         // The requests are small and come one after another: with Nagle's algorithm each would wait for the previous
         // answer.
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let client = Client::open(info).map_err(|error| error::of(&error))?;
+        Self::start(Client::open(info).map_err(|error| error::of(&error))?)
+    }
+
+    /// Another connection to the same server.
+    pub(super) fn another(&self) -> Result<Self, StoreError> {
+        Self::start(self.client.clone())
+    }
+
+    fn start(client: Client) -> Result<Self, StoreError> {
         let session = Session::begin(&client).map_err(|error| error::of(&error))?;
-        Ok(Self { client, session: Mutex::new(session) })
+        let (sender, calls) = mpsc::unbounded_channel();
+        tokio::spawn(Runner { client: client.clone(), session, calls }.run());
+        Ok(Self { client, calls: sender })
     }
 
     /// Runs a script, loading it first if the server does not know it.
-    pub(super) async fn invoke<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
-        self.run(Request::Script(script)).await
+    pub(super) async fn invoke<T: FromRedisValue>(&self, script: &Invocation) -> Result<T, StoreError> {
+        self.run(script.command.clone(), Some(script.code)).await
     }
 
     /// Runs one command.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        self.run(Request::Command(command)).await
+        self.run(command.clone(), None).await
     }
 
-    async fn run<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
-        let result = timeout(DEADLINE, self.attempt(&request)).await;
-        self.judge(match &result {
-            Ok(Ok(_)) => Peer::Sound,
-            Ok(Err(failure)) => error::peer(failure),
-            Err(_) => Peer::Silent,
-        });
-        match result {
-            Ok(result) => result.map_err(|failure| error::of(&failure)),
-            Err(_) => {
-                let text = format!("no answer from Redis within {} ms", DEADLINE.as_millis());
-                Err(StoreError::Unavailable(text.into()))
+    async fn run<T: FromRedisValue>(&self, command: Cmd, script: Option<&'static str>) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let ending = || StoreError::Unavailable("the program is ending".into());
+        self.calls.send(Call { command, script, answer }).map_err(|_| ending())?;
+        let value = timeout(DEADLINE, answered).await.map_err(|_| silent())?.map_err(|_| ending())??;
+        T::from_redis_value(value).map_err(|error| error::of(&error.into()))
+    }
+}
+
+fn silent() -> StoreError {
+    StoreError::Unavailable(format!("no answer from Redis within {} ms", DEADLINE.as_millis()).into())
+}
+
+impl Runner {
+    async fn run(mut self) {
+        let mut calls = Vec::new();
+        while self.calls.recv_many(&mut calls, AT_ONCE).await > 0 {
+            let (mut pipeline, mut callers) = (Pipeline::with_capacity(calls.len()), Vec::with_capacity(calls.len()));
+            // Nobody waits any more for a call that is over its deadline.
+            for Call { command, script, answer } in calls.drain(..).filter(|call| !call.answer.is_closed()) {
+                pipeline.add_command(command);
+                callers.push((script, answer));
+            }
+            if callers.is_empty() {
+                continue;
+            }
+            let results = timeout(DEADLINE, self.attempt(pipeline.ignore_errors(), &callers)).await;
+            self.judge(match &results {
+                Ok(Ok(results)) => results.iter().map(peer).max().unwrap_or(Peer::Silent),
+                Ok(Err(failure)) => error::peer(failure),
+                Err(_) => Peer::Silent,
+            });
+            let mut results = match results {
+                Ok(Ok(results)) => Ok(results.into_iter()),
+                Ok(Err(failure)) => Err(error::of(&failure)),
+                Err(_) => Err(silent()),
+            };
+            for (_, answer) in callers {
+                let result = match &mut results {
+                    Ok(results) => results.next().unwrap_or(Ok(Value::Nil)).map_err(|failure| error::of(&failure)),
+                    Err(failure) => Err(failure.clone()),
+                };
+                // The caller may have given up waiting.
+                let _abandoned = answer.send(result);
             }
         }
     }
 
     /// A connection that was closed in the meantime (restart, failover, idle timeout) fails only at its next use: one more
     /// attempt hides that failure. By the rule of the seams every call may be made twice.
-    async fn attempt<T: FromRedisValue>(&self, request: &Request<'_>) -> RedisResult<T> {
-        match self.send(request).await {
-            Err(error) if was_closed(&error) => self.send(request).await,
-            result => result,
+    async fn attempt(&mut self, pipeline: &Pipeline, callers: &[Caller]) -> RedisResult<Vec<RedisResult<Value>>> {
+        match self.send(pipeline, callers).await {
+            Err(error) if was_closed(&error) => self.send(pipeline, callers).await,
+            results => results,
         }
     }
 
-    async fn send<T: FromRedisValue>(&self, request: &Request<'_>) -> RedisResult<T> {
-        let mut manager = self.session.lock().manager.clone();
-        match request {
-            Request::Script(script) => script.invoke_async(&mut manager).await,
-            Request::Command(command) => command.query_async(&mut manager).await,
+    async fn send(&mut self, pipeline: &Pipeline, callers: &[Caller]) -> RedisResult<Vec<RedisResult<Value>>> {
+        let mut results: Vec<RedisResult<Value>> = pipeline.query_async(&mut self.session.manager).await?;
+        if !results.iter().any(is_unknown_script) {
+            return Ok(results);
         }
+        let (mut again, mut unknown) = (Pipeline::new(), Vec::new());
+        for ((result, (script, _)), command) in results.iter_mut().zip(callers).zip(pipeline.cmd_iter()) {
+            if let (Some(code), true) = (script, is_unknown_script(result)) {
+                again.cmd("SCRIPT").arg("LOAD").arg(code).ignore();
+                again.add_command(command.clone());
+                unknown.push(result);
+            }
+        }
+        let loaded: Vec<RedisResult<Value>> = again.ignore_errors().query_async(&mut self.session.manager).await?;
+        for (result, loaded) in unknown.into_iter().zip(loaded) {
+            *result = loaded;
+        }
+        Ok(results)
     }
 
     /// Replaces the session if the server has not been of use for too long.
-    fn judge(&self, peer: Peer) {
-        let mut session = self.session.lock();
+    fn judge(&mut self, peer: Peer) {
         let useless_since = match peer {
             Peer::Sound => {
-                session.heard = Instant::now();
+                self.session.heard = Instant::now();
                 return;
             }
-            Peer::Silent => session.heard,
+            Peer::Silent => self.session.heard,
             // A replica still answers reads.
-            Peer::Replica => session.begun,
+            Peer::Replica => self.session.begun,
         };
         if useless_since.elapsed() >= PATIENCE
             && let Ok(fresh) = Session::begin(&self.client)
         {
-            *session = fresh;
+            self.session = fresh;
         }
     }
 }
@@ -138,12 +211,20 @@ impl Session {
             .set_min_delay(Duration::from_millis(50))
             .set_max_delay(Duration::from_millis(200))
             .set_connection_timeout(Some(DEADLINE))
-            .set_response_timeout(Some(DEADLINE))
-            .set_pipeline_buffer_size(1_024);
+            .set_response_timeout(Some(DEADLINE));
         let manager = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
         let now = Instant::now();
         Ok(Self { manager, begun: now, heard: now })
     }
+}
+
+/// The state of the server, as one result of a round trip shows it.
+fn peer(result: &RedisResult<Value>) -> Peer {
+    result.as_ref().map_or_else(error::peer, |_| Peer::Sound)
+}
+
+fn is_unknown_script(result: &RedisResult<Value>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
 }
 
 fn was_closed(error: &RedisError) -> bool {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::SessionKey;
-use redis::Script;
 
+use super::script::Script;
 use super::{Redis, millis};
 use crate::{Conversations, Exchange, StoreError};
 

@@ -7,13 +7,13 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::StoreError;
 
-/// The state of the server, as a call's result shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The state of the server, as a call's result shows it. Of several calls at once, the greatest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Peer {
-    /// The server answers; an error is about the command.
-    Sound,
     /// The server gave no answer, or no answer to a command: the connection itself is in doubt.
     Silent,
+    /// The server answers; an error is about the command.
+    Sound,
     /// The server accepts no writes: after a failover the address may lead to another server.
     Replica,
 }

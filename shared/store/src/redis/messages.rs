@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::Script;
 
+use super::script::Script;
 use super::{Redis, millis};
 use crate::{Messages, Opened, Progress, StoreError};
 

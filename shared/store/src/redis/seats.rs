@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kefu_messages::partition::Seat;
-use redis::Script;
 
 use super::connection::Connection;
+use super::script::Script;
 use super::{Redis, millis};
 use crate::{Seats, StoreError};
 

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::Script;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::script::Script;
 use super::{Redis, millis};
 use crate::{Fence, StoreError, StoredToken, Tokens, Written};
 

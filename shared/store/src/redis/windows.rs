@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::SessionKey;
 use kefu_messages::window::{self, CLOCKS_DIFFER_MS, Opened, Opening, Refused, Window};
-use redis::Script;
 
+use super::script::Script;
 use super::{Redis, millis};
 use crate::{StoreError, Windows};
 

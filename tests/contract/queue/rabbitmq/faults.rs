@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kefu_harness::eventually;
-use kefu_queue::rabbitmq::{consumer, publisher};
+use kefu_queue::rabbitmq::consumer;
 use kefu_queue::{ConsumerOptions, QueueError, Settlement};
 use kefu_runtime::health::Health;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{PATIENCE, Queue, done, envelope, next, next_many, number, numbers, publish, user};
-use super::{down, on_a_server, on_its_own_server, up};
+use super::{down, on_a_server, on_its_own_server, publisher, up};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn confirmed_messages_outlive_a_kill_of_the_broker_under_load() {

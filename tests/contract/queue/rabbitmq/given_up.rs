@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use kefu_harness::eventually;
 use kefu_queue::dead_letters::{Action, Order, Report, Selection};
-use kefu_queue::rabbitmq::{Settings, consumer, dead_letters, publisher};
+use kefu_queue::rabbitmq::{Settings, consumer, dead_letters};
 use kefu_queue::{ConsumerOptions, DeadReason, Settlement};
 use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use tokio::time::timeout;
 
 use super::super::{PATIENCE, Queue, done, envelope, next, number, publish, user};
-use super::{OnRabbitMq, on_a_server, on_its_own_server};
+use super::{OnRabbitMq, on_a_server, on_its_own_server, publisher};
 
 /// Longer than the command lets an operator wait for one answer.
 const WITHIN: Duration = Duration::from_secs(10);

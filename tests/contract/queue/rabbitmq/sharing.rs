@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use kefu_harness::eventually;
-use kefu_queue::rabbitmq::{Settings, consumer, publisher};
+use kefu_queue::rabbitmq::{Settings, consumer};
 use kefu_queue::{Consumer, ConsumerOptions, Settlement};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{PATIENCE, number, publish, user};
-use super::{OnRabbitMq, on_a_server, up};
+use super::{OnRabbitMq, on_a_server, publisher, up};
 
 /// Enough that each of two consumers has some with certainty: which ones is the same in every run.
 const PARTITIONS: u16 = 16;

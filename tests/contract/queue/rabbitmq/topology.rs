@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use kefu_harness::eventually;
 use kefu_queue::QueueError;
-use kefu_queue::rabbitmq::{Settings, publisher};
+use kefu_queue::rabbitmq::Settings;
 use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 
-use super::super::{PATIENCE, Queue, envelope, next, number, publish, user};
-use super::{down, on_a_server, up};
+use super::super::{InTurn, PATIENCE, Queue, envelope, next, number, publish, user};
+use super::{down, on_a_server, publisher, up};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_with_other_arguments_is_named_with_what_to_do_and_then_mended() {
@@ -92,7 +92,7 @@ async fn a_queue_deleted_under_a_running_consumer_is_declared_again() {
 }
 
 /// Waits until the publisher says so.
-async fn said(publisher: &std::sync::Arc<dyn kefu_queue::Publisher>, words: &str) -> String {
+async fn said(publisher: &InTurn, words: &str) -> String {
     eventually(PATIENCE, words, async || {
         let reason = down(Duration::from_secs(30), || publisher.health()).await;
         if reason.contains(words) { Ok(reason) } else { Err(reason) }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kefu_harness::eventually;
 use kefu_messages::envelope::EnvelopeError;
-use kefu_queue::rabbitmq::{Settings, consumer, publisher};
+use kefu_queue::rabbitmq::{Settings, consumer};
 use kefu_queue::{ConsumerOptions, DeadReason, QueueError, Settlement};
 use lapin::BasicProperties;
 use lapin::options::{
@@ -15,7 +15,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use super::super::{
     DeadLetter, NEXT_RETRY, PATIENCE, Queue, SHORTEST_RETRY, done, envelope, next, number, publish, user,
 };
-use super::{OnRabbitMq, header, on_a_server, text};
+use super::{OnRabbitMq, header, on_a_server, publisher, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_envelope_is_published_with_the_documented_properties() {

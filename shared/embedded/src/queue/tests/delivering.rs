@@ -57,7 +57,7 @@ async fn a_full_partition_does_not_hold_up_the_others() {
 /// Publishes a message of `bytes` bytes.
 async fn publish_large(queue: &Queue, user: &str, id: u32, bytes: usize) {
     let large = Envelope { raw: "x".repeat(bytes), ..envelope(user, id) };
-    queue.publisher.publish(&large).await.unwrap();
+    queue.publisher.publish(&large, Turn::unordered()).await.unwrap();
 }
 
 #[tokio::test]
@@ -166,7 +166,10 @@ async fn a_closed_publisher_takes_nothing_more() {
     let queue = Queue::open().await;
     queue.publish("oAnna", [0]).await;
     queue.publisher.close(MINUTE).await;
-    assert!(matches!(queue.publisher.publish(&envelope("oAnna", 1)).await, Err(QueueError::Unavailable(_))));
+    assert!(matches!(
+        queue.publisher.publish(&envelope("oAnna", 1), Turn::unordered()).await,
+        Err(QueueError::Unavailable(_))
+    ));
     assert!(matches!(queue.publisher.health(), kefu_runtime::health::Health::Down(_)));
     assert_eq!(queue.database.health(), kefu_runtime::health::Health::Up);
 }

@@ -11,7 +11,7 @@ async fn on_a_disk() -> (Disk, Queue) {
 /// Publishes until it works.
 async fn publish_at_last(queue: &Queue, id: u32) {
     let tries = async {
-        while queue.publisher.publish(&envelope("oAnna", id)).await.is_err() {
+        while queue.publisher.publish(&envelope("oAnna", id), Turn::unordered()).await.is_err() {
             tokio::task::yield_now().await;
         }
     };
@@ -24,7 +24,10 @@ async fn a_full_disk_blocks_publishing_until_there_is_room() {
     let mut consumer = queue.consumer(10);
     queue.publish("oAnna", [0]).await;
     disk.set_full(true);
-    assert!(matches!(queue.publisher.publish(&envelope("oAnna", 1)).await, Err(QueueError::Blocked(_))));
+    assert!(matches!(
+        queue.publisher.publish(&envelope("oAnna", 1), Turn::unordered()).await,
+        Err(QueueError::Blocked(_))
+    ));
     disk.set_full(false);
     publish_at_last(&queue, 2).await;
     assert_eq!(drain(&mut consumer, 2).await, [(0, false), (2, false)]);
@@ -37,7 +40,7 @@ async fn what_is_published_after_a_failed_commit_that_the_consumer_has_looked_be
     queue.publish("oAnna", [0]).await;
     assert_eq!(drain(&mut consumer, 1).await, [(0, false)]);
     disk.fail_next_sync();
-    queue.publisher.publish(&envelope("oAnna", 1)).await.unwrap_err();
+    queue.publisher.publish(&envelope("oAnna", 1), Turn::unordered()).await.unwrap_err();
     assert_eq!(drain(&mut consumer, 1).await, [(1, false)]);
     // Nothing else takes a number in between.
     queue.publish("oAnna", [2]).await;
@@ -63,7 +66,7 @@ async fn a_publish_that_was_stored_and_reported_an_error_is_delivered() {
     let mut consumer = queue.consumer(10);
     queue.publish("oAnna", [0]).await;
     disk.fail_next_sync();
-    queue.publisher.publish(&envelope("oAnna", 1)).await.unwrap_err();
+    queue.publisher.publish(&envelope("oAnna", 1), Turn::unordered()).await.unwrap_err();
     assert_eq!(drain(&mut consumer, 2).await, [(0, false), (1, false)]);
 }
 
@@ -73,7 +76,7 @@ async fn a_consumer_goes_on_when_a_disk_that_was_gone_is_back() {
     let mut consumer = queue.consumer(10);
     queue.publish("oAnna", [0]).await;
     disk.set_gone(true);
-    queue.publisher.publish(&envelope("oAnna", 1)).await.unwrap_err();
+    queue.publisher.publish(&envelope("oAnna", 1), Turn::unordered()).await.unwrap_err();
     let mut waiting = Box::pin(next(&mut consumer));
     tokio::select! {
         biased;

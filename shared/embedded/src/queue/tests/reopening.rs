@@ -27,7 +27,7 @@ async fn all_partitions_are_found_whatever_their_number_was() {
     let queue = Queue::open().await;
     let wide = queue.queue.publisher(1_000);
     for n in 0..20 {
-        wide.publish(&envelope(&format!("oUser{n}"), n)).await.unwrap();
+        wide.publish(&envelope(&format!("oUser{n}"), n), Turn::unordered()).await.unwrap();
     }
     drop(wide);
     let queue = Queue::reopen(queue.close().await).await;
