@@ -30,7 +30,10 @@ impl Claims for Redis {
         let Some(found) = found else { return Ok(Claim::Won) };
         match found.strip_prefix(DONE) {
             Some(answer) => Ok(Claim::Done { answer: answer.to_owned() }),
-            None if found == own => Ok(Claim::Won),
+            None if found == own => {
+                self.connection.query::<()>(redis::cmd("PEXPIRE").arg(name(key)).arg(millis(pending_for))).await?;
+                Ok(Claim::Won)
+            }
             None if found.starts_with("p:") => Ok(Claim::Pending),
             None => Err(StoreError::Corrupt("a claim is neither pending nor done".into())),
         }
