@@ -38,6 +38,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, help="how often each contestant runs (5; with --smoke 1)")
     parser.add_argument("--against", metavar="COMMIT", action="append", default=[], help="also build and measure this commit of kefu")
     parser.add_argument("--rate", type=float, help="pushes a second of the bench open (1500)")
+    parser.add_argument("--backlog-seconds", type=int, help="how long the bench growth may fill the queues (300)")
     parser.add_argument("--smoke", action="store_true", help="a few seconds of each bench with debug builds: everything still runs")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the folder for the results (target/bench/results)")
     parser.add_argument("--target", type=Path, required=True, help=argparse.SUPPRESS)
@@ -47,6 +48,7 @@ def arguments():
         parser.error(f"there is no bench {unknown[0]}; there are {', '.join(NAMES)}")
     options.rounds = options.rounds or (1 if options.smoke else 5)
     options.rate = options.rate or (200 if options.smoke else 1500)
+    options.backlog_seconds = options.backlog_seconds or (5 if options.smoke else 300)
     options.out = options.out or options.target / "bench" / ("smoke" if options.smoke else "results")
     return options
 
@@ -119,7 +121,7 @@ def main():
         for name in options.benches or NAMES:
             say(f"bench {name}")
             result = getattr(bench, name)()
-            print(f"\n## {name}\n\n{result.title}.\n\n{result.write(options.out, about(options, servers))}", flush=True)
+            print(f"\n## {name}\n\n{result.write(options.out, about(options, servers))}", flush=True)
         say(f"the tables are in {options.out}")
     finally:
         stop_all()

@@ -1,6 +1,7 @@
 """What is measured. Each bench returns a Result; each contestant of a bench has one measurement a round."""
 
 import shutil
+import time
 
 from kefu import IGNORE, Kefu, rules
 from peers import INGRESSES, WORKERS, fill_worker, start_ingress, start_worker
@@ -52,12 +53,14 @@ class Bench:
         self.servers.fresh()
         return Kefu(build, self.folder, self.servers.url, self.servers.redis_url, self.api.url, **settings)
 
-    def push(self, process, address, pushes, warm=None, **load):
-        """Warms up, pushes, and returns what the pushes cost."""
+    def push(self, process, address, pushes, warm=None, idle=False, **load):
+        """Warms up, pushes, and returns what the pushes cost: up to the last answer, or until the process is idle."""
         self.load(address, self.size(2_000, 50) if warm is None else warm, **load)
         measured = Load(self.servers, address, pushes, **load)
         before = {"program": process.cpu(), **self.servers.cpu()}
         report = measured.run()
+        if idle:
+            self.await_idle(process)
         after = {"program": process.cpu(), **self.servers.cpu()}
         if report["success"] < pushes:
             self.say(f"{process.name}: {pushes - report['success']} of {pushes} pushes were not answered success: {report['refused']}")
@@ -65,6 +68,15 @@ class Bench:
             raise Failed(f"{process.name} answered no push with success: {report['refused']}")
         cost = {key: (after[key] - before[key]) * US / report["success"] for key in before}
         return {**report, **cost, "cpu": sum(cost.values())}
+
+    def await_idle(self, process, patience=60):
+        last, end = process.cpu(), time.monotonic() + patience
+        while time.monotonic() < end:
+            time.sleep(0.3)
+            now = process.cpu()
+            if now - last < 0.02:
+                return
+            last = now
 
     def load(self, address, pushes, **options):
         options.pop("per_second", None)
@@ -208,3 +220,144 @@ class Bench:
             if folder:
                 contestants[name] = lambda name=name, folder=folder, count=count: peer(name, folder, count)
         return self.alternate(result, contestants)
+
+    def scaling(self):
+        messages, users, latency_ms = self.size(20_000, 200), self.size(2_000, 50), 100
+        columns = [
+            Column("in_all", "messages/s in all", compared=True),
+            Column("steady", "in the middle half", compared=True),
+            Column("program", "CPU a message: workers us", compared=True),
+            Column("doubled", "doubled"),
+            Column("out_of_order", "out of order"),
+        ]
+        title = (
+            f"A backlog of {messages:,} messages of {users:,} users, {latency_ms} ms for each reply, `[worker] concurrency = 40`. "
+            "All workers start together; rates count from the first reply"
+        )
+        result = Result("scaling", title, columns, "1 worker", growth=True)
+
+        def workers(build, count):
+            kefu = self.kefu_on_servers(build, worker="concurrency = 40")
+            self.fill(kefu, messages, users=users)
+            figures = self.drain(kefu.worker, messages, latency_ms, count)
+            self.servers.clear()
+            return figures
+
+        first, *others = self.builds
+        contestants = {plural(count): lambda count=count: workers(first, count) for count in (1, 2, 4)}
+        for build in others:
+            for count in (1, 4):
+                contestants[f"{build.name}, {plural(count)}"] = lambda build=build, count=count: workers(build, count)
+        return self.alternate(result, contestants)
+
+    # ---- one process
+
+    def embedded(self):
+        pushes = self.size(20_000, 300)
+        columns = [
+            Column("per_second", "pushes/s", compared=True),
+            Column("p50_ms", "p50 ms", 1, compared=True),
+            Column("p99_ms", "p99 ms", 1, compared=True),
+            Column("program", "CPU a push us", compared=True),
+            Column("memory", "memory MB"),
+        ]
+        title = f"`kefu serve` with all data in one file, {pushes:,} pushes over 64 connections, each ignored by a rule"
+        result = Result("embedded", title, columns, self.builds[0].name)
+
+        def serve(build):
+            data = self.folder / "data"
+            shutil.rmtree(data, ignore_errors=True)
+            url = f"embedded:{data}"
+            kefu = Kefu(build, self.folder, url, url, self.api.url, rule=IGNORE)
+            process = kefu.serve()
+            figures = self.push(process, kefu.address, pushes, idle=True)
+            figures["memory"] = process.memory("VmHWM")
+            process.stop()
+            return figures
+
+        return self.alternate(result, {build.name: lambda build=build: serve(build) for build in self.builds})
+
+    # ---- what grows, and what does not
+
+    def growth(self):
+        pushes, many, million = self.size(20_000, 200), self.size(1_000, 100), self.size(1_000_000, 10_000)
+        backlog = self.size(1_000_000, 1_000)
+        columns = [
+            Column("per_second", "pushes/s"),
+            Column("program", "CPU a push: ingress us", compared=True),
+            Column("rabbitmq", "RabbitMQ us", compared=True),
+            Column("redis", "Redis us", compared=True),
+            Column("worker", "worker us", compared=True),
+        ]
+        base = "1 account, 1 rule, 1,000 users"
+        title = f"{pushes:,} pushes over 64 connections, then their replies, as one thing grows at a time"
+        result = Result("growth", title, columns, base, growth=True)
+
+        def grown(users=1_000, accounts=1, rule=rules(1)):
+            kefu = self.kefu_on_servers(self.builds[0], accounts=accounts, rule=rule)
+            ingress = kefu.ingress()
+            figures = self.push(ingress, kefu.address, pushes, warm=0, users=users, accounts=accounts)
+            ingress.stop()
+            drained = self.drain(kefu.worker, pushes)
+            self.servers.clear()
+            return {**figures, "worker": drained["program"]}
+
+        contestants = {
+            base: grown,
+            f"{many:,} accounts": lambda: grown(accounts=many),
+            f"{many:,} rules, the last of which matches": lambda: grown(rule=rules(many)),
+            f"{million:,} users": lambda: grown(users=million),
+        }
+        self.alternate(result, contestants)
+        self.backlog(result, backlog, pushes)
+        return result
+
+    def backlog(self, result, wanted, pushes):
+        """One round only, since filling the queues takes minutes."""
+        step, end = min(wanted, 50_000), time.monotonic() + self.options.backlog_seconds
+        kefu = self.kefu_on_servers(self.builds[0])
+        ingress = kefu.ingress()
+        load = {"users": wanted, "first": time.time_ns()}
+        stored = 0
+        while stored < wanted and time.monotonic() < end:
+            self.load(kefu.address, step, offset=stored, **load)
+            stored += step
+        figures = self.push(ingress, kefu.address, pushes, warm=0, offset=stored, **load)
+        ingress.stop()
+        self.servers.clear()
+        result.add(f"{stored:,} messages of as many users wait", figures)
+        result.notes.append(f"The last row is one round; its backlog is what was stored within {self.options.backlog_seconds} s.")
+
+    def memory(self):
+        messages = self.size(20_000, 200)
+        columns = [
+            Column("ingress_idle", "ingress idle MB"),
+            Column("ingress_full", "at full load MB"),
+            Column("worker_idle", "worker idle MB"),
+            Column("worker_full", "at full load MB"),
+        ]
+        title = (
+            f"Resident memory. Idle: ready, and nothing to do. At full load: the most during {messages:,} pushes over 64 "
+            "connections, and while a worker with `concurrency = 256` replies to them"
+        )
+        result = Result("memory", title, columns, self.builds[0].name)
+
+        def measure(build):
+            kefu = self.kefu_on_servers(build)
+            ingress, worker = kefu.ingress(), kefu.only_worker()
+            self.await_idle(ingress)
+            self.await_idle(worker)
+            figures = {"ingress_idle": ingress.memory("VmRSS"), "worker_idle": worker.memory("VmRSS")}
+            worker.stop()
+            self.load(kefu.address, messages)
+            figures["ingress_full"] = ingress.memory("VmHWM")
+            ingress.stop()
+            figures["worker_full"] = self.drain(kefu.worker, messages)["memory"]
+            self.servers.clear()
+            return figures
+
+        return self.alternate(result, {build.name: lambda build=build: measure(build) for build in self.builds})
+
+
+def plural(count):
+    return f"{count} worker" + ("s" if count > 1 else "")

@@ -18,7 +18,7 @@ class Kefu:
 
     def __init__(self, build, folder, queue, store, api="http://127.0.0.1:9", accounts=1, rule=ECHO, ingress="", worker=""):
         self.build, self.folder = build, folder
-        self.address, self.internal = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        self.address, self.internal, self.workers = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self.config = folder / f"{build.name}.toml"
         credentials = f'secret = "any"\ntoken = "{TOKEN}"\nencoding_aes_key = "{AES_KEY}"\nmode = "safe"\n'
         account = "".join(f'[[account]]\nappid = "wx{number:016x}"\n{credentials}' for number in range(accounts))
@@ -35,15 +35,21 @@ class Kefu:
         return Process(f"{program} ({self.build.name})", command, log)
 
     def ingress(self):
-        return self._await_ready(self._start("kefu-ingress"))
+        return self._ready(self._start("kefu-ingress"), self.internal)
 
     def serve(self):
-        return self._await_ready(self._start("kefu", "serve"))
+        return self._ready(self._start("kefu", "serve"), self.internal)
 
     def worker(self):
+        """A worker that may be one of several: its internal port is the system's choice."""
         return self._start("kefu-worker")
 
-    def _await_ready(self, process):
-        ready = lambda: http(f"http://{self.internal}/readyz")[0] == 200
+    def only_worker(self):
+        text = self.config.read_text()
+        self.config.write_text(text.replace('internal_listen = "127.0.0.1:0"', f'internal_listen = "{self.workers}"'))
+        return self._ready(self._start("kefu-worker"), self.workers)
+
+    def _ready(self, process, internal):
+        ready = lambda: http(f"http://{internal}/readyz")[0] == 200
         wait_for(f"the start of {process.name}", ready, process)
         return process

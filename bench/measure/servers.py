@@ -97,6 +97,7 @@ class Load:
             "users": 1000,
             "connections": 64,
             "pushes": pushes,
+            "offset": 0,
             "first": time.time_ns(),
             **options,
         }

@@ -12,10 +12,13 @@ class Column:
 
 
 class Result:
-    """The rounds of one bench: for each contestant, in each round, figures by key."""
+    """The rounds of one bench: for each contestant, in each round, figures by key.
 
-    def __init__(self, name, title, columns, reference):
-        self.name, self.title, self.columns, self.reference = name, title, columns, reference
+    A ratio is the reference's figure over a contestant's; or, with `growth`, the contestant's over the reference's.
+    """
+
+    def __init__(self, name, title, columns, reference, growth=False):
+        self.name, self.title, self.columns, self.reference, self.growth = name, title, columns, reference, growth
         self.rounds, self.notes = {}, []
 
     def add(self, contestant, figures):
@@ -29,9 +32,13 @@ class Result:
         return median(values) if values else None
 
     def ratios(self, contestant, key):
-        """The reference's figure over the contestant's, for each round: rounds drift together."""
-        pairs = zip(self.rounds[self.reference], self.rounds[contestant])
-        return [ours[key] / theirs[key] for ours, theirs in pairs if ours.get(key) is not None and theirs.get(key)]
+        """One for each round, since the figures of a round drift together."""
+        ratios = []
+        for ours, theirs in zip(self.rounds[self.reference], self.rounds[contestant]):
+            above, below = (theirs.get(key), ours.get(key)) if self.growth else (ours.get(key), theirs.get(key))
+            if above is not None and below:
+                ratios.append(above / below)
+        return ratios
 
     def markdown(self):
         lines = table(
@@ -45,7 +52,7 @@ class Result:
         others = [contestant for contestant in self.rounds if contestant != self.reference]
         if compared and others:
             lines += ["", *table(
-                [f"{self.reference} against", *(column.title for column in compared)],
+                [f"against {self.reference}" if self.growth else f"{self.reference} against", *(column.title for column in compared)],
                 [
                     [contestant, *(spread(self.ratios(contestant, column.key), 2, " x") for column in compared)]
                     for contestant in others
@@ -54,7 +61,7 @@ class Result:
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
 
     def write(self, folder, about):
-        text = f"{self.markdown()}\n{about['words']}\n"
+        text = f"{self.title}.\n\n{self.markdown()}\n{about['words']}\n"
         (folder / f"{self.name}.md").write_text(text)
         medians = {c: {column.key: self.median(c, column.key) for column in self.columns} for c in self.rounds}
         ratios = {

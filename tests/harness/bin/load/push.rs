@@ -29,11 +29,13 @@ pub(crate) struct Order {
     /// Users write in turn.
     users: u64,
     pushes: u64,
+    /// How many pushes of the same users came before, in earlier loads.
+    offset: u64,
     connections: usize,
     /// Open loop: a push is due at its time, whether or not answers come. Without a rate each connection sends its next push
     /// after an answer.
     per_second: Option<f64>,
-    /// The MsgId of the first push. The other numbers follow.
+    /// The MsgId of the push before which none came. The other numbers follow.
     first: u64,
 }
 
@@ -50,7 +52,7 @@ struct Seen {
 }
 
 pub(crate) fn run(order: &Order) -> anyhow::Result<()> {
-    let requests: Vec<Request> = (0..order.pushes).map(|number| order.request(number)).collect();
+    let requests: Vec<Request> = (order.offset..order.offset + order.pushes).map(|number| order.request(number)).collect();
     println!("ready");
     io::stdin().lock().read_line(&mut String::new()).context("standard input")?;
     let (next, started) = (AtomicUsize::new(0), Instant::now());
