@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,13 @@ pub(crate) struct Order {
 /// One push, as bytes on the wire.
 type Request = Vec<u8>;
 
+/// Which push of a user may be sent: the next one waits until the former one is answered, so that their order is certain.
+#[derive(Default)]
+struct Turn {
+    next: Mutex<u64>,
+    changed: Condvar,
+}
+
 /// What one connection has seen.
 #[derive(Default)]
 struct Seen {
@@ -52,12 +60,14 @@ struct Seen {
 }
 
 pub(crate) fn run(order: &Order) -> anyhow::Result<()> {
-    let requests: Vec<Request> = (order.offset..order.offset + order.pushes).map(|number| order.request(number)).collect();
+    let requests: Vec<Request> =
+        (order.offset..order.offset + order.pushes).map(|number| order.request(number)).collect();
     println!("ready");
     io::stdin().lock().read_line(&mut String::new()).context("standard input")?;
+    let turns: Vec<Turn> = (0..order.users).map(|_| Turn::default()).collect();
     let (next, started) = (AtomicUsize::new(0), Instant::now());
     let seen: Vec<Seen> = thread::scope(|scope| {
-        let connections = (0..order.connections).map(|_| scope.spawn(|| order.work(&requests, &next, started)));
+        let connections = (0..order.connections).map(|_| scope.spawn(|| order.work(&requests, &turns, &next, started)));
         let connections: Vec<_> = connections.collect();
         connections.into_iter().filter_map(|connection| connection.join().ok()).collect()
     });
@@ -110,7 +120,7 @@ impl Order {
         Connection::new(stream)
     }
 
-    fn work(&self, requests: &[Request], next: &AtomicUsize, started: Instant) -> Seen {
+    fn work(&self, requests: &[Request], turns: &[Turn], next: &AtomicUsize, started: Instant) -> Seen {
         let (mut seen, mut connection) = (Seen::default(), None);
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -123,7 +133,11 @@ impl Order {
                 }
                 None => Instant::now(),
             };
-            match self.exchange(&mut connection, request) {
+            let turn = &turns[number % turns.len()];
+            turn.wait_for((number / turns.len()) as u64);
+            let answer = self.exchange(&mut connection, request);
+            turn.pass_on();
+            match answer {
                 Ok(None) => seen.answered_ms.push(begun.elapsed().as_secs_f64() * 1_000.0),
                 Ok(Some(other)) => *seen.refused.entry(other).or_default() += 1,
                 Err(error) => {
@@ -144,5 +158,17 @@ impl Order {
         let answer = connection.receive()?.ok_or(io::ErrorKind::ConnectionReset)?;
         let is_success = answer.first.starts_with("HTTP/1.1 200") && answer.body == b"success";
         Ok((!is_success).then(|| format!("{} {:.40}", answer.first, String::from_utf8_lossy(&answer.body))))
+    }
+}
+
+impl Turn {
+    fn wait_for(&self, mine: u64) {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_while(next, |next| *next != mine));
+    }
+
+    fn pass_on(&self) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
     }
 }
