@@ -40,7 +40,7 @@ fn main() {
 }
 
 fn envelope(user: &str, number: u32) -> Envelope {
-    Envelope { raw: "x".repeat(250), ..text(user, number, &"x".repeat(40)) }
+    Envelope { v: 1, raw: Some("x".repeat(250)), ..text(user, number, &"x".repeat(40)) }
 }
 
 /// The floor: append as many bytes to a file and sync it, again and again.

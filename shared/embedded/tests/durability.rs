@@ -26,7 +26,7 @@ const LAST: &str = "last";
 
 /// The message `number` of the user `user`.
 fn envelope(user: &str, number: u32) -> Envelope {
-    Envelope { raw: format!("<xml>{}</xml>", "x".repeat(300)), ..text(user, number, &"您好".repeat(50)) }
+    Envelope { v: 1, raw: Some(format!("<xml>{}</xml>", "x".repeat(300))), ..text(user, number, &"您好".repeat(50)) }
 }
 
 fn options() -> ConsumerOptions {

@@ -40,7 +40,7 @@ pub struct MediaFile<'a> {
 impl Question {
     /// The question about an envelope.
     pub fn new(envelope: &Envelope, media: Media<'_>) -> Self {
-        let (message, json) = (envelope.key.digest(), envelope.to_json());
+        let (message, json) = (envelope.key.digest(), envelope.to_json_with_raw());
         match media {
             Media::None => Self::json(message, json, None),
             Media::Missing(why) => Self::json(message, json, Some(why)),

@@ -7,6 +7,7 @@ use crate::openid::OpenId;
 mod ciphertexts;
 mod fields;
 mod json;
+mod text;
 mod xml;
 
 pub use ciphertexts::ciphertexts;

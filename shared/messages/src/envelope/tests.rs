@@ -53,8 +53,28 @@ fn a_version_that_does_not_fit_what_is_there_is_refused() {
     }
     let readable = Envelope { unreadable: None, ..unreadable(b"<xml>") };
     assert!(matches!(Envelope::from_json(&readable.to_json()), Err(EnvelopeError::Malformed(_))));
-    let newer = Envelope { v: 4, ..sent() };
-    assert!(matches!(Envelope::from_json(&newer.to_json()), Err(EnvelopeError::Version { found: 4 })));
+    let newer = Envelope { v: 5, ..sent() };
+    assert!(matches!(Envelope::from_json(&newer.to_json()), Err(EnvelopeError::Version { found: 5 })));
+    let shapeless = br#"{"v":5,"everything":"else"}"#;
+    assert!(matches!(Envelope::from_json(shapeless), Err(EnvelopeError::Version { found: 5 })));
+}
+
+#[test]
+fn a_push_that_names_everything_has_no_raw_and_its_text_says_the_same() {
+    let usual = envelope("o", 1);
+    assert_eq!((usual.v, &usual.raw), (4, &None));
+    assert_eq!(Envelope::from_json(&usual.to_json()).unwrap().key, usual.key);
+    let whole = Envelope::from_json(&usual.to_json_with_raw()).unwrap();
+    assert_eq!((whole.v, whole.raw.as_deref()), (1, Some(&*usual.text())));
+    assert_eq!(kefu_wechat::push::Push::parse(&usual.text()).unwrap(), usual.push);
+    let unusual =
+        crate::testing::pushed("wx1", "o", serde_json::json!({ "MsgType": "text", "Content": "hi", "New": 1 }));
+    assert_eq!(unusual.v, 1);
+    assert!(unusual.text().contains("\"New\":1") && unusual.to_json() == unusual.to_json_with_raw());
+    for (v, raw) in [(1, None), (4, Some(String::new()))] {
+        let wrong = Envelope { v, raw, ..envelope("o", 1) };
+        assert!(matches!(Envelope::from_json(&wrong.to_json()), Err(EnvelopeError::Malformed(_))), "{v}");
+    }
 }
 
 #[test]
@@ -72,7 +92,7 @@ fn an_unreadable_push_is_of_a_version_of_its_own_and_comes_back_byte_by_byte() {
         assert_eq!((envelope.push.from_user.as_str(), envelope.push.msg_type.as_str()), ("", "kefu_unreadable"));
         let back = Envelope::from_json(&envelope.to_json()).unwrap();
         assert_eq!((&back, back.unreadable.as_ref().unwrap().bytes.0.as_slice()), (&envelope, bytes));
-        assert_eq!((Opening::of(&back.push), back.raw.as_str()), (None, ""));
+        assert_eq!((Opening::of(&back.push), back.raw.as_deref()), (None, Some("")));
     }
 }
 
@@ -90,7 +110,7 @@ fn what_can_be_read_by_now_becomes_the_push_under_the_same_key_and_goes_to_its_u
     let key = envelope.key.clone();
     assert_eq!(envelope.partition_for_replay(64), Partition::of("wx1", &OpenId::new("oUSER"), 64));
     envelope.read_anew();
-    assert_eq!((envelope.v, &envelope.key, envelope.raw.as_bytes()), (1, &key, bytes.as_slice()));
+    assert_eq!((envelope.v, &envelope.key, envelope.text().as_bytes()), (1, &key, bytes.as_slice()));
     assert_eq!((envelope.push.from_user.as_str(), envelope.push.msg_id.as_deref()), ("oUSER", Some("7")));
     assert_eq!(envelope.unreadable, None);
     assert_eq!(Envelope::from_json(&envelope.to_json()).unwrap().key, key);

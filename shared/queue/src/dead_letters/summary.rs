@@ -70,7 +70,7 @@ impl Summary {
                     String::from_utf8_lossy(&unreadable.bytes.0).into_owned()
                 }
                 Some(Envelope { send: Some(outbound), .. }) => serde_json::to_string(outbound).unwrap_or_default(),
-                Some(envelope) => envelope.raw.clone(),
+                Some(envelope) => envelope.text().into_owned(),
                 None => String::from_utf8_lossy(&letter.body).into_owned(),
             },
         };

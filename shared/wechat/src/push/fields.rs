@@ -57,6 +57,11 @@ impl Fields {
         self.find(name).map(|field| self.slice(&field.value))
     }
 
+    /// The number of fields.
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
     /// SHA-256 over all names and values except the field `ignored`, whatever their order.
     pub fn digest_without(&self, ignored: &str) -> [u8; 32] {
         let mut sha256 = Sha256::new();

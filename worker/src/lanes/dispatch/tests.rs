@@ -174,7 +174,7 @@ async fn a_push_that_can_be_read_by_now_is_handled_in_its_users_lane_under_its_o
     bench.wechat.set_latency(seconds(1));
     let (queue, _running, _) = bench.dispatch();
     queue.push("wx1", "oA", "three 1");
-    let late = unreadable(envelope("wx1", "oA", "hi 2").raw.as_bytes());
+    let late = unreadable(envelope("wx1", "oA", "hi 2").text().as_bytes());
     let key = late.key.clone();
     queue.send(late.clone());
     queue.push("wx1", "oA", "three 3");

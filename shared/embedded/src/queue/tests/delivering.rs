@@ -56,7 +56,7 @@ async fn a_full_partition_does_not_hold_up_the_others() {
 
 /// Publishes a message of `bytes` bytes.
 async fn publish_large(queue: &Queue, user: &str, id: u32, bytes: usize) {
-    let large = Envelope { raw: "x".repeat(bytes), ..envelope(user, id) };
+    let large = Envelope { v: 1, raw: Some("x".repeat(bytes)), ..envelope(user, id) };
     queue.publisher.publish(&large, Turn::unordered()).await.unwrap();
 }
 
