@@ -53,7 +53,8 @@ fn push(account: &Account, format: Format, message: &[u8]) -> PushRequest {
 
 /// A user's text, with these bytes in the place of its content.
 fn text(format: Format, content: &[u8]) -> (String, Vec<u8>) {
-    let message = Message::text(USER, "@");
+    // The last field is none that kefu names, so the envelope has the text as it came.
+    let message = Message::text(USER, "@").text_field("New", "1");
     let written = message.to_text(format);
     let mark = match format {
         Format::Xml => "<![CDATA[@]]>",
