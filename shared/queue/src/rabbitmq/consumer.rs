@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::acknowledgements::start_bursts;
 use super::link::Link;
 use super::publisher::Outlet;
 use super::settings::{Address, Settings};
@@ -45,6 +46,7 @@ impl EnvelopeConsumer {
         let outlet = Arc::new(Outlet::new(start("consumer's publisher"), PUBLISH_CHANNELS));
         let (sender, deliveries) = mpsc::channel(READY);
         let (closing, subscriptions) = (CancellationToken::new(), TaskTracker::new());
+        let bursts = start_bursts();
         let priorities = shares::priorities(options, settings.partitions);
         for (partition, priority) in Partition::all(settings.partitions).zip(priorities) {
             let subscription = Subscription {
@@ -54,6 +56,7 @@ impl EnvelopeConsumer {
                 topology: topology.clone(),
                 link: link.clone(),
                 outlet: outlet.clone(),
+                bursts: bursts.clone(),
                 deliveries: sender.clone(),
                 closing: closing.clone(),
             };
