@@ -4,6 +4,7 @@ mod faults;
 mod main_path;
 mod media;
 mod refusals;
+mod round_trips;
 mod texts;
 mod tokens;
 mod transfers;

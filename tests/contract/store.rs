@@ -118,6 +118,9 @@ macro_rules! contract_on {
             }
             ledger_steps {
                 the_first_plan_stored_stands,
+                a_plan_comes_with_the_begin_of_its_first_step_unless_one_stands,
+                the_record_of_the_last_step_may_end_the_message,
+                an_end_with_the_last_step_is_forgotten_after_its_time,
                 a_plan_in_the_place_of_another_leaves_the_next_step_and_needs_the_fence,
                 a_plan_comes_back_as_it_was_stored,
                 an_empty_plan_is_a_plan,

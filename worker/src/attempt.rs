@@ -27,6 +27,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) job: Job,
     slot: Slot,
     backoff: Backoff,
+    /// Whether the message is done when its replies are sent: it has no picture to keep.
+    pub(crate) needs_replies_only: bool,
     /// How many times the attempt waited for the account's rate limit.
     pub(crate) slowed: u32,
     /// The known part of the user's window.
@@ -54,6 +56,7 @@ impl<'a> Attempt<'a> {
             job,
             slot,
             backoff: Backoff::new(),
+            needs_replies_only: false,
             slowed: 0,
             window: Window::default(),
             place: Place::default(),

@@ -202,6 +202,7 @@ impl Handler {
             return Ok(Outcome::Duplicate);
         };
         let mut attempt = Attempt::new(delivery, envelope, account, claim, slot);
+        attempt.needs_replies_only = !self.pictures.keeps_one_of(envelope);
         let sent = match self.plan_and_send(&mut attempt, opened, placed).await {
             Err(outcome) if outcome.leaves_the_lane() => {
                 Err(self.order.leave(envelope, begun, interrupt, outcome).await)

@@ -39,6 +39,10 @@ pub(crate) struct Lease {
     pub(crate) interrupt: Interrupt,
     key: MessageKey,
     fence: Fence,
+    /// Whether the ledger has a plan of the message.
+    has_plan: bool,
+    /// Whether the ledger has the message as done.
+    is_done: bool,
 }
 
 impl Leases {
@@ -62,8 +66,15 @@ impl Leases {
             match self.outage.outlast(interrupt, call).await? {
                 LedgerClaim::Done => return Ok(None),
                 LedgerClaim::Claimed(job) => {
-                    let (interrupt, key, fence) = (interrupt.clone(), key.clone(), job.fence);
-                    return Ok(Some((Lease { leases: Arc::clone(self), interrupt, key, fence }, job)));
+                    let lease = Lease {
+                        leases: Arc::clone(self),
+                        interrupt: interrupt.clone(),
+                        key: key.clone(),
+                        fence: job.fence,
+                        has_plan: job.plan.is_some(),
+                        is_done: false,
+                    };
+                    return Ok(Some((lease, job)));
                 }
                 LedgerClaim::Leased { .. } if Instant::now() >= give_up_at => {
                     return Err(Outcome::retry("another worker holds the message"));
@@ -78,8 +89,12 @@ impl Leases {
 }
 
 impl Lease {
-    pub(crate) async fn store_plan(&self, plan: &Plan) -> Result<(), Outcome> {
-        self.write(&self.interrupt, || self.leases.ledger.store_plan(&self.key, self.fence, plan)).await
+    /// Stores the plan before its first step begins. This is for a plan that is expensive to make again;
+    /// [`Lease::begin`] stores any other plan.
+    pub(crate) async fn store_plan(&mut self, plan: &Plan) -> Result<(), Outcome> {
+        self.write(&self.interrupt, || self.leases.ledger.store_plan(&self.key, self.fence, plan)).await?;
+        self.has_plan = true;
+        Ok(())
     }
 
     /// Does the same as [`Lease::store_plan`], and replaces a stored plan.
@@ -87,9 +102,14 @@ impl Lease {
         self.write(&self.interrupt, || self.leases.ledger.replace_plan(&self.key, self.fence, plan)).await
     }
 
-    /// Records that the step may be sent from now on. The lease then lasts for a whole call.
-    pub(crate) async fn begin(&self, step: u32) -> Result<(), Outcome> {
-        self.write(&self.interrupt, || self.leases.ledger.begin(&self.key, self.fence, step, self.leases.lasts)).await
+    /// Records that the step of the plan may be sent from now on, and stores the plan if the ledger does not have it. The
+    /// lease then lasts for a whole call.
+    pub(crate) async fn begin(&mut self, plan: &Plan, step: u32) -> Result<(), Outcome> {
+        let unstored = (!self.has_plan).then_some(plan);
+        let call = || self.leases.ledger.begin(&self.key, self.fence, step, unstored, self.leases.lasts);
+        self.write(&self.interrupt, call).await?;
+        self.has_plan = true;
+        Ok(())
     }
 
     /// Records that the step was not sent. The write goes on through a shutdown, since the step would be ambiguous
@@ -98,14 +118,22 @@ impl Lease {
         self.write(&Interrupt::never(), || self.leases.ledger.not_sent(&self.key, self.fence, step)).await
     }
 
-    /// Records that the step was sent. The write goes on through a shutdown, as [`Lease::not_sent`] does.
-    pub(crate) async fn sent(&self, step: u32) -> Result<(), Outcome> {
-        self.write(&Interrupt::never(), || self.leases.ledger.sent(&self.key, self.fence, step)).await
+    /// Records that the step was sent, and that the message is done if the step is `all` that the message still needed.
+    /// The write goes on through a shutdown, as [`Lease::not_sent`] does.
+    pub(crate) async fn sent(&mut self, step: u32, all: bool) -> Result<(), Outcome> {
+        let done_for = all.then_some(LEDGER_KEEPS_FOR);
+        self.write(&Interrupt::never(), || self.leases.ledger.sent(&self.key, self.fence, step, done_for)).await?;
+        self.is_done = all;
+        Ok(())
     }
 
-    /// Marks the message as done. The ledger must have all of the message's steps as sent before. A refusal by the
-    /// fence then only means that another worker has marked the message already, and does no harm.
+    /// Marks the message as done, unless [`Lease::sent`] did. The ledger must have all of the message's steps as sent
+    /// before. A refusal by the fence then only means that another worker has marked the message already, and does no
+    /// harm.
     pub(crate) async fn done(&self) -> Result<(), Outcome> {
+        if self.is_done {
+            return Ok(());
+        }
         match self.write(&self.interrupt, || self.leases.ledger.done(&self.key, self.fence, LEDGER_KEEPS_FOR)).await {
             Ok(()) | Err(Outcome::Fenced) => Ok(()),
             Err(outcome) => Err(outcome),

@@ -1,6 +1,7 @@
 //! Decides the replies to a message. The replies come from the plan that an earlier attempt stored, from a team's
 //! backend, from the push's rule, or from the webhook or assistant of that rule. The ledger stores a plan before any of
-//! its replies is sent.
+//! its replies is sent: the answer of a webhook or an assistant at once, since another answer would cost another call, and
+//! perhaps differ; any other plan with the begin of its first step, which saves a round trip.
 
 use std::sync::Arc;
 
@@ -33,7 +34,8 @@ pub(crate) struct Planner {
 }
 
 impl Planner {
-    /// The plan of the message, as the ledger stores it; `None` when the message gets no reply.
+    /// The plan of the message; `None` when the message gets no reply. [`Lease::begin`](crate::lease::Lease::begin) stores
+    /// the plan if the ledger does not have it yet.
     pub(crate) async fn plan(&self, attempt: &mut Attempt<'_>) -> Result<Option<Plan>, Outcome> {
         if let Some(stored) = attempt.job.plan.take() {
             let plan = self.whole_if_replayed(attempt, stored).await?;
@@ -49,7 +51,6 @@ impl Planner {
             None => self.by_rules(attempt).await?,
         };
         let Some(plan) = planned else { return Ok(None) };
-        attempt.lease.store_plan(&plan).await?;
         self.assistant.remember(attempt, &plan).await?;
         Ok(Some(plan))
     }
@@ -80,11 +81,11 @@ impl Planner {
             }
             Action::Webhook(endpoint) => {
                 let replies = self.webhooks.replies(attempt, endpoint).await?;
-                Ok(Some(self.fitted(attempt, replies, rule)))
+                self.stored(attempt, self.fitted(attempt, replies, rule)).await.map(Some)
             }
             Action::Assistant(briefing) => {
-                let reply = self.assistant.reply(attempt, briefing).await?;
-                Ok(reply.map(|reply| self.fitted(attempt, vec![reply], rule)))
+                let Some(reply) = self.assistant.reply(attempt, briefing).await? else { return Ok(None) };
+                self.stored(attempt, self.fitted(attempt, vec![reply], rule)).await.map(Some)
             }
             Action::Transfer | Action::Ignore => Ok(None),
         }
@@ -101,6 +102,12 @@ impl Planner {
             tracing::warn!(origin, most, "a text is cut: it has more parts of 2000 bytes than WeChat takes replies");
         }
         plan
+    }
+
+    /// The plan, once the ledger has it.
+    async fn stored(&self, attempt: &mut Attempt<'_>, plan: Plan) -> Result<Plan, Outcome> {
+        attempt.lease.store_plan(&plan).await?;
+        Ok(plan)
     }
 
     /// The stored plan. In a replay the plan has the whole texts in place of those that were cut to fit the window. The

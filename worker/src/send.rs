@@ -52,6 +52,20 @@ pub(crate) struct Sender {
     pub(crate) pauses: Arc<Pauses>,
 }
 
+/// A step of a plan.
+#[derive(Clone, Copy)]
+struct Step<'p> {
+    plan: &'p Plan,
+    index: u32,
+    reply: &'p Reply,
+}
+
+impl Step<'_> {
+    fn is_last(self) -> bool {
+        self.index as usize + 1 == self.plan.steps.len()
+    }
+}
+
 /// The remedies that were tried for a step so far.
 #[derive(Debug, Default)]
 struct Tried {
@@ -104,7 +118,8 @@ impl Sender {
         let (next_step, ambiguous) = (attempt.job.next_step, attempt.job.ambiguous);
         attempt.first_send &= next_step == 0;
         for (index, reply) in (0_u32..).zip(&plan.steps).skip(next_step as usize) {
-            self.send_step(attempt, index, reply, ambiguous && index == next_step).await?;
+            let step = Step { plan, index, reply };
+            self.send_step(attempt, step, ambiguous && index == next_step).await?;
             attempt.shorten_backoff();
         }
         Ok(())
@@ -112,16 +127,12 @@ impl Sender {
 
     /// Sends the step, with all the tries that the step takes. `ambiguous`: an earlier attempt began the step, and the
     /// ledger does not know how that ended.
-    async fn send_step(
-        &self,
-        attempt: &mut Attempt<'_>,
-        index: u32,
-        reply: &Reply,
-        ambiguous: bool,
-    ) -> Result<(), Outcome> {
+    async fn send_step(&self, attempt: &mut Attempt<'_>, step: Step<'_>, ambiguous: bool) -> Result<(), Outcome> {
+        let index = step.index;
+        let is_all = step.is_last() && attempt.needs_replies_only;
         let mut tried = Tried { unanswered: ambiguous, ..Tried::default() };
         if ambiguous && self.decide(index, "the record of its sending is missing") == Ambiguous::Skip {
-            return attempt.lease.sent(index).await;
+            return attempt.lease.sent(index, is_all).await;
         }
         loop {
             // The window is checked before the wait, so that a message does not wait in vain, and again after it, since
@@ -131,11 +142,11 @@ impl Sender {
             self.windows.check(attempt)?;
             let token = attempt.call_to_its_end(self.tokens.get(&attempt.account.appid)).await?;
             let sent = match &token {
-                Ok(token) => self.try_step(attempt, index, reply, token).await,
+                Ok(token) => self.try_step(attempt, step, token).await,
                 Err(failure) => Err(failure.clone().into()),
             };
             let next = match sent {
-                Ok(()) => return self.windows.record_sent(attempt, index).await,
+                Ok(()) => return self.windows.record_sent(attempt, index, is_all).await,
                 Err(Miss::Outcome(outcome)) => return Err(outcome),
                 Err(Miss::Failure(failure)) => {
                     self.weigh(attempt, index, failure, token.ok().as_ref(), &mut tried).await?
@@ -143,18 +154,13 @@ impl Sender {
             };
             match next {
                 Next::Again => metrics::counter!(metric::RETRIES, "place" => "lane").increment(1),
-                Next::GoOn => return attempt.lease.sent(index).await,
+                Next::GoOn => return attempt.lease.sent(index, is_all).await,
             }
         }
     }
 
-    async fn try_step(
-        &self,
-        attempt: &mut Attempt<'_>,
-        index: u32,
-        reply: &Reply,
-        token: &SecretString,
-    ) -> Result<(), Miss> {
+    async fn try_step(&self, attempt: &mut Attempt<'_>, step: Step<'_>, token: &SecretString) -> Result<(), Miss> {
+        let Step { plan, index, reply } = step;
         let appid = &attempt.account.appid;
         let uploaded = match reply.picture() {
             Some((_, file)) => {
@@ -170,7 +176,7 @@ impl Sender {
         let push = &attempt.envelope.push;
         let body = body::of(&push.from_user, push.business_id, appid, reply, media_id);
 
-        attempt.lease.begin(index).await?;
+        attempt.lease.begin(plan, index).await?;
         measure_lag(attempt);
         let started = Instant::now();
         let sent = self.wechat.send(token, body).await;

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+mod acknowledgements;
 mod consumer;
 mod dead_letters;
 mod fault;

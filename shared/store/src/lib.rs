@@ -209,12 +209,27 @@ pub trait Ledger: Send + Sync {
     /// Replaces the stored plan, or stores the first one. The steps that are already sent must be the same as in the
     /// previous plan: the next step does not change.
     async fn replace_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError>;
-    /// Marks step `step` as being sent, and renews the lease.
-    async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError>;
+    /// Marks step `step` as being sent, and renews the lease. A `plan` that is not stored yet is stored in the same write,
+    /// as by [`Ledger::store_plan`].
+    async fn begin(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        step: u32,
+        plan: Option<&Plan>,
+        lease: Duration,
+    ) -> Result<Written, StoreError>;
     /// Takes a `begin` back: the step is known to be unsent.
     async fn not_sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError>;
-    /// Marks step `step` as sent; the next is `step + 1`.
-    async fn sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError>;
+    /// Marks step `step` as sent; the next is `step + 1`. `done_for` says that the message needs nothing more: the same
+    /// write marks the message as done, as by [`Ledger::done`].
+    async fn sent(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        step: u32,
+        done_for: Option<Duration>,
+    ) -> Result<Written, StoreError>;
     /// Renews the lease without any other change, for work that takes long.
     async fn renew(&self, key: &MessageKey, fence: Fence, lease: Duration) -> Result<Written, StoreError>;
     /// Ends the lease although the work has not ended: the next claim may come at once.

@@ -79,8 +79,8 @@ async fn a_job_is_a_hash_that_loses_its_plan_when_it_is_done() {
     let LedgerClaim::Claimed(claimed) = stores.ledger.claim(&key(), "worker-1", LONG, LONG).await.unwrap() else {
         panic!("not claimed")
     };
-    assert_eq!(stores.ledger.store_plan(&key(), claimed.fence, &Plan::default()).await.unwrap(), Written::Yes);
-    assert_eq!(stores.ledger.begin(&key(), claimed.fence, 0, LONG).await.unwrap(), Written::Yes);
+    let plan = Plan::default();
+    assert_eq!(stores.ledger.begin(&key(), claimed.fence, 0, Some(&plan), LONG).await.unwrap(), Written::Yes);
     let mut found = fields(&mut connection, job).await;
     assert_eq!(found.remove("fence"), Some(claimed.fence.to_string()));
     assert!(found.remove("until").unwrap().parse::<u64>().is_ok(), "no exponent and no fraction");
@@ -88,8 +88,7 @@ async fn a_job_is_a_hash_that_loses_its_plan_when_it_is_done() {
         [("next", "0"), ("owner", "worker-1"), ("plan", r#"{"steps":[]}"#), ("sending", "0"), ("state", "open")];
     assert_eq!(found, expected.map(|(field, value)| (field.into(), value.into())).into());
 
-    assert_eq!(stores.ledger.sent(&key(), claimed.fence, 0).await.unwrap(), Written::Yes);
-    assert_eq!(stores.ledger.done(&key(), claimed.fence, LONG).await.unwrap(), Written::Yes);
+    assert_eq!(stores.ledger.sent(&key(), claimed.fence, 0, Some(LONG)).await.unwrap(), Written::Yes);
     let fence = claimed.fence.to_string();
     let expected = [("fence", fence.as_str()), ("next", "1"), ("state", "done")];
     assert_eq!(fields(&mut connection, job).await, expected.map(|(field, value)| (field.into(), value.into())).into());

@@ -32,7 +32,7 @@ fn leased_for(claim: &LedgerClaim) -> Duration {
     }
 }
 
-async fn is_claimable(stores: &Stores, key: &MessageKey) -> Option<Job> {
+pub(super) async fn is_claimable(stores: &Stores, key: &MessageKey) -> Option<Job> {
     match claim(stores, key, "the-waiting-one", LONG).await {
         LedgerClaim::Claimed(job) => Some(job),
         _ => None,
@@ -118,7 +118,7 @@ pub(super) async fn messages_and_accounts_do_not_touch_each_other(stores: &Store
         claimed(stores, other, "b").await;
     }
     assert_eq!(stores.ledger.store_plan(&key("1"), job.fence, &plan(&["1"])).await.unwrap(), Written::Yes);
-    assert_eq!(stores.ledger.begin(&key("1"), job.fence, 0, LONG).await.unwrap(), Written::Yes);
+    assert_eq!(stores.ledger.begin(&key("1"), job.fence, 0, None, LONG).await.unwrap(), Written::Yes);
     assert_eq!(stores.ledger.done(&key("1"), job.fence, LONG).await.unwrap(), Written::Yes);
     for other in &others {
         let job = claimed(stores, other, "b").await;

@@ -1,17 +1,18 @@
 use kefu_messages::plan::Plan;
 use kefu_messages::reply::split::Rest;
 use kefu_messages::reply::{Card, Content, Link, Reply};
-use kefu_store::{Fence, LedgerClaim, Stores, Written};
+use kefu_store::{Fence, Job, LedgerClaim, Stores, Written};
 
-use super::ledger::{claim, claimed, plan, resumed};
+use super::ledger::{claim, claimed, is_claimable, plan, resumed};
 use super::{LONG, SHORT, key};
+use crate::clock::Lasting;
 
 async fn store_plan(stores: &Stores, fence: Fence, plan: &Plan) {
     assert_eq!(stores.ledger.store_plan(&key("1"), fence, plan).await.unwrap(), Written::Yes);
 }
 
 async fn begin(stores: &Stores, fence: Fence, step: u32) {
-    assert_eq!(stores.ledger.begin(&key("1"), fence, step, LONG).await.unwrap(), Written::Yes);
+    assert_eq!(stores.ledger.begin(&key("1"), fence, step, None, LONG).await.unwrap(), Written::Yes);
 }
 
 async fn not_sent(stores: &Stores, fence: Fence, step: u32) {
@@ -19,7 +20,7 @@ async fn not_sent(stores: &Stores, fence: Fence, step: u32) {
 }
 
 async fn sent(stores: &Stores, fence: Fence, step: u32) {
-    assert_eq!(stores.ledger.sent(&key("1"), fence, step).await.unwrap(), Written::Yes);
+    assert_eq!(stores.ledger.sent(&key("1"), fence, step, None).await.unwrap(), Written::Yes);
 }
 
 pub(super) async fn the_first_plan_stored_stands(stores: &Stores) {
@@ -30,6 +31,46 @@ pub(super) async fn the_first_plan_stored_stands(stores: &Stores) {
     assert_eq!(second.plan, Some(plan(&["first"])));
     store_plan(stores, second.fence, &plan(&["third"])).await;
     assert_eq!(resumed(stores, &key("1"), second.fence).await.plan, Some(plan(&["first"])));
+}
+
+pub(super) async fn a_plan_comes_with_the_begin_of_its_first_step_unless_one_stands(stores: &Stores) {
+    let begin = async |fence, step, steps: &[&str]| {
+        let plan = plan(steps);
+        stores.ledger.begin(&key("1"), fence, step, Some(&plan), LONG).await.unwrap()
+    };
+    let first = claimed(stores, &key("1"), "a").await;
+    // Twice, as by who does not know whether the first call took effect.
+    for _ in 0..2 {
+        assert_eq!(begin(first.fence, 0, &["first", "second"]).await, Written::Yes);
+    }
+    let second = resumed(stores, &key("1"), first.fence).await;
+    assert_eq!((second.plan, second.next_step, second.ambiguous), (Some(plan(&["first", "second"])), 0, true));
+    assert_eq!(begin(first.fence, 1, &["late"]).await, Written::Fenced);
+    assert_eq!(begin(second.fence, 0, &["other"]).await, Written::Yes);
+    let third = resumed(stores, &key("1"), second.fence).await;
+    assert_eq!((third.plan, third.next_step, third.ambiguous), (Some(plan(&["first", "second"])), 0, true));
+}
+
+pub(super) async fn the_record_of_the_last_step_may_end_the_message(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    begin(stores, job.fence, 0).await;
+    // Twice, as by who does not know whether the first call took effect.
+    for _ in 0..2 {
+        let ended = stores.ledger.sent(&key("1"), job.fence, 0, Some(LONG)).await.unwrap();
+        assert_eq!(ended, Written::Yes);
+        assert_eq!(claim(stores, &key("1"), "b", LONG).await, LedgerClaim::Done);
+    }
+    let late = stores.ledger.begin(&key("1"), job.fence, 0, None, LONG).await.unwrap();
+    assert_eq!(late, Written::Fenced, "it is done");
+    assert_eq!(claim(stores, &key("1"), "a", LONG).await, LedgerClaim::Done);
+}
+
+pub(super) async fn an_end_with_the_last_step_is_forgotten_after_its_time(stores: &Stores) {
+    let job = claimed(stores, &key("1"), "a").await;
+    let kept = Lasting::from_now(SHORT);
+    assert_eq!(stores.ledger.sent(&key("1"), job.fence, 0, Some(SHORT)).await.unwrap(), Written::Yes);
+    let job = kept.ended("the end of the entry", async || is_claimable(stores, &key("1")).await).await;
+    assert_eq!(job, Job { fence: job.fence, plan: None, next_step: 0, ambiguous: false });
 }
 
 pub(super) async fn a_plan_in_the_place_of_another_leaves_the_next_step_and_needs_the_fence(stores: &Stores) {

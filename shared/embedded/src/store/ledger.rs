@@ -75,6 +75,30 @@ impl EmbeddedStore {
         };
         self.write(work).await
     }
+
+    /// Marks the message as done, and the steps before `next_step` as sent.
+    async fn end(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        next_step: u32,
+        keep_for: Duration,
+    ) -> Result<Written, StoreError> {
+        let key = key.as_str().to_owned();
+        let work = move |transaction: &_, now_ms: u64| match JOBS.get(transaction, &key, now_ms)? {
+            // Also if the entry is done: a caller that does not know whether the first call took effect asks again.
+            Some((mut entry, _)) if entry.fence == fence => {
+                entry.done = true;
+                entry.next_step = entry.next_step.max(next_step);
+                entry.plan = None;
+                entry.sending = None;
+                JOBS.put(transaction, &key, &entry, now_ms.saturating_add(millis(keep_for)))?;
+                Ok(Written::Yes)
+            }
+            _ => Ok(Written::Fenced),
+        };
+        self.write(work).await
+    }
 }
 
 #[async_trait]
@@ -115,8 +139,17 @@ impl Ledger for EmbeddedStore {
         self.fenced(key, fence, |entry, _| entry.plan = Some(plan)).await
     }
 
-    async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError> {
+    async fn begin(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        step: u32,
+        plan: Option<&Plan>,
+        lease: Duration,
+    ) -> Result<Written, StoreError> {
+        let plan = plan.cloned();
         let change = move |entry: &mut Entry, now_ms: u64| {
+            entry.plan = entry.plan.take().or(plan);
             entry.sending = Some(step);
             entry.leased_until_ms = now_ms.saturating_add(millis(lease));
         };
@@ -127,7 +160,16 @@ impl Ledger for EmbeddedStore {
         self.fenced(key, fence, move |entry, _| entry.sending = entry.sending.filter(|&sending| sending != step)).await
     }
 
-    async fn sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError> {
+    async fn sent(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        step: u32,
+        done_for: Option<Duration>,
+    ) -> Result<Written, StoreError> {
+        if let Some(done_for) = done_for {
+            return self.end(key, fence, step + 1, done_for).await;
+        }
         let change = move |entry: &mut Entry, _: u64| {
             // A call that is repeated because its outcome was unknown must not undo a later step.
             entry.next_step = entry.next_step.max(step + 1);
@@ -148,18 +190,6 @@ impl Ledger for EmbeddedStore {
     }
 
     async fn done(&self, key: &MessageKey, fence: Fence, keep_for: Duration) -> Result<Written, StoreError> {
-        let key = key.as_str().to_owned();
-        let work = move |transaction: &_, now_ms: u64| match JOBS.get(transaction, &key, now_ms)? {
-            // Also if the entry is done: a caller that does not know whether the first call took effect asks again.
-            Some((mut entry, _)) if entry.fence == fence => {
-                entry.done = true;
-                entry.plan = None;
-                entry.sending = None;
-                JOBS.put(transaction, &key, &entry, now_ms.saturating_add(millis(keep_for)))?;
-                Ok(Written::Yes)
-            }
-            _ => Ok(Written::Fenced),
-        };
-        self.write(work).await
+        self.end(key, fence, 0, keep_for).await
     }
 }

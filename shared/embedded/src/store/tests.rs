@@ -81,7 +81,7 @@ async fn all_is_there_after_reopening() {
 
     let stores = open(&Database::open(folder.path()).unwrap());
     assert_eq!(stores.claims.claim(&key(1), "b", MINUTE).await.unwrap(), Claim::Done { answer: String::new() });
-    assert_eq!(stores.ledger.sent(&key(1), job.fence, 0).await.unwrap(), Written::Yes);
+    assert_eq!(stores.ledger.sent(&key(1), job.fence, 0, None).await.unwrap(), Written::Yes);
     assert!(stores.tokens.get("wx1").await.unwrap().is_some());
     assert_eq!(stores.media.get("wx1", "00ff").await.unwrap().as_deref(), Some("media"));
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::acknowledgements::start_bursts;
 use super::link::Link;
 use super::outlet::Outlet;
 use super::settings::{Address, Settings};
@@ -43,6 +44,7 @@ impl EnvelopeConsumer {
         let outlet = Arc::new(Outlet::new(start("consumer's publisher")));
         let (sender, deliveries) = mpsc::channel(READY);
         let (closing, subscriptions) = (CancellationToken::new(), TaskTracker::new());
+        let bursts = start_bursts();
         let priorities = shares::priorities(options, settings.partitions);
         for (partition, priority) in Partition::all(settings.partitions).zip(priorities) {
             let subscription = Subscription {
@@ -52,6 +54,7 @@ impl EnvelopeConsumer {
                 topology: topology.clone(),
                 link: link.clone(),
                 outlet: outlet.clone(),
+                bursts: bursts.clone(),
                 deliveries: sender.clone(),
                 closing: closing.clone(),
             };

@@ -71,11 +71,12 @@ pub(super) struct Original {
 }
 
 impl Original {
+    /// Takes the message out of its delivery.
     pub(super) fn of(delivery: &mut lapin::message::Delivery) -> Self {
-        let properties = delivery.properties.clone();
+        let properties = std::mem::take(&mut delivery.properties);
         let first_seen_ms = integer(&properties, FIRST_SEEN).unwrap_or_else(now_ms);
-        let body = std::mem::take(&mut delivery.data);
-        Self { routing_key: delivery.routing_key.clone(), properties, body, first_seen_ms }
+        let (routing_key, body) = (std::mem::take(&mut delivery.routing_key), std::mem::take(&mut delivery.data));
+        Self { routing_key, properties, body, first_seen_ms }
     }
 
     /// How often the message was settled as a retry.

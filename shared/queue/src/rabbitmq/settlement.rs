@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lapin::Acker;
-use lapin::options::BasicAckOptions;
-use tokio_util::sync::CancellationToken;
 
+use super::acknowledgements::OfChannel;
 use super::message::{Message, Original};
 use super::outlet::Outlet;
 use super::topology::Topology;
@@ -15,8 +13,9 @@ use crate::{QueueError, Settle, Settlement, Turn};
 /// A delivery that is not settled yet. Dropping it ends the session of its channel.
 pub(super) struct Unsettled {
     pub(super) original: Original,
-    pub(super) acker: Acker,
-    pub(super) session: CancellationToken,
+    /// The delivery's number on its channel.
+    pub(super) tag: u64,
+    pub(super) channel: Arc<OfChannel>,
     pub(super) topology: Arc<Topology>,
     pub(super) outlet: Arc<Outlet>,
     pub(super) settled: bool,
@@ -24,8 +23,8 @@ pub(super) struct Unsettled {
 
 #[async_trait]
 impl Settle for Unsettled {
-    /// AMQP does not confirm an acknowledgement. An acknowledgement that was sent just before the connection was lost may
-    /// not have arrived. The message then comes again, marked as redelivered.
+    /// AMQP does not confirm an acknowledgement. An acknowledgement that was written just before the connection was lost,
+    /// or was to be written in the next burst, may not have arrived. The message then comes again, marked as redelivered.
     async fn settle(mut self: Box<Self>, settlement: Settlement) -> Result<(), QueueError> {
         let more = u32::from(matches!(settlement, Settlement::Retry { .. }));
         match settlement {
@@ -36,7 +35,9 @@ impl Settle for Unsettled {
             }
             Settlement::Dead { reason, error } => self.pass_on(|original| original.dead(reason, &error)).await?,
         }
-        self.acknowledge().await
+        self.channel.acknowledge(self.tag)?;
+        self.settled = true;
+        Ok(())
     }
 }
 
@@ -47,7 +48,7 @@ impl Unsettled {
         loop {
             let published = tokio::select! {
                 biased;
-                () = self.session.cancelled() => return Err(QueueError::Stale),
+                () = self.channel.session().cancelled() => return Err(QueueError::Stale),
                 published = self.outlet.publish(Turn::unordered(), || copy(&self.original)) => published,
             };
             match published {
@@ -56,27 +57,12 @@ impl Unsettled {
             }
         }
     }
-
-    async fn acknowledge(&mut self) -> Result<(), QueueError> {
-        let acknowledged = tokio::select! {
-            biased;
-            () = self.session.cancelled() => return Err(QueueError::Stale),
-            acknowledged = self.acker.ack(BasicAckOptions::default()) => acknowledged,
-        };
-        match acknowledged {
-            Ok(true) => {
-                self.settled = true;
-                Ok(())
-            }
-            Ok(false) | Err(_) => Err(QueueError::Stale),
-        }
-    }
 }
 
 impl Drop for Unsettled {
     fn drop(&mut self) {
         if !self.settled {
-            self.session.cancel();
+            self.channel.session().cancel();
         }
     }
 }

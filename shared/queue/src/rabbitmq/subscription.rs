@@ -1,5 +1,6 @@
 //! One partition of a consumer: a channel that is opened again whenever its unsettled messages must go back.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::acknowledgements::{Bursts, OfChannel};
 use super::fault::Fault;
 use super::link::{Link, Session};
 use super::message::Original;
@@ -38,6 +40,7 @@ pub(super) struct Subscription {
     pub(super) topology: Arc<Topology>,
     pub(super) link: Arc<Link>,
     pub(super) outlet: Arc<Outlet>,
+    pub(super) bursts: Bursts,
     pub(super) deliveries: mpsc::Sender<Delivery>,
     pub(super) closing: CancellationToken,
 }
@@ -77,26 +80,35 @@ impl Subscription {
             () = self.over(session, &unsettled) => return Ok(()),
             subscribed = self.subscribe(session) => subscribed?,
         };
+        let acknowledgements = OfChannel::new(channel.clone(), self.bursts.clone(), unsettled.clone());
+        let mut over = pin!(self.over(session, &unsettled));
         loop {
             let delivery = tokio::select! {
                 biased;
-                () = self.over(session, &unsettled) => break,
+                () = &mut over => break,
                 delivery = deliveries.next() => delivery,
             };
             let Some(Ok(delivery)) = delivery else { break };
-            let place = tokio::select! {
-                biased;
-                () = self.over(session, &unsettled) => break,
-                place = self.deliveries.reserve() => place,
+            let place = match self.deliveries.try_reserve() {
+                Ok(place) => Ok(place),
+                Err(_) => tokio::select! {
+                    biased;
+                    () = &mut over => break,
+                    place = self.deliveries.reserve() => place,
+                },
             };
             let Ok(place) = place else { break };
-            place.send(self.delivery(delivery, &unsettled));
+            place.send(self.delivery(delivery, &acknowledgements));
         }
         unsettled.cancel();
         // The channel first, and everything else after it: the library cancels the consumption when the stream is dropped,
         // and a partition that is handed over with unsettled deliveries loses its order.
         if channel.status().connected() {
-            let _closed = timeout(CLOSE, channel.close(200, "OK".into())).await;
+            let _closed = timeout(CLOSE, async {
+                acknowledgements.finish().await;
+                channel.close(200, "OK".into()).await
+            })
+            .await;
         }
         drop(deliveries);
         Ok(())
@@ -122,19 +134,20 @@ impl Subscription {
         Ok((channel, deliveries))
     }
 
-    fn delivery(&self, mut delivery: message::Delivery, unsettled: &CancellationToken) -> Delivery {
+    fn delivery(&self, mut delivery: message::Delivery, channel: &Arc<OfChannel>) -> Delivery {
         let envelope = Envelope::from_json(&delivery.data);
-        let (redelivered, acker) = (delivery.redelivered, delivery.acker.clone());
+        let (redelivered, tag) = (delivery.redelivered, delivery.delivery_tag);
         let original = Original::of(&mut delivery);
         let (attempt, replays) = (original.attempt(), original.replays());
         let settle = Unsettled {
             original,
-            acker,
-            session: unsettled.clone(),
+            tag,
+            channel: channel.clone(),
             topology: self.topology.clone(),
             outlet: self.outlet.clone(),
             settled: false,
         };
-        Delivery::new(envelope, self.partition, attempt, replays, redelivered, unsettled.clone(), Box::new(settle))
+        let session = channel.session().clone();
+        Delivery::new(envelope, self.partition, attempt, replays, redelivered, session, Box::new(settle))
     }
 }

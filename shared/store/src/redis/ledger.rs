@@ -33,6 +33,19 @@ fn json(plan: &Plan) -> Result<Vec<u8>, StoreError> {
         .map_err(|_| StoreError::Corrupt("the plan cannot be written as JSON: a file name is not UTF-8".into()))
 }
 
+impl Redis {
+    /// Marks the message as done, and the steps before `next_step` as sent.
+    async fn end(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        next_step: u32,
+        keep_for: Duration,
+    ) -> Result<Written, StoreError> {
+        self.write(DONE.key(name(key)).arg(fence).arg(next_step).arg(millis(keep_for))).await
+    }
+}
+
 #[async_trait]
 impl Ledger for Redis {
     async fn claim(
@@ -67,16 +80,37 @@ impl Ledger for Redis {
         self.write(REPLACE_PLAN.key(name(key)).arg(fence).arg(json(plan)?)).await
     }
 
-    async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError> {
-        self.write(BEGIN.key(name(key)).arg(fence).arg(step).arg(millis(lease))).await
+    async fn begin(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        step: u32,
+        plan: Option<&Plan>,
+        lease: Duration,
+    ) -> Result<Written, StoreError> {
+        let mut begin = BEGIN.key(name(key));
+        begin.arg(fence).arg(step).arg(millis(lease));
+        if let Some(plan) = plan {
+            begin.arg(json(plan)?);
+        }
+        self.write(&begin).await
     }
 
     async fn not_sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError> {
         self.write(NOT_SENT.key(name(key)).arg(fence).arg(step)).await
     }
 
-    async fn sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError> {
-        self.write(SENT.key(name(key)).arg(fence).arg(step)).await
+    async fn sent(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        step: u32,
+        done_for: Option<Duration>,
+    ) -> Result<Written, StoreError> {
+        match done_for {
+            Some(done_for) => self.end(key, fence, step + 1, done_for).await,
+            None => self.write(SENT.key(name(key)).arg(fence).arg(step)).await,
+        }
     }
 
     async fn renew(&self, key: &MessageKey, fence: Fence, lease: Duration) -> Result<Written, StoreError> {
@@ -88,6 +122,6 @@ impl Ledger for Redis {
     }
 
     async fn done(&self, key: &MessageKey, fence: Fence, keep_for: Duration) -> Result<Written, StoreError> {
-        self.write(DONE.key(name(key)).arg(fence).arg(millis(keep_for))).await
+        self.end(key, fence, 0, keep_for).await
     }
 }

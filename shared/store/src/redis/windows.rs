@@ -12,25 +12,45 @@ use super::script::Script;
 use super::{Redis, millis};
 use crate::{StoreError, Windows};
 
-static GET: LazyLock<Script> = script!("window_get.lua");
-static OPEN: LazyLock<Script> = script!("window_open.lua", "window_get.lua");
+static OPEN: LazyLock<Script> = script!("window_open.lua");
 static COUNT: LazyLock<Script> = script!("window_count.lua");
 static REFUSE: LazyLock<Script> = script!("window_refuse.lua");
 static TRANSFER: LazyLock<Script> = script!("window_transfer.lua");
 
-/// An opening in the form in which it is stored: at, by, sent, refused.
-type Stored = (Option<u64>, Option<String>, Option<u32>, Option<String>);
+/// The fields of a window: at, by, sent and refused of the latest message, the same of the latest entering, and the rest.
+const FIELDS: [&str; 10] =
+    ["m_at", "m_by", "m_sent", "m_refused", "e_at", "e_by", "e_sent", "e_refused", "counted", "unknown_until"];
+
+/// The values of [`FIELDS`].
+type Stored = (
+    Option<u64>,
+    Option<String>,
+    Option<u32>,
+    Option<String>,
+    Option<u64>,
+    Option<String>,
+    Option<u32>,
+    Option<String>,
+    Option<String>,
+    Option<u64>,
+);
 
 fn name(user: &SessionKey) -> String {
     format!("kefu:window:{{{}}}", user.as_str())
 }
 
-fn window(stored: (Stored, Stored, Option<String>, Option<u64>)) -> Result<Window, StoreError> {
-    let (message, enter, counted, unknown_until_ms) = stored;
-    Ok(Window { message: opened(message)?, enter: opened(enter)?, counted, unknown_until_ms })
+fn window(stored: Stored) -> Result<Window, StoreError> {
+    let (m_at, m_by, m_sent, m_refused, e_at, e_by, e_sent, e_refused, counted, unknown_until_ms) = stored;
+    let message = opened(m_at, m_by, m_sent, m_refused)?;
+    Ok(Window { message, enter: opened(e_at, e_by, e_sent, e_refused)?, counted, unknown_until_ms })
 }
 
-fn opened((at_ms, by, sent, refused): Stored) -> Result<Option<Opened>, StoreError> {
+fn opened(
+    at_ms: Option<u64>,
+    by: Option<String>,
+    sent: Option<u32>,
+    refused: Option<String>,
+) -> Result<Option<Opened>, StoreError> {
     let Some(at_ms) = at_ms else { return Ok(None) };
     let refused = match refused.as_deref() {
         None => None,
@@ -60,7 +80,7 @@ fn by(opened: &Option<Opened>) -> &str {
 #[async_trait]
 impl Windows for Redis {
     async fn get(&self, user: &SessionKey) -> Result<Window, StoreError> {
-        window(self.connection.invoke(&GET.key(name(user))).await?)
+        window(self.connection.query(redis::cmd("HMGET").arg(name(user)).arg(&FIELDS)).await?)
     }
 
     async fn open(

@@ -45,6 +45,20 @@ impl MemoryStore {
             other => (other, None, Written::Fenced),
         }))
     }
+
+    /// Marks the message as done, and the steps before `next_step` as sent.
+    fn end(&self, key: &MessageKey, fence: Fence, next_step: u32, keep_for: Duration) -> Result<Written, StoreError> {
+        self.up()?;
+        Ok(self.jobs.change(key, |entry| match entry {
+            // Also if the message is done: a caller that does not know whether its first call took effect asks again.
+            Some(entry) if entry.fence == fence => {
+                let next_step = entry.next_step.max(next_step);
+                let done = Entry { done: true, plan: None, begun: None, lease: None, next_step, ..entry };
+                (Some(done), Some(keep_for), Written::Yes)
+            }
+            other => (other, None, Written::Fenced),
+        }))
+    }
 }
 
 #[async_trait]
@@ -91,8 +105,16 @@ impl Ledger for MemoryStore {
         self.fenced(key, fence, |entry| entry.plan = Some(plan.clone()))
     }
 
-    async fn begin(&self, key: &MessageKey, fence: Fence, step: u32, lease: Duration) -> Result<Written, StoreError> {
+    async fn begin(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        step: u32,
+        plan: Option<&Plan>,
+        lease: Duration,
+    ) -> Result<Written, StoreError> {
         self.fenced(key, fence, |entry| {
+            entry.plan = entry.plan.take().or_else(|| plan.cloned());
             entry.begun = Some(step);
             entry.lease_for(lease);
         })
@@ -102,7 +124,16 @@ impl Ledger for MemoryStore {
         self.fenced(key, fence, |entry| entry.begun = entry.begun.filter(|begun| *begun != step))
     }
 
-    async fn sent(&self, key: &MessageKey, fence: Fence, step: u32) -> Result<Written, StoreError> {
+    async fn sent(
+        &self,
+        key: &MessageKey,
+        fence: Fence,
+        step: u32,
+        done_for: Option<Duration>,
+    ) -> Result<Written, StoreError> {
+        if let Some(done_for) = done_for {
+            return self.end(key, fence, step + 1, done_for);
+        }
         self.fenced(key, fence, |entry| {
             entry.next_step = entry.next_step.max(step + 1);
             entry.begun = entry.begun.filter(|begun| *begun > step);
@@ -118,14 +149,6 @@ impl Ledger for MemoryStore {
     }
 
     async fn done(&self, key: &MessageKey, fence: Fence, keep_for: Duration) -> Result<Written, StoreError> {
-        self.up()?;
-        Ok(self.jobs.change(key, |entry| match entry {
-            // Also if the message is done: a caller that does not know whether its first call took effect asks again.
-            Some(entry) if entry.fence == fence => {
-                let done = Entry { done: true, plan: None, begun: None, lease: None, ..entry };
-                (Some(done), Some(keep_for), Written::Yes)
-            }
-            other => (other, None, Written::Fenced),
-        }))
+        self.end(key, fence, 0, keep_for)
     }
 }

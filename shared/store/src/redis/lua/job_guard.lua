@@ -1,5 +1,6 @@
 -- Ends the script with 0 unless fence ARGV[1] is the latest of an open job.
-local guard = redis.call('HMGET', KEYS[1], 'fence', 'state')
-if guard[1] ~= ARGV[1] or guard[2] ~= 'open' then
+local job = redis.call('HMGET', KEYS[1], 'fence', 'state', 'next', 'sending')
+if job[1] ~= ARGV[1] or job[2] ~= 'open' then
   return 0
 end
+local next_step, sending = tonumber(job[3]), tonumber(job[4])
