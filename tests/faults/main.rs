@@ -13,6 +13,7 @@ mod crashes;
 mod handover;
 mod outages;
 mod outcomes;
+mod publishing;
 mod rounds;
 mod shutdowns;
 mod spool;

@@ -10,7 +10,7 @@ mod server;
 mod vhost;
 
 pub use broker::Broker;
-pub use vhost::{DeadLetter, Depth, Vhost};
+pub use vhost::{DeadLetter, Depth, Taken, Vhost};
 
 use server::Server;
 

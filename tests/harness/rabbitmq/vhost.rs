@@ -1,10 +1,13 @@
 //! A virtual host: a test's own corner of a shared RabbitMQ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Confirmation, Connection, ConnectionProperties};
 use uuid::Uuid;
 
 use super::{Broker, management};
@@ -24,6 +27,15 @@ pub struct Depth {
     pub ready: u64,
     /// Messages that a consumer has and has not acknowledged.
     pub unacknowledged: u64,
+}
+
+/// A message that was taken off a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its routing key.
+    pub key: String,
+    /// Its body.
+    pub body: Vec<u8>,
 }
 
 /// A message on the queue of dead letters.
@@ -93,6 +105,50 @@ impl Vhost {
         // What was not acknowledged goes back.
         connection.close(200, "seen".into()).await.expect("an idle connection closes");
         letters
+    }
+
+    /// Takes all messages off a queue that were stored before this call, oldest first; none if there is no such queue.
+    pub async fn take_all(&self, queue: &str) -> Vec<Taken> {
+        let connection = Connection::connect(&self.url(), ConnectionProperties::default()).await;
+        let connection = connection.expect("the virtual host takes connections");
+        let channel = connection.create_channel().await.expect("a connection gives channels");
+        channel.confirm_select(ConfirmSelectOptions::default()).await.expect("a channel has confirms");
+        // A message of its own marks the end: what a queue says of its length may be late.
+        let end = Uuid::new_v4().simple().to_string();
+        let mandatory = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let marked =
+            channel.basic_publish("".into(), queue.into(), mandatory, end.as_bytes(), Default::default()).await;
+        let marked = marked.expect("the mark is published").await.expect("the mark is confirmed");
+        let mut taken = Vec::new();
+        if marked == Confirmation::Ack(None) {
+            let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+            let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await;
+            let mut deliveries = consumer.expect("it is a queue");
+            loop {
+                let delivery = deliveries.next().await.expect("the queue stays").expect("the connection stays");
+                if delivery.data == end.as_bytes() {
+                    break;
+                }
+                let (key, body) = (delivery.routing_key.to_string(), delivery.data);
+                taken.push(Taken { key, body });
+            }
+        }
+        connection.close(200, "seen".into()).await.expect("a connection closes");
+        taken
+    }
+
+    /// The names of the queues that are bound to an exchange.
+    pub async fn bound_to(&self, exchange: &str) -> BTreeSet<String> {
+        let (broker, path) = (self.broker.clone(), format!("/api/exchanges/{}/{exchange}/bindings/source", self.name));
+        let asked = tokio::task::spawn_blocking(move || management::call(&broker, "GET", &path)).await;
+        let (_, bindings) = asked.expect("asking does not panic").expect("RabbitMQ's HTTP API answers");
+        let bindings: Vec<serde_json::Value> = serde_json::from_str(&bindings).expect("the answer is a list");
+        bindings.iter().filter_map(|binding| binding["destination"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// Closes all connections of the virtual host, as an operator does; takes about a second.
+    pub async fn close_all_connections(&self) {
+        self.broker.rabbitmqctl(&["close_all_connections", "--vhost", &self.name, "by a test"]).await;
     }
 
     /// All its quorum queues by name, with what they hold right now; takes about a second.

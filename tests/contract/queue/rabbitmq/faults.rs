@@ -95,8 +95,7 @@ async fn a_lost_connection_comes_back_by_itself() {
     let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 2).await);
     publish(&publisher, &user(0, 0), 1..=4).await;
     let held = next_many(&mut consumer, 2).await;
-    let close = ["close_all_connections", "--vhost", queue.vhost.name(), "by a test"];
-    queue.vhost.broker().rabbitmqctl(&close).await;
+    queue.vhost.close_all_connections().await;
     for delivery in &held {
         timeout(PATIENCE, delivery.session.cancelled()).await.expect("the session ends with the connection");
     }
