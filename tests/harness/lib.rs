@@ -5,7 +5,6 @@
 //! * [`wechat`]: pushes, signed and encrypted by code that shares nothing with the code under test, so that a mistake
 //!   made on both sides cannot cancel itself out.
 //! * [`stack`]: all of kefu together; [`shop`]: that, and the simulated WeChat that it serves.
-//! * [`load`]: users who write at a rate.
 //! * [`schemathesis`]: what compares `/v1` with its OpenAPI document.
 //! * [`webhook`]: a team's own service; [`assistant`]: a server with OpenAI's API; [`stand_in`]: what both are made of.
 //! * [`secrets`]: what must not be in a log, and all the forms in which it could be.
@@ -30,7 +29,6 @@
 pub mod assistant;
 pub mod eventually;
 pub mod folder;
-pub mod load;
 pub mod owned;
 pub mod port;
 pub mod process;
