@@ -12,6 +12,10 @@ test *ARGS:
 one NAME:
     tests/run {{NAME}}
 
+# Measure kefu beside its peers: `just bench ingress`, or without a name everything.
+bench *ARGS:
+    bench/run {{ARGS}}
+
 # Check everything that a change must pass.
 ci:
     .ci/run

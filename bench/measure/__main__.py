@@ -13,6 +13,7 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
+import docs
 from benches import Bench
 from peers import Peers
 from processes import Failed, run, stop_all
@@ -41,6 +42,7 @@ def arguments():
     parser.add_argument("--backlog-seconds", type=int, help="how long the bench growth may fill the queues (300)")
     parser.add_argument("--smoke", action="store_true", help="a few seconds of each bench with debug builds: everything still runs")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the folder for the results (target/bench/results)")
+    parser.add_argument("--docs", action="store_true", help="only put the tables of FOLDER into docs/performance.md, and draw the picture")
     parser.add_argument("--target", type=Path, required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
     unknown = [name for name in options.benches if name not in NAMES]
@@ -95,20 +97,25 @@ def about(options, servers):
         "when": time.strftime("%Y-%m-%d"),
         "commit": commit.stdout.strip(),
         "build": "debug" if options.smoke else "release",
-        "rounds_wanted": options.rounds,
+        "others": options.against,
         "machine": f"{os.cpu_count()} cores of {model.group(1) if model else platform.machine()}",
         "versions": {name: found for name, found in versions.items() if found},
     }
     beside = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     found["words"] = (
-        f"kefu {found['commit']} ({found['build']}), {found['when']}, {found['machine']}, with {beside}. Median of "
-        f"{options.rounds} alternating rounds, with the smallest and the largest value."
+        f"kefu {found['commit']} ({found['build']}), {found['when']}, {found['machine']}, with {beside}. "
+    )
+    found["words"] += "One round." if options.rounds == 1 else (
+        f"Median of {options.rounds} alternating rounds, with the smallest and the largest value."
     )
     return found
 
 
 def main():
     options = arguments()
+    if options.docs:
+        docs.write(options.out)
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options.out.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="kefu-bench-"))

@@ -33,7 +33,7 @@ class Bench:
                 try:
                     figures = contestants[name]()
                 except Failed as failure:
-                    if name == result.reference or any(name.startswith(build.name) for build in self.builds):
+                    if name not in INGRESSES and name not in WORKERS:
                         raise
                     self.say(f"{name} is left out: {failure}")
                     result.notes.append(f"{name} failed in round {turn + 1} and was left out.")
@@ -108,7 +108,9 @@ class Bench:
             self.servers.fresh()
             process, address = start_ingress(name, folder, self.servers)
             queues = [f"peer.{INGRESSES[name][0]}"]
-            return finish(process, queues, self.push(process, address, pushes, warm, **load))
+            # Python takes a few hundred a second: a quarter of the pushes is enough.
+            fewer = pushes // 4 if name == "Python" else pushes
+            return finish(process, queues, self.push(process, address, fewer, warm, **load))
 
         contestants = {build.name: lambda build=build: kefu(build) for build in self.builds}
         if spool:

@@ -90,7 +90,7 @@ def spread(values, digits, unit=""):
 
 
 def number(value, digits):
-    return f"{value:,.{digits}f}"
+    return f"{round(value, digits):,.{max(digits, 0)}f}"
 
 
 def table(head, rows):

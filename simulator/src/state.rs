@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::media::Media;
@@ -91,12 +90,6 @@ impl State {
     /// The clock that the simulator uses.
     pub fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    /// The one thread that all pushes run on. A load generator that runs on this thread too saves its pushes the way
-    /// between threads.
-    pub fn push_thread(&self) -> &Handle {
-        &self.pusher.thread
     }
 
     /// Sets the URL that an account's pushes go to.

@@ -32,7 +32,6 @@ pub mod assistant;
 pub mod crowd;
 pub mod eventually;
 pub mod folder;
-pub mod load;
 pub mod owned;
 pub mod port;
 pub mod process;

@@ -1,5 +1,5 @@
 // What a team that writes Go would put in kefu-ingress's place: net/http, redigo, amqp091. Each push is one SET NX and one
-// confirmed publish to one quorum queue. It has no order, no window and no re-sends to think of.
+// confirmed publish to one quorum queue. Several channels are no faster than one, and would lose the order of a user's pushes.
 package main
 
 import (
