@@ -22,4 +22,4 @@ ci:
 
 # See kefu at work: one process with a simulated WeChat.
 demo:
-    cargo run --release --bin kefu -- demo
+    cargo demo

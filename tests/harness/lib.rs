@@ -5,8 +5,7 @@
 //! * [`wechat`]: pushes, signed and encrypted by code that shares nothing with the code under test, so that a mistake
 //!   made on both sides cannot cancel itself out.
 //! * [`stack`]: all of kefu together; [`shop`]: that, and the simulated WeChat that it serves.
-//! * [`load`]: users who write at a rate; [`crowd`]: users who write as fast as they can.
-//! * [`proxy`]: what holds up and cuts connections to a server.
+//! * [`crowd`]: users who write as fast as they can; [`proxy`]: what holds up and cuts connections to a server.
 //! * [`schemathesis`]: what compares `/v1` with its OpenAPI document.
 //! * [`webhook`]: a team's own service; [`assistant`]: a server with OpenAI's API; [`stand_in`]: what both are made of.
 //! * [`secrets`]: what must not be in a log, and all the forms in which it could be.

@@ -5,6 +5,7 @@
 //! * [`backend`]: the queue and the store that a configuration names.
 //! * [`internal`]: the port for operators; [`telemetry`]: logs and metrics.
 
+mod allocator;
 pub mod backend;
 pub mod config;
 mod frame;
