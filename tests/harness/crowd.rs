@@ -16,8 +16,9 @@ use tokio::time::{sleep, timeout};
 use crate::eventually;
 use crate::wechat::{Account, Answer, Client, Format, Message};
 
-/// How long WeChat waits for an answer.
-const WECHAT_WAITS: Duration = Duration::from_secs(5);
+/// How long an answer is waited for. WeChat waits 5 s and ingress answers within 4.5 s; an answer that comes later on a busy
+/// machine is judged by what it says, and a request without any hangs.
+const HANGS: Duration = Duration::from_secs(12);
 
 /// How often WeChat pushes a message that it gets no good answer for.
 const TRIES: usize = 4;
@@ -36,7 +37,7 @@ pub type Written = (u32, u32);
 enum Got {
     Success(Duration),
     Refused(Duration),
-    /// No answer in WeChat's time.
+    /// No answer.
     Nothing,
     /// The connection ended before an answer.
     Cut,
@@ -51,7 +52,7 @@ pub struct Report {
     pub lost: BTreeSet<Written>,
     /// How many requests were answered with something else.
     pub refusals: usize,
-    /// How many requests had no answer in WeChat's time.
+    /// How many requests had no answer, though their connection was there.
     pub unanswered: usize,
     /// How long the slowest answer took.
     pub slowest: Duration,
@@ -145,11 +146,20 @@ impl Crowd {
 
     /// Pushes messages once, all at the same time.
     pub async fn push_all(&self, all: impl IntoIterator<Item = Written>) -> Report {
+        self.push_each(all, 1).await
+    }
+
+    /// Pushes messages as WeChat does, all at the same time: again until they are answered `success`, or often enough.
+    pub async fn push_as_wechat(&self, all: impl IntoIterator<Item = Written>) -> Report {
+        self.push_each(all, TRIES).await
+    }
+
+    async fn push_each(&self, all: impl IntoIterator<Item = Written>, tries: usize) -> Report {
         let each = |written| {
             let crowd = self.clone();
             async move {
-                let (mut report, got) = (Report::default(), crowd.asks(written).await);
-                report.note(written, got);
+                let mut report = Report::default();
+                crowd.tries(written, tries, &mut report).await;
                 report
             }
         };
@@ -175,13 +185,7 @@ impl Crowd {
                 // The answer may be there by then; WeChat does not see it.
                 let _given_up = timeout(soon, self.push((user, number))).await;
             }
-            for _ in 0..TRIES {
-                let got = self.asks((user, number)).await;
-                if report.note((user, number), got) {
-                    break;
-                }
-                sleep(AGAIN_AFTER).await;
-            }
+            self.tries((user, number), TRIES, &mut report).await;
         }
         report
     }
@@ -197,8 +201,18 @@ impl Crowd {
         .await;
     }
 
+    async fn tries(&self, written: Written, tries: usize, report: &mut Report) {
+        for attempt in 1..=tries {
+            let got = self.asks(written).await;
+            if report.note(written, got) || attempt == tries {
+                return;
+            }
+            sleep(AGAIN_AFTER).await;
+        }
+    }
+
     async fn asks(&self, written: Written) -> Got {
-        match timeout(WECHAT_WAITS, self.push(written)).await {
+        match timeout(HANGS, self.push(written)).await {
             Ok(Ok(answer)) if answer.is_success() => {
                 self.accepted.fetch_add(1, Ordering::Relaxed);
                 Got::Success(answer.duration)

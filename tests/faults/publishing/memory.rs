@@ -18,7 +18,7 @@ async fn nothing_is_answered_success_and_not_stored_while_the_broker_has_no_memo
         let (without, with) = (&without_spool.crowd, &with_spool.crowd);
         let reports = tokio::join!(without.push_all(of_each(USERS, number)), with.push_all(of_each(USERS, number)));
         println!("without a spool {}; with a spool {}", reports.0, reports.1);
-        assert_eq!((reports.0.unanswered, reports.1.unanswered), (0, 0), "no answer in WeChat's time");
+        assert_eq!((reports.0.unanswered, reports.1.unanswered), (0, 0), "a push hangs");
         reports
     };
     broker.raise_memory_alarm().await;
@@ -31,7 +31,7 @@ async fn nothing_is_answered_success_and_not_stored_while_the_broker_has_no_memo
         without_spool.program.counts("kefu_ingress_pushes_under_way", USERS).await;
         broker.clear_memory_alarm().await;
     });
-    let again = without_spool.crowd.push_all(waited.lost.clone()).await;
+    let again = without_spool.crowd.push_as_wechat(waited.lost.clone()).await;
     let (accepted, spooled) = (waited.and(again), spooled.and(spooled_too));
     assert!(accepted.lost.is_empty() && spooled.lost.is_empty(), "the alarm is over: {accepted}; {spooled}");
     with_spool.program.counts("kefu_ingress_spool_state{state=\"direct\"}", 1).await;
