@@ -202,11 +202,16 @@ impl Envelope {
             v: u32,
         }
         let malformed = |error| EnvelopeError::Malformed(json::mistake(&error).into());
-        let Versioned { v } = serde_json::from_slice(body).map_err(malformed)?;
+        let read: Result<Self, _> = serde_json::from_slice(body);
+        let v = match &read {
+            Ok(envelope) => envelope.v,
+            // A newer envelope may have another shape.
+            Err(_) => serde_json::from_slice::<Versioned>(body).map_err(malformed)?.v,
+        };
         if ![VERSION, SEND_VERSION, UNREADABLE_VERSION].contains(&v) {
             return Err(EnvelopeError::Version { found: v });
         }
-        let envelope: Self = serde_json::from_slice(body).map_err(malformed)?;
+        let envelope = read.map_err(malformed)?;
         let fields = [
             (SEND_VERSION, "send", envelope.send.is_some()),
             (UNREADABLE_VERSION, "unreadable", envelope.unreadable.is_some()),
