@@ -102,6 +102,7 @@ macro_rules! contract {
         contract!(@tests $make, settling:
             done_is_for_good,
             deliveries_are_settled_in_any_order,
+            a_delivery_may_be_settled_long_after_later_ones,
             a_retry_comes_back_after_its_delay_with_the_attempt_raised,
             a_postponed_message_comes_back_after_its_delay_with_the_attempt_unchanged,
             a_postponed_message_lets_the_users_later_messages_pass,

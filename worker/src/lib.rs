@@ -26,6 +26,7 @@ use kefu_runtime::health::Health;
 use kefu_store::Probe;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 mod attempt;
@@ -123,7 +124,13 @@ impl Worker {
         let options = ConsumerOptions { id: id.clone(), prefetch: config.prefetch(), seat };
         let consumer = backend.consumer(options)?;
         tracing::info!(worker = id, seat, accounts = config.accounts.iter().count(), "taking messages");
-        let end = dispatch(handler, consumer, health, shutdown, grace).await;
+        // A task of its own, since the runtime's threads wake the thread of the caller through the system only.
+        let dispatching = tokio::spawn(dispatch(handler, consumer, health, shutdown, grace));
+        let end = AbortOnDropHandle::new(dispatching).await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this call with it.
+            Err(_) => Ok(()),
+        });
         if let Some(seated) = seated {
             seated.leave().await;
         }

@@ -108,11 +108,15 @@ impl Interrupt {
 
     /// Waits for `wait`, until an interruption at most.
     pub(crate) async fn or<T>(&self, wait: impl Future<Output = T>) -> Result<T, Outcome> {
+        if self.shutdown.is_cancelled() || self.session.is_cancelled() {
+            return Err(Outcome::HandedBack);
+        }
         tokio::select! {
             biased;
+            // First, since a wait that is over at once, as most are, then does not join those who wait for the interrupt.
+            output = wait => Ok(output),
             () = self.shutdown.cancelled() => Err(Outcome::HandedBack),
             () = self.session.cancelled() => Err(Outcome::HandedBack),
-            output = wait => Ok(output),
         }
     }
 }

@@ -228,17 +228,16 @@ impl Envelope {
             v: u32,
         }
         let malformed = |error| EnvelopeError::Malformed(json::mistake(&error).into());
-        let envelope: Self = serde_json::from_slice(body).map_err(|error| {
-            // The shape of a newer version is not known, and may differ.
-            match serde_json::from_slice(body) {
-                Ok(Versioned { v }) if !VERSIONS.contains(&v) => EnvelopeError::Version { found: v },
-                _ => malformed(error),
-            }
-        })?;
-        let v = envelope.v;
+        let read: Result<Self, _> = serde_json::from_slice(body);
+        let v = match &read {
+            Ok(envelope) => envelope.v,
+            // A newer envelope may have another shape.
+            Err(_) => serde_json::from_slice::<Versioned>(body).map_err(malformed)?.v,
+        };
         if !VERSIONS.contains(&v) {
             return Err(EnvelopeError::Version { found: v });
         }
+        let envelope = read.map_err(malformed)?;
         let fields = [
             (v == SEND_VERSION, "send", envelope.send.is_some()),
             (v == UNREADABLE_VERSION, "unreadable", envelope.unreadable.is_some()),

@@ -83,7 +83,7 @@ impl MessageKey {
 
 impl fmt::Display for MessageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.digest()[..12])
+        f.write_str(&hex::encode(&Sha256::digest(self.0.as_bytes())[..6]))
     }
 }
 

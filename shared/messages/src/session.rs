@@ -13,7 +13,7 @@ pub struct UserKey(String);
 impl UserKey {
     /// The user whose message this is.
     pub fn of(envelope: &Envelope) -> Self {
-        Self(format!("{}|{}", envelope.account, envelope.push.from_user.as_str()))
+        Self([&envelope.account, "|", envelope.push.from_user.as_str()].concat())
     }
 
     /// The text. It contains an openid.
@@ -39,7 +39,7 @@ impl SessionKey {
     pub fn of(appid: &str, push: &Push) -> Self {
         let user = push.from_user.as_str();
         Self(match push.business_id {
-            None => format!("{appid}|{user}"),
+            None => [appid, "|", user].concat(),
             Some(business_id) => format!("{appid}|{user}|{business_id}"),
         })
     }

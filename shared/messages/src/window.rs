@@ -205,7 +205,7 @@ impl Window {
 
 /// The name of a reply in [`Window::counted`].
 pub fn counted(by: &MessageKey, step: u32) -> String {
-    format!("{} {step}", by.as_str())
+    [by.as_str(), " ", &step.to_string()].concat()
 }
 
 /// Without the openids.

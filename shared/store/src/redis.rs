@@ -17,7 +17,7 @@
 //! | `kefu:seats` | hash | for each running worker `SEAT UNTIL`: the worker's number, from 0 on, and the time at which the seat expires; renewed every 5 s |
 //! | `kefu:probe` | string | empty, for a second: shows `/readyz` that the server accepts writes |
 //!
-//! A job has `state` (`open`, `done`), `fence`, `next` (index of the next step), `owner` and `until` (the lease), `sending`
+//! A job has `state` (`open`, `done`), `fence`, `next` (index of the next step; absent for 0), `owner` and `until` (the lease), `sending`
 //! (a step begun and not known to be sent) and `plan` (JSON). A job that is done keeps only `state`, `fence` and `next`.
 //!
 //! Treat a dump as personal data. Names of keys contain openids. A claim contains the answer, which names the user if it

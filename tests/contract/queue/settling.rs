@@ -36,6 +36,25 @@ pub(super) async fn deliveries_are_settled_in_any_order(queue: impl Queue) {
     assert_eq!(numbers(&next_many(&mut second, 2).await), [1, 3]);
 }
 
+pub(super) async fn a_delivery_may_be_settled_long_after_later_ones(queue: impl Queue) {
+    let publisher = queue.publisher().await;
+    publish(&publisher, &user(0, 0), 1..=6).await;
+    let mut consumer = queue.consumer("a", 3).await;
+    let mut held = next_many(&mut consumer, 3).await;
+    for later in held.split_off(1) {
+        done(later).await;
+    }
+    // The queue has these settlements once it delivers more.
+    held.extend(next_many(&mut consumer, 2).await);
+    assert_eq!(numbers(&held), [1, 4, 5]);
+    for delivery in held {
+        assert!(!delivery.redelivered && !delivery.session.is_cancelled());
+        done(delivery).await;
+    }
+    let last = next(&mut consumer).await;
+    assert_eq!((number(&last), last.redelivered), (6, false));
+}
+
 pub(super) async fn a_retry_comes_back_after_its_delay_with_the_attempt_raised(queue: impl Queue) {
     let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 10).await);
     let published = envelope(&user(3, 0), 1);

@@ -30,6 +30,7 @@ pub(crate) async fn dispatch(
     grace: Duration,
 ) -> Result<(), WorkerError> {
     let mut work = Work { handler, lanes: Lanes::new(), tasks: JoinSet::new(), lane_of: HashMap::new() };
+    let lanes = metrics::gauge!(metric::LANES);
     let mut state_poll = tokio::time::interval(STATE_EVERY);
     let end = loop {
         tokio::select! {
@@ -45,7 +46,7 @@ pub(crate) async fn dispatch(
                 None => break Err(WorkerError::ConsumerEnded),
             },
         }
-        metrics::gauge!(metric::LANES).set(work.lanes.len() as f64);
+        lanes.set(work.lanes.len() as f64);
     };
     let given_back = work.drain(grace).await;
     // Each message that ended is settled now. The other deliveries go back only at this point, since an earlier return
@@ -53,7 +54,7 @@ pub(crate) async fn dispatch(
     consumer.close().await;
     drop(given_back);
     health.send_replace(Health::Down("closed".to_owned()));
-    metrics::gauge!(metric::LANES).set(0);
+    lanes.set(0);
     end
 }
 

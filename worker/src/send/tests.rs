@@ -39,6 +39,26 @@ async fn an_outage_longer_than_the_lane_waits_goes_back_to_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rules_plan_is_in_the_ledger_from_the_begin_of_its_first_step_on() {
+    let bench = Bench::new();
+    bench.wechat.fail_always(STABLE_TOKEN, &Failure::Passing("connection refused".into()));
+    assert_eq!(retry_after(&bench.handle("oA", "three").await), seconds(5));
+    assert_eq!(bench.store.entry(&key("oA", "three")).plan, None, "another attempt plans anew");
+
+    let bench = Bench::new();
+    bench.wechat.answer(SEND, 200, r#"{"errcode":0,"errmsg":"ok"}"#);
+    bench.wechat.errcode(SEND, 45015);
+    reason(&bench.handle("oA", "three").await);
+    assert_eq!(bench.store.entry(&key("oA", "three")).plan, Some(plan(&["one", "two", "three"])));
+
+    bench.wechat.set_latency(seconds(2));
+    let (settled, entry) =
+        tokio::join!(bench.handle("oB", "hi"), after(seconds(1), || bench.store.entry(&key("oB", "hi"))));
+    assert_eq!((entry.plan, entry.begun), (Some(plan(&["您好"])), Some(0)), "while WeChat is called");
+    assert_eq!(settled, DONE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_closed_window_makes_a_dead_letter_and_stops_the_plan() {
     for errcode in [45015, 45047] {
         let bench = Bench::new();

@@ -7,6 +7,7 @@ use kefu_messages::reply::picture::PictureFormat;
 use kefu_program::config;
 use kefu_runtime::Cause;
 use kefu_runtime::http_client::{self, Unread};
+use reqwest::Url;
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -78,7 +79,8 @@ pub(crate) trait Transport: Send + Sync {
 /// [`Transport`] over HTTP.
 pub(crate) struct HttpTransport {
     http: reqwest::Client,
-    base: String,
+    /// Has no path.
+    base: Url,
 }
 
 /// The size limit of an answer that is no file, more than any real answer needs.
@@ -90,7 +92,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
 impl HttpTransport {
     pub(crate) fn new(config: &config::WeChat) -> Result<Self, Cause> {
-        let base = config.api_base.parse().map_err(|_| "[wechat] api_base is no URL")?;
+        let base: Url = config.api_base.parse().map_err(|_| "[wechat] api_base is no URL")?;
         let http = http_client::builder(&base)
             .pool_idle_timeout(IDLE_CONNECTION)
             // This limit is below that of the whole call, so a call that reaches its own limit has written its request.
@@ -98,15 +100,25 @@ impl HttpTransport {
             .timeout(config.timeout)
             .build()
             .map_err(|error| http_client::cause(error).at("the HTTP client for WeChat's API cannot be set up"))?;
-        Ok(Self { http, base: config.api_base.clone() })
+        Ok(Self { http, base })
+    }
+
+    /// The URL of a call. Its query has secrets.
+    fn url(&self, call: &Call) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(call.path);
+        if !call.query.is_empty() {
+            let query = call.query.iter().map(|(name, value)| (*name, value.expose_secret()));
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
     }
 }
 
 #[async_trait]
 impl Transport for HttpTransport {
     async fn call(&self, call: Call) -> Result<Raw, Failure> {
-        let url = format!("{}{}", self.base, call.path);
-        let query: Vec<(&str, &str)> = call.query.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
+        let url = self.url(&call);
         let max_bytes = match call.body {
             Body::NoneForFile { max_bytes } => max_bytes,
             _ => MAX_ANSWER_BYTES,
@@ -122,11 +134,10 @@ impl Transport for HttpTransport {
                 self.http.post(url).multipart(Form::new().part("media", part))
             }
         };
-        let response =
-            request.query(&query).send().await.map_err(|error| match error.is_connect() || error.is_builder() {
-                true => not_written(error),
-                false => Failure::Unanswered(http_client::cause(error).at("no answer came")),
-            })?;
+        let response = request.send().await.map_err(|error| match error.is_connect() || error.is_builder() {
+            true => not_written(error),
+            false => Failure::Unanswered(http_client::cause(error).at("no answer came")),
+        })?;
         let status = response.status().as_u16();
         match http_client::read_within(response, max_bytes).await {
             Ok(body) => Ok(Raw { status, body, extent: Extent::Whole }),

@@ -11,7 +11,7 @@ use super::script::Script;
 use super::{Redis, millis};
 use crate::{Fence, Job, Ledger, LedgerClaim, StoreError, Written};
 
-static CLAIM: LazyLock<Script> = script!("now.lua", "job_claim.lua");
+static CLAIM: LazyLock<Script> = script!("now.lua", "fence.lua", "job_claim.lua");
 static STORE_PLAN: LazyLock<Script> = script!("job_guard.lua", "job_store_plan.lua");
 static REPLACE_PLAN: LazyLock<Script> = script!("job_guard.lua", "job_replace_plan.lua");
 static BEGIN: LazyLock<Script> = script!("now.lua", "job_guard.lua", "job_begin.lua");
@@ -25,7 +25,7 @@ static DONE: LazyLock<Script> = script!("job_done.lua");
 type Found = (String, u64, Fence, u32, bool, Option<Vec<u8>>);
 
 fn name(key: &MessageKey) -> String {
-    format!("kefu:job:{{{}}}", key.as_str())
+    ["kefu:job:{", key.as_str(), "}"].concat()
 }
 
 fn json(plan: &Plan) -> Result<Vec<u8>, StoreError> {

@@ -15,7 +15,7 @@ static PLACE: LazyLock<Script> = script!("now.lua", "order_place.lua");
 static LEAVE: LazyLock<Script> = script!("now.lua", "order_leave.lua");
 
 fn name(user: &UserKey) -> String {
-    format!("kefu:order:{{{}}}", user.as_str())
+    ["kefu:order:{", user.as_str(), "}"].concat()
 }
 
 #[async_trait]

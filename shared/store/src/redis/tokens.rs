@@ -11,7 +11,7 @@ use super::{Redis, millis};
 use crate::{Fence, StoreError, StoredToken, Tokens, Written};
 
 static GET: LazyLock<Script> = script!("now.lua", "token_get.lua");
-static LOCK: LazyLock<Script> = script!("now.lua", "token_keep.lua", "token_lock.lua");
+static LOCK: LazyLock<Script> = script!("now.lua", "fence.lua", "token_keep.lua", "token_lock.lua");
 static STORE: LazyLock<Script> = script!("now.lua", "token_keep.lua", "token_store.lua");
 static UNLOCK: LazyLock<Script> = script!("token_unlock.lua");
 static INVALIDATE: LazyLock<Script> = script!("token_invalidate.lua");

@@ -36,7 +36,7 @@ type Stored = (
 );
 
 fn name(user: &SessionKey) -> String {
-    format!("kefu:window:{{{}}}", user.as_str())
+    ["kefu:window:{", user.as_str(), "}"].concat()
 }
 
 fn window(stored: Stored) -> Result<Window, StoreError> {

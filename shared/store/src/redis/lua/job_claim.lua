@@ -8,7 +8,6 @@ if job[3] and job[3] ~= ARGV[1] and left > 0 then
   return { 'leased', left, 0, 0, 0, false }
 end
 local fence = fence_after(job[2])
-local next_step = job[5] or '0'
-redis.call('HSET', KEYS[1], 'state', 'open', 'fence', fence, 'owner', ARGV[1], 'until', now + ARGV[2], 'next', next_step)
+redis.call('HSET', KEYS[1], 'state', 'open', 'fence', fence, 'owner', ARGV[1], 'until', now + ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return { 'claimed', 0, fence, next_step, job[6] and 1 or 0, job[7] }
+return { 'claimed', 0, fence, job[5] or 0, job[6] and 1 or 0, job[7] }

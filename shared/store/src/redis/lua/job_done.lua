@@ -4,7 +4,7 @@ local job = redis.call('HMGET', KEYS[1], 'fence', 'next')
 if job[1] ~= ARGV[1] then
   return 0
 end
-redis.call('HSET', KEYS[1], 'state', 'done', 'next', math.max(job[2], ARGV[2]))
+redis.call('HSET', KEYS[1], 'state', 'done', 'next', math.max(job[2] or 0, ARGV[2]))
 redis.call('HDEL', KEYS[1], 'owner', 'until', 'sending', 'plan')
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1

@@ -1,3 +1,5 @@
 -- KEYS[1] job  ARGV fence, plan
-redis.call('HSETNX', KEYS[1], 'plan', ARGV[2])
+if not plan then
+  redis.call('HSET', KEYS[1], 'plan', ARGV[2])
+end
 return 1
