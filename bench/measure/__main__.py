@@ -34,16 +34,17 @@ say.start = time.monotonic()
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="bench/run", description="Measures kefu beside its peers, in alternating rounds.")
-    parser.add_argument("benches", nargs="*", metavar="BENCH", help=f"of {', '.join(NAMES)}; all of them by default")
-    parser.add_argument("--rounds", type=int, help="how often each contestant runs (5; with --smoke 1)")
-    parser.add_argument("--against", metavar="COMMIT", action="append", default=[], help="also build and measure this commit of kefu")
-    parser.add_argument("--rate", type=float, help="pushes a second of the bench open (1500)")
-    parser.add_argument("--backlog-seconds", type=int, help="how long the bench growth may fill the queues (300)")
-    parser.add_argument("--smoke", action="store_true", help="a few seconds of each bench with debug builds: everything still runs")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="the folder for the results (target/bench/results)")
-    parser.add_argument("--docs", action="store_true", help="only put the tables of FOLDER into docs/performance.md, and draw the picture")
-    parser.add_argument("--target", type=Path, required=True, help=argparse.SUPPRESS)
+    # bench/run explains the options.
+    parser = argparse.ArgumentParser(prog="bench/run", usage="bench/run --help says more", add_help=False)
+    parser.add_argument("benches", nargs="*")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--against", action="append", default=[])
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--backlog-seconds", type=int)
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--docs", action="store_true")
+    parser.add_argument("--target", type=Path, required=True)
     options = parser.parse_args()
     unknown = [name for name in options.benches if name not in NAMES]
     if unknown:
@@ -123,7 +124,7 @@ def main():
         found = builds(options)
         say("starting RabbitMQ and Redis")
         servers = Servers(options.target / ("debug" if options.smoke else "release"), folder)
-        peers = Peers(options.target / "bench" / "peers", say)
+        peers = Peers(options.target / "bench" / "peers", 60 if options.smoke else 600, say)
         bench = Bench(servers, Api(servers), found, peers, options, say)
         for name in options.benches or NAMES:
             say(f"bench {name}")

@@ -14,8 +14,9 @@ SOURCES = Path(__file__).resolve().parent.parent / "peers"
 class Peers:
     """Builds each peer below `folder`, once; a peer that this machine cannot build is left out, with the reason in words."""
 
-    def __init__(self, folder, say):
-        self.folder, self.say, self.known = folder, say, {}
+    def __init__(self, folder, patience, say):
+        """`patience`: for how many seconds a build may fetch packages."""
+        self.folder, self.patience, self.say, self.known = folder, patience, say, {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def folder_of(self, language):
@@ -35,7 +36,8 @@ class Peers:
         folder.mkdir(exist_ok=True)
         # The libraries are folders of Debian's packages, so that no proxy and no checksum database is needed.
         settings = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOCACHE": str(folder / "cache")}
-        run("go build", ["go", "build", "-o", folder / "ingress", "."], folder / "build.log", cwd=SOURCES / "go", env=settings)
+        command = ["go", "build", "-o", folder / "ingress", "."]
+        run("go build", command, folder / "build.log", self.patience, cwd=SOURCES / "go", env=settings)
         return folder
 
     def _node(self, folder):
@@ -56,7 +58,7 @@ class Peers:
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(SOURCES / language, folder)
             for command in commands:
-                run(" ".join(map(str, command[:2])), command, log, cwd=folder)
+                run(" ".join(map(str, command[:2])), command, log, self.patience, cwd=folder)
             shutil.copy(SOURCES / language / lock, stamp)
         shutil.copytree(SOURCES / language, folder, dirs_exist_ok=True)
         return folder

@@ -44,13 +44,14 @@ class Process:
         _running.append(self)
 
     def stop(self, patience=30):
-        """Asks the process to end; kills what is left of its group."""
+        """Asks the process to end; kills what is left of its group. What has a pipe for its input ends with the input."""
         if self not in _running:
             return
         if self.child.poll() is None:
-            self.child.terminate()
             if self.child.stdin:
                 self.child.stdin.close()
+            else:
+                self.child.terminate()
             try:
                 self.child.wait(patience)
             except subprocess.TimeoutExpired:
@@ -88,15 +89,19 @@ def stop_all():
         process.stop(patience=5)
 
 
-def run(name, command, log, **options):
-    """Runs a command to its end, and returns what it printed."""
+def run(name, command, log, patience=3600, **options):
+    """Runs a command to its end, within so many seconds, and returns what it printed."""
     process = Process(name, command, log, stdout=subprocess.PIPE, **options)
-    printed = process.child.stdout.read().decode()
-    status = process.child.wait()
-    process.stop()
+    try:
+        printed, _ = process.child.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{name} did not end within {patience} s") from None
+    finally:
+        process.stop()
+    status = process.child.returncode
     if status != 0:
         raise Failed(f"{name} ended with {status}:\n{tail(log)}")
-    return printed
+    return printed.decode()
 
 
 def tail(log, lines=15):
@@ -168,7 +173,7 @@ def http(url, body=None, method=None, headers=None):
         return error.code, error.read().decode(errors="replace")
 
 
-def wait_for(what, ready, process=None, patience=60, pause=0.02):
+def wait_for(what, ready, process=None, patience=120, pause=0.02):
     """Waits until `ready` says yes."""
     end = time.monotonic() + patience
     while True:

@@ -60,7 +60,7 @@ fn rules(count: usize) -> Rules {
     rules
 }
 
-#[divan::bench(args = [1, 10, 100])]
+#[divan::bench(args = [1, 10, 100, 1_000])]
 fn the_last_rule_matches(bencher: Bencher, count: usize) {
     let (rules, push) = (rules(count), push(TEXT));
     assert!(rules.decide(APPID, &push).is_some());

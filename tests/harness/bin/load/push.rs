@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use kefu_harness::wechat::{Account, Format, Message, Mode};
 use serde::Deserialize;
 use serde_json::json;
@@ -63,7 +63,8 @@ pub(crate) fn run(order: &Order) -> anyhow::Result<()> {
     let requests: Vec<Request> =
         (order.offset..order.offset + order.pushes).map(|number| order.request(number)).collect();
     println!("ready");
-    io::stdin().lock().read_line(&mut String::new()).context("standard input")?;
+    let told = io::stdin().lock().read_line(&mut String::new()).context("standard input")?;
+    ensure!(told > 0, "nobody said when to start");
     let turns: Vec<Turn> = (0..order.users).map(|_| Turn::default()).collect();
     let (next, started) = (AtomicUsize::new(0), Instant::now());
     let seen: Vec<Seen> = thread::scope(|scope| {
