@@ -115,14 +115,14 @@ impl Lease {
     /// Records that the step was not sent. The write goes on through a shutdown, since the step would be ambiguous
     /// without the record.
     pub(crate) async fn not_sent(&self, step: u32) -> Result<(), Outcome> {
-        self.write(&Interrupt::never(), || self.leases.ledger.not_sent(&self.key, self.fence, step)).await
+        self.write(Interrupt::never(), || self.leases.ledger.not_sent(&self.key, self.fence, step)).await
     }
 
     /// Records that the step was sent, and that the message is done if the step is `all` that the message still needed.
     /// The write goes on through a shutdown, as [`Lease::not_sent`] does.
     pub(crate) async fn sent(&mut self, step: u32, all: bool) -> Result<(), Outcome> {
         let done_for = all.then_some(LEDGER_KEEPS_FOR);
-        self.write(&Interrupt::never(), || self.leases.ledger.sent(&self.key, self.fence, step, done_for)).await?;
+        self.write(Interrupt::never(), || self.leases.ledger.sent(&self.key, self.fence, step, done_for)).await?;
         self.is_done = all;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The outcome of an attempt, and the interrupt that can end one early.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use kefu_queue::DeadReason;
@@ -102,8 +103,10 @@ impl Interrupt {
     }
 
     /// An interrupt that never comes, for writes that must go on as long as the process lives.
-    pub(crate) fn never() -> Self {
-        Self { shutdown: CancellationToken::new(), session: CancellationToken::new() }
+    pub(crate) fn never() -> &'static Self {
+        static NEVER: LazyLock<Interrupt> =
+            LazyLock::new(|| Interrupt { shutdown: CancellationToken::new(), session: CancellationToken::new() });
+        &NEVER
     }
 
     /// Waits for `wait`, until an interruption at most.
