@@ -344,10 +344,11 @@ class Bench:
             Column("ingress_full", "at full load MB"),
             Column("worker_idle", "worker idle MB"),
             Column("worker_full", "at full load MB"),
+            Column("redis_kb", "Redis KB a message", 1),
         ]
         title = (
             f"Resident memory. Idle: ready, and nothing to do. At full load: the most during {messages:,} pushes over 64 "
-            "connections, and while a worker with `concurrency = 256` replies to them"
+            "connections, and while a worker with `concurrency = 256` replies to them. Redis: what it keeps of each message after the reply"
         )
         result = Result("memory", title, columns, self.builds[0].name)
 
@@ -356,12 +357,14 @@ class Bench:
             ingress, worker = kefu.ingress(), kefu.only_worker()
             self.await_idle(ingress)
             self.await_idle(worker)
+            empty = self.servers.redis_bytes()
             figures = {"ingress_idle": ingress.memory("VmRSS"), "worker_idle": worker.memory("VmRSS")}
             worker.stop()
             self.load(kefu.address, messages)
             figures["ingress_full"] = ingress.memory("VmHWM")
             ingress.stop()
             figures["worker_full"] = self.drain_by(kefu, messages)["memory"]
+            figures["redis_kb"] = (self.servers.redis_bytes() - empty) / messages / 1000
             self.servers.clear()
             return figures
 

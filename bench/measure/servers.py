@@ -39,7 +39,8 @@ class Servers:
         self.rounds += 1
         self.vhost = f"round-{self.rounds}"
         self._ask("PUT", f"vhosts/{self.vhost}", 201)
-        self._flush_redis()
+        if self._ask_redis(b"FLUSHALL") != "+OK\r\n":
+            raise Failed("Redis did not flush")
         self._await_idle()
         return self.url
 
@@ -59,12 +60,15 @@ class Servers:
             raise Failed(f"RabbitMQ answered {status} to {method} {path}: {text}")
         return text
 
-    def _flush_redis(self):
+    def _ask_redis(self, command):
         host, port = self.redis_url.rpartition("/")[2].split(":")
         with socket.create_connection((host, int(port)), timeout=60) as connection:
-            connection.sendall(b"FLUSHALL\r\n")
-            if connection.recv(64) != b"+OK\r\n":
-                raise Failed("Redis did not flush")
+            connection.sendall(command + b"\r\n")
+            return connection.recv(65536).decode()
+
+    def redis_bytes(self):
+        """The memory of Redis's data."""
+        return int(self._ask_redis(b"INFO memory").split("used_memory:")[1].split()[0])
 
     def _await_idle(self):
         """RabbitMQ still deletes the queues of the round before."""
