@@ -1,11 +1,11 @@
 //! The end of a delivery.
 
 use async_trait::async_trait;
-use redb::WriteTransaction;
 
 use super::backlog::Ticket;
 use super::record::{Death, Record};
 use super::{EmbeddedQueue, tables};
+use crate::database::Transaction;
 use crate::{DatabaseError, millis};
 use kefu_queue::{QueueError, Settle, Settlement};
 
@@ -42,7 +42,7 @@ impl Settle for Holder {
         let (EmbeddedQueue { database, backlog }, ticket) = (self.queue.clone(), self.ticket);
         let clock = database.clock().clone();
         let comes_back = matches!(settlement, Settlement::Retry { .. } | Settlement::Postpone { .. });
-        let work = move |transaction: &WriteTransaction| {
+        let work = move |transaction: &Transaction| {
             if !backlog.may_settle(ticket) {
                 return Ok(Settled::Stale);
             }
@@ -50,7 +50,7 @@ impl Settle for Holder {
                 return Ok(Settled::Stale);
             };
             let number = || backlog.next_number();
-            let due_ms = carry_out(transaction, record, settlement, clock.now_ms(), number)?;
+            let due_ms = carry_out(transaction, record, settlement, clock.now_ms(), number);
             Ok(Settled::Yes { due_ms })
         };
         // The holder moves into the submission: if this future is dropped before that, the message is given back.
@@ -65,7 +65,7 @@ impl Settle for Holder {
                 _ => {}
             }
         };
-        match database.write_then(work, then).await? {
+        match database.change_then(work, then).await? {
             Settled::Yes { .. } => Ok(()),
             Settled::Stale => Err(QueueError::Stale),
         }
@@ -74,28 +74,28 @@ impl Settle for Holder {
 
 /// Puts the message into its new place. Returns its due time, if the message comes back.
 fn carry_out(
-    transaction: &WriteTransaction,
+    transaction: &Transaction,
     mut record: Record,
     settlement: Settlement,
     now_ms: u64,
     next_number: impl FnOnce() -> u64,
-) -> Result<Option<u64>, redb::Error> {
+) -> Option<u64> {
     if matches!(settlement, Settlement::Retry { .. }) {
         record.header.attempt = record.header.attempt.saturating_add(1);
     }
     match settlement {
-        Settlement::Done => Ok(None),
+        Settlement::Done => None,
         Settlement::Retry { after, error } | Settlement::Postpone { after, error } => {
             let due_ms = now_ms.saturating_add(millis(after));
             record.fails(error);
-            tables::delay(transaction, due_ms, next_number(), &record)?;
-            Ok(Some(due_ms))
+            tables::delay(transaction, due_ms, next_number(), &record);
+            Some(due_ms)
         }
         Settlement::Dead { reason, error } => {
             record.fails(error);
             record.header.death = Some(Death { reason: reason.as_str().to_owned(), at_ms: now_ms });
-            tables::bury(transaction, next_number(), &record)?;
-            Ok(None)
+            tables::bury(transaction, next_number(), &record);
+            None
         }
     }
 }

@@ -7,12 +7,13 @@ use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{self, Shelf};
+use super::shelf::Shelf;
 use super::{EmbeddedStore, Failure, StoreError};
+use crate::database::Table;
 use crate::millis;
 use kefu_store::{Fence, Job, Ledger, LedgerClaim, Written};
 
-const JOBS: Shelf<Entry> = Shelf::new(shelf::JOBS);
+const JOBS: Shelf<Entry> = Shelf::new(Table::JOBS);
 
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -102,7 +103,8 @@ impl Ledger for EmbeddedStore {
             JOBS.put(transaction, &key, &entry, now_ms.saturating_add(millis(keep_for)))?;
             Ok(LedgerClaim::Claimed(entry.job()))
         };
-        self.write(work).await
+        // A claim ends with the process, and the claim of a disk that failed is fenced.
+        self.write_soon(work)
     }
 
     async fn store_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
@@ -160,6 +162,7 @@ impl Ledger for EmbeddedStore {
             }
             _ => Ok(Written::Fenced),
         };
-        self.write(work).await
+        // The settlement, or the next claim of the message, comes later and is durable later.
+        self.write_soon(work)
     }
 }
