@@ -16,6 +16,9 @@ use crate::writer::Pushed;
 /// WeChat's patience is 5 s, and ingress answers after 4.5 s at most; the rest is for the way, on a busy machine.
 const ANSWER_LIMIT: Duration = Duration::from_millis(4_900);
 
+/// How many steps a kill of a process with an embedded backend may double on average.
+const MOST_DOUBLED: usize = 3;
+
 /// What a worker logs of a step that it may or may not have sent.
 const AMBIGUOUS: &str = "a reply may or may not have been sent";
 
@@ -34,6 +37,8 @@ pub(crate) struct Outcomes {
     pub(crate) dead: Vec<DeadLetter>,
     /// Steps that a worker says it may or may not have sent.
     pub(crate) ambiguous: BTreeSet<Step>,
+    /// How many steps each kill doubled.
+    pub(crate) doubled_by_kills: Vec<usize>,
 }
 
 impl Outcomes {
@@ -61,6 +66,7 @@ impl Outcomes {
             p99: quantile(99),
             dead,
             ambiguous: ambiguous(pushed, logs),
+            doubled_by_kills: Vec::new(),
         }
     }
 
@@ -91,6 +97,16 @@ impl Outcomes {
         self
     }
 
+    /// A kill doubles no more steps on average than were being recorded at one moment.
+    ///
+    /// # Panics
+    /// When that is not so.
+    pub(crate) fn must_double_few(&self) -> &Self {
+        let (doubled, kills) = (self.doubled_by_kills.iter().sum::<usize>(), self.doubled_by_kills.len());
+        assert!(doubled <= MOST_DOUBLED * kills, "steps doubled by each kill: {:?}", self.doubled_by_kills);
+        self
+    }
+
     /// No push was given up by WeChat.
     ///
     /// # Panics
@@ -115,7 +131,11 @@ impl fmt::Display for Outcomes {
             self.audit,
             self.ambiguous.len(),
             self.dead.len(),
-        )
+        )?;
+        match &*self.doubled_by_kills {
+            [] => Ok(()),
+            by_kills => write!(f, "; steps doubled by each kill {by_kills:?}"),
+        }
     }
 }
 

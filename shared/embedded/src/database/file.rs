@@ -24,8 +24,8 @@ const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 /// The layout of the tables; kefu does not touch a file with a later layout. Format 1 is the same without the journal.
 const FORMAT: u64 = 2;
 
-/// Enough for the upper levels of all trees and the young messages; redb's own default is 1 GiB.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Enough for the upper levels of all trees; redb's own default is 1 GiB.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How long to wait for an ending process to release the file.
 const WAIT_FOR_LOCK: Duration = Duration::from_secs(1);

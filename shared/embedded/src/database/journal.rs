@@ -28,7 +28,7 @@ use super::tables::{self, KeyValue, Snapshot, Table};
 const JOURNAL: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("journal");
 
 /// How many bytes of changes are in memory before they begin to move to the tables.
-const RIPE_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
+const RIPE_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 4 * 1024 * 1024 };
 
 /// What a row takes in memory beside its bytes.
 const ROW_BYTES: usize = 96;

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::*;
 
 mod faults;
+mod journal;
 
 /// The table of the tests; it has only keys.
 const TEST: TableDefinition<'static, u64, ()> = TableDefinition::new("test");

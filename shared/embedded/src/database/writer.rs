@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kefu_runtime::Cause;
 use redb::WriteTransaction;
@@ -19,6 +19,10 @@ use super::journal::{Halted, Journal, Place, Taken};
 
 /// How often the thread tries again to open a database after a failure.
 const REOPEN_EVERY: Duration = Duration::from_millis(200);
+
+/// How long after the beginning of a commit the next one begins at the earliest, so that a commit under load has the changes of
+/// many callers.
+const COMMIT_EVERY: Duration = Duration::from_millis(1);
 
 /// One caller's part of a transaction.
 pub(super) trait Job: Send {
@@ -82,8 +86,16 @@ pub(super) fn spawn(
     clock: Clock,
     closing: watch::Sender<()>,
 ) -> Result<(), DatabaseError> {
-    let mut writer =
-        Writer { file, journal, clock, entries: 0, place: Place::default(), moves: false, undecided: None };
+    let mut writer = Writer {
+        next_commit: Instant::now(),
+        file,
+        journal,
+        clock,
+        entries: 0,
+        place: Place::default(),
+        moves: false,
+        undecided: None,
+    };
     thread::Builder::new()
         .name("kefu-database".to_owned())
         .spawn(move || {
@@ -99,6 +111,8 @@ pub(super) fn spawn(
 }
 
 struct Writer {
+    /// When the next commit may begin.
+    next_commit: Instant,
     file: Arc<File>,
     journal: Arc<Journal>,
     clock: Clock,
@@ -147,6 +161,7 @@ impl Writer {
                 Task::Job(job) => Some(job),
                 Task::Changes => None,
             }));
+            self.pause();
             let outcome = self.commit(&mut batch, false);
             for job in batch.drain(..) {
                 let finish = AssertUnwindSafe(|| job.finish(outcome.clone()));
@@ -155,6 +170,16 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Lets changes gather, unless the last commit is long ago.
+    fn pause(&mut self) {
+        let pause = self.next_commit.saturating_duration_since(Instant::now());
+        if !pause.is_zero() {
+            #[expect(clippy::disallowed_methods, reason = "the writer has a thread of its own")]
+            thread::sleep(pause);
+        }
+        self.next_commit = Instant::now() + COMMIT_EVERY;
     }
 
     /// Commits the whole batch and the journal's changes, or nothing. `all`: all changes move to the tables.

@@ -46,9 +46,13 @@ impl Settle for Holder {
             if !backlog.may_settle(ticket) {
                 return Ok(Settled::Stale);
             }
-            let Some(record) = tables::take(transaction, ticket.partition, ticket.number)? else {
+            let Some(row) = tables::take(transaction, ticket.partition, ticket.number)? else {
                 return Ok(Settled::Stale);
             };
+            if matches!(settlement, Settlement::Done) {
+                return Ok(Settled::Yes { due_ms: None });
+            }
+            let record = Record::from_bytes(&row, ticket.partition);
             let number = || backlog.next_number();
             let due_ms = carry_out(transaction, record, settlement, clock.now_ms(), number);
             Ok(Settled::Yes { due_ms })

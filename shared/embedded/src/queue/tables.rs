@@ -80,11 +80,13 @@ pub(super) fn take(
     transaction: &Transaction,
     partition: Partition,
     number: u64,
-) -> Result<Option<Record>, redb::Error> {
+) -> Result<Option<Arc<[u8]>>, redb::Error> {
     let key = ready_key(partition, number);
-    let Some(row) = transaction.get(Table::READY, &key)? else { return Ok(None) };
-    transaction.remove(Table::READY, &key);
-    Ok(Some(Record::from_bytes(&row, partition)))
+    let row = transaction.get(Table::READY, &key)?;
+    if row.is_some() {
+        transaction.remove(Table::READY, &key);
+    }
+    Ok(row)
 }
 
 pub(super) fn delay(transaction: &Transaction, due_ms: u64, number: u64, record: &Record) {
