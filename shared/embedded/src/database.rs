@@ -44,6 +44,16 @@ pub const MAX_BATCH: usize = 256;
 /// How many writes may wait for the writer thread; other callers wait for room.
 const MAX_WAITING: usize = 1_024;
 
+/// A work that was done in memory.
+pub(crate) struct Changed<T>(oneshot::Receiver<Result<T, DatabaseError>>);
+
+impl<T> Changed<T> {
+    /// Waits until the changes are on the disk.
+    pub(crate) async fn durable(self) -> Result<T, DatabaseError> {
+        self.0.await.map_err(|_| DatabaseError::Closed)?
+    }
+}
+
 /// The database of this process. Clones are cheap and share the file.
 ///
 /// The file is closed when the last clone is gone, together with everything that was opened on the database (`Stores`,
@@ -154,16 +164,17 @@ impl Database {
     where
         T: Send + 'static,
     {
-        self.change_then(work, |_| ()).await
+        self.change_then(work, |_| ()).durable().await
     }
 
-    /// As [`Database::change`], but first gives the outcome to `then`, in the order of the works, even if this future is
-    /// dropped after its first poll. The result of `then` is dropped once the caller has its answer.
-    pub(crate) async fn change_then<T, G, K>(
+    /// As [`Database::change`], for a caller that has something to do before it waits. `then` gets the outcome before the
+    /// caller, in the order of the works, even if the caller does not wait. The result of `then` is dropped once the caller
+    /// has its answer.
+    pub(crate) fn change_then<T, G, K>(
         &self,
         work: impl FnOnce(&Transaction) -> Result<T, redb::Error>,
         then: G,
-    ) -> Result<T, DatabaseError>
+    ) -> Changed<T>
     where
         T: Send + 'static,
         G: FnOnce(Result<&T, &DatabaseError>) -> K + Send + 'static,
@@ -189,7 +200,7 @@ impl Database {
         if let (Some(outcome), Some(finish)) = (submitted.transpose(), finish) {
             finish(outcome);
         }
-        answered.await.map_err(|_| DatabaseError::Closed)?
+        Changed(answered)
     }
 
     fn submit<T, R>(

@@ -30,6 +30,9 @@ const JOURNAL: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::n
 /// How many bytes of changes are in memory before they begin to move to the tables.
 const RIPE_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 4 * 1024 * 1024 };
 
+/// How many bytes of entries there are before changes begin to move, if the same rows change again and again.
+const RIPE_ENTRY_BYTES: usize = 4 * RIPE_BYTES;
+
 /// What a row takes in memory beside its bytes.
 const ROW_BYTES: usize = 96;
 
@@ -134,6 +137,8 @@ struct Moving {
 #[derive(Default)]
 struct State {
     recent: Changes,
+    /// The bytes of the entries with recent changes.
+    entry_bytes: usize,
     moving: Option<Moving>,
     /// The tables as of the last commit, once somebody has read them.
     snapshot: Option<Snapshot>,
@@ -186,13 +191,16 @@ impl Journal {
         let batch = mem::take(&mut state.batch);
         let moving = state.moving.as_ref().map(|moving| (Arc::clone(&moving.changes), moving.upto));
         // The moving begins with the next commit: an entry tells whether its commit succeeded, so it stays that long.
-        let ripens = state.moving.is_none() && (state.recent.bytes >= RIPE_BYTES || all);
-        let limit = match state.recent.bytes >= RIPE_BYTES {
+        state.entry_bytes += batch.entry.len();
+        let is_ripe = all || state.recent.bytes >= RIPE_BYTES || state.entry_bytes >= RIPE_ENTRY_BYTES;
+        let ripens = state.moving.is_none() && is_ripe;
+        let limit = match is_ripe {
             _ if all => usize::MAX,
             true => MOVED_IN_HASTE,
             false => MOVED_PER_COMMIT,
         };
         if ripens {
+            state.entry_bytes = 0;
             let changes = Arc::new(mem::take(&mut state.recent));
             state.moving = Some(Moving { changes, upto: entry });
         }

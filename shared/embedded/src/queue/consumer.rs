@@ -21,8 +21,8 @@ use kefu_queue::{Consumer, ConsumerOptions, DeadReason, Delivery, Settlement};
 const MAX_READ: usize = 128;
 
 /// How many bytes are read at once; the last message may exceed them. A body is as large as ingress's `max_body_bytes`
-/// allows, and larger because it is in JSON.
-pub(super) const MAX_READ_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
+/// allows, and larger because it is in JSON. Reading so many bytes of JSON takes a few milliseconds of the caller's thread.
+pub(super) const MAX_READ_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 1024 * 1024 };
 
 /// How often a message may be dropped unsettled. Only the dropped message is counted, not the messages that go back with
 /// it, and not those that a crash of the whole process gives back, because nobody records these.

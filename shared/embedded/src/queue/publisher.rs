@@ -35,18 +35,19 @@ impl Publisher for EmbeddedPublisher {
         let partition = envelope.partition(self.partitions);
         let EmbeddedQueue { database, backlog } = self.queue.clone();
         let record = Record::new(partition, database.clock().now_ms(), envelope.to_json());
-        let outcome = database.change_then(
+        let mut number = 0;
+        let changed = database.change_then(
             |transaction| {
-                let number = backlog.next_number();
+                number = backlog.next_number();
                 tables::append(transaction, number, &record);
-                // The consumer may have the message at once: what it does is durable after the message.
-                backlog.appended(partition, number);
                 Ok(())
             },
             // The token ends once the caller has its answer; `close` waits for it.
             |_| token,
         );
-        Ok(outcome.await?)
+        // The consumer may have the message before it is durable: what the consumer does is durable after the message.
+        backlog.appended(partition, number);
+        Ok(changed.durable().await?)
     }
 
     fn health(&self) -> Health {

@@ -1,6 +1,7 @@
 //! The end of a delivery.
 
 use async_trait::async_trait;
+use kefu_messages::partition::Partition;
 
 use super::backlog::Ticket;
 use super::record::{Death, Record};
@@ -49,12 +50,8 @@ impl Settle for Holder {
             let Some(row) = tables::take(transaction, ticket.partition, ticket.number)? else {
                 return Ok(Settled::Stale);
             };
-            if matches!(settlement, Settlement::Done) {
-                return Ok(Settled::Yes { due_ms: None });
-            }
-            let record = Record::from_bytes(&row, ticket.partition);
             let number = || backlog.next_number();
-            let due_ms = carry_out(transaction, record, settlement, clock.now_ms(), number);
+            let due_ms = carry_out(transaction, (ticket.partition, &row), settlement, clock.now_ms(), number);
             Ok(Settled::Yes { due_ms })
         };
         // The holder moves into the submission: if this future is dropped before that, the message is given back.
@@ -69,7 +66,7 @@ impl Settle for Holder {
                 _ => {}
             }
         };
-        match database.change_then(work, then).await? {
+        match database.change_then(work, then).durable().await? {
             Settled::Yes { .. } => Ok(()),
             Settled::Stale => Err(QueueError::Stale),
         }
@@ -79,24 +76,28 @@ impl Settle for Holder {
 /// Puts the message into its new place. Returns its due time, if the message comes back.
 fn carry_out(
     transaction: &Transaction,
-    mut record: Record,
+    (partition, row): (Partition, &[u8]),
     settlement: Settlement,
     now_ms: u64,
     next_number: impl FnOnce() -> u64,
 ) -> Option<u64> {
-    if matches!(settlement, Settlement::Retry { .. }) {
-        record.header.attempt = record.header.attempt.saturating_add(1);
-    }
+    let failed = |error: String| {
+        let mut record = Record::from_bytes(row, partition);
+        record.fails(error);
+        record
+    };
+    let counts = matches!(settlement, Settlement::Retry { .. });
     match settlement {
         Settlement::Done => None,
         Settlement::Retry { after, error } | Settlement::Postpone { after, error } => {
             let due_ms = now_ms.saturating_add(millis(after));
-            record.fails(error);
+            let mut record = failed(error);
+            record.header.attempt = record.header.attempt.saturating_add(counts.into());
             tables::delay(transaction, due_ms, next_number(), &record);
             Some(due_ms)
         }
         Settlement::Dead { reason, error } => {
-            record.fails(error);
+            let mut record = failed(error);
             record.header.death = Some(Death { reason: reason.as_str().to_owned(), at_ms: now_ms });
             tables::bury(transaction, next_number(), &record);
             None

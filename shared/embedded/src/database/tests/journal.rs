@@ -17,6 +17,20 @@ fn job(content: &str) -> Vec<u8> {
     [&*expiring_row(u64::MAX), content.as_bytes()].concat()
 }
 
+fn put(table: Table, key: impl AsRef<[u8]>, row: Vec<u8>) -> impl FnOnce(&Transaction) -> Result<(), redb::Error> {
+    move |transaction| {
+        transaction.put(table, key.as_ref(), row);
+        Ok(())
+    }
+}
+
+fn remove(table: Table, key: impl AsRef<[u8]>) -> impl FnOnce(&Transaction) -> Result<(), redb::Error> {
+    move |transaction| {
+        transaction.remove(table, key.as_ref());
+        Ok(())
+    }
+}
+
 /// All rows of [`Table::READY`], and the rows of [`Table::JOBS`] with these keys.
 fn rows(database: &Database, jobs: u64) -> (BTreeMap<u64, Vec<u8>>, BTreeMap<u64, Vec<u8>>) {
     let rows = database.change_soon(|transaction| {
@@ -47,10 +61,10 @@ fn after_a_crash(folder: &TempDir) -> (TempDir, Database) {
 async fn a_change_counts_at_once_and_is_on_the_disk_before_a_later_one() {
     let (folder, database) = opened();
     let go_on = occupy(&database).await;
-    database.change_soon(|transaction| Ok(transaction.put(Table::READY, &ready(1), vec![1]))).unwrap();
+    database.change_soon(put(Table::READY, ready(1), vec![1])).unwrap();
     assert_eq!(rows(&database, 0).0, BTreeMap::from([(1, vec![1])]));
     go_on.send(()).unwrap();
-    database.change(|transaction| Ok(transaction.put(Table::READY, &ready(2), vec![2]))).await.unwrap();
+    database.change(put(Table::READY, ready(2), vec![2])).await.unwrap();
     let (_copy, crashed) = after_a_crash(&folder);
     assert_eq!(rows(&crashed, 0).0, BTreeMap::from([(1, vec![1]), (2, vec![2])]));
 }
@@ -62,46 +76,35 @@ async fn rows_are_as_the_last_commit_left_them_wherever_they_are_on_their_way_to
     let (mut messages, mut jobs) = (BTreeMap::new(), BTreeMap::new());
     let mut random = 1_u64;
     for round in 0..300_u64 {
-        for turn in 0..20 {
+        for number in round * 20..round * 20 + 19 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let pick = random >> 33;
-            let number = round * 20 + turn;
-            match pick % 4 {
-                0 => {
-                    messages.insert(number, vec![turn as u8; 40]);
-                    let work = |transaction: &Transaction| {
-                        Ok(transaction.put(Table::READY, &ready(number), vec![turn as u8; 40]))
-                    };
-                    database.change_soon(work).unwrap();
+            let (kind, pick) = ((random >> 33) % 4, random >> 35);
+            let picked = messages.keys().nth(pick as usize % messages.len().max(1)).copied();
+            let job_key = (pick % JOBS).to_string();
+            let changed = match (kind, picked) {
+                (0, _) => {
+                    messages.insert(number, vec![kind as u8; 40]);
+                    database.change_soon(put(Table::READY, ready(number), vec![kind as u8; 40]))
                 }
-                1 => {
-                    if let Some(number) = messages.keys().nth((pick as usize / 4) % messages.len().max(1)).copied() {
-                        messages.remove(&number);
-                        database
-                            .change_soon(|transaction| Ok(transaction.remove(Table::READY, &ready(number))))
-                            .unwrap();
-                    }
+                (1, Some(number)) => {
+                    messages.remove(&number);
+                    database.change_soon(remove(Table::READY, ready(number)))
                 }
-                2 => {
-                    let (key, content) = (pick / 4 % JOBS, job(&format!("{number} {}", "x".repeat(60))));
-                    jobs.insert(key, content.clone());
-                    let work = |transaction: &Transaction| {
-                        Ok(transaction.put(Table::JOBS, key.to_string().as_bytes(), content))
-                    };
-                    database.change_soon(work).unwrap();
+                (2, _) => {
+                    let row = job(&format!("{number} {}", "x".repeat(60)));
+                    jobs.insert(pick % JOBS, row.clone());
+                    database.change_soon(put(Table::JOBS, job_key, row))
                 }
                 _ => {
-                    let key = pick / 4 % JOBS;
-                    jobs.remove(&key);
-                    let work =
-                        |transaction: &Transaction| Ok(transaction.remove(Table::JOBS, key.to_string().as_bytes()));
-                    database.change_soon(work).unwrap();
+                    jobs.remove(&(pick % JOBS));
+                    database.change_soon(remove(Table::JOBS, job_key))
                 }
-            }
+            };
+            changed.unwrap();
         }
         let last = round * 20 + 19;
         messages.insert(last, vec![7]);
-        database.change(|transaction| Ok(transaction.put(Table::READY, &ready(last), vec![7]))).await.unwrap();
+        database.change(put(Table::READY, ready(last), vec![7])).await.unwrap();
         assert_eq!(rows(&database, JOBS), (messages.clone(), jobs.clone()), "round {round}");
         if round % 30 == 29 {
             let (_copy, crashed) = after_a_crash(&folder);
@@ -116,26 +119,36 @@ async fn rows_are_as_the_last_commit_left_them_wherever_they_are_on_their_way_to
 async fn a_failed_commit_takes_its_changes_and_all_later_ones_back() {
     let (folder, disk) = (folder(), Disk::default());
     let database = disk.open(folder.path());
-    let put = |number: u64, value: u8| {
-        move |transaction: &Transaction| Ok(transaction.put(Table::READY, &ready(number), vec![value]))
-    };
-    database.change(put(1, 1)).await.unwrap();
+    database.change(put(Table::READY, ready(1), vec![1])).await.unwrap();
     let go_on = occupy(&database).await;
     disk.set_full(true);
-    database.change_soon(put(2, 2)).unwrap();
-    let failing = database.change(|transaction| Ok(transaction.remove(Table::READY, &ready(1))));
+    database.change_soon(put(Table::READY, ready(2), vec![2])).unwrap();
+    let removal = database.change_then(remove(Table::READY, ready(1)), |_| ());
     let told = Arc::new(AtomicBool::new(false));
     let tell = told.clone();
-    let also = database.change_then(put(3, 3), move |outcome| tell.store(outcome.is_err(), Ordering::SeqCst));
-    let go_on = async { go_on.send(()).unwrap() };
-    let (failed, also_failed, ()) = tokio::join!(failing, also, go_on);
-    assert!(matches!(failed, Err(DatabaseError::Full(_))));
-    assert!(also_failed.is_err() && told.load(Ordering::SeqCst));
+    let then = move |outcome: Result<_, _>| tell.store(outcome.is_err(), Ordering::SeqCst);
+    let later = database.change_then(put(Table::READY, ready(3), vec![3]), then);
+    go_on.send(()).unwrap();
+    assert!(matches!(removal.durable().await, Err(DatabaseError::Full(_))));
+    assert!(later.durable().await.is_err() && told.load(Ordering::SeqCst));
     disk.set_full(false);
-    while database.change(put(4, 4)).await.is_err() {
+    while database.change(put(Table::READY, ready(4), vec![4])).await.is_err() {
         tokio::task::yield_now().await;
     }
     assert_eq!(rows(&database, 0).0, BTreeMap::from([(1, vec![1]), (4, vec![4])]));
+}
+
+#[tokio::test]
+async fn the_file_does_not_grow_with_changes_of_the_same_rows() {
+    let (folder, database) = opened();
+    let mut sizes = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..500 {
+            database.change(put(Table::JOBS, b"1", job(&"x".repeat(4_000)))).await.unwrap();
+        }
+        sizes.push(std::fs::metadata(folder.path().join(FILE_NAME)).unwrap().len());
+    }
+    assert!(sizes[2] <= sizes[0], "{sizes:?}");
 }
 
 #[tokio::test]
@@ -147,25 +160,15 @@ async fn a_work_that_panics_changes_nothing() {
     };
     let caller = database.clone();
     tokio::spawn(async move { caller.change(work).await }).await.unwrap_err();
-    database.change(|transaction| Ok(transaction.put(Table::READY, &ready(2), vec![2]))).await.unwrap();
+    database.change(put(Table::READY, ready(2), vec![2])).await.unwrap();
     assert_eq!(rows(&database, 0).0, BTreeMap::from([(2, vec![2])]));
 }
 
 #[tokio::test]
-async fn what_follows_a_change_happens_even_when_its_caller_has_gone() {
+async fn what_follows_a_change_happens_even_when_its_caller_does_not_wait() {
     let (_folder, database) = opened();
-    let go_on = occupy(&database).await;
     let (told, is_told) = oneshot::channel();
-    let caller = database.clone();
-    let task = tokio::spawn(async move {
-        let work = |transaction: &Transaction| Ok(transaction.put(Table::READY, &ready(1), vec![1]));
-        caller.change_then(work, |_| told.send(()).unwrap()).await
-    });
-    while rows(&database, 0).0.is_empty() {
-        tokio::task::yield_now().await;
-    }
-    task.abort();
-    go_on.send(()).unwrap();
+    drop(database.change_then(put(Table::READY, ready(1), vec![1]), |_| told.send(()).unwrap()));
     is_told.await.unwrap();
 }
 
