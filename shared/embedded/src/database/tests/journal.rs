@@ -126,8 +126,8 @@ async fn a_failed_commit_takes_its_changes_and_all_later_ones_back() {
     let removal = database.change_then(remove(Table::READY, ready(1)), |_| ());
     let told = Arc::new(AtomicBool::new(false));
     let tell = told.clone();
-    let then = move |outcome: Result<_, _>| tell.store(outcome.is_err(), Ordering::SeqCst);
-    let later = database.change_then(put(Table::READY, ready(3), vec![3]), then);
+    let put_later = put(Table::READY, ready(3), vec![3]);
+    let later = database.change_then(put_later, move |outcome| tell.store(outcome.is_err(), Ordering::SeqCst));
     go_on.send(()).unwrap();
     assert!(matches!(removal.durable().await, Err(DatabaseError::Full(_))));
     assert!(later.durable().await.is_err() && told.load(Ordering::SeqCst));
