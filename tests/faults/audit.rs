@@ -41,6 +41,8 @@ pub(crate) struct Audit {
     pub(crate) missing: Vec<Step>,
     /// Steps that reached their user again.
     pub(crate) doubled: Vec<Step>,
+    /// When they did: the number of the journal's entry.
+    pub(crate) doubled_at: Vec<u64>,
     /// Steps that reached their user after a later one.
     pub(crate) disordered: Vec<Step>,
 }
@@ -52,9 +54,10 @@ impl Audit {
         let mut audit = Self { accepted: accepted.len(), ..Self::default() };
         let mut delivered: BTreeSet<Step> = BTreeSet::new();
         let mut latest: BTreeMap<String, Step> = BTreeMap::new();
-        for step in journal.iter().filter_map(|entry| step_of(entry)) {
+        for (entry, step) in journal.iter().filter_map(|entry| Some((entry, step_of(entry)?))) {
             if !delivered.insert(step.clone()) {
                 audit.doubled.push(step);
+                audit.doubled_at.push(entry.seq);
                 continue;
             }
             // A push that WeChat gave up may have been stored all the same, at any time.
@@ -74,11 +77,19 @@ impl Audit {
         audit.missing = steps.filter(|step| !delivered.contains(step)).collect();
         audit
     }
+
+    /// How many steps each kill doubled. `kills` are the numbers of the journal's last entries before the kills.
+    pub(crate) fn doubled_by(&self, kills: &[u64]) -> Vec<usize> {
+        let next = kills.iter().skip(1).copied().chain([u64::MAX]);
+        let by =
+            |(&kill, next): (&u64, u64)| self.doubled_at.iter().filter(|at| (kill + 1..=next).contains(*at)).count();
+        kills.iter().zip(next).map(by).collect()
+    }
 }
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accepted, delivered, missing, doubled, disordered } = self;
+        let Self { accepted, delivered, missing, doubled, doubled_at: _, disordered } = self;
         write!(
             f,
             "{accepted} pushes accepted, {delivered} steps delivered; {} missing {:?}, {} doubled {:?}, {} out of order {:?}",
@@ -152,6 +163,14 @@ mod tests {
         assert_eq!(audit.doubled, [("oA".to_owned(), 2, 1)]);
         assert_eq!(audit.disordered, [("oA".to_owned(), 1, 2)]);
         assert!(audit.missing.is_empty());
+    }
+
+    #[test]
+    fn an_audit_finds_which_kill_doubled_a_step() {
+        let mut audit = Audit { doubled_at: vec![4, 5, 9], ..Audit::default() };
+        assert_eq!(audit.doubled_by(&[3, 5, 7]), [2, 0, 1]);
+        audit.doubled_at.clear();
+        assert_eq!(audit.doubled_by(&[3]), [0]);
     }
 
     #[test]

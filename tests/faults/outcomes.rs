@@ -34,6 +34,8 @@ pub(crate) struct Outcomes {
     pub(crate) dead: Vec<DeadLetter>,
     /// Steps that a worker says it may or may not have sent.
     pub(crate) ambiguous: BTreeSet<Step>,
+    /// How many steps each kill doubled.
+    pub(crate) doubled_by_kills: Vec<usize>,
 }
 
 impl Outcomes {
@@ -61,6 +63,7 @@ impl Outcomes {
             p99: quantile(99),
             dead,
             ambiguous: ambiguous(pushed, logs),
+            doubled_by_kills: Vec::new(),
         }
     }
 
@@ -115,7 +118,14 @@ impl fmt::Display for Outcomes {
             self.audit,
             self.ambiguous.len(),
             self.dead.len(),
-        )
+        )?;
+        match &*self.doubled_by_kills {
+            [] => Ok(()),
+            by_kills => {
+                let average = by_kills.iter().sum::<usize>() as f64 / by_kills.len() as f64;
+                write!(f, "; steps doubled by each kill {by_kills:?}, {average:.1} on average")
+            }
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct Trial {
     pub(crate) appid: String,
     /// Of programs that are gone.
     logs: Vec<String>,
+    /// The simulator's last journal entry before each kill of a program.
+    kills: Vec<u64>,
     pushed: Arc<Mutex<Vec<Pushed>>>,
     stop: CancellationToken,
     writing: JoinSet<()>,
@@ -120,6 +122,7 @@ impl Trial {
             broker,
             appid: account.appid,
             logs: Vec::new(),
+            kills: Vec::new(),
             pushed,
             stop,
             writing,
@@ -144,6 +147,8 @@ impl Trial {
     /// SIGKILL to a program of the stack. [`Trial::bring_back`] starts it again.
     pub(crate) fn kill(&mut self, program: usize) {
         self.stack.programs[program].kill();
+        // What the program had sent is in the journal, or comes within the simulator's own time.
+        self.kills.push(self.simulator.journal_last());
     }
 
     /// Starts a program in the place of a dead one, with the same configuration.
@@ -246,7 +251,8 @@ impl Trial {
         };
         let pushed = std::mem::take(&mut *self.pushed.lock().expect("nothing panics while it holds this"));
         self.logs.extend(self.stack.programs.iter().map(Program::output));
-        let outcomes = Outcomes::of(audit, &pushed, dead, &self.logs);
+        let doubled_by_kills = audit.doubled_by(&self.kills);
+        let outcomes = Outcomes { doubled_by_kills, ..Outcomes::of(audit, &pushed, dead, &self.logs) };
         println!("{name}: {load:.1?} of load, then settled in {:.1?}; {outcomes}", settling.elapsed());
         outcomes
     }

@@ -4,6 +4,8 @@
 //! All writes go through one thread. The thread takes the waiting writes (up to [`MAX_BATCH`]), runs them in one
 //! transaction, and answers each caller after the transaction is on the disk. So a single write costs one fsync, and
 //! several writes share one.
+//!
+//! The rows of the store and the queue change in memory first: see [`journal`].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,8 +17,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 mod clock;
 mod error;
 mod file;
+mod journal;
 mod outage;
 mod reserved;
+mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -26,7 +30,10 @@ mod writer;
 pub(crate) use clock::{Clock, millis};
 pub use error::DatabaseError;
 use file::File;
-use writer::{Job, Write};
+pub(crate) use journal::Transaction;
+use journal::{Answer, Journal};
+pub(crate) use tables::{KeyValue, Table, expiring_row, expiry_of};
+use writer::{Task, Write};
 
 /// The name of the database file below the data folder.
 pub const FILE_NAME: &str = "kefu.redb";
@@ -37,6 +44,16 @@ pub const MAX_BATCH: usize = 256;
 /// How many writes may wait for the writer thread; other callers wait for room.
 const MAX_WAITING: usize = 1_024;
 
+/// A work that was done in memory.
+pub(crate) struct Changed<T>(oneshot::Receiver<Result<T, DatabaseError>>);
+
+impl<T> Changed<T> {
+    /// Waits until the changes are on the disk.
+    pub(crate) async fn durable(self) -> Result<T, DatabaseError> {
+        self.0.await.map_err(|_| DatabaseError::Closed)?
+    }
+}
+
 /// The database of this process. Clones are cheap and share the file.
 ///
 /// The file is closed when the last clone is gone, together with everything that was opened on the database (`Stores`,
@@ -44,8 +61,9 @@ const MAX_WAITING: usize = 1_024;
 /// [`Database::close`] waits for the close.
 #[derive(Clone)]
 pub struct Database {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    tasks: mpsc::Sender<Task>,
     file: Arc<File>,
+    journal: Arc<Journal>,
     clock: Clock,
     opening: u64,
     closed: watch::Receiver<()>,
@@ -63,10 +81,13 @@ impl Database {
     fn start(file: File) -> Result<Self, DatabaseError> {
         let file = Arc::new(file);
         let opening = file.begin_life()?;
-        let (jobs, waiting) = mpsc::channel(MAX_WAITING);
+        let clock = Clock::start();
+        journal::recover(&file, clock.now_ms()).map_err(|error| file.unreadable(error))?;
+        let journal = Arc::new(Journal::new(Arc::clone(&file)));
+        let (tasks, waiting) = mpsc::channel(MAX_WAITING);
         let (closing, closed) = watch::channel(());
-        writer::spawn(waiting, Arc::clone(&file), closing)?;
-        Ok(Self { jobs, file, clock: Clock::start(), opening, closed })
+        writer::spawn(waiting, Arc::clone(&file), Arc::clone(&journal), clock.clone(), closing)?;
+        Ok(Self { tasks, file, journal, clock, opening, closed })
     }
 
     /// Whether writes can be served. The database is down while the file cannot be opened, for 5 seconds after a failed
@@ -91,7 +112,7 @@ impl Database {
         let file = Arc::clone(&self.file);
         let last = Write::new(|_| Ok(()), move |_| file.end());
         // Without a receiver the thread has ended, or is about to.
-        self.jobs.send(Box::new(last)).await.ok();
+        self.tasks.send(Task::Job(Box::new(last))).await.ok();
         self.close().await;
     }
 
@@ -106,27 +127,107 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send + 'static,
     {
-        self.write_then(work, |_| ()).await
+        let (answer, answered) = oneshot::channel();
+        // A caller that has gone does not want the answer.
+        let job = Write::new(work, move |outcome| drop(answer.send(outcome)));
+        self.tasks.send(Task::Job(Box::new(job))).await.map_err(|_| DatabaseError::Closed)?;
+        answered.await.map_err(|_| DatabaseError::Closed)?
     }
 
-    /// As [`Database::write`], but first gives the outcome to `then`, on the writer's thread and in the order of the works,
-    /// even if this future is dropped after the submission. If the future is dropped earlier, neither closure runs. The
-    /// result of `then` is dropped once the caller has its answer.
-    pub(crate) async fn write_then<T, F, G, K>(&self, work: F, then: G) -> Result<T, DatabaseError>
+    /// Lets `work` look at rows and change them, and returns its value. The changes count at once, and are on the disk
+    /// before any change that is made later. Until then they are lost with the process, or with a disk that fails.
+    ///
+    /// Blocks for as long as other works do, or for a read from the disk. An `Err` of `work` is for storage errors only;
+    /// nothing was changed then.
+    pub(crate) fn change_soon<T>(
+        &self,
+        work: impl FnOnce(&Transaction) -> Result<T, redb::Error>,
+    ) -> Result<T, DatabaseError> {
+        self.submit(work, |value, _| (value, None))
+    }
+
+    /// As [`Database::change_soon`], and gives the outcome of the changes to `then`, on the writer's thread.
+    pub(crate) fn change_soon_then<T>(
+        &self,
+        work: impl FnOnce(&Transaction) -> Result<T, redb::Error>,
+        then: impl FnOnce(Result<(), &DatabaseError>) + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        self.submit(work, |value, has_changed| (value, has_changed.then(|| Box::new(then) as Answer)))
+    }
+
+    /// As [`Database::change_soon`], but returns once the changes are on the disk. After an error nothing of the work was
+    /// done, or all of it, as with [`Database::write`].
+    pub(crate) async fn change<T>(
+        &self,
+        work: impl FnOnce(&Transaction) -> Result<T, redb::Error>,
+    ) -> Result<T, DatabaseError>
     where
         T: Send + 'static,
-        F: FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send + 'static,
+    {
+        self.change_then(work, |_| ()).durable().await
+    }
+
+    /// As [`Database::change`], for a caller that has something to do before it waits. `then` gets the outcome before the
+    /// caller, in the order of the works, even if the caller does not wait. The result of `then` is dropped once the caller
+    /// has its answer.
+    pub(crate) fn change_then<T, G, K>(
+        &self,
+        work: impl FnOnce(&Transaction) -> Result<T, redb::Error>,
+        then: G,
+    ) -> Changed<T>
+    where
+        T: Send + 'static,
         G: FnOnce(Result<&T, &DatabaseError>) -> K + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = Write::new(work, move |outcome| {
+        let mut finish = Some(move |outcome: Result<T, DatabaseError>| {
             let kept = then(outcome.as_ref());
             // A caller that has gone does not want the answer.
             answer.send(outcome).ok();
             drop(kept);
         });
-        self.jobs.send(Box::new(job)).await.map_err(|_| DatabaseError::Closed)?;
-        answered.await.map_err(|_| DatabaseError::Closed)?
+        let submitted = self.submit(work, |value, has_changed| match finish.take() {
+            Some(finish) if has_changed => {
+                let answer =
+                    |outcome: Result<(), &DatabaseError>| finish(outcome.map(|()| value).map_err(Clone::clone));
+                (None, Some(Box::new(answer) as Answer))
+            }
+            unused => {
+                finish = unused;
+                (Some(value), None)
+            }
+        });
+        if let (Some(outcome), Some(finish)) = (submitted.transpose(), finish) {
+            finish(outcome);
+        }
+        Changed(answered)
+    }
+
+    fn submit<T, R>(
+        &self,
+        work: impl FnOnce(&Transaction) -> Result<T, redb::Error>,
+        answer: impl FnOnce(T, bool) -> (R, Option<Answer>),
+    ) -> Result<R, DatabaseError> {
+        let submitted = self.journal.change(work, answer);
+        match submitted {
+            Ok((result, tell)) => {
+                if tell {
+                    // The thread of a full channel looks at the journal anyway.
+                    self.tasks.try_send(Task::Changes).ok();
+                }
+                Ok(result)
+            }
+            Err(error) => {
+                self.have_mended();
+                Err(error)
+            }
+        }
+    }
+
+    /// After an error of the disk redb refuses everything. Only the writer opens the file anew, so the writer must meet the
+    /// error too; a writer with a full queue is about to.
+    fn have_mended(&self) {
+        self.tasks.try_send(Task::Job(Box::new(Write::new(|_| Ok(()), |_| ())))).ok();
     }
 
     /// Runs `work` on a snapshot, on a thread where waiting for the disk hurts nobody. This costs some 40 µs more than a
@@ -140,11 +241,18 @@ impl Database {
         let outcome = tokio::task::spawn_blocking(move || file.read(work)).await;
         let outcome = outcome.unwrap_or_else(|ended| Err(ended.into()));
         if outcome.is_err() {
-            // After an error of the disk redb refuses everything. Only the writer opens the file anew, so the writer must
-            // meet the error too; a writer with a full queue is about to.
-            self.jobs.try_send(Box::new(Write::new(|_| Ok(()), |_| ()))).ok();
+            self.have_mended();
         }
         outcome
+    }
+
+    /// Returns when all changes so far are in the tables.
+    #[cfg(test)]
+    pub(crate) async fn move_all(&self) {
+        self.journal.ripen_soon();
+        while !self.journal.is_empty() {
+            self.write(|_| Ok(())).await.unwrap();
+        }
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -38,7 +38,8 @@ impl EmbeddedQueue {
     /// Opens the queue. Call this function once for a [`Database`]: two queues on one database do not see each other's
     /// messages.
     pub async fn open(database: &Database) -> Result<Self, DatabaseError> {
-        let backlog = Arc::new(database.write(Backlog::load).await?);
+        let opened = database.write(tables::count_opening).await?;
+        let backlog = Arc::new(Backlog::new(opened, database.change_soon(tables::found)?));
         Ok(Self { database: database.clone(), backlog })
     }
 

@@ -1,8 +1,9 @@
 //! State in the database file of one process.
 //!
-//! Every change is one write of [`Database`], durable before the call returns. The writes come one after the other, so each
-//! method is atomic by itself. Entries expire by the database's clock. An expired entry counts as absent at once, and
-//! leaves the file with later writes (each write removes up to two).
+//! Every call is one work on the rows of the file, so each method is atomic by itself. Most changes are
+//! durable before the call returns. Some calls do not wait: claims, leases and windows, whose loss with the process costs
+//! nothing or no more than another look, and the end of a message, which is durable before its settlement. Entries expire by
+//! the database's clock. An expired entry counts as absent at once, and leaves the file later.
 //!
 //! Claims, leases and locks end with the process that took them: each is marked with its opening of the file, and counts
 //! for nothing in a later opening.
@@ -11,8 +12,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kefu_runtime::Cause;
-use redb::{ReadTransaction, WriteTransaction};
 
+use crate::database::Transaction;
 use crate::{Database, DatabaseError};
 use kefu_store::{Probe, StoreError, Stores};
 
@@ -27,10 +28,6 @@ mod shelf;
 mod tests;
 mod tokens;
 mod windows;
-
-/// How many expired entries a write removes from the file: more than the one that it may add, so that the file does not
-/// grow with time.
-const PURGED_PER_WRITE: usize = 2;
 
 /// All stores on `database`. They keep the database open.
 pub fn open(database: &Database) -> Stores {
@@ -62,31 +59,32 @@ impl From<DatabaseError> for StoreError {
 }
 
 impl EmbeddedStore {
-    /// Runs `work` in a transaction. The argument of `work` is the time (milliseconds since the epoch).
+    /// Runs `work`, and returns once its changes are on the disk. The argument of `work` is the time (milliseconds since the
+    /// epoch).
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&WriteTransaction, u64) -> Result<T, Failure> + Send + 'static,
+        F: FnOnce(&Transaction, u64) -> Result<T, Failure>,
     {
-        let clock = self.database.clock().clone();
-        let outcome = self.database.write(move |transaction| {
-            let now_ms = clock.now_ms();
-            outcome_of(work(transaction, now_ms).and_then(|value| {
-                shelf::purge(transaction, now_ms, PURGED_PER_WRITE)?;
-                Ok(value)
-            }))
-        });
-        outcome.await?
+        let clock = self.database.clock();
+        self.database.change(|transaction| outcome_of(work(transaction, clock.now_ms()))).await?
     }
 
-    /// Runs `work` on a snapshot.
+    /// As [`EmbeddedStore::write`], but does not wait for the disk: see [`Database::change_soon`].
+    fn write_soon<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Transaction, u64) -> Result<T, Failure>,
+    {
+        let clock = self.database.clock();
+        self.database.change_soon(|transaction| outcome_of(work(transaction, clock.now_ms())))?
+    }
+
+    /// Runs a `work` that changes nothing.
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        T: Send + 'static,
-        F: FnOnce(&ReadTransaction, u64) -> Result<T, Failure> + Send + 'static,
+        F: FnOnce(&Transaction, u64) -> Result<T, Failure>,
     {
-        let now_ms = self.database.clock().now_ms();
-        self.database.read(move |transaction| outcome_of(work(transaction, now_ms))).await?
+        self.write_soon(work)
     }
 }
 

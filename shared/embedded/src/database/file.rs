@@ -21,11 +21,11 @@ use super::reserved::ReservedFile;
 /// `format` -> [`FORMAT`]; `openings` -> how often the file was opened by a process.
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 
-/// The layout of the tables; kefu does not touch a file with a later layout.
-const FORMAT: u64 = 1;
+/// The layout of the tables; kefu does not touch a file with a later layout. Format 1 is the same without the journal.
+const FORMAT: u64 = 2;
 
-/// Enough for the upper levels of all trees and the young messages; redb's own default is 1 GiB.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Enough for the upper levels of all trees; redb's own default is 1 GiB.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How long to wait for an ending process to release the file.
 const WAIT_FOR_LOCK: Duration = Duration::from_secs(1);
@@ -136,7 +136,7 @@ impl File {
             let opening = {
                 let mut meta = transaction.open_table(META)?;
                 let found = meta.get("format")?.map_or(FORMAT, |found| found.value());
-                if found != FORMAT {
+                if !(1..=FORMAT).contains(&found) {
                     return Ok(Err(found));
                 }
                 meta.insert("format", FORMAT)?;
@@ -150,7 +150,7 @@ impl File {
         let begun: Result<Result<u64, u64>, redb::Error> = begin();
         let reason = match begun {
             Ok(Ok(opening)) => return Ok(opening),
-            Ok(Err(found)) => format!("it has format {found}, this version reads format {FORMAT}: update kefu"),
+            Ok(Err(found)) => format!("it has format {found}, this version reads formats up to {FORMAT}: update kefu"),
             Err(error) => return Err(unreadable(&self.path, error)),
         };
         Err(DatabaseError::Unreadable { path: self.path.clone(), cause: reason.into() })
@@ -161,15 +161,16 @@ impl File {
         Ok(database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?)
     }
 
+    pub(super) fn begin_read(&self) -> Result<ReadTransaction, redb::Error> {
+        let database = self.database.read();
+        Ok(database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_read()?)
+    }
+
     pub(super) fn read<T>(
         &self,
         work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, DatabaseError> {
-        let begin = || {
-            let database = self.database.read();
-            Ok(database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_read()?)
-        };
-        begin().and_then(|transaction| work(&transaction)).map_err(|error| self.describe(&error))
+        self.begin_read().and_then(|transaction| work(&transaction)).map_err(|error| self.describe(&error))
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -189,7 +190,7 @@ impl File {
         told
     }
 
-    fn describe(&self, error: &redb::Error) -> DatabaseError {
+    pub(super) fn describe(&self, error: &redb::Error) -> DatabaseError {
         match error {
             redb::Error::DatabaseClosed => self.outage.why_closed(),
             other => DatabaseError::from(other),
@@ -212,6 +213,11 @@ impl File {
             }
             Err(error) => self.outage.failed(DatabaseError::from(&redb::Error::from(error)), true),
         }
+    }
+
+    /// `error` kept the file from being opened.
+    pub(super) fn unreadable(&self, error: redb::Error) -> DatabaseError {
+        unreadable(&self.path, error)
     }
 
     /// Asks the writer's thread to close the file.

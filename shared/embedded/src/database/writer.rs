@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kefu_runtime::Cause;
 use redb::WriteTransaction;
@@ -12,11 +12,17 @@ use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use super::MAX_BATCH;
+use super::clock::Clock;
 use super::error::DatabaseError;
 use super::file::File;
+use super::journal::{Halted, Journal, Place, Taken};
 
 /// How often the thread tries again to open a database after a failure.
 const REOPEN_EVERY: Duration = Duration::from_millis(200);
+
+/// How long after the beginning of a commit the next one begins at the earliest, so that a commit under load has the changes of
+/// many callers.
+const COMMIT_EVERY: Duration = Duration::from_millis(1);
 
 /// One caller's part of a transaction.
 pub(super) trait Job: Send {
@@ -63,83 +69,183 @@ where
     }
 }
 
+/// Wakes the thread.
+pub(super) enum Task {
+    /// A work on tables that are not in the journal.
+    Job(Box<dyn Job>),
+    /// The journal has changes to commit.
+    Changes,
+}
+
 /// Starts the thread. The thread ends when all senders are gone and their jobs are done, or when the file is to end; then
 /// it drops `closing`.
 pub(super) fn spawn(
-    jobs: mpsc::Receiver<Box<dyn Job>>,
+    tasks: mpsc::Receiver<Task>,
     file: Arc<File>,
+    journal: Arc<Journal>,
+    clock: Clock,
     closing: watch::Sender<()>,
 ) -> Result<(), DatabaseError> {
+    let mut writer = Writer {
+        next_commit: Instant::now(),
+        file,
+        journal,
+        clock,
+        entries: 0,
+        place: Place::default(),
+        moves: false,
+        undecided: None,
+    };
     thread::Builder::new()
         .name("kefu-database".to_owned())
         .spawn(move || {
-            serve(jobs, &file);
-            file.close();
+            writer.serve(tasks);
+            // The first moves what was on its way to the tables, the last takes the rest there.
+            (0..3).try_for_each(|_| writer.commit(&mut [], true)).ok();
+            writer.journal.close();
+            writer.file.close();
             drop(closing);
         })
         .map(drop)
         .map_err(|error| DatabaseError::Failed(Cause::from(error).at("its thread cannot be started")))
 }
 
-fn serve(mut jobs: mpsc::Receiver<Box<dyn Job>>, file: &File) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    while !file.ends() {
-        if file.is_open() {
-            if jobs.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
-                return;
+struct Writer {
+    /// When the next commit may begin.
+    next_commit: Instant,
+    file: Arc<File>,
+    journal: Arc<Journal>,
+    clock: Clock,
+    /// The number of the journal's next entry.
+    entries: u64,
+    /// The next change that moves to the tables.
+    place: Place,
+    /// Whether changes are left to move.
+    moves: bool,
+    /// A commit that failed, while the file cannot say whether it is durable all the same.
+    undecided: Option<(Taken, Halted, DatabaseError)>,
+}
+
+impl Writer {
+    fn serve(&mut self, mut tasks: mpsc::Receiver<Task>) {
+        let mut waiting = Vec::with_capacity(MAX_BATCH);
+        let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(MAX_BATCH);
+        while !self.file.ends() {
+            let works = self.file.is_open() && self.undecided.is_none();
+            if works && !self.moves {
+                if tasks.blocking_recv_many(&mut waiting, MAX_BATCH) == 0 {
+                    return;
+                }
+            } else {
+                if !works {
+                    // Callers may send nothing while health() says down, so the database must come up by itself.
+                    #[expect(clippy::disallowed_methods, reason = "the writer has a thread of its own")]
+                    thread::sleep(REOPEN_EVERY);
+                    if !self.file.is_open() {
+                        self.file.reopen();
+                    }
+                    self.decide();
+                }
+                while waiting.len() < MAX_BATCH {
+                    match tasks.try_recv() {
+                        Ok(task) => waiting.push(task),
+                        Err(TryRecvError::Disconnected) if waiting.is_empty() => return,
+                        Err(_) => break,
+                    }
+                }
+                if waiting.is_empty() && !self.moves {
+                    continue;
+                }
             }
-        } else {
-            // Callers may send nothing while health() says down, so the database must come up by itself.
-            #[expect(clippy::disallowed_methods, reason = "the writer has a thread of its own")]
-            thread::sleep(REOPEN_EVERY);
-            file.reopen();
-            match jobs.try_recv() {
-                Ok(job) => batch.push(job),
-                Err(TryRecvError::Empty) => continue,
-                Err(TryRecvError::Disconnected) => return,
-            }
-            while batch.len() < MAX_BATCH
-                && let Ok(job) = jobs.try_recv()
-            {
-                batch.push(job);
-            }
-        }
-        let outcome = commit(file, &mut batch);
-        for job in batch.drain(..) {
-            let finish = AssertUnwindSafe(|| job.finish(outcome.clone()));
-            if catch_unwind(finish).is_err() {
-                error!("a caller of the database panicked after its write");
+            batch.extend(waiting.drain(..).filter_map(|task| match task {
+                Task::Job(job) => Some(job),
+                Task::Changes => None,
+            }));
+            self.pause();
+            let outcome = self.commit(&mut batch, false);
+            for job in batch.drain(..) {
+                let finish = AssertUnwindSafe(|| job.finish(outcome.clone()));
+                if catch_unwind(finish).is_err() {
+                    error!("a caller of the database panicked after its write");
+                }
             }
         }
     }
-}
 
-/// Commits the whole batch, or nothing.
-fn commit(file: &File, batch: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> {
-    let transaction = file.begin_write().or_else(|error| {
-        // Nothing has begun, so the batch itself need not fail because of an earlier batch's or a reader's error.
-        file.recover(&error);
-        file.begin_write()
-    });
-    let attempt = AssertUnwindSafe(|| -> Result<(), redb::Error> {
-        let transaction = transaction?;
-        for job in batch {
-            job.run(&transaction)?;
+    /// Lets changes gather, unless the last commit is long ago.
+    fn pause(&mut self) {
+        let pause = self.next_commit.saturating_duration_since(Instant::now());
+        if !pause.is_zero() {
+            #[expect(clippy::disallowed_methods, reason = "the writer has a thread of its own")]
+            thread::sleep(pause);
         }
-        Ok(transaction.commit()?)
-    });
-    match catch_unwind(attempt) {
-        Ok(Ok(())) => {
-            file.outage.committed();
-            Ok(())
+        self.next_commit = Instant::now() + COMMIT_EVERY;
+    }
+
+    /// Commits the whole batch and the journal's changes, or nothing. `all`: all changes move to the tables.
+    fn commit(&mut self, batch: &mut [Box<dyn Job>], all: bool) -> Result<(), DatabaseError> {
+        let taken = self.journal.take(self.entries, all);
+        self.entries += 1;
+        if batch.is_empty() && taken.is_empty() {
+            self.moves |= taken.ripens();
+            return Ok(());
         }
-        Ok(Err(error)) => Err(file.recover(&error)),
-        Err(_) => {
-            // redb leaks the pages of a transaction that a panic ended, until the next opening of the file.
-            let error = DatabaseError::Failed("a write panicked".into());
-            file.outage.failed(error.clone(), false);
-            file.reopen();
-            Err(error)
+        let begun = self.file.begin_write().or_else(|error| {
+            // Nothing has begun, so the batch itself need not fail because of an earlier batch's or a reader's error.
+            self.journal.forget_snapshot();
+            self.file.recover(&error);
+            self.file.begin_write()
+        });
+        let (place, now_ms) = (self.place.clone(), self.clock.now_ms());
+        let attempt = AssertUnwindSafe(|| -> Result<Option<Place>, redb::Error> {
+            let transaction = begun?;
+            for job in batch {
+                job.run(&transaction)?;
+            }
+            let next = taken.write(&transaction, place, now_ms)?;
+            transaction.commit()?;
+            Ok(next)
+        });
+        let error = match catch_unwind(attempt) {
+            Ok(Ok(next)) => {
+                self.file.outage.committed();
+                let moved = taken.moves() && next.is_none();
+                self.moves = next.is_some() || taken.ripens();
+                self.place = next.unwrap_or_default();
+                self.journal.committed(taken, moved);
+                return Ok(());
+            }
+            Ok(Err(error)) => {
+                let told = self.file.describe(&error);
+                let halted = self.journal.halt(&told);
+                self.file.recover(&error);
+                self.undecided = Some((taken, halted, told.clone()));
+                told
+            }
+            Err(_) => {
+                // redb leaks the pages of a transaction that a panic ended, until the next opening of the file.
+                let error = DatabaseError::Failed("a write panicked".into());
+                let halted = self.journal.halt(&error);
+                self.file.outage.failed(error.clone(), false);
+                self.file.reopen();
+                self.undecided = Some((taken, halted, error.clone()));
+                error
+            }
+        };
+        self.moves = false;
+        self.decide();
+        if let Some((taken, halted, error)) = &mut self.undecided {
+            halted.tell(taken, error);
+        }
+        Err(error)
+    }
+
+    /// Finds out whether a commit that failed is durable all the same, once the file is open.
+    fn decide(&mut self) {
+        let Some((taken, halted, error)) = self.undecided.take() else { return };
+        match taken.is_in(&self.file) {
+            Ok(is_durable) => self.journal.resume(taken, halted, is_durable, &error),
+            Err(_) => self.undecided = Some((taken, halted, error)),
         }
     }
 }

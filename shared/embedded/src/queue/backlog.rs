@@ -1,8 +1,8 @@
 //! The queue's state in memory: the end of each partition, how far the partition is read, and which messages are handed
 //! out.
 //!
-//! The writer's thread gives out the numbers, so messages are committed in the order of their numbers: a reader that has
-//! read up to a number has missed no message below it.
+//! Works give out the numbers, one work at a time, so messages appear in the order of their numbers: a reader that has read
+//! up to a number has missed no message below it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kefu_messages::partition::Partition;
 use parking_lot::Mutex;
-use redb::WriteTransaction;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::tables::{self, Returned};
+use super::tables::{Found, Returned};
 
 mod lot;
 
@@ -70,20 +69,19 @@ pub(super) struct Ask {
 }
 
 impl Backlog {
-    /// Reads the queue's state when the queue is opened.
-    pub(super) fn load(transaction: &WriteTransaction) -> Result<Self, redb::Error> {
-        let found = tables::open(transaction)?;
+    /// The state of a queue that is opened for the `opened`th time.
+    pub(super) fn new(opened: u64, found: Found) -> Self {
         let lots = found.tails.into_iter().map(|(partition, tail)| (partition, Lot::found(tail))).collect();
         let state = State { lots, next_due_ms: found.next_due_ms, first_asked: Partition::from(0) };
-        Ok(Self {
+        Self {
             state: Mutex::new(state),
-            next_number: AtomicU64::new(found.opened << NUMBERS_PER_OPENING),
+            next_number: AtomicU64::new(opened << NUMBERS_PER_OPENING),
             changed: Notify::new(),
             turn: Arc::new(Semaphore::new(1)),
-        })
+        }
     }
 
-    /// A number above all others. Only for works of the writer's thread.
+    /// A number above all others. Only for works on the database.
     pub(super) fn next_number(&self) -> u64 {
         self.next_number.fetch_add(1, Ordering::Relaxed)
     }
@@ -95,20 +93,12 @@ impl Backlog {
         }
     }
 
-    /// The partition has committed messages up to `number`.
+    /// The partition has messages up to `number`.
     pub(super) fn appended(&self, partition: Partition, number: u64) {
         let mut state = self.state.lock();
         let lot = state.lot(partition);
         lot.tail = lot.tail.max(number);
         drop(state);
-        self.changed.notify_one();
-    }
-
-    /// A commit reported an error: any partition may have new messages all the same.
-    pub(super) fn perhaps_appended(&self) {
-        // The last number that was given out: the next number must be beyond the tail, or it would count as read already.
-        let highest = self.next_number.load(Ordering::Relaxed).saturating_sub(1);
-        self.state.lock().lots.values_mut().for_each(|lot| lot.tail = highest);
         self.changed.notify_one();
     }
 

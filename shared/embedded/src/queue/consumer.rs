@@ -1,6 +1,7 @@
 //! Takes messages out of the file.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,10 +9,11 @@ use kefu_messages::envelope::{Envelope, EnvelopeError};
 use kefu_runtime::health::Health;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::EmbeddedQueue;
 use super::backlog::{Ask, HandOut, Ticket};
 use super::record::{Header, Record};
 use super::settle::Holder;
-use super::{EmbeddedQueue, tables};
+use super::tables::{self, Rows};
 use crate::DatabaseError;
 use kefu_queue::{Consumer, ConsumerOptions, DeadReason, Delivery, Settlement};
 
@@ -19,8 +21,8 @@ use kefu_queue::{Consumer, ConsumerOptions, DeadReason, Delivery, Settlement};
 const MAX_READ: usize = 128;
 
 /// How many bytes are read at once; the last message may exceed them. A body is as large as ingress's `max_body_bytes`
-/// allows, and larger because it is in JSON.
-pub(super) const MAX_READ_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
+/// allows, and larger because it is in JSON. Reading so many bytes of JSON takes a few milliseconds of the caller's thread.
+pub(super) const MAX_READ_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 1024 * 1024 };
 
 /// How often a message may be dropped unsettled. Only the dropped message is counted, not the messages that go back with
 /// it, and not those that a crash of the whole process gives back, because nobody records these.
@@ -92,18 +94,16 @@ impl EmbeddedConsumer {
     }
 
     /// Reads as many messages as there is room for. `false` if there are none.
-    async fn fill(&mut self) -> Result<bool, DatabaseError> {
+    fn fill(&mut self) -> Result<bool, DatabaseError> {
         let backlog = self.queue.backlog.clone();
         if backlog.next_due_ms().is_some_and(|due_ms| due_ms <= self.queue.database.clock().now_ms()) {
-            self.return_due().await?;
+            self.return_due()?;
         }
         let asks = backlog.asks(self.prefetch, MAX_READ);
         if asks.is_empty() {
             return Ok(false);
         }
-        // The backlog records nothing before the rows are here, so a `next` that is dropped during the read loses no
-        // message.
-        let found = self.read(asks).await?;
+        let found = self.read(asks)?;
         // Otherwise the partitions behind a partition with large messages would starve.
         if let Some(left_out) = found.iter().find(|found| found.messages.is_empty() && !found.all) {
             backlog.begin_with(left_out.ask.partition);
@@ -116,34 +116,41 @@ impl EmbeddedConsumer {
         Ok(true)
     }
 
-    async fn read(&self, asks: Vec<Ask>) -> Result<Vec<Found>, DatabaseError> {
-        let work = move |transaction: &redb::ReadTransaction| {
+    fn read(&self, asks: Vec<Ask>) -> Result<Vec<Found>, DatabaseError> {
+        let rows = self.queue.database.change_soon(|transaction| {
             let mut bytes = MAX_READ_BYTES;
             let read = |ask: Ask| {
-                let found = tables::read(transaction, ask.partition, ask.from, ask.limit, &mut bytes)?;
-                let decode = |(number, Record { header, body }): (u64, Record)| {
-                    let Header { attempt, replays, .. } = header;
-                    Message { number, envelope: Envelope::from_json(&body), attempt, replays }
-                };
-                Ok(Found { ask, messages: found.rows.into_iter().map(decode).collect(), all: found.all })
+                let rows = tables::read(transaction, ask.partition, ask.from, ask.limit, &mut bytes)?;
+                Ok((ask, rows))
             };
-            asks.into_iter().map(read).collect()
+            asks.into_iter().map(read).collect::<Result<Vec<_>, redb::Error>>()
+        })?;
+        let found = |(ask, Rows { rows, all }): (Ask, Rows)| {
+            let decode = |(number, row): (u64, Arc<[u8]>)| {
+                let Record { header: Header { attempt, replays, .. }, body } = Record::from_bytes(&row, ask.partition);
+                Message { number, envelope: Envelope::from_json(&body), attempt, replays }
+            };
+            Found { messages: rows.into_iter().map(decode).collect(), ask, all }
         };
-        self.queue.database.read(work).await
+        Ok(rows.into_iter().map(found).collect())
     }
 
-    async fn return_due(&self) -> Result<(), DatabaseError> {
-        let backlog = self.queue.backlog.clone();
-        let numbers = backlog.clone();
+    fn return_due(&self) -> Result<(), DatabaseError> {
+        let backlog = &self.queue.backlog;
         let now_ms = self.queue.database.clock().now_ms();
-        let returned = self.queue.database.write_then(
-            move |transaction| tables::return_due(transaction, now_ms, || numbers.next_number()),
-            move |outcome| match outcome {
-                Ok(returned) => backlog.returned(returned),
-                Err(_) => backlog.perhaps_appended(),
+        let after_failure = backlog.clone();
+        self.queue.database.change_soon_then(
+            |transaction| {
+                let returned = tables::return_due(transaction, now_ms, || backlog.next_number())?;
+                backlog.returned(&returned);
+                Ok(())
             },
-        );
-        returned.await.map(drop)
+            move |outcome| {
+                if outcome.is_err() {
+                    after_failure.delayed(0);
+                }
+            },
+        )
     }
 
     /// Waits until a message is published, settled, given back, or due.
@@ -184,7 +191,7 @@ impl Consumer for EmbeddedConsumer {
                 }
                 None => {}
             }
-            match self.fill().await {
+            match self.fill() {
                 Ok(true) => {}
                 Ok(false) => self.wait().await,
                 // The database reports the error.

@@ -31,7 +31,7 @@ impl InTheFile {
 impl DeadLetters for InTheFile {
     async fn walk(&self) -> Result<Box<dyn Walk>, QueueError> {
         let turn = self.one_at_a_time.clone().lock_owned().await;
-        let last = self.queue.database.read(tables::last_dead).await?;
+        let last = self.queue.database.change_soon(tables::last_dead)?;
         let (queue, read) = (self.queue.clone(), Vec::new().into_iter());
         Ok(Box::new(OnTheWay { queue, _turn: turn, from: 0, last, read, current: None }))
     }
@@ -57,8 +57,8 @@ impl Walk for OnTheWay {
             && let Some(last) = self.last.filter(|last| self.from <= *last)
         {
             let from = self.from;
-            let read = move |transaction: &_| tables::dead(transaction, from..=last, MAX_READ, MAX_READ_BYTES);
-            let rows = self.queue.database.read(read).await?;
+            let read = |transaction: &_| tables::dead(transaction, from..=last, MAX_READ, MAX_READ_BYTES);
+            let rows = self.queue.database.change_soon(read)?;
             self.from = rows.last().map_or(last, |(number, _)| *number).saturating_add(1);
             self.read = rows.into_iter();
         }
@@ -70,26 +70,19 @@ impl Walk for OnTheWay {
     async fn replay(&mut self) -> Result<(), QueueError> {
         let number = self.current.take().ok_or(QueueError::Stale)?;
         let EmbeddedQueue { database, backlog } = self.queue.clone();
-        let numbers = backlog.clone();
-        let moved = database.write_then(
-            move |transaction| {
-                let Some(record) = tables::exhume(transaction, number)? else { return Ok(None) };
-                let (record, number) = (record.replayed(), numbers.next_number());
-                tables::append(transaction, number, &record)?;
-                Ok(Some((record.header.partition, number)))
-            },
-            move |outcome| match outcome {
-                Ok(&Some((partition, number))) => backlog.appended(partition, number),
-                Ok(None) => {}
-                Err(_) => backlog.perhaps_appended(),
-            },
-        );
-        moved.await?.map(drop).ok_or(QueueError::Stale)
+        let moved = database.change(|transaction| {
+            let Some(record) = tables::exhume(transaction, number)? else { return Ok(false) };
+            let (record, number) = (record.replayed(), backlog.next_number());
+            tables::append(transaction, number, &record);
+            backlog.appended(record.header.partition, number);
+            Ok(true)
+        });
+        if moved.await? { Ok(()) } else { Err(QueueError::Stale) }
     }
 
     async fn discard(&mut self) -> Result<(), QueueError> {
         let number = self.current.take().ok_or(QueueError::Stale)?;
-        let taken = self.queue.database.write(move |transaction| tables::exhume(transaction, number)).await?;
+        let taken = self.queue.database.change(|transaction| tables::exhume(transaction, number)).await?;
         taken.map(drop).ok_or(QueueError::Stale)
     }
 

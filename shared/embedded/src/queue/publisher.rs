@@ -36,23 +36,19 @@ impl Publisher for EmbeddedPublisher {
         let partition = envelope.partition(self.partitions);
         let EmbeddedQueue { database, backlog } = self.queue.clone();
         let record = Record::new(partition, database.clock().now_ms(), envelope.to_json());
-        let numbers = backlog.clone();
-        let outcome = database.write_then(
-            move |transaction| {
-                let number = numbers.next_number();
-                tables::append(transaction, number, &record)?;
-                Ok(number)
+        let mut number = 0;
+        let changed = database.change_then(
+            |transaction| {
+                number = backlog.next_number();
+                tables::append(transaction, number, &record);
+                Ok(())
             },
-            move |outcome| {
-                match outcome {
-                    Ok(&number) => backlog.appended(partition, number),
-                    Err(_) => backlog.perhaps_appended(),
-                }
-                // Both end once the caller has its answer. `close` waits for the token.
-                (token, turn)
-            },
+            // Both end once the caller has its answer. `close` waits for the token.
+            |_| (token, turn),
         );
-        Ok(outcome.await.map(drop)?)
+        // The consumer may have the message before it is durable: what the consumer does is durable after the message.
+        backlog.appended(partition, number);
+        Ok(changed.durable().await?)
     }
 
     fn local(self: Arc<Self>) -> Arc<dyn Publisher> {

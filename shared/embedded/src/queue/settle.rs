@@ -1,11 +1,12 @@
 //! The end of a delivery.
 
 use async_trait::async_trait;
-use redb::WriteTransaction;
+use kefu_messages::partition::Partition;
 
 use super::backlog::Ticket;
 use super::record::{Death, Record};
 use super::{EmbeddedQueue, tables};
+use crate::database::Transaction;
 use crate::{DatabaseError, millis};
 use kefu_queue::{QueueError, Settle, Settlement};
 
@@ -42,15 +43,15 @@ impl Settle for Holder {
         let (EmbeddedQueue { database, backlog }, ticket) = (self.queue.clone(), self.ticket);
         let clock = database.clock().clone();
         let comes_back = matches!(settlement, Settlement::Retry { .. } | Settlement::Postpone { .. });
-        let work = move |transaction: &WriteTransaction| {
+        let work = move |transaction: &Transaction| {
             if !backlog.may_settle(ticket) {
                 return Ok(Settled::Stale);
             }
-            let Some(record) = tables::take(transaction, ticket.partition, ticket.number)? else {
+            let Some(row) = tables::take(transaction, ticket.partition, ticket.number)? else {
                 return Ok(Settled::Stale);
             };
             let number = || backlog.next_number();
-            let due_ms = carry_out(transaction, record, settlement, clock.now_ms(), number)?;
+            let due_ms = carry_out(transaction, (ticket.partition, &row), settlement, clock.now_ms(), number);
             Ok(Settled::Yes { due_ms })
         };
         // The holder moves into the submission: if this future is dropped before that, the message is given back.
@@ -65,7 +66,7 @@ impl Settle for Holder {
                 _ => {}
             }
         };
-        match database.write_then(work, then).await? {
+        match database.change_then(work, then).durable().await? {
             Settled::Yes { .. } => Ok(()),
             Settled::Stale => Err(QueueError::Stale),
         }
@@ -74,28 +75,32 @@ impl Settle for Holder {
 
 /// Puts the message into its new place. Returns its due time, if the message comes back.
 fn carry_out(
-    transaction: &WriteTransaction,
-    mut record: Record,
+    transaction: &Transaction,
+    (partition, row): (Partition, &[u8]),
     settlement: Settlement,
     now_ms: u64,
     next_number: impl FnOnce() -> u64,
-) -> Result<Option<u64>, redb::Error> {
-    if matches!(settlement, Settlement::Retry { .. }) {
-        record.header.attempt = record.header.attempt.saturating_add(1);
-    }
+) -> Option<u64> {
+    let failed = |error: String| {
+        let mut record = Record::from_bytes(row, partition);
+        record.fails(error);
+        record
+    };
+    let counts = matches!(settlement, Settlement::Retry { .. });
     match settlement {
-        Settlement::Done => Ok(None),
+        Settlement::Done => None,
         Settlement::Retry { after, error } | Settlement::Postpone { after, error } => {
             let due_ms = now_ms.saturating_add(millis(after));
-            record.fails(error);
-            tables::delay(transaction, due_ms, next_number(), &record)?;
-            Ok(Some(due_ms))
+            let mut record = failed(error);
+            record.header.attempt = record.header.attempt.saturating_add(counts.into());
+            tables::delay(transaction, due_ms, next_number(), &record);
+            Some(due_ms)
         }
         Settlement::Dead { reason, error } => {
-            record.fails(error);
+            let mut record = failed(error);
             record.header.death = Some(Death { reason: reason.as_str().to_owned(), at_ms: now_ms });
-            tables::bury(transaction, next_number(), &record)?;
-            Ok(None)
+            tables::bury(transaction, next_number(), &record);
+            None
         }
     }
 }

@@ -1,85 +1,100 @@
-//! The queue's tables, and the moves between them. Each move is one transaction's work.
+//! The queue's tables, and the moves between them. Each move is one work.
 
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
+use std::sync::Arc;
 
 use kefu_messages::partition::Partition;
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use super::record::Record;
+use crate::database::{KeyValue, Table, Transaction};
 
-type Table<K> = TableDefinition<'static, K, &'static [u8]>;
-
-/// (partition, number): numbers grow in the order of the commits, over all partitions.
-const READY: Table<(u16, u64)> = TableDefinition::new("queue_ready");
-/// (due in milliseconds since the epoch, number)
-const DUE: Table<(u64, u64)> = TableDefinition::new("queue_due");
-/// number
-const DEAD: Table<u64> = TableDefinition::new("queue_dead");
 /// `opened` -> how often the file was opened.
 const COUNTERS: TableDefinition<'static, &str, u64> = TableDefinition::new("queue_counters");
 
-/// How many messages come back from [`DUE`] in one transaction at most.
+/// How many messages come back from [`Table::DUE`] in one transaction at most.
 const MAX_RETURNED: usize = 256;
 
-/// How many bytes come back from [`DUE`] in one transaction; the last message may exceed them.
+/// How many bytes come back from [`Table::DUE`] in one transaction; the last message may exceed them.
 const MAX_RETURNED_BYTES: usize = 8 * 1024 * 1024;
 
-/// The queue's state at the opening of the file.
+/// The queue's state at its opening.
 pub(super) struct Found {
-    /// The number of openings, from 1.
-    pub(super) opened: u64,
     /// The last number of each partition that has ready messages.
     pub(super) tails: Vec<(Partition, u64)>,
     pub(super) next_due_ms: Option<u64>,
 }
 
-pub(super) fn open(transaction: &WriteTransaction) -> Result<Found, redb::Error> {
+/// Counts this opening of the queue and returns its number, from 1.
+pub(super) fn count_opening(transaction: &WriteTransaction) -> Result<u64, redb::Error> {
     let mut counters = transaction.open_table(COUNTERS)?;
     let opened = counters.get("opened")?.map_or(1, |opened| opened.value() + 1);
     counters.insert("opened", opened)?;
-    transaction.open_table(DEAD)?;
-
-    let ready = transaction.open_table(READY)?;
-    let mut tails = Vec::new();
-    let mut above = ready.last()?.map(|(key, _)| key.value());
-    while let Some((partition, number)) = above {
-        tails.push((Partition::from(partition), number));
-        above = ready.range(..(partition, 0))?.next_back().transpose()?.map(|(key, _)| key.value());
-    }
-    let next_due_ms = transaction.open_table(DUE)?.first()?.map(|(key, _)| key.value().0);
-    Ok(Found { opened, tails, next_due_ms })
+    Ok(opened)
 }
 
-pub(super) fn append(transaction: &WriteTransaction, number: u64, record: &Record) -> Result<(), redb::Error> {
-    let mut ready = transaction.open_table(READY)?;
-    ready.insert((record.header.partition.index(), number), &*record.to_bytes())?;
-    Ok(())
+pub(super) fn found(transaction: &Transaction) -> Result<Found, redb::Error> {
+    let mut tails = Vec::new();
+    let mut upto = Some(u16::MAX);
+    while let Some(partition) = upto {
+        let (from, to) = (ready_key(0.into(), 0), ready_key(partition.into(), u64::MAX));
+        let Some((key, _)) = transaction.last(Table::READY, (&from, &to))? else { break };
+        let (partition, number) = (u16::from_be_bytes([key[0], key[1]]), number_of(&key));
+        tails.push((Partition::from(partition), number));
+        upto = partition.checked_sub(1);
+    }
+    Ok(Found { tails, next_due_ms: next_due_ms(transaction)? })
+}
+
+fn ready_key(partition: Partition, number: u64) -> [u8; 10] {
+    let mut key = [0; 10];
+    key[..2].copy_from_slice(&partition.index().to_be_bytes());
+    key[2..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn due_key(due_ms: u64, number: u64) -> [u8; 16] {
+    (u128::from(due_ms) << 64 | u128::from(number)).to_be_bytes()
+}
+
+/// The number at the end of each key.
+fn number_of(key: &[u8]) -> u64 {
+    key.last_chunk().map_or(0, |number| u64::from_be_bytes(*number))
+}
+
+fn next_due(transaction: &Transaction, upto_ms: u64) -> Result<Option<KeyValue>, redb::Error> {
+    transaction.first(Table::DUE, (&due_key(0, 0), &due_key(upto_ms, u64::MAX)))
+}
+
+fn next_due_ms(transaction: &Transaction) -> Result<Option<u64>, redb::Error> {
+    Ok(next_due(transaction, u64::MAX)?
+        .and_then(|(key, _)| key.first_chunk().map(|due_ms| u64::from_be_bytes(*due_ms))))
+}
+
+pub(super) fn append(transaction: &Transaction, number: u64, record: &Record) {
+    transaction.put(Table::READY, &ready_key(record.header.partition, number), record.to_bytes());
 }
 
 /// Removes a ready message; `None` if it does not exist.
 pub(super) fn take(
-    transaction: &WriteTransaction,
+    transaction: &Transaction,
     partition: Partition,
     number: u64,
-) -> Result<Option<Record>, redb::Error> {
-    let mut ready = transaction.open_table(READY)?;
-    let taken = ready.remove((partition.index(), number))?;
-    Ok(taken.map(|row| Record::from_bytes(row.value(), partition)))
+) -> Result<Option<Arc<[u8]>>, redb::Error> {
+    let key = ready_key(partition, number);
+    let row = transaction.get(Table::READY, &key)?;
+    if row.is_some() {
+        transaction.remove(Table::READY, &key);
+    }
+    Ok(row)
 }
 
-pub(super) fn delay(
-    transaction: &WriteTransaction,
-    due_ms: u64,
-    number: u64,
-    record: &Record,
-) -> Result<(), redb::Error> {
-    transaction.open_table(DUE)?.insert((due_ms, number), &*record.to_bytes())?;
-    Ok(())
+pub(super) fn delay(transaction: &Transaction, due_ms: u64, number: u64, record: &Record) {
+    transaction.put(Table::DUE, &due_key(due_ms, number), record.to_bytes());
 }
 
-pub(super) fn bury(transaction: &WriteTransaction, number: u64, record: &Record) -> Result<(), redb::Error> {
-    transaction.open_table(DEAD)?.insert(number, &*record.to_bytes())?;
-    Ok(())
+pub(super) fn bury(transaction: &Transaction, number: u64, record: &Record) {
+    transaction.put(Table::DEAD, &number.to_be_bytes(), record.to_bytes());
 }
 
 /// The result of [`return_due`].
@@ -92,30 +107,27 @@ pub(super) struct Returned {
 
 /// Moves due messages to the tails of their partitions, up to [`MAX_RETURNED`] messages or [`MAX_RETURNED_BYTES`].
 pub(super) fn return_due(
-    transaction: &WriteTransaction,
+    transaction: &Transaction,
     now_ms: u64,
     mut next_number: impl FnMut() -> u64,
 ) -> Result<Returned, redb::Error> {
-    let mut due = transaction.open_table(DUE)?;
     let (mut tails, mut bytes) = (Vec::new(), 0);
     while tails.len() < MAX_RETURNED && bytes < MAX_RETURNED_BYTES {
-        let Some(key) = due.first()?.map(|(key, _)| key.value()).filter(|&(due_ms, _)| due_ms <= now_ms) else { break };
-        if let Some(row) = due.remove(key)? {
-            bytes += row.value().len();
-            let record = Record::from_bytes(row.value(), Partition::from(0));
-            let number = next_number();
-            append(transaction, number, &record)?;
-            tails.push((record.header.partition, number));
-        }
+        let Some((key, row)) = next_due(transaction, now_ms)? else { break };
+        transaction.remove(Table::DUE, &key);
+        bytes += row.len();
+        let record = Record::from_bytes(&row, Partition::from(0));
+        let number = next_number();
+        append(transaction, number, &record);
+        tails.push((record.header.partition, number));
     }
-    let next_due_ms = due.first()?.map(|(key, _)| key.value().0);
-    Ok(Returned { tails, next_due_ms })
+    Ok(Returned { tails, next_due_ms: next_due_ms(transaction)? })
 }
 
 /// The result of [`read`].
 pub(super) struct Rows {
     /// The messages with their numbers.
-    pub(super) rows: Vec<(u64, Record)>,
+    pub(super) rows: Vec<(u64, Arc<[u8]>)>,
     /// Whether these are all of the requested messages; otherwise the bytes were used up.
     pub(super) all: bool,
 }
@@ -123,55 +135,59 @@ pub(super) struct Rows {
 /// The ready messages of a partition from `from` on, up to `limit`, while `bytes` are left; each message uses up its bytes.
 /// The last message may be larger than the remaining bytes.
 pub(super) fn read(
-    transaction: &ReadTransaction,
+    transaction: &Transaction,
     partition: Partition,
     from: u64,
     limit: usize,
     bytes: &mut usize,
 ) -> Result<Rows, redb::Error> {
-    let ready = transaction.open_table(READY)?;
-    let range = ReadableTable::range(&ready, (partition.index(), from)..=(partition.index(), u64::MAX))?;
-    let mut rows = Vec::new();
-    for row in range.take(limit) {
-        if *bytes == 0 {
-            return Ok(Rows { rows, all: false });
+    let (mut rows, mut all) = (Vec::new(), true);
+    let range = (&ready_key(partition, from)[..], &ready_key(partition, u64::MAX)[..]);
+    transaction.visit(Table::READY, range, |key, row| {
+        if rows.len() >= limit {
+            return ControlFlow::Break(());
         }
-        let (key, row) = row?;
-        *bytes = bytes.saturating_sub(row.value().len());
-        rows.push((key.value().1, Record::from_bytes(row.value(), partition)));
-    }
-    Ok(Rows { rows, all: true })
+        if *bytes == 0 {
+            all = false;
+            return ControlFlow::Break(());
+        }
+        *bytes = bytes.saturating_sub(row.len());
+        rows.push((number_of(key), Arc::clone(row)));
+        ControlFlow::Continue(())
+    })?;
+    Ok(Rows { rows, all })
 }
 
 /// The number of the last dead letter.
-pub(super) fn last_dead(transaction: &ReadTransaction) -> Result<Option<u64>, redb::Error> {
-    let dead = transaction.open_table(DEAD)?;
-    Ok(ReadableTable::last(&dead)?.map(|(key, _)| key.value()))
+pub(super) fn last_dead(transaction: &Transaction) -> Result<Option<u64>, redb::Error> {
+    let found = transaction.last(Table::DEAD, (&0_u64.to_be_bytes(), &u64::MAX.to_be_bytes()))?;
+    Ok(found.map(|(key, _)| number_of(&key)))
 }
 
 /// The dead letters with these numbers, in the order in which they died, up to `limit` and until they have `bytes`.
 pub(super) fn dead(
-    transaction: &ReadTransaction,
+    transaction: &Transaction,
     numbers: RangeInclusive<u64>,
     limit: usize,
     bytes: usize,
 ) -> Result<Vec<(u64, Record)>, redb::Error> {
-    let dead = transaction.open_table(DEAD)?;
     let (mut rows, mut read) = (Vec::new(), 0);
-    for row in ReadableTable::range(&dead, numbers)?.take(limit) {
-        let (key, row) = row?;
-        read += row.value().len();
-        rows.push((key.value(), Record::from_bytes(row.value(), Partition::from(0))));
-        if read >= bytes {
-            break;
+    let range = (&numbers.start().to_be_bytes()[..], &numbers.end().to_be_bytes()[..]);
+    transaction.visit(Table::DEAD, range, |key, row| {
+        if rows.len() >= limit || read >= bytes {
+            return ControlFlow::Break(());
         }
-    }
+        read += row.len();
+        rows.push((number_of(key), Record::from_bytes(row, Partition::from(0))));
+        ControlFlow::Continue(())
+    })?;
     Ok(rows)
 }
 
 /// Removes a dead letter; `None` if it does not exist.
-pub(super) fn exhume(transaction: &WriteTransaction, number: u64) -> Result<Option<Record>, redb::Error> {
-    let mut dead = transaction.open_table(DEAD)?;
-    let taken = dead.remove(number)?;
-    Ok(taken.map(|row| Record::from_bytes(row.value(), Partition::from(0))))
+pub(super) fn exhume(transaction: &Transaction, number: u64) -> Result<Option<Record>, redb::Error> {
+    let key = number.to_be_bytes();
+    let Some(row) = transaction.get(Table::DEAD, &key)? else { return Ok(None) };
+    transaction.remove(Table::DEAD, &key);
+    Ok(Some(Record::from_bytes(&row, Partition::from(0))))
 }

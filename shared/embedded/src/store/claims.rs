@@ -1,4 +1,5 @@
-//! Ingress's claims on message keys.
+//! Ingress's claims on message keys. A pending claim is in memory only, since it ends with the process. No call waits for the
+//! disk: after a crash the ledger drops the copies of a message whose completion is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +8,13 @@ use async_trait::async_trait;
 use kefu_messages::message_key::MessageKey;
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{self, Shelf};
+use super::shelf::Shelf;
 use super::{EmbeddedStore, StoreError};
+use crate::database::Table;
 use crate::millis;
 use kefu_store::{Claim, Claims};
 
-const CLAIMS: Shelf<Hold> = Shelf::new(shelf::CLAIMS);
+const CLAIMS: Shelf<Hold> = Shelf::new(Table::CLAIMS);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -40,11 +42,11 @@ impl Claims for EmbeddedStore {
             Some((Hold::Pending { owner, opening }, _)) if owner != caller && opening == now_open => Ok(Claim::Pending),
             Some((Hold::Pending { .. }, _)) | None => {
                 let end_ms = now_ms.saturating_add(millis(pending_for));
-                CLAIMS.put(transaction, &key, &Hold::Pending { owner: caller, opening: now_open }, end_ms)?;
+                CLAIMS.put_in_memory(transaction, &key, &Hold::Pending { owner: caller, opening: now_open }, end_ms)?;
                 Ok(Claim::Won)
             }
         };
-        self.write(work).await
+        self.write_soon(work)
     }
 
     async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError> {
@@ -53,7 +55,7 @@ impl Claims for EmbeddedStore {
         let work = move |transaction: &_, now_ms: u64| {
             CLAIMS.put(transaction, &key, &done, now_ms.saturating_add(millis(done_for)))
         };
-        self.write(work).await
+        self.write_soon(work)
     }
 
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError> {
@@ -62,7 +64,7 @@ impl Claims for EmbeddedStore {
             Some((Hold::Pending { owner, .. }, _)) if owner == caller => CLAIMS.remove(transaction, &key),
             _ => Ok(()),
         };
-        self.write(work).await
+        self.write_soon(work)
     }
 
     fn local(self: Arc<Self>) -> Arc<dyn Claims> {

@@ -7,12 +7,13 @@ use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::SessionKey;
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{self, Shelf};
+use super::shelf::Shelf;
 use super::{EmbeddedStore, StoreError};
+use crate::database::Table;
 use crate::millis;
 use kefu_store::{Conversations, Exchange};
 
-const TALKS: Shelf<Vec<Entry>> = Shelf::new(shelf::TALKS);
+const TALKS: Shelf<Vec<Entry>> = Shelf::new(Table::CONVERSATIONS);
 
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -27,7 +28,7 @@ impl Conversations for EmbeddedStore {
     async fn recall(&self, whose: &SessionKey) -> Result<Vec<Exchange>, StoreError> {
         let whose = whose.as_str().to_owned();
         let work = move |transaction: &_, now_ms| {
-            let entries = TALKS.read(transaction, &whose, now_ms)?.map(|(entries, _)| entries).unwrap_or_default();
+            let entries = TALKS.get(transaction, &whose, now_ms)?.map(|(entries, _)| entries).unwrap_or_default();
             Ok(entries.into_iter().filter(|entry| entry.until_ms > now_ms).map(|entry| entry.exchange).collect())
         };
         self.read(work).await

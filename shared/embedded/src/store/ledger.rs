@@ -7,12 +7,13 @@ use kefu_messages::message_key::MessageKey;
 use kefu_messages::plan::Plan;
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{self, Shelf};
+use super::shelf::Shelf;
 use super::{EmbeddedStore, Failure, StoreError};
+use crate::database::{Table, Transaction};
 use crate::millis;
 use kefu_store::{Fence, Job, Ledger, LedgerClaim, Written};
 
-const JOBS: Shelf<Entry> = Shelf::new(shelf::JOBS);
+const JOBS: Shelf<Entry> = Shelf::new(Table::JOBS);
 
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -75,29 +76,27 @@ impl EmbeddedStore {
         };
         self.write(work).await
     }
+}
 
-    /// Marks the message as done, and the steps before `next_step` as sent.
-    async fn end(
-        &self,
-        key: &MessageKey,
-        fence: Fence,
-        next_step: u32,
-        keep_for: Duration,
-    ) -> Result<Written, StoreError> {
-        let key = key.as_str().to_owned();
-        let work = move |transaction: &_, now_ms: u64| match JOBS.get(transaction, &key, now_ms)? {
-            // Also if the entry is done: a caller that does not know whether the first call took effect asks again.
-            Some((mut entry, _)) if entry.fence == fence => {
-                entry.done = true;
-                entry.next_step = entry.next_step.max(next_step);
-                entry.plan = None;
-                entry.sending = None;
-                JOBS.put(transaction, &key, &entry, now_ms.saturating_add(millis(keep_for)))?;
-                Ok(Written::Yes)
-            }
-            _ => Ok(Written::Fenced),
-        };
-        self.write(work).await
+/// Marks the message as done, and the steps before `next_step` as sent.
+fn ending(
+    key: &MessageKey,
+    fence: Fence,
+    next_step: u32,
+    keep_for: Duration,
+) -> impl FnOnce(&Transaction, u64) -> Result<Written, Failure> {
+    let key = key.as_str().to_owned();
+    move |transaction, now_ms| match JOBS.get(transaction, &key, now_ms)? {
+        // Also if the entry is done: a caller that does not know whether the first call took effect asks again.
+        Some((mut entry, _)) if entry.fence == fence => {
+            entry.done = true;
+            entry.next_step = entry.next_step.max(next_step);
+            entry.plan = None;
+            entry.sending = None;
+            JOBS.put(transaction, &key, &entry, now_ms.saturating_add(millis(keep_for)))?;
+            Ok(Written::Yes)
+        }
+        _ => Ok(Written::Fenced),
     }
 }
 
@@ -126,7 +125,8 @@ impl Ledger for EmbeddedStore {
             JOBS.put(transaction, &key, &entry, now_ms.saturating_add(millis(keep_for)))?;
             Ok(LedgerClaim::Claimed(entry.job()))
         };
-        self.write(work).await
+        // A claim ends with the process, and the claim of a disk that failed is fenced.
+        self.write_soon(work)
     }
 
     async fn store_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
@@ -168,7 +168,7 @@ impl Ledger for EmbeddedStore {
         done_for: Option<Duration>,
     ) -> Result<Written, StoreError> {
         if let Some(done_for) = done_for {
-            return self.end(key, fence, step + 1, done_for).await;
+            return self.write(ending(key, fence, step + 1, done_for)).await;
         }
         let change = move |entry: &mut Entry, _: u64| {
             // A call that is repeated because its outcome was unknown must not undo a later step.
@@ -190,6 +190,7 @@ impl Ledger for EmbeddedStore {
     }
 
     async fn done(&self, key: &MessageKey, fence: Fence, keep_for: Duration) -> Result<Written, StoreError> {
-        self.end(key, fence, 0, keep_for).await
+        // The settlement, or the next claim of the message, comes later and is durable later.
+        self.write_soon(ending(key, fence, 0, keep_for))
     }
 }

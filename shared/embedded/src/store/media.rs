@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::shelf::{self, Shelf};
+use super::shelf::Shelf;
 use super::{EmbeddedStore, StoreError};
+use crate::database::Table;
 use crate::millis;
 use kefu_store::Media;
 
-const MEDIA: Shelf<String> = Shelf::new(shelf::MEDIA);
+const MEDIA: Shelf<String> = Shelf::new(Table::MEDIA);
 
 /// No appid and no digest has a `:`.
 fn key(appid: &str, sha256: &str) -> String {
@@ -20,7 +21,7 @@ fn key(appid: &str, sha256: &str) -> String {
 impl Media for EmbeddedStore {
     async fn get(&self, appid: &str, sha256: &str) -> Result<Option<String>, StoreError> {
         let key = key(appid, sha256);
-        self.read(move |transaction, now_ms| Ok(MEDIA.read(transaction, &key, now_ms)?.map(|(media_id, _)| media_id)))
+        self.read(move |transaction, now_ms| Ok(MEDIA.get(transaction, &key, now_ms)?.map(|(media_id, _)| media_id)))
             .await
     }
 

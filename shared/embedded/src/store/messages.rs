@@ -5,12 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{self, Shelf};
+use super::shelf::Shelf;
 use super::{EmbeddedStore, StoreError};
+use crate::database::Table;
 use crate::millis;
 use kefu_store::{Messages, Opened, Progress};
 
-const MESSAGES: Shelf<Note> = Shelf::new(shelf::MESSAGES);
+const MESSAGES: Shelf<Note> = Shelf::new(Table::MESSAGES);
 
 #[derive(Default, Serialize, Deserialize)]
 struct Note {
@@ -38,7 +39,7 @@ impl Messages for EmbeddedStore {
     async fn find(&self, id: &str, fingerprint: &str) -> Result<Opened, StoreError> {
         let (id, caller) = (id.to_owned(), fingerprint.to_owned());
         self.read(move |transaction, now_ms| {
-            let found = MESSAGES.read(transaction, &id, now_ms)?.map(|(note, _)| note).unwrap_or_default();
+            let found = MESSAGES.get(transaction, &id, now_ms)?.map(|(note, _)| note).unwrap_or_default();
             Ok(Opened::of(&caller, found.fingerprint.as_deref(), found.progress))
         })
         .await
@@ -60,7 +61,7 @@ impl Messages for EmbeddedStore {
     async fn get(&self, id: &str) -> Result<Option<Progress>, StoreError> {
         let id = id.to_owned();
         self.read(move |transaction, now_ms| {
-            Ok(MESSAGES.read(transaction, &id, now_ms)?.and_then(|(note, _)| note.progress))
+            Ok(MESSAGES.get(transaction, &id, now_ms)?.and_then(|(note, _)| note.progress))
         })
         .await
     }

@@ -7,12 +7,13 @@ use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::UserKey;
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{self, Shelf};
+use super::shelf::Shelf;
 use super::{EmbeddedStore, StoreError};
+use crate::database::Table;
 use crate::millis;
 use kefu_store::{MOST_ABSENT, Order, Place};
 
-const ORDER: Shelf<Vec<Absent>> = Shelf::new(shelf::ORDER);
+const ORDER: Shelf<Vec<Absent>> = Shelf::new(Table::ORDER);
 
 #[derive(Serialize, Deserialize)]
 struct Absent {
@@ -26,7 +27,7 @@ impl Order for EmbeddedStore {
     async fn place(&self, user: &UserKey, message: &MessageKey) -> Result<Place, StoreError> {
         let (user, message) = (user.as_str().to_owned(), message.clone());
         let work = move |transaction: &_, now_ms: u64| {
-            let Some((absent, _)) = ORDER.read(transaction, &user, now_ms)? else { return Ok(Place::default()) };
+            let Some((absent, _)) = ORDER.get(transaction, &user, now_ms)? else { return Ok(Place::default()) };
             let own = absent.iter().position(|absent| absent.message == message);
             let earlier = absent[..own.unwrap_or(absent.len())].last();
             let earlier_begun_ago =

@@ -20,9 +20,10 @@ fn opened() -> (TempDir, Database, Stores) {
     (folder, database, stores)
 }
 
-/// How many entries and expiries the file has.
+/// How many claims and expiries the file has, once all changes are in the tables.
 async fn sizes(database: &Database) -> (u64, u64) {
-    let sizes = database.read(|transaction| {
+    database.move_all().await;
+    let sizes = database.write(|transaction| {
         let entries = transaction.open_table(TableDefinition::<&str, &[u8]>::new("claims"))?;
         let ends = transaction.open_table(TableDefinition::<(u64, u8, &str), ()>::new("ends"))?;
         Ok((entries.len()?, ends.len()?))

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{self, Shelf};
+use super::shelf::Shelf;
 use super::{EmbeddedStore, StoreError};
+use crate::database::Table;
 use crate::millis;
 use kefu_store::{Fence, StoredToken, Tokens, Written};
 
-const TOKENS: Shelf<Entry> = Shelf::new(shelf::TOKENS);
+const TOKENS: Shelf<Entry> = Shelf::new(Table::TOKENS);
 
 /// An entry outlives its token and lock, or its fences would begin again. Each account has one entry.
 const NEVER_MS: u64 = u64::MAX;
@@ -47,7 +48,7 @@ impl Tokens for EmbeddedStore {
     async fn get(&self, appid: &str) -> Result<Option<StoredToken>, StoreError> {
         let appid = appid.to_owned();
         let work = move |transaction: &_, now_ms| {
-            let token = TOKENS.read(transaction, &appid, now_ms)?.and_then(|(entry, _)| entry.token);
+            let token = TOKENS.get(transaction, &appid, now_ms)?.and_then(|(entry, _)| entry.token);
             Ok(token.filter(|token| token.until_ms > now_ms).map(|token| StoredToken {
                 value: token.value.into(),
                 expires_in: Duration::from_millis(token.until_ms - now_ms),

@@ -7,12 +7,13 @@ use kefu_messages::message_key::MessageKey;
 use kefu_messages::session::SessionKey;
 use kefu_messages::window::{Opening, Refused, Window};
 
-use super::shelf::{self, Shelf};
+use super::shelf::Shelf;
 use super::{EmbeddedStore, StoreError};
+use crate::database::Table;
 use crate::millis;
 use kefu_store::Windows;
 
-const WINDOWS: Shelf<Window> = Shelf::new(shelf::WINDOWS);
+const WINDOWS: Shelf<Window> = Shelf::new(Table::WINDOWS);
 
 impl EmbeddedStore {
     /// Applies `change` to the user's record; an empty record is not stored.
@@ -29,7 +30,7 @@ impl EmbeddedStore {
             }
             Ok(window)
         };
-        self.write(work).await
+        self.write_soon(work)
     }
 }
 
@@ -38,7 +39,7 @@ impl Windows for EmbeddedStore {
     async fn get(&self, user: &SessionKey) -> Result<Window, StoreError> {
         let user = user.as_str().to_owned();
         let work = move |transaction: &_, now_ms| {
-            Ok(WINDOWS.read(transaction, &user, now_ms)?.map(|(window, _)| window).unwrap_or_default())
+            Ok(WINDOWS.get(transaction, &user, now_ms)?.map(|(window, _)| window).unwrap_or_default())
         };
         self.read(work).await
     }
@@ -84,6 +85,6 @@ impl Windows for EmbeddedStore {
 
     async fn forget(&self, user: &SessionKey) -> Result<(), StoreError> {
         let user = user.as_str().to_owned();
-        self.write(move |transaction, _| WINDOWS.remove(transaction, &user)).await
+        self.write_soon(move |transaction, _| WINDOWS.remove(transaction, &user))
     }
 }

@@ -66,12 +66,12 @@ async fn no_more_bytes_are_read_at_once_than_memory_is_meant_for() {
     for id in 0..10 {
         publish_large(&queue, "oAnna", id, consumer::MAX_READ_BYTES / 4).await;
     }
-    let read = queue.database.read(|transaction| {
+    let read = queue.database.change_soon(|transaction| {
         let mut bytes = consumer::MAX_READ_BYTES;
         let found = tables::read(transaction, envelope("oAnna", 0).partition(4), 0, 128, &mut bytes)?;
         Ok((found.rows.len(), found.all, bytes))
     });
-    assert_eq!(read.await.unwrap(), (4, false, 0));
+    assert_eq!(read.unwrap(), (4, false, 0));
     let drained = drain(&mut queue.consumer(100), 10).await;
     assert_eq!(drained, Vec::from_iter((0..10).map(|id| (id, false))));
 }

@@ -130,7 +130,11 @@ async fn a_row_that_is_no_envelope_can_be_buried() {
     let partition = Partition::from(2);
     let row = record::Record::new(partition, 7, b"{\"v\":1,\"secret\":true}".to_vec());
     let number = backlog.next_number();
-    queue.database.write(move |transaction| tables::append(transaction, number, &row)).await.unwrap();
+    let append = |transaction: &_| {
+        tables::append(transaction, number, &row);
+        Ok(())
+    };
+    queue.database.change_soon(append).unwrap();
     backlog.appended(partition, number);
 
     let mut consumer = queue.consumer(10);
