@@ -9,7 +9,7 @@ use kefu_embedded::queue::EmbeddedQueue;
 use kefu_embedded::{Database, FILE_NAME};
 use kefu_messages::message_key::MessageKey;
 use kefu_messages::testing::text;
-use kefu_queue::{ConsumerOptions, Settlement};
+use kefu_queue::{ConsumerOptions, Settlement, Turn};
 use kefu_store::{Claim, LedgerClaim};
 use redb::TableDefinition;
 
@@ -89,7 +89,7 @@ async fn a_file_of_0_1_is_read_on() {
                 delivery.settle(Settlement::Done).await.unwrap();
             }
         }
-        queue.publisher(1).publish(&text("oUser", 5 + opening as u32, "hello")).await.unwrap();
+        queue.publisher(1).publish(&text("oUser", 5 + opening as u32, "hello"), Turn::unordered()).await.unwrap();
         let delivery = consumer.next().await.unwrap();
         assert_eq!(delivery.envelope.as_ref().unwrap().push.msg_id, Some((5 + opening).to_string()));
         delivery.settle(Settlement::Done).await.unwrap();
