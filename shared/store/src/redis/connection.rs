@@ -76,7 +76,7 @@ impl Connection {
         Ok(info)
     }
 
-    /// Does not connect yet. The connection's work runs on the current runtime.
+    /// Connects in the background. The connection's work runs on the current runtime.
     pub(super) fn open(url: &str) -> Result<Self, StoreError> {
         let info = Self::parse(url)?;
         // The requests are small and come one after another: with Nagle's algorithm each would wait for the previous
@@ -122,6 +122,10 @@ fn silent() -> StoreError {
 
 impl Runner {
     async fn run(mut self) {
+        // The first caller need not wait for the connect.
+        let mut ping = Pipeline::new();
+        let ping = ping.cmd("PING").query_async::<Value>(&mut self.session.manager);
+        let _connected = timeout(DEADLINE, ping).await;
         let mut calls = Vec::new();
         while self.calls.recv_many(&mut calls, AT_ONCE).await > 0 {
             let (mut pipeline, mut callers) = (Pipeline::with_capacity(calls.len()), Vec::with_capacity(calls.len()));
