@@ -1,6 +1,6 @@
 //! A crowd: many users of one mini program whose messages are pushed at the same time, each on a connection of its own.
 //!
-//! [`load`](crate::load) goes through the simulated WeChat at a rate; a crowd goes as fast as it can, may give requests up,
+//! `kefu-load` measures; a crowd looks at what is stored. It goes as fast as it can, may give requests up,
 //! and says of each single message what was answered.
 
 use std::collections::BTreeSet;

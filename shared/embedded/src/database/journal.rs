@@ -5,7 +5,7 @@
 //! Changes are in the order in which they were made, in memory and on the disk: once a change is durable, all changes before
 //! it are. So only a change that the outside world learns of needs a wait of its own.
 //!
-//! Rows stay in memory until they have so many bytes, and then move to their [tables](super::tables), some with each
+//! Rows stay in memory until they have so many bytes, and then move to their [tables], some with each
 //! commit; by then most have changed several times, or are gone. After a crash the rows are made of the journal's entries.
 
 use std::borrow::Cow;
