@@ -53,12 +53,11 @@ fn push(account: &Account, format: Format, message: &[u8]) -> PushRequest {
 
 /// A user's text, with these bytes in the place of its content.
 fn text(format: Format, content: &[u8]) -> (String, Vec<u8>) {
-    // The last field is none that kefu names, so the envelope has the text as it came.
-    let message = Message::text(USER, "@").text_field("New", "1");
-    let written = message.to_text(format);
-    let mark = match format {
-        Format::Xml => "<![CDATA[@]]>",
-        Format::Json => "@",
+    let message = Message::text(USER, "@");
+    // The first field is none that kefu names, so the envelope has the text as it came.
+    let (written, mark) = match format {
+        Format::Xml => (message.to_text(format).replacen("<xml>", "<xml><New>1</New>", 1), "<![CDATA[@]]>"),
+        Format::Json => (message.to_text(format).replacen('{', "{\"New\":1,", 1), "@"),
     };
     let (before, after) = written.split_once(mark).unwrap();
     (message.field("MsgId").unwrap().to_owned(), [before.as_bytes(), content, after.as_bytes()].concat())
