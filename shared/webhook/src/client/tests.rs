@@ -75,7 +75,7 @@ async fn the_envelope_is_posted_with_its_signature() {
     assert_eq!(ask(&settings(), &format!("http://{address}/kefu?x=1")).await.unwrap().body, b"{}");
     let request = seen.lock().unwrap()[0].clone();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    assert_eq!(body.as_bytes(), envelope("oANNA", 1).to_json());
+    assert_eq!(body.as_bytes(), envelope("oANNA", 1).to_json_with_raw());
     assert!(head.starts_with("POST /kefu?x=1 HTTP/1.1"), "{head}");
     let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap();
     let timestamp: u64 = header("kefu-timestamp").parse().unwrap();
