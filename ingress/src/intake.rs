@@ -204,7 +204,8 @@ impl<'a> Claimed<'a> {
 impl Published<'_> {
     /// Records that the message is stored, with its `answer` for the copies: the empty text for `success`.
     ///
-    /// Nobody waits for the record of a `success`: every later decision about a copy gives the same answer.
+    /// Nobody waits for the record of a `success`. If ingress dies before the record, it decides the answer to a copy again,
+    /// by the rules of that time.
     pub(crate) async fn complete(self, answer: &str) {
         let Self(Claimed { intake, envelope, deadline, .. }) = self;
         if !answer.is_empty() || intake.completions.is_closed() {

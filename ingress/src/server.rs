@@ -146,8 +146,7 @@ impl Ingress {
                 shutdown.cancelled().await;
                 closing.close(ANSWER_WITHIN).await;
             });
-            let data = (callback.clone(), local);
-            let app = App::new().app_data(data.0).app_data(data.1).configure(routes::configure).wrap_fn(
+            let app = App::new().app_data(callback.clone()).app_data(local).configure(routes::configure).wrap_fn(
                 |mut request, routes| {
                     slashes::merge(&mut request);
                     routes.call(request)
