@@ -87,8 +87,11 @@ async fn requests_sent_ahead_are_answered_in_their_order() {
 async fn requests_sent_behind_a_push_that_is_being_stored_cost_little() {
     let (ingress, account) = Ingress::in_mode(Mode::Plain).await;
     let message = Message::text(USER, "hi");
-    assert_success(&ingress.pushes.push(&account, Format::Json, &message).await, "the first copy");
-    // As if another ingress were still storing it: the second copy waits as long as it may.
+    // The answer to the second copy waits until the answer to the first is recorded.
+    for copy in ["the first copy", "the second copy"] {
+        assert_success(&ingress.pushes.push(&account, Format::Json, &message).await, copy);
+    }
+    // As if another ingress were still storing it: the third copy waits as long as it may.
     ingress.takes_claim(&ingress.claims().await[0], Duration::from_secs(60)).await;
 
     let (head, body) = bytes(&account, &account.push(Format::Json, &message));
