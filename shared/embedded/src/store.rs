@@ -1,8 +1,8 @@
 //! State in the database file of one process.
 //!
 //! Every call is one work on the rows of the file, so each method is atomic by itself. Most changes are
-//! durable before the call returns. Some calls do not wait: claims, leases and windows, whose loss with the process costs
-//! nothing or no more than another look, and the end of a message, which is durable before its settlement. Entries expire by
+//! durable before the call returns. Some calls do not wait: usual claims, leases and windows, whose loss with the process
+//! costs nothing or no more than another look, and the end of a message, which is durable before its settlement. Entries expire by
 //! the database's clock. An expired entry counts as absent at once, and leaves the file later.
 //!
 //! Claims, leases and locks end with the process that took them: each is marked with its opening of the file, and counts

@@ -1,5 +1,8 @@
-//! Ingress's claims on message keys. A pending claim is in memory only, since it ends with the process. No call waits for the
-//! disk: after a crash the ledger drops the copies of a message whose completion is lost.
+//! Ingress's claims on message keys. A pending claim is in memory only, since it ends with the process.
+//!
+//! The completion of a usual push does not wait for the disk: after a crash the ledger drops the copies of the message, and
+//! ingress decides their answer again. An answer that is remembered for the copies is on the disk before anybody gets it a
+//! second time, so all copies have the same answer also after a crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,18 +38,35 @@ enum Hold {
 #[async_trait]
 impl Claims for EmbeddedStore {
     async fn claim(&self, key: &MessageKey, owner: &str, pending_for: Duration) -> Result<Claim, StoreError> {
-        let (key, caller, now_open) = (key.as_str().to_owned(), owner.to_owned(), self.database.opening());
-        let work = move |transaction: &_, now_ms| match CLAIMS.get(transaction, &key, now_ms)? {
-            Some((Hold::Done, _)) => Ok(Claim::Done { answer: String::new() }),
-            Some((Hold::Answered { answer }, _)) => Ok(Claim::Done { answer }),
-            Some((Hold::Pending { owner, opening }, _)) if owner != caller && opening == now_open => Ok(Claim::Pending),
-            Some((Hold::Pending { .. }, _)) | None => {
-                let end_ms = now_ms.saturating_add(millis(pending_for));
-                CLAIMS.put_in_memory(transaction, &key, &Hold::Pending { owner: caller, opening: now_open }, end_ms)?;
-                Ok(Claim::Won)
-            }
-        };
-        self.write_soon(work)
+        let now_open = self.database.opening();
+        let claim =
+            self.write_soon(|transaction: &_, now_ms| match CLAIMS.get(transaction, key.as_str(), now_ms)? {
+                Some((Hold::Done, _)) => Ok(Claim::Done { answer: String::new() }),
+                Some((Hold::Answered { answer }, _)) => Ok(Claim::Done { answer }),
+                Some((Hold::Pending { owner: other, opening }, _)) if other != owner && opening == now_open => {
+                    Ok(Claim::Pending)
+                }
+                Some((Hold::Pending { .. }, _)) | None => {
+                    let pending = Hold::Pending { owner: owner.to_owned(), opening: now_open };
+                    CLAIMS.put_in_memory(
+                        transaction,
+                        key.as_str(),
+                        &pending,
+                        now_ms.saturating_add(millis(pending_for)),
+                    )?;
+                    Ok(Claim::Won)
+                }
+            })?;
+        if matches!(claim, Claim::Done { .. }) {
+            // The message is stored whether the disk takes this or not.
+            self.write(|transaction, now_ms| match CLAIMS.get(transaction, key.as_str(), now_ms)? {
+                Some((done, end_ms)) => CLAIMS.put(transaction, key.as_str(), &done, end_ms),
+                None => Ok(()),
+            })
+            .await
+            .ok();
+        }
+        Ok(claim)
     }
 
     async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError> {
@@ -55,7 +75,10 @@ impl Claims for EmbeddedStore {
         let work = move |transaction: &_, now_ms: u64| {
             CLAIMS.put(transaction, &key, &done, now_ms.saturating_add(millis(done_for)))
         };
-        self.write_soon(work)
+        match answer {
+            "" => self.write_soon(work),
+            _ => self.write(work).await,
+        }
     }
 
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError> {

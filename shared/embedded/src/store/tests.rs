@@ -1,8 +1,10 @@
+use std::sync::mpsc;
 use std::time::Duration;
 
 use kefu_messages::message_key::MessageKey;
 use redb::{ReadableTableMetadata, TableDefinition};
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use super::*;
 use kefu_store::{Claim, LedgerClaim, StoredToken, Written};
@@ -85,6 +87,32 @@ async fn all_is_there_after_reopening() {
     assert_eq!(stores.ledger.sent(&key(1), job.fence, 0, None).await.unwrap(), Written::Yes);
     assert!(stores.tokens.get("wx1").await.unwrap().is_some());
     assert_eq!(stores.media.get("wx1", "00ff").await.unwrap().as_deref(), Some("media"));
+}
+
+#[tokio::test]
+async fn a_copy_gets_its_answer_once_the_answer_is_on_the_disk() {
+    let (_folder, database, stores) = opened();
+    let (go_on, told) = mpsc::channel();
+    let (begun, has_begun) = oneshot::channel();
+    let busy = database.clone();
+    tokio::spawn(async move {
+        let work = move |_: &redb::WriteTransaction| {
+            begun.send(()).unwrap();
+            told.recv().unwrap();
+            Ok(())
+        };
+        busy.write(work).await
+    });
+    has_begun.await.unwrap();
+    let message = key(1);
+    stores.claims.complete(&message, "", MINUTE).await.unwrap();
+    let mut copy = stores.claims.claim(&message, "b", MINUTE);
+    tokio::select! {
+        biased;
+        claim = &mut copy => panic!("{claim:?} is not on the disk"),
+        () = std::future::ready(()) => go_on.send(()).unwrap(),
+    }
+    assert_eq!(copy.await.unwrap(), Claim::Done { answer: String::new() });
 }
 
 #[tokio::test]

@@ -49,12 +49,31 @@ fn rows(database: &Database, jobs: u64) -> (BTreeMap<u64, Vec<u8>>, BTreeMap<u64
     rows.unwrap()
 }
 
-/// The file as a crash at this moment would leave it, opened.
-fn after_a_crash(folder: &TempDir) -> (TempDir, Database) {
+/// The file as a crash at this moment would leave it, opened. The writer's thread must be busy, so that the file is whole.
+fn copy_of(folder: &TempDir) -> (TempDir, Database) {
     let copy = self::folder();
     std::fs::copy(folder.path().join(FILE_NAME), copy.path().join(FILE_NAME)).unwrap();
     let database = database(&copy);
     (copy, database)
+}
+
+async fn after_a_crash(folder: &TempDir, database: &Database) -> (TempDir, Database) {
+    let go_on = occupy(database).await;
+    let crashed = copy_of(folder);
+    go_on.send(()).unwrap();
+    crashed
+}
+
+/// Lets the writer's thread do one commit, and keeps it busy in the next.
+async fn commit(database: &Database, go_on: mpsc::Sender<()>) -> mpsc::Sender<()> {
+    let waiting = database.tasks.capacity();
+    let owner = database.clone();
+    let occupied = tokio::spawn(async move { occupy(&owner).await });
+    while database.tasks.capacity() == waiting {
+        tokio::task::yield_now().await;
+    }
+    go_on.send(()).unwrap();
+    occupied.await.unwrap()
 }
 
 #[tokio::test]
@@ -65,7 +84,7 @@ async fn a_change_counts_at_once_and_is_on_the_disk_before_a_later_one() {
     assert_eq!(rows(&database, 0).0, BTreeMap::from([(1, vec![1])]));
     go_on.send(()).unwrap();
     database.change(put(Table::READY, ready(2), vec![2])).await.unwrap();
-    let (_copy, crashed) = after_a_crash(&folder);
+    let (_copy, crashed) = after_a_crash(&folder, &database).await;
     assert_eq!(rows(&crashed, 0).0, BTreeMap::from([(1, vec![1]), (2, vec![2])]));
 }
 
@@ -107,12 +126,32 @@ async fn rows_are_as_the_last_commit_left_them_wherever_they_are_on_their_way_to
         database.change(put(Table::READY, ready(last), vec![7])).await.unwrap();
         assert_eq!(rows(&database, JOBS), (messages.clone(), jobs.clone()), "round {round}");
         if round % 30 == 29 {
-            let (_copy, crashed) = after_a_crash(&folder);
+            let (_copy, crashed) = after_a_crash(&folder, &database).await;
             assert_eq!(rows(&crashed, JOBS), (messages.clone(), jobs.clone()), "round {round}");
         }
     }
     database.close().await;
     assert_eq!(rows(&self::database(&folder), JOBS), (messages, jobs));
+}
+
+#[tokio::test]
+async fn a_row_that_was_removed_after_its_move_to_the_table_does_not_come_back_after_a_crash() {
+    let (folder, database) = opened();
+    let go_on = occupy(&database).await;
+    for number in 0..1_000 {
+        database.change_soon(put(Table::READY, ready(number), vec![1; 200])).unwrap();
+    }
+    // The entry with all rows, and the move of the first.
+    let go_on = commit(&database, go_on).await;
+    let go_on = commit(&database, go_on).await;
+    let go_on = commit(&database, go_on).await;
+    database.change_soon(remove(Table::READY, ready(0))).unwrap();
+    let go_on = commit(&database, go_on).await;
+    let go_on = commit(&database, go_on).await;
+    assert!(!database.journal.is_empty(), "the test needs rows that have not moved");
+    let (_copy, crashed) = copy_of(&folder);
+    assert_eq!(rows(&crashed, 0).0.into_keys().next(), Some(1));
+    go_on.send(()).unwrap();
 }
 
 #[tokio::test]
