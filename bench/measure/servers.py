@@ -11,6 +11,7 @@ from processes import Failed, Process, http, run
 TOKEN = "bench-token"
 AES_KEY = "kefuBenchKeyOf43Characters0123456789ABCDEFG"
 APPID = "wx0000000000000000"
+# Those of 0.1; later versions have fewer.
 PARTITIONS = [f"kefu.in.p{partition:02}" for partition in range(64)]
 
 

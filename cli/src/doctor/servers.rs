@@ -115,7 +115,7 @@ fn topology(queues: &Queues, partitions: u16) -> Vec<Finding> {
         let text =
             format!("the broker has {beyond}, but [queue] partitions is {partitions}: the number was larger before");
         let mend =
-            "set the number back; or let workers with the larger number empty the extra queues, then delete these";
+            "workers empty the extra queues: delete these once no message is in them, or set the number back";
         findings.push(Finding::warning(CHECK, text, mend));
     }
     if findings.is_empty() {

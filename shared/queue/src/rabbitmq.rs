@@ -14,6 +14,7 @@ mod acknowledgements;
 mod consumer;
 mod dead_letters;
 mod fault;
+mod leftovers;
 mod link;
 mod message;
 mod outbox;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::acknowledgements::start_bursts;
+use super::leftovers;
 use super::link::Link;
 use super::outlet::Outlet;
 use super::settings::{Address, Settings};
@@ -46,21 +47,26 @@ impl EnvelopeConsumer {
         let (closing, subscriptions) = (CancellationToken::new(), TaskTracker::new());
         let bursts = start_bursts();
         let priorities = shares::priorities(options, settings.partitions);
-        for (partition, priority) in Partition::all(settings.partitions).zip(priorities) {
-            let subscription = Subscription {
-                partition,
-                priority,
-                options: options.clone(),
-                topology: topology.clone(),
-                link: link.clone(),
-                outlet: outlet.clone(),
-                bursts: bursts.clone(),
-                deliveries: sender.clone(),
-                closing: closing.clone(),
-            };
-            subscriptions.spawn(subscription.run());
+        let of = |(partition, priority)| Subscription {
+            partition,
+            priority,
+            options: options.clone(),
+            topology: topology.clone(),
+            link: link.clone(),
+            outlet: outlet.clone(),
+            bursts: bursts.clone(),
+            deliveries: sender.clone(),
+            closing: closing.clone(),
+        };
+        let mut last = None;
+        for subscription in Partition::all(settings.partitions).zip(priorities).map(of) {
+            subscriptions.spawn(subscription.clone().run());
+            last = Some(subscription);
         }
         subscriptions.close();
+        if let Some(last) = last {
+            tokio::spawn(leftovers::consume(last, subscriptions.clone()));
+        }
         tokio::spawn(version::warn_if_old(address.clone(), link.clone(), closing.clone()));
         Self { deliveries, link, outlet, closing, subscriptions }
     }

@@ -32,6 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const CALM: Duration = Duration::from_secs(2);
 
 /// The task that keeps one partition consumed.
+#[derive(Clone)]
 pub(super) struct Subscription {
     pub(super) partition: Partition,
     /// How much this process wants the partition.

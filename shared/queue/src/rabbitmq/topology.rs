@@ -238,17 +238,17 @@ mod tests {
     use super::*;
 
     fn topology() -> Topology {
-        Topology::new(&Settings::new("amqp://localhost".into(), 64))
+        Topology::new(&Settings::new("amqp://localhost".into(), 16))
     }
 
     #[test]
     fn the_names_are_the_documented_ones() {
         let topology = topology();
         let queues: Vec<String> = topology.queues().map(|queue| queue.name).collect();
-        assert_eq!(queues.len(), 2 + 64 + 5);
+        assert_eq!(queues.len(), 2 + 16 + 5);
         for name in [
             "kefu.in.p00",
-            "kefu.in.p63",
+            "kefu.in.p15",
             "kefu.retry.5s",
             "kefu.retry.30s",
             "kefu.retry.2m",

@@ -63,6 +63,22 @@ async fn order_holds_while_partitions_change_hands() {
     check(&journal, users.len(), EACH);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_on_partitions_beyond_the_configured_ones_is_consumed_too() {
+    const EACH: u32 = 3;
+    let queue = on_a_server().await;
+    let publisher = publisher(&settings(&queue)).unwrap();
+    let users: Vec<_> = (0..40).map(|index| user(index % 4, usize::from(index))).collect();
+    join_all(users.iter().map(|user| publish(&publisher, user, 1..=EACH))).await;
+    let journal = Journal::default();
+    let fewer = Settings { partitions: 3, ..settings(&queue) };
+    let (a, b) = (worker_with(&fewer, "a", &journal).await, worker_with(&fewer, "b", &journal).await);
+    handled(&journal, users.len() * EACH as usize).await;
+    a.leave().await;
+    b.leave().await;
+    check(&journal, users.len(), EACH);
+}
+
 fn settings(queue: &OnRabbitMq) -> Settings {
     Settings { partitions: PARTITIONS, ..queue.settings() }
 }
@@ -88,7 +104,11 @@ impl Worker {
 
 /// Handles messages one by one.
 async fn worker(queue: &OnRabbitMq, id: &'static str, journal: &Journal) -> Worker {
-    let mut consumer = consumer(&settings(queue), ConsumerOptions { id: id.into(), prefetch: 20, seat: None }).unwrap();
+    worker_with(&settings(queue), id, journal).await
+}
+
+async fn worker_with(settings: &Settings, id: &'static str, journal: &Journal) -> Worker {
+    let mut consumer = consumer(settings, ConsumerOptions { id: id.into(), prefetch: 20, seat: None }).unwrap();
     up(|| consumer.health()).await;
     let (stop, journal) = (CancellationToken::new(), journal.clone());
     let stopped = stop.clone();

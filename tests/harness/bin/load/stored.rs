@@ -3,7 +3,7 @@
 use anyhow::Context;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Connection, ConnectionProperties, ErrorKind};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -20,15 +20,23 @@ pub(crate) fn run(order: &Order) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn is_missing(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if error.get_id() == 404)
+}
+
 impl Order {
     async fn count(&self) -> anyhow::Result<u64> {
         let broker = Connection::connect(&self.url, ConnectionProperties::default()).await.context("RabbitMQ")?;
-        let channel = broker.create_channel().await.context("a channel")?;
+        let mut channel = broker.create_channel().await.context("a channel")?;
         let mut messages = 0;
         for queue in &self.queues {
             let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-            let declared = channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await;
-            messages += u64::from(declared.with_context(|| queue.clone())?.message_count());
+            match channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await {
+                Ok(declared) => messages += u64::from(declared.message_count()),
+                // Versions of kefu differ in the number of partitions. RabbitMQ closes the channel over a missing queue.
+                Err(error) if is_missing(&error) => channel = broker.create_channel().await.context("a channel")?,
+                Err(error) => return Err(error).with_context(|| queue.clone()),
+            }
         }
         broker.close(200, "counted".into()).await.context("RabbitMQ")?;
         Ok(messages)
