@@ -20,7 +20,7 @@ use tracing::error;
 use super::error::DatabaseError;
 use super::file::File;
 use super::tables::{self, Snapshot, Table};
-pub(super) use changes::{Changes, Place};
+pub(super) use changes::{Changes, Key, Route};
 use changes::{Undo, Value};
 pub(super) use entry::recover;
 pub(crate) use transaction::Transaction;
@@ -30,7 +30,7 @@ mod entry;
 mod transaction;
 
 /// How many bytes of changes are in memory before they begin to move to the tables.
-const RIPE_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 4 * 1024 * 1024 };
+const RIPE_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
 
 /// How many bytes of entries there are before changes begin to move, if the same rows change again and again.
 const RIPE_ENTRY_BYTES: usize = 4 * RIPE_BYTES;
@@ -262,22 +262,24 @@ impl Taken {
         self.moving.is_some()
     }
 
-    /// Writes the entry, and moves changes from `place` on. Returns the place of the next, or `None` after the last.
+    /// Writes the entry, and moves changes along `route`. Returns the rest of the route, or `None` after the last.
     pub(super) fn write(
         &self,
         transaction: &WriteTransaction,
-        place: Place,
+        route: Route,
         now_ms: u64,
-    ) -> Result<Option<Place>, redb::Error> {
+    ) -> Result<Option<Route>, redb::Error> {
         if !self.batch.entry.is_empty() {
             entry::insert(transaction, self.entry, &self.batch.entry)?;
         }
         let Some((changes, upto)) = &self.moving else { return Ok(None) };
-        let next = tables::move_in(transaction, changes, place, self.limit, now_ms)?;
-        if next.is_none() {
+        let route = if route.has_begun() { route } else { Route::of(changes) };
+        let (rows, rest) = route.step(self.limit);
+        tables::move_in(transaction, changes, rows, now_ms)?;
+        if rest.is_none() {
             entry::remove_upto(transaction, *upto)?;
         }
-        Ok(next)
+        Ok(rest)
     }
 
     /// Whether the file has the entry.

@@ -1,12 +1,11 @@
 //! The tables behind the [journal](super::journal): how their rows are read, and how changes are moved into them.
 
 use std::cell::OnceCell;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use redb::{Key, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
-use super::journal::{Changes, Place};
+use super::journal::{self, Changes};
 
 type Bytes<K> = TableDefinition<'static, K, &'static [u8]>;
 type Open<K> = OnceCell<Option<ReadOnlyTable<K, &'static [u8]>>>;
@@ -68,8 +67,19 @@ impl Table {
 
     pub(super) const COUNT: usize = 11;
 
-    /// Whether no key of a removed row ever comes again.
-    pub(super) fn has_each_key_once(self) -> bool {
+    pub(super) const ALL: [Self; Self::COUNT] = {
+        let mut all = [Self(0); Self::COUNT];
+        let mut number = 0;
+        while number < Self::COUNT {
+            all[number] = Self(number as u8);
+            number += 1;
+        }
+        all
+    };
+
+    /// Whether the queue has this table. The queue reads rows in the order of their keys, and no key of a removed row ever
+    /// comes again.
+    pub(super) fn is_of_queue(self) -> bool {
         self >= Self::READY
     }
 
@@ -189,46 +199,28 @@ impl Snapshot {
     }
 }
 
-/// Moves changes into their tables, from `place` on and at most `limit` of them. Returns the place of the next change, or
-/// `None` after the last.
+/// Moves changes of these rows into their tables. Rows of one table follow one another, in the order of their keys.
 pub(super) fn move_in(
     transaction: &WriteTransaction,
     changes: &Changes,
-    place: Place,
-    limit: usize,
+    rows: &[(Table, journal::Key)],
     now_ms: u64,
-) -> Result<Option<Place>, redb::Error> {
-    let mut left = limit;
-    let mut from = place;
+) -> Result<(), redb::Error> {
     let mut ends = Ends::default();
-    while from.table < Table::COUNT {
-        let after = from.after.take();
-        let lower = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rows = changes.table(from.table).range::<[u8], _>((lower, Bound::Unbounded)).peekable();
-        let table = Table(from.table as u8);
-        if rows.peek().is_some() && left > 0 {
-            let mut taken = rows.by_ref().take(left).map(|(key, value)| {
-                left -= 1;
-                from.after = Some(key.clone());
-                (&**key, value.as_deref())
-            });
-            match table {
-                Table::READY => move_rows(transaction, READY, taken, ready_key)?,
-                Table::DUE => move_rows(transaction, DUE, taken, due_key)?,
-                Table::DEAD => move_rows(transaction, DEAD, taken, dead_key)?,
-                expiring => {
-                    let mut rows = transaction.open_table(EXPIRING[expiring.index()])?;
-                    taken.try_for_each(|(key, value)| ends.move_row(&mut rows, expiring, key, value, now_ms))?;
-                }
+    for rows in rows.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some(&(table, _)) = rows.first() else { continue };
+        let mut changed = rows.iter().filter_map(|(_, key)| Some((&**key, changes.get(table, key)?.as_deref())));
+        match table {
+            Table::READY => move_rows(transaction, READY, changed, ready_key)?,
+            Table::DUE => move_rows(transaction, DUE, changed, due_key)?,
+            Table::DEAD => move_rows(transaction, DEAD, changed, dead_key)?,
+            expiring => {
+                let mut rows = transaction.open_table(EXPIRING[expiring.index()])?;
+                changed.try_for_each(|(key, value)| ends.move_row(&mut rows, expiring, key, value, now_ms))?;
             }
         }
-        if rows.peek().is_some() {
-            break;
-        }
-        from = Place { table: from.table + 1, after: None };
     }
-    ends.move_in(transaction, now_ms)?;
-    Ok((from.table < Table::COUNT).then_some(from))
+    ends.move_in(transaction, now_ms)
 }
 
 fn move_rows<'a, K>(

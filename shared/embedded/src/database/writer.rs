@@ -15,7 +15,7 @@ use super::MAX_BATCH;
 use super::clock::Clock;
 use super::error::DatabaseError;
 use super::file::File;
-use super::journal::{Halted, Journal, Place, Taken};
+use super::journal::{Halted, Journal, Route, Taken};
 
 /// How often the thread tries again to open a database after a failure.
 const REOPEN_EVERY: Duration = Duration::from_millis(200);
@@ -92,7 +92,7 @@ pub(super) fn spawn(
         journal,
         clock,
         entries: 0,
-        place: Place::default(),
+        route: Route::default(),
         moves: false,
         undecided: None,
     };
@@ -118,8 +118,8 @@ struct Writer {
     clock: Clock,
     /// The number of the journal's next entry.
     entries: u64,
-    /// The next change that moves to the tables.
-    place: Place,
+    /// The way of the changes that move to the tables.
+    route: Route,
     /// Whether changes are left to move.
     moves: bool,
     /// A commit that failed, while the file cannot say whether it is durable all the same.
@@ -196,22 +196,22 @@ impl Writer {
             self.file.recover(&error);
             self.file.begin_write()
         });
-        let (place, now_ms) = (self.place.clone(), self.clock.now_ms());
-        let attempt = AssertUnwindSafe(|| -> Result<Option<Place>, redb::Error> {
+        let (route, now_ms) = (self.route.clone(), self.clock.now_ms());
+        let attempt = AssertUnwindSafe(|| -> Result<Option<Route>, redb::Error> {
             let transaction = begun?;
             for job in batch {
                 job.run(&transaction)?;
             }
-            let next = taken.write(&transaction, place, now_ms)?;
+            let rest = taken.write(&transaction, route, now_ms)?;
             transaction.commit()?;
-            Ok(next)
+            Ok(rest)
         });
         let error = match catch_unwind(attempt) {
-            Ok(Ok(next)) => {
+            Ok(Ok(rest)) => {
                 self.file.outage.committed();
-                let moved = taken.moves() && next.is_none();
-                self.moves = next.is_some() || taken.ripens();
-                self.place = next.unwrap_or_default();
+                let moved = taken.moves() && rest.is_none();
+                self.moves = rest.is_some() || taken.ripens();
+                self.route = rest.unwrap_or_default();
                 self.journal.committed(taken, moved);
                 return Ok(());
             }

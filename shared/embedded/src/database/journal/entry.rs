@@ -2,7 +2,7 @@
 
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
-use super::changes::{Changes, Place};
+use super::changes::{Changes, Route};
 use crate::database::file::File;
 use crate::database::tables::{self, Table};
 
@@ -47,7 +47,8 @@ pub(in crate::database) fn recover(file: &File, now_ms: u64) -> Result<(), redb:
         }
         journal.retain(|_, _| false)?;
     }
-    tables::move_in(&transaction, &changes, Place::default(), usize::MAX, now_ms)?;
+    let route = Route::of(&changes);
+    tables::move_in(&transaction, &changes, route.step(usize::MAX).0, now_ms)?;
     Ok(transaction.commit()?)
 }
 
@@ -77,7 +78,7 @@ fn read_entry(mut entry: &[u8], changes: &mut Changes) -> Result<(), redb::Error
         let damaged = || redb::Error::Corrupted("an entry of the journal cannot be read".to_owned());
         let (table, key, value, is_last) = next().ok_or_else(damaged)?;
         // The crash may have come when a part of the changes had moved, so a removed row may be in its table.
-        changes.record(table, key, value.map(Into::into));
+        changes.record(table, key.into(), value.map(Into::into));
         if is_last {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::State;
-use super::changes::{Undo, Value};
+use super::changes::{Key, Undo, Value};
 use super::entry::write_change;
 use crate::database::error::DatabaseError;
 use crate::database::file::File;
@@ -56,8 +56,9 @@ impl Transaction {
         if is_durable {
             write_change(&mut state.batch.entry, table, key, value.as_deref());
         }
-        let before = state.recent.set(table, key, value);
-        state.batch.undo.push(Undo { table, key: key.into(), before });
+        let key: Key = key.into();
+        let before = state.recent.set(table, Arc::clone(&key), value);
+        state.batch.undo.push(Undo { table, key, before });
     }
 
     /// Shows the rows of a table of the queue with keys from `from` to `to` (both included) to `visit`, in the order of
@@ -102,9 +103,10 @@ impl Transaction {
         state.snapshot(&self.file)?;
         let state = &*state;
         let moving = state.moving.as_ref().map(|moving| &*moving.changes);
-        let changed = [Some(&state.recent), moving].into_iter().flatten().map(|changes| -> Rows<'_> {
-            Box::new(changes.rows(table, from, to).map(|(key, value)| Ok((Cow::Borrowed(&**key), value.clone()))))
-        });
+        let changed = [Some(&state.recent), moving].into_iter().flatten();
+        let changed = changed
+            .filter_map(|changes| changes.range(table, from, to))
+            .map(|rows| -> Rows<'_> { Box::new(rows.map(|(key, value)| Ok((Cow::Borrowed(&**key), value.clone())))) });
         let stored = match &state.snapshot {
             Some(snapshot) => Some(snapshot.range(table, from, to)?),
             None => None,
