@@ -43,11 +43,11 @@ pub(crate) struct Intake {
     publisher: Arc<dyn Publisher>,
     /// The completions that no request waits for.
     completions: TaskTracker,
-    all: Arc<All>,
+    shared: Arc<Shared>,
 }
 
 /// What the intakes of all threads share.
-struct All {
+struct Shared {
     turns: Turns,
     /// Whether the store gives claims. The log reports an outage of the store once, not with every push.
     store: Standing,
@@ -84,13 +84,13 @@ pub(crate) struct Published<'a>(Claimed<'a>);
 
 impl Intake {
     pub(crate) fn new(claims: Arc<dyn Claims>, publisher: Arc<dyn Publisher>) -> Self {
-        let all = All {
+        let shared = Shared {
             turns: Turns::new(),
             store: Standing::new(Duration::ZERO),
             owner: Uuid::new_v4().simple().to_string(),
             requests: AtomicU64::new(0),
         };
-        Self { claims, publisher, completions: TaskTracker::new(), all: Arc::new(all) }
+        Self { claims, publisher, completions: TaskTracker::new(), shared: Arc::new(shared) }
     }
 
     /// The intake of one thread, inside whose runtime this is called: its calls pass to no other thread. Close it before
@@ -100,16 +100,15 @@ impl Intake {
             claims: self.claims.clone().local(),
             publisher: self.publisher.clone().local(),
             completions: TaskTracker::new(),
-            all: self.all.clone(),
+            shared: self.shared.clone(),
         }
     }
 
-    /// Waits for the completions and publishes under way, for `within` at most, and closes the publisher. A request that
-    /// comes later waits for its own completion.
+    /// Waits for the publishes under way, for `within` at most, and closes the publisher. Then waits for the completions, each
+    /// of which ends by the deadline of its request. A request that comes later waits for its own completion.
     pub(crate) async fn close(&self, within: Duration) {
         self.publisher.close(within).await;
         self.completions.close();
-        // Each completion has a limit of its own.
         self.completions.wait().await;
     }
 
@@ -119,8 +118,8 @@ impl Intake {
         envelope: &'a Envelope,
         deadline: Instant,
     ) -> Result<Ownership<'a>, Refusal> {
-        let number = self.all.requests.fetch_add(1, Ordering::Relaxed);
-        let owner = format!("{}-{number}", self.all.owner);
+        let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        let owner = format!("{}-{number}", self.shared.owner);
         let claim_by = deadline - SETTLE_WITHIN;
         let ours = |owner| Ok(Ownership::Ours(Claimed { intake: self, envelope, owner, deadline }));
         loop {
@@ -128,7 +127,7 @@ impl Intake {
             let limit = (Instant::now() + STORE_WITHIN).min(claim_by);
             let claim = timeout_at(limit, self.claims.claim(&envelope.key, &owner, PENDING_FOR)).await;
             let claim = claim.unwrap_or_else(|_| Err(StoreError::Unavailable("it did not answer in time".into())));
-            if claim.is_ok() && self.all.store.succeeded().is_some() {
+            if claim.is_ok() && self.shared.store.succeeded().is_some() {
                 tracing::info!("the store answers again: ingress claims pushes again");
             }
             match claim {
@@ -150,7 +149,7 @@ impl Intake {
                 }
                 Err(error) => {
                     metric::claim("unavailable");
-                    if self.all.store.failed((), error.to_string()) {
+                    if self.shared.store.failed((), error.to_string()) {
                         tracing::error!(%error, "the store is unavailable: until it answers, ingress publishes pushes without a claim");
                     }
                     return ours(None);
@@ -163,7 +162,7 @@ impl Intake {
         let publish_by = deadline - SETTLE_WITHIN;
         let started = Instant::now();
         let mut last = "the queue did not answer".to_owned();
-        let Ok(turn) = timeout_at(publish_by, self.all.turns.take(envelope)).await else {
+        let Ok(turn) = timeout_at(publish_by, self.shared.turns.take(envelope)).await else {
             return Err(Refusal::Unavailable("an earlier message of the user is still on its way to the queue".into()));
         };
         loop {

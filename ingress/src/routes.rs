@@ -43,10 +43,10 @@ pub(crate) struct Callback {
 
 /// All requests come to one function: a comparison of the path costs less than the patterns of resources.
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
-    app.default_service(web::to(answer));
+    app.default_service(web::to(route));
 }
 
-async fn answer(
+async fn route(
     request: HttpRequest,
     mut body: web::Payload,
     callback: web::Data<Callback>,

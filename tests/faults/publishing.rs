@@ -20,9 +20,9 @@ use kefu_messages::partition::Partition;
 use kefu_wechat::openid::OpenId;
 
 mod claims;
-mod ends;
 mod leaving;
-mod memory;
+mod lost_connections;
+mod memory_alarm;
 mod order;
 mod returned;
 

@@ -1,7 +1,6 @@
 //! A crowd: many users of one mini program whose messages are pushed at the same time, each on a connection of its own.
 //!
-//! `kefu-load` measures; a crowd looks at what is stored. It goes as fast as it can, may give requests up,
-//! and says of each single message what was answered.
+//! A crowd pushes as fast as it can, may give requests up, and reports the answer to each message. `kefu-load` measures.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,7 +19,7 @@ use crate::wechat::{Account, Answer, Client, Format, Message};
 /// machine is judged by what it says, and a request without any hangs.
 const HANGS: Duration = Duration::from_secs(12);
 
-/// How often WeChat pushes a message that it gets no good answer for.
+/// How often the crowd pushes a message that it gets no good answer for.
 const TRIES: usize = 4;
 
 /// How long it takes WeChat to push a message again that was refused.

@@ -118,12 +118,12 @@ impl Lease {
         self.write(Interrupt::never(), || self.leases.ledger.not_sent(&self.key, self.fence, step)).await
     }
 
-    /// Records that the step was sent, and that the message is done if the step is `all` that the message still needed.
+    /// Records that the step was sent, and with `ends_message` that the message is done: it needs nothing more.
     /// The write goes on through a shutdown, as [`Lease::not_sent`] does.
-    pub(crate) async fn sent(&mut self, step: u32, all: bool) -> Result<(), Outcome> {
-        let done_for = all.then_some(LEDGER_KEEPS_FOR);
+    pub(crate) async fn sent(&mut self, step: u32, ends_message: bool) -> Result<(), Outcome> {
+        let done_for = ends_message.then_some(LEDGER_KEEPS_FOR);
         self.write(Interrupt::never(), || self.leases.ledger.sent(&self.key, self.fence, step, done_for)).await?;
-        self.is_done = all;
+        self.is_done = ends_message;
         Ok(())
     }
 

@@ -129,10 +129,10 @@ impl Sender {
     /// ledger does not know how that ended.
     async fn send_step(&self, attempt: &mut Attempt<'_>, step: Step<'_>, ambiguous: bool) -> Result<(), Outcome> {
         let index = step.index;
-        let is_all = step.is_last() && attempt.needs_replies_only;
+        let ends_message = step.is_last() && attempt.needs_replies_only;
         let mut tried = Tried { unanswered: ambiguous, ..Tried::default() };
         if ambiguous && self.decide(index, "the record of its sending is missing") == Ambiguous::Skip {
-            return attempt.lease.sent(index, is_all).await;
+            return attempt.lease.sent(index, ends_message).await;
         }
         loop {
             // The window is checked before the wait, so that a message does not wait in vain, and again after it, since
@@ -146,7 +146,7 @@ impl Sender {
                 Err(failure) => Err(failure.clone().into()),
             };
             let next = match sent {
-                Ok(()) => return self.windows.record_sent(attempt, index, is_all).await,
+                Ok(()) => return self.windows.record_sent(attempt, index, ends_message).await,
                 Err(Miss::Outcome(outcome)) => return Err(outcome),
                 Err(Miss::Failure(failure)) => {
                     self.weigh(attempt, index, failure, token.ok().as_ref(), &mut tried).await?
@@ -154,7 +154,7 @@ impl Sender {
             };
             match next {
                 Next::Again => metrics::counter!(metric::RETRIES, "place" => "lane").increment(1),
-                Next::GoOn => return attempt.lease.sent(index, is_all).await,
+                Next::GoOn => return attempt.lease.sent(index, ends_message).await,
             }
         }
     }

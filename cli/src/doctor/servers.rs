@@ -114,7 +114,8 @@ fn topology(queues: &Queues, partitions: u16) -> Vec<Finding> {
     if let Some(beyond) = &queues.beyond {
         let text =
             format!("the broker has {beyond}, but [queue] partitions is {partitions}: the number was larger before");
-        let mend = "workers empty the extra queues: delete these once no message is in them, or set the number back";
+        let mend = "set the number back; or, once the workers have emptied the extra queues and the retry queues, delete the \
+             extra queues, the highest number first";
         findings.push(Finding::warning(CHECK, text, mend));
     }
     if findings.is_empty() {

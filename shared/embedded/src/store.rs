@@ -1,8 +1,9 @@
 //! State in the database file of one process.
 //!
 //! Every call is one work on the rows of the file, so each method is atomic by itself. Most changes are
-//! durable before the call returns. Some calls do not wait: usual claims, leases and windows, whose loss with the process
-//! costs nothing or no more than another look, and the end of a message, which is durable before its settlement. Entries expire by
+//! durable before the call returns. Usual claims, leases and the counts of windows do not wait: a claim or a lease ends with
+//! the process anyway, and the count of a reply is durable with the record that the reply was sent. The end of a message is
+//! durable before its settlement. Entries expire by
 //! the database's clock. An expired entry counts as absent at once, and leaves the file later.
 //!
 //! Claims, leases and locks end with the process that took them: each is marked with its opening of the file, and counts
@@ -61,7 +62,7 @@ impl From<DatabaseError> for StoreError {
 impl EmbeddedStore {
     /// Runs `work`, and returns once its changes are on the disk. The argument of `work` is the time (milliseconds since the
     /// epoch).
-    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    async fn change<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction, u64) -> Result<T, Failure>,
@@ -70,8 +71,8 @@ impl EmbeddedStore {
         self.database.change(|transaction| outcome_of(work(transaction, clock.now_ms()))).await?
     }
 
-    /// As [`EmbeddedStore::write`], but does not wait for the disk: see [`Database::change_soon`].
-    fn write_soon<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// As [`EmbeddedStore::change`], but does not wait for the disk: see [`Database::change_soon`].
+    fn change_soon<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(&Transaction, u64) -> Result<T, Failure>,
     {
@@ -84,7 +85,7 @@ impl EmbeddedStore {
     where
         F: FnOnce(&Transaction, u64) -> Result<T, Failure>,
     {
-        self.write_soon(work)
+        self.change_soon(work)
     }
 }
 

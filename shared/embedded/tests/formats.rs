@@ -1,4 +1,4 @@
-//! Files that earlier versions wrote are read on.
+//! The files of earlier versions can be read and used.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -60,7 +60,7 @@ fn write_format_1(folder: &Path) {
 }
 
 #[tokio::test]
-async fn a_file_of_0_1_is_read_on() {
+async fn a_file_of_0_1_can_be_read_and_used() {
     let folder = tempfile::tempdir().unwrap();
     write_format_1(folder.path());
     // Twice: the second opening reads what this version made of the file.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use kefu_messages::envelope::Envelope;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// How many turns there are. Users who share a turn wait for each other, so there are far more turns than messages under
-/// way.
+/// How many turns there are. Users who share a turn wait for each other. There are four times as many turns as one
+/// connection has messages under way.
 const TURNS: usize = 4_096;
 
 /// The turns of all users, for one way to the queue.

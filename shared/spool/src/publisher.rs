@@ -31,7 +31,7 @@ pub struct Spool {
     /// of it.
     pub(super) broker_turns: Arc<Turns>,
     pub(super) state: Arc<State>,
-    pub(super) rows: Vec<Rows>,
+    pub(super) locks: Vec<PartitionLock>,
     /// All tasks that run beside the callers.
     pub(super) tasks: TaskTracker,
     pub(super) closing: CancellationToken,
@@ -40,9 +40,9 @@ pub struct Spool {
     runtime: Handle,
 }
 
-/// The messages of one partition in the file.
+/// The lock of one partition's rows in the file, and the signal for its relay.
 #[derive(Default)]
-pub(super) struct Rows {
+pub(super) struct PartitionLock {
     /// Held while a push is written.
     writing: Arc<Mutex<()>>,
     /// Notified when there is something to relay.
@@ -55,7 +55,7 @@ impl Spool {
             broker,
             broker_turns: Arc::default(),
             state: Arc::new(State::new(settings.max_bytes, settings.patience * 5)),
-            rows: (0..settings.partitions.max(1)).map(|_| Rows::default()).collect(),
+            locks: (0..settings.partitions.max(1)).map(|_| PartitionLock::default()).collect(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             patience: settings.patience,
@@ -95,7 +95,7 @@ impl Spool {
     async fn write(&self, partition: Partition, envelope: &Envelope, turn: Turn) -> Result<bool, QueueError> {
         let body = envelope.to_json();
         let state = self.state.clone();
-        let Rows { writing, filled } = &self.rows[usize::from(partition.index())];
+        let PartitionLock { writing, filled } = &self.locks[usize::from(partition.index())];
         let (writing, filled) = (writing.clone(), filled.clone());
         let write = async move {
             let _turn = turn;
@@ -117,7 +117,7 @@ impl Spool {
     /// Publishes to `broker`, or writes to the spool.
     async fn publish_to(&self, broker: &dyn Publisher, envelope: &Envelope, turn: Turn) -> Result<(), QueueError> {
         let overdue_at = Instant::now() + self.patience;
-        let partition = envelope.partition(self.rows.len() as u16);
+        let partition = envelope.partition(self.locks.len() as u16);
         let mut changes = self.state.changes();
         // Continues between the rounds: a new call in its place would publish the message twice.
         let mut confirmed = pin!(self.ask(broker, envelope));

@@ -29,8 +29,8 @@ const LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// Opens the spool, or fails for the moment, and starts all background tasks.
 pub(super) async fn start(spool: &Arc<Spool>, settings: Settings) {
-    for (partition, rows) in Partition::all(spool.rows.len() as u16).zip(&spool.rows) {
-        relay::start(spool, partition, rows.filled.clone());
+    for (partition, lock) in Partition::all(spool.locks.len() as u16).zip(&spool.locks) {
+        relay::start(spool, partition, lock.filled.clone());
     }
     relay::start_removing(spool);
     let mut folders = Folders::new(settings.folder);
@@ -94,7 +94,7 @@ pub(super) fn take_over(spool: &Spool, left: Vec<Contents>) {
 
 fn wake(spool: &Spool, partitions: BTreeSet<Partition>) {
     for partition in partitions {
-        match spool.rows.get(usize::from(partition.index())) {
+        match spool.locks.get(usize::from(partition.index())) {
             Some(rows) => rows.filled.notify_one(),
             // There were more partitions when these messages were spooled.
             None => relay::start(spool, partition, Arc::new(Notify::new())),

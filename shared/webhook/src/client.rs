@@ -13,8 +13,8 @@ use secrecy::SecretString;
 use tokio::time::timeout;
 
 use super::address::{self, FORBIDDEN, Forbidden, Lookup, Resolver};
+use super::gates::Gates;
 use super::signature::sign;
-use super::turns::Turns;
 use super::{Failure, Question, Settings};
 
 /// More than the longest list of replies.
@@ -38,7 +38,7 @@ pub struct Webhooks {
     /// Made at its first use: without TLS the system's certificates are not needed, and need not be installed.
     tls: OnceLock<Result<reqwest::Client, Cause>>,
     /// Limits the calls, so that a backlog does not overload the service.
-    turns: Turns,
+    gates: Gates,
 }
 
 /// A good answer: its status is 2xx and its body complete.
@@ -68,11 +68,11 @@ impl Webhooks {
             lookup,
             plain,
             tls: OnceLock::new(),
-            turns: Turns::new(settings.concurrency),
+            gates: Gates::new(settings.concurrency),
         })
     }
 
-    /// Asks once. First waits for one of the endpoint's turns, for `turn_within` at most; then waits for the answer, as
+    /// Asks once. First waits for one of the endpoint's permits, for `permit_within` at most; then waits for the answer, as
     /// long as the endpoint says.
     ///
     /// # Errors
@@ -81,9 +81,9 @@ impl Webhooks {
         &self,
         endpoint: &Endpoint,
         question: &Question,
-        turn_within: Duration,
+        permit_within: Duration,
     ) -> Result<Answer, Failure> {
-        let Some(_turn) = self.turns.take(endpoint, turn_within).await else {
+        let Some(_permit) = self.gates.take(endpoint, permit_within).await else {
             let crowded = Failure::Crowded("all of its concurrent calls ([webhook] concurrency) are under way".into());
             return Err(crowded.of(&endpoint.host()));
         };

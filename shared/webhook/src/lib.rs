@@ -12,10 +12,10 @@ use secrecy::SecretString;
 pub mod address;
 mod client;
 mod decision;
+mod gates;
 mod question;
 mod replies;
 mod signature;
-mod turns;
 
 pub use client::{Answer, Webhooks};
 pub use decision::decision;
@@ -65,7 +65,7 @@ pub enum Failure {
     /// The same question would get the same answer.
     #[error("{0}")]
     Refused(#[source] Cause),
-    /// The webhook was not asked: other calls used all turns.
+    /// The webhook was not asked: other calls used all permits.
     #[error("{0}")]
     Crowded(#[source] Cause),
     /// The webhook answered, but kefu does not know whether the replies can be sent: the disk with their pictures does not

@@ -146,6 +146,23 @@ async fn copies_of_pushes_answered_just_before_or_during_a_shutdown_are_known_af
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_waits_for_the_completions_of_pushes_that_are_answered() {
+    const USERS: u32 = 100;
+    let mut ingress = Ingress::start().await;
+    ingress.to_broker.hold(Way::ToProgram);
+    let (report, ()) = tokio::join!(ingress.crowd.push_all(of_each(USERS, 1)), async {
+        ingress.has_begun(USERS as usize).await;
+        ingress.to_redis.slow_down(SLOW);
+        ingress.to_broker.release();
+    });
+    assert!(report.lost.is_empty(), "refused: {report}");
+    ingress.restart().await;
+    ingress.to_redis.slow_down(Duration::ZERO);
+    ingress.crowd.push_all(report.accepted.clone()).await;
+    assert_eq!(ingress.claims("done").await, USERS as usize, "copies that are known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_text_of_an_answer_outlives_a_kill_right_after_it() {
     const EVENTS: usize = 40;
     let service = Service::start(Does::Hang).await;

@@ -14,7 +14,7 @@ use super::{Ingress, PARTITIONS, PATIENCE, UNROUTED};
 
 /// Users who write at the same time, and how many messages each of them that has a queue.
 const USERS: u32 = 700;
-const MESSAGES: u32 = 4;
+const MESSAGES: u32 = 8;
 
 /// The partition whose queue is unbound, and the one whose queue is deleted.
 const UNBOUND: &str = "p00";

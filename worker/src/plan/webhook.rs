@@ -25,7 +25,7 @@ mod breaker;
 
 use breaker::{Breakers, Permit};
 
-/// The longest wait for a turn at a webhook. The delivery keeps its place meanwhile, which others of the partition may
+/// The longest wait for a permit of a webhook. The delivery keeps its place meanwhile, which others of the partition may
 /// need.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 

@@ -127,14 +127,19 @@ impl UserWindows {
     }
 
     /// Records a sent step, as [`Lease::sent`](crate::lease::Lease::sent) does, and counts it in the window.
-    pub(crate) async fn record_sent(&self, attempt: &mut Attempt<'_>, step: u32, all: bool) -> Result<(), Outcome> {
+    pub(crate) async fn record_sent(
+        &self,
+        attempt: &mut Attempt<'_>,
+        step: u32,
+        ends_message: bool,
+    ) -> Result<(), Outcome> {
         if !attempt.window.has_opening() {
-            return attempt.lease.sent(step, all).await;
+            return attempt.lease.sent(step, ends_message).await;
         }
         let (seen, by) = (attempt.window.clone(), &attempt.envelope.key);
         let (user, keep_for) = (key_of(attempt.envelope), self.keep_for());
         let counting = self.store.count(&user, &seen, by, step, keep_for);
-        let (recorded, counted) = tokio::join!(attempt.lease.sent(step, all), counting);
+        let (recorded, counted) = tokio::join!(attempt.lease.sent(step, ends_message), counting);
         if let Err(error) = counted {
             tracing::debug!(%error, "a reply is not counted");
         }

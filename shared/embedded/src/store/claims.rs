@@ -40,7 +40,7 @@ impl Claims for EmbeddedStore {
     async fn claim(&self, key: &MessageKey, owner: &str, pending_for: Duration) -> Result<Claim, StoreError> {
         let now_open = self.database.opening();
         let claim =
-            self.write_soon(|transaction: &_, now_ms| match CLAIMS.get(transaction, key.as_str(), now_ms)? {
+            self.change_soon(|transaction: &_, now_ms| match CLAIMS.get(transaction, key.as_str(), now_ms)? {
                 Some((Hold::Done, _)) => Ok(Claim::Done { answer: String::new() }),
                 Some((Hold::Answered { answer }, _)) => Ok(Claim::Done { answer }),
                 Some((Hold::Pending { owner: other, opening }, _)) if other != owner && opening == now_open => {
@@ -59,7 +59,7 @@ impl Claims for EmbeddedStore {
             })?;
         if matches!(claim, Claim::Done { .. }) {
             // The message is stored whether the disk takes this or not.
-            self.write(|transaction, now_ms| match CLAIMS.get(transaction, key.as_str(), now_ms)? {
+            self.change(|transaction, now_ms| match CLAIMS.get(transaction, key.as_str(), now_ms)? {
                 Some((done, end_ms)) => CLAIMS.put(transaction, key.as_str(), &done, end_ms),
                 None => Ok(()),
             })
@@ -76,8 +76,8 @@ impl Claims for EmbeddedStore {
             CLAIMS.put(transaction, &key, &done, now_ms.saturating_add(millis(done_for)))
         };
         match answer {
-            "" => self.write_soon(work),
-            _ => self.write(work).await,
+            "" => self.change_soon(work),
+            _ => self.change(work).await,
         }
     }
 
@@ -87,7 +87,7 @@ impl Claims for EmbeddedStore {
             Some((Hold::Pending { owner, .. }, _)) if owner == caller => CLAIMS.remove(transaction, &key),
             _ => Ok(()),
         };
-        self.write_soon(work)
+        self.change_soon(work)
     }
 
     fn local(self: Arc<Self>) -> Arc<dyn Claims> {

@@ -54,6 +54,6 @@ impl Conversations for EmbeddedStore {
             let end_ms = entries.iter().map(|entry| entry.until_ms).max().unwrap_or(now_ms);
             TALKS.put(transaction, &whose, &entries, end_ms)
         };
-        self.write(work).await
+        self.change(work).await
     }
 }

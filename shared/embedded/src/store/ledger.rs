@@ -74,7 +74,7 @@ impl EmbeddedStore {
             }
             _ => Ok(Written::Fenced),
         };
-        self.write(work).await
+        self.change(work).await
     }
 }
 
@@ -126,7 +126,7 @@ impl Ledger for EmbeddedStore {
             Ok(LedgerClaim::Claimed(entry.job()))
         };
         // A claim ends with the process, and the claim of a disk that failed is fenced.
-        self.write_soon(work)
+        self.change_soon(work)
     }
 
     async fn store_plan(&self, key: &MessageKey, fence: Fence, plan: &Plan) -> Result<Written, StoreError> {
@@ -168,7 +168,7 @@ impl Ledger for EmbeddedStore {
         done_for: Option<Duration>,
     ) -> Result<Written, StoreError> {
         if let Some(done_for) = done_for {
-            return self.write(ending(key, fence, step + 1, done_for)).await;
+            return self.change(ending(key, fence, step + 1, done_for)).await;
         }
         let change = move |entry: &mut Entry, _: u64| {
             // A call that is repeated because its outcome was unknown must not undo a later step.
@@ -191,6 +191,6 @@ impl Ledger for EmbeddedStore {
 
     async fn done(&self, key: &MessageKey, fence: Fence, keep_for: Duration) -> Result<Written, StoreError> {
         // The settlement, or the next claim of the message, comes later and is durable later.
-        self.write_soon(ending(key, fence, 0, keep_for))
+        self.change_soon(ending(key, fence, 0, keep_for))
     }
 }

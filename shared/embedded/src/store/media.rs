@@ -30,7 +30,7 @@ impl Media for EmbeddedStore {
         let work = move |transaction: &_, now_ms: u64| {
             MEDIA.put(transaction, &key, &media_id, now_ms.saturating_add(millis(keep_for)))
         };
-        self.write(work).await
+        self.change(work).await
     }
 
     async fn forget(&self, appid: &str, sha256: &str, media_id: &str) -> Result<(), StoreError> {
@@ -39,6 +39,6 @@ impl Media for EmbeddedStore {
             Some((stored, _)) if stored == media_id => MEDIA.remove(transaction, &key),
             _ => Ok(()),
         };
-        self.write(work).await
+        self.change(work).await
     }
 }

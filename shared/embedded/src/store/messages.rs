@@ -33,7 +33,7 @@ impl Messages for EmbeddedStore {
             }
             Ok(opened)
         };
-        self.write(work).await
+        self.change(work).await
     }
 
     async fn find(&self, id: &str, fingerprint: &str) -> Result<Opened, StoreError> {
@@ -55,7 +55,7 @@ impl Messages for EmbeddedStore {
             let note = Note { progress: Some(progress), ..found };
             MESSAGES.put(transaction, &id, &note, now_ms.saturating_add(millis(keep_for)))
         };
-        self.write(work).await
+        self.change(work).await
     }
 
     async fn get(&self, id: &str) -> Result<Option<Progress>, StoreError> {

@@ -53,7 +53,7 @@ impl Order for EmbeddedStore {
             }
             ORDER.put(transaction, &user, &absent, now_ms.saturating_add(keep_ms))
         };
-        self.write(work).await
+        self.change(work).await
     }
 
     async fn end(&self, user: &UserKey, message: &MessageKey) -> Result<(), StoreError> {
@@ -66,6 +66,6 @@ impl Order for EmbeddedStore {
                 false => ORDER.put(transaction, &user, &absent, end_ms),
             }
         };
-        self.write(work).await
+        self.change(work).await
     }
 }

@@ -70,7 +70,7 @@ impl Tokens for EmbeddedStore {
             TOKENS.put(transaction, &appid, &entry, NEVER_MS)?;
             Ok(Some(entry.last_fence))
         };
-        self.write(work).await
+        self.change(work).await
     }
 
     async fn store(&self, appid: &str, fence: Fence, token: &StoredToken) -> Result<Written, StoreError> {
@@ -89,7 +89,7 @@ impl Tokens for EmbeddedStore {
             TOKENS.put(transaction, &appid, &entry, NEVER_MS)?;
             Ok(Written::Yes)
         };
-        self.write(work).await
+        self.change(work).await
     }
 
     async fn unlock(&self, appid: &str, owner: &str) -> Result<(), StoreError> {
@@ -101,7 +101,7 @@ impl Tokens for EmbeddedStore {
             }
             _ => Ok(()),
         };
-        self.write(work).await
+        self.change(work).await
     }
 
     async fn invalidate(&self, appid: &str, failed: &SecretString) -> Result<(), StoreError> {
@@ -113,6 +113,6 @@ impl Tokens for EmbeddedStore {
             }
             _ => Ok(()),
         };
-        self.write(work).await
+        self.change(work).await
     }
 }

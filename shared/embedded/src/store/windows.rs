@@ -17,7 +17,7 @@ const WINDOWS: Shelf<Window> = Shelf::new(Table::WINDOWS);
 
 impl EmbeddedStore {
     /// Applies `change` to the user's record; an empty record is not stored.
-    async fn change<F>(&self, user: &SessionKey, keep_for: Duration, change: F) -> Result<Window, StoreError>
+    async fn change_window<F>(&self, user: &SessionKey, keep_for: Duration, change: F) -> Result<Window, StoreError>
     where
         F: FnOnce(&mut Window) + Send + 'static,
     {
@@ -30,7 +30,7 @@ impl EmbeddedStore {
             }
             Ok(window)
         };
-        self.write_soon(work)
+        self.change_soon(work)
     }
 }
 
@@ -53,7 +53,7 @@ impl Windows for EmbeddedStore {
         keep_for: Duration,
     ) -> Result<Window, StoreError> {
         let by = by.clone();
-        self.change(user, keep_for, move |window| window.open(opening, &by, at_ms)).await
+        self.change_window(user, keep_for, move |window| window.open(opening, &by, at_ms)).await
     }
 
     async fn count(
@@ -65,7 +65,7 @@ impl Windows for EmbeddedStore {
         keep_for: Duration,
     ) -> Result<(), StoreError> {
         let (seen, by) = (seen.clone(), by.clone());
-        self.change(user, keep_for, move |window| window.count(&seen, &by, step)).await.map(drop)
+        self.change_window(user, keep_for, move |window| window.count(&seen, &by, step)).await.map(drop)
     }
 
     async fn refuse(
@@ -76,15 +76,15 @@ impl Windows for EmbeddedStore {
         keep_for: Duration,
     ) -> Result<(), StoreError> {
         let seen = seen.clone();
-        self.change(user, keep_for, move |window| window.refuse(&seen, refused)).await.map(drop)
+        self.change_window(user, keep_for, move |window| window.refuse(&seen, refused)).await.map(drop)
     }
 
     async fn transfer(&self, user: &SessionKey, until_ms: u64, keep_for: Duration) -> Result<(), StoreError> {
-        self.change(user, keep_for, move |window| window.transfer(until_ms)).await.map(drop)
+        self.change_window(user, keep_for, move |window| window.transfer(until_ms)).await.map(drop)
     }
 
     async fn forget(&self, user: &SessionKey) -> Result<(), StoreError> {
         let user = user.as_str().to_owned();
-        self.write_soon(move |transaction, _| WINDOWS.remove(transaction, &user))
+        self.change_soon(move |transaction, _| WINDOWS.remove(transaction, &user))
     }
 }

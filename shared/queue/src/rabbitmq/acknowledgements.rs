@@ -22,12 +22,12 @@ const BETWEEN_BURSTS: Duration = Duration::from_millis(5);
 const MOST_CHANNELS: usize = 1_024;
 
 /// Takes the channels of a consumer that have acknowledgements to write.
-pub(super) type Bursts = mpsc::UnboundedSender<Arc<OfChannel>>;
+pub(super) type Bursts = mpsc::UnboundedSender<Arc<ChannelAcks>>;
 
 /// Starts to write bursts, over all channels of a consumer: the first acknowledgement is written at once, and those that
 /// come soon after it together.
 pub(super) fn start_bursts() -> Bursts {
-    let (bursts, mut due) = mpsc::unbounded_channel::<Arc<OfChannel>>();
+    let (bursts, mut due) = mpsc::unbounded_channel::<Arc<ChannelAcks>>();
     tokio::spawn(async move {
         let mut channels = Vec::new();
         while due.recv_many(&mut channels, MOST_CHANNELS).await > 0 {
@@ -40,7 +40,7 @@ pub(super) fn start_bursts() -> Bursts {
 }
 
 /// The acknowledgements of one channel, on which all deliveries are of one consumer tag.
-pub(super) struct OfChannel {
+pub(super) struct ChannelAcks {
     channel: Channel,
     bursts: Bursts,
     /// Cancelled when the channel's deliveries can no longer be settled.
@@ -78,7 +78,7 @@ impl Settled {
     }
 }
 
-impl OfChannel {
+impl ChannelAcks {
     pub(super) fn new(channel: Channel, bursts: Bursts, session: CancellationToken) -> Arc<Self> {
         let (settled, writing) = (Mutex::default(), tokio::sync::Mutex::default());
         Arc::new(Self { channel, bursts, session, settled, writing })

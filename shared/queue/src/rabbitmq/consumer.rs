@@ -50,6 +50,7 @@ impl EnvelopeConsumer {
         let of = |(partition, priority)| Subscription {
             partition,
             priority,
+            is_leftover: false,
             options: options.clone(),
             topology: topology.clone(),
             link: link.clone(),

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::fault::{Fault, protocol_code};
 use super::link;
 use super::message::Original;
-use super::outbox::{publish, stored};
+use super::pipeline::{publish, stored};
 use super::settings::{Address, Settings, SettingsError};
 use super::topology::{DEAD, sizes};
 use crate::QueueError;

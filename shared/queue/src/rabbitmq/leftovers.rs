@@ -16,16 +16,17 @@ pub(super) async fn consume(last: Subscription, subscriptions: TaskTracker) {
     tracing::warn!(
         partitions = configured,
         found = count,
-        "RabbitMQ has more partitions than [queue] partitions says: the worker consumes the others too; delete their \
-         queues once they are empty"
+        "RabbitMQ has more partitions than [queue] partitions says: the worker consumes the others too; once their \
+         queues and the retry queues are empty, delete these partitions' queues, the highest number first"
     );
     let priorities = shares::priorities(&last.options, count);
     for (partition, priority) in Partition::all(count).zip(priorities).skip(configured.into()) {
-        subscriptions.spawn(Subscription { partition, priority, ..last.clone() }.run());
+        subscriptions.spawn(Subscription { partition, priority, is_leftover: true, ..last.clone() }.run());
     }
 }
 
-/// How many partitions the broker has, from `configured` on without a gap. `None`: the consumer was closed before.
+/// The number of partitions that the broker has, counted up to the first missing queue; at least `configured`. `None`: the
+/// consumer was closed before.
 async fn counted(consumer: &Subscription, configured: u16) -> Option<u16> {
     loop {
         let asked = async {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::link::Link;
 use super::message::Message;
-use super::outbox::{Entry, Outbox, Ticket};
+use super::pipeline::{Entry, Pipeline, Ticket};
 use crate::{QueueError, Turn};
 
 /// How many messages the broker may have to confirm at a time. The others wait in their callers.
@@ -18,7 +18,7 @@ const MOST_UNDER_WAY: u32 = 1_024;
 /// One connection on which messages are published and confirmed.
 pub(super) struct Outlet {
     link: Arc<Link>,
-    outbox: mpsc::UnboundedSender<Entry>,
+    pipeline: mpsc::UnboundedSender<Entry>,
     room: Arc<Semaphore>,
 }
 
@@ -26,9 +26,9 @@ impl Outlet {
     /// Publishes on `link`, in the background of the current runtime.
     pub(super) fn new(link: Link) -> Self {
         let link = Arc::new(link);
-        let (outbox, entries) = mpsc::unbounded_channel();
-        tokio::spawn(Outbox::new(link.clone(), entries).run());
-        Self { link, outbox, room: Arc::new(Semaphore::new(MOST_UNDER_WAY as usize)) }
+        let (pipeline, entries) = mpsc::unbounded_channel();
+        tokio::spawn(Pipeline::new(link.clone(), entries).run());
+        Self { link, pipeline, room: Arc::new(Semaphore::new(MOST_UNDER_WAY as usize)) }
     }
 
     /// Publishes the result of `message` once there is room for it, and holds `turn` until its fate is known. Until there
@@ -38,8 +38,8 @@ impl Outlet {
         let room = self.room.clone().acquire_owned().await.map_err(|_| closed())?;
         let (outcome, answer) = oneshot::channel();
         let ticket = Ticket { outcome, _turn: turn, _room: room };
-        self.outbox.send(Entry { message: message(), ticket }).map_err(|_| closed())?;
-        // The outbox drops the messages that were under way on a connection that is lost.
+        self.pipeline.send(Entry { message: message(), ticket }).map_err(|_| closed())?;
+        // The pipeline drops the messages that were under way on a connection that is lost.
         answer.await.unwrap_or_else(|_| Err(QueueError::Unavailable("the connection was lost".into())))
     }
 

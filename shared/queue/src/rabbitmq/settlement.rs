@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::acknowledgements::OfChannel;
+use super::acknowledgements::ChannelAcks;
 use super::message::{Message, Original};
 use super::outlet::Outlet;
 use super::topology::Topology;
@@ -15,7 +15,7 @@ pub(super) struct Unsettled {
     pub(super) original: Original,
     /// The delivery's number on its channel.
     pub(super) tag: u64,
-    pub(super) channel: Arc<OfChannel>,
+    pub(super) channel: Arc<ChannelAcks>,
     pub(super) topology: Arc<Topology>,
     pub(super) outlet: Arc<Outlet>,
     pub(super) settled: bool,

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::acknowledgements::{Bursts, OfChannel};
-use super::fault::Fault;
+use super::acknowledgements::{Bursts, ChannelAcks};
+use super::fault::{Fault, protocol_code};
 use super::link::{Link, Session};
 use super::message::Original;
 use super::outlet::Outlet;
@@ -37,6 +37,8 @@ pub(super) struct Subscription {
     pub(super) partition: Partition,
     /// How much this process wants the partition.
     pub(super) priority: i32,
+    /// Whether the partition is beyond the configured ones: nobody declares its queue, and an operator may delete the queue.
+    pub(super) is_leftover: bool,
     pub(super) options: ConsumerOptions,
     pub(super) topology: Arc<Topology>,
     pub(super) link: Arc<Link>,
@@ -47,7 +49,7 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// Ends when the consumer is closed.
+    /// Ends when the consumer is closed, or when the queue of a leftover partition is deleted.
     pub(super) async fn run(self) {
         let mut pause = SHORTEST_PAUSE;
         while !self.closing.is_cancelled() {
@@ -57,8 +59,10 @@ impl Subscription {
             };
             let Some(session) = session else { return };
             let begun = Instant::now();
-            if let Err(error) = self.consume(&session).await {
-                session.end(Fault::of(&error));
+            match self.consume(&session).await {
+                Err(error) if self.is_leftover && is_missing(&error) => return,
+                Err(error) => session.end(Fault::of(&error)),
+                Ok(()) => {}
             }
             pause = if begun.elapsed() > CALM { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
             tokio::select! {
@@ -81,7 +85,7 @@ impl Subscription {
             () = self.over(session, &unsettled) => return Ok(()),
             subscribed = self.subscribe(session) => subscribed?,
         };
-        let acknowledgements = OfChannel::new(channel.clone(), self.bursts.clone(), unsettled.clone());
+        let acknowledgements = ChannelAcks::new(channel.clone(), self.bursts.clone(), unsettled.clone());
         let mut over = pin!(self.over(session, &unsettled));
         loop {
             let delivery = tokio::select! {
@@ -135,10 +139,16 @@ impl Subscription {
         Ok((channel, deliveries))
     }
 
-    fn delivery(&self, mut delivery: message::Delivery, channel: &Arc<OfChannel>) -> Delivery {
+    fn delivery(&self, mut delivery: message::Delivery, channel: &Arc<ChannelAcks>) -> Delivery {
         let envelope = Envelope::from_json(&delivery.data);
         let (redelivered, tag) = (delivery.redelivered, delivery.delivery_tag);
-        let original = Original::of(&mut delivery);
+        let mut original = Original::of(&mut delivery);
+        if self.is_leftover
+            && let Ok(envelope) = &envelope
+        {
+            // What comes back must not come to a queue that may be deleted by then.
+            original.routing_key = self.topology.partition_of(envelope).to_string().into();
+        }
         let (attempt, replays) = (original.attempt(), original.replays());
         let settle = Unsettled {
             original,
@@ -151,4 +161,8 @@ impl Subscription {
         let session = channel.session().clone();
         Delivery::new(envelope, self.partition, attempt, replays, redelivered, session, Box::new(settle))
     }
+}
+
+fn is_missing(error: &lapin::Error) -> bool {
+    protocol_code(error).is_some_and(|(code, _)| code == 404)
 }

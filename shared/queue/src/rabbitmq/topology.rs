@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kefu_messages::envelope::Envelope;
 use kefu_messages::partition::Partition;
 use kefu_runtime::Cause;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
@@ -79,6 +80,11 @@ impl Topology {
         let retries =
             delays.into_iter().map(|delay| RetryQueue { delay, name: format!("kefu.retry.{}", label(delay)) });
         Self { partitions: settings.partitions, delivery_limit: settings.delivery_limit, retries: retries.collect() }
+    }
+
+    /// The partition for a message among the configured ones.
+    pub(super) fn partition_of(&self, envelope: &Envelope) -> Partition {
+        envelope.partition(self.partitions)
     }
 
     /// The exchange for a message that should come back after `after`: the exchange of the shortest delay that is not

@@ -1,4 +1,4 @@
-//! One connection, shared by all calls, that repairs itself and never keeps a caller waiting.
+//! One connection, shared by all calls, that repairs itself and keeps no caller waiting for longer than [`DEADLINE`].
 //!
 //! One round trip is under way at a time. The calls that come meanwhile go out together as the next one, which costs
 //! client and server far less than a round trip for each.

@@ -1,12 +1,14 @@
 //! Several consumers on RabbitMQ 4.0: they share the partitions, and order holds while partitions change hands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use kefu_harness::eventually;
+use kefu_messages::partition::Partition;
 use kefu_queue::rabbitmq::{Settings, consumer};
 use kefu_queue::{Consumer, ConsumerOptions, Settlement};
+use lapin::options::QueueDeleteOptions;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -74,9 +76,31 @@ async fn what_is_left_on_partitions_beyond_the_configured_ones_is_consumed_too()
     let fewer = Settings { partitions: 3, ..settings(&queue) };
     let (a, b) = (worker_with(&fewer, "a", &journal).await, worker_with(&fewer, "b", &journal).await);
     handled(&journal, users.len() * EACH as usize).await;
+
+    let connections = connections(&queue).await;
+    let channel = queue.channel().await;
+    for partition in (3..PARTITIONS).rev() {
+        let name = format!("kefu.in.{}", Partition::from(partition));
+        channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
+    }
+    let publisher = super::publisher(&fewer).unwrap();
+    join_all(users.iter().map(|user| publish(&publisher, user, EACH + 1..=2 * EACH))).await;
+    handled(&journal, users.len() * 2 * EACH as usize).await;
+    assert!(
+        connections.is_subset(&self::connections(&queue).await),
+        "a worker lost its connection over a deleted queue"
+    );
     a.leave().await;
     b.leave().await;
-    check(&journal, users.len(), EACH);
+    check(&journal, users.len(), 2 * EACH);
+}
+
+/// The broker's names of kefu's connections.
+async fn connections(queue: &OnRabbitMq) -> BTreeSet<String> {
+    let listed = queue.vhost.broker().rabbitmqctl(&["list_connections", "vhost", "pid"]).await;
+    let of_vhost =
+        listed.lines().filter_map(|line| line.split_once('\t').filter(|(vhost, _)| *vhost == queue.vhost.name()));
+    of_vhost.map(|(_, pid)| pid.to_owned()).collect()
 }
 
 fn settings(queue: &OnRabbitMq) -> Settings {

@@ -2,8 +2,9 @@
 //!
 //! A message that the broker cannot route comes back before its confirm, and the library attaches it to whichever confirm
 //! it handles next. So with many messages under way, a confirm alone does not say that its own message is stored. The
-//! outbox gathers confirms until the message that belongs to any of them must have been seen, and takes a message that
-//! came back for a fault of the whole session. This rests on the insides of lapin, whose version is therefore pinned.
+//! pipeline gathers all confirms that may carry a returned message, and only then believes them. If any message was
+//! returned, all messages of the batch are refused and the session ends. This rests on the insides of lapin, whose version
+//! is therefore pinned.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,10 +22,10 @@ use super::link::{BLOCKED_LOOK, Link, Session};
 use super::message::Message;
 use crate::{QueueError, Turn};
 
-/// How many messages the outbox takes from its callers at once.
+/// How many messages the pipeline takes from its callers at once.
 const AT_ONCE: usize = 256;
 
-/// A message that a caller puts into the outbox.
+/// A message that a caller puts into the pipeline.
 pub(super) struct Entry {
     pub(super) message: Message,
     pub(super) ticket: Ticket,
@@ -38,14 +39,14 @@ pub(super) struct Ticket {
 }
 
 /// The task that publishes. It ends with its link.
-pub(super) struct Outbox {
+pub(super) struct Pipeline {
     link: Arc<Link>,
     entries: mpsc::UnboundedReceiver<Entry>,
     /// Taken from the callers, and not given to a channel yet.
     waiting: Vec<Entry>,
 }
 
-impl Outbox {
+impl Pipeline {
     pub(super) fn new(link: Arc<Link>, entries: mpsc::UnboundedReceiver<Entry>) -> Self {
         Self { link, entries, waiting: Vec::new() }
     }
@@ -79,7 +80,7 @@ impl Outbox {
             tokio::select! {
                 biased;
                 Some(first) = under_way.next() => {
-                    if let Err(fault) = answer(settled(first, &mut under_way, channel)) {
+                    if let Err(fault) = report(confirmed_behind_the_barrier(first, &mut under_way, channel)) {
                         session.end(fault);
                     }
                 }
@@ -95,36 +96,36 @@ impl Outbox {
     }
 }
 
-type Settled = (Ticket, lapin::Result<Confirmation>);
+type Confirmed = (Ticket, lapin::Result<Confirmation>);
 
-async fn confirmed(channel: &Channel, Entry { message, ticket }: Entry) -> Settled {
+async fn confirmed(channel: &Channel, Entry { message, ticket }: Entry) -> Confirmed {
     let confirmation = publish(channel, message).await;
     (ticket, confirmation)
 }
 
 /// `first` and all other confirms that are there, and with them every message that came back for one of them.
-fn settled<F: Future<Output = Settled>>(
-    first: Settled,
+fn confirmed_behind_the_barrier<F: Future<Output = Confirmed>>(
+    first: Confirmed,
     under_way: &mut FuturesUnordered<F>,
     channel: &Channel,
-) -> Vec<Settled> {
-    let mut settled = vec![first];
-    drain(under_way, &mut settled);
+) -> Vec<Confirmed> {
+    let mut batch = vec![first];
+    drain(under_way, &mut batch);
     // The message that came back for a confirm is attached to an earlier confirm or to one of the same batch, and the
     // library holds one lock while it hands out a batch. This call passes that lock, so the batch is complete afterwards.
     let _nobody_waits = channel.wait_for_confirms().now_or_never();
-    drain(under_way, &mut settled);
-    settled
+    drain(under_way, &mut batch);
+    batch
 }
 
 /// Takes every result that is there.
-fn drain<F: Future<Output = Settled>>(under_way: &mut FuturesUnordered<F>, settled: &mut Vec<Settled>) {
+fn drain<F: Future<Output = Confirmed>>(under_way: &mut FuturesUnordered<F>, batch: &mut Vec<Confirmed>) {
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
     loop {
         match under_way.poll_next_unpin(&mut context) {
-            Poll::Ready(Some(result)) => settled.push(result),
+            Poll::Ready(Some(result)) => batch.push(result),
             Poll::Ready(None) => return,
             // The stream interrupts itself now and then, and says so by waking its caller.
             Poll::Pending if woken.0.swap(false, Ordering::AcqRel) => {}
@@ -143,14 +144,14 @@ impl Wake for Woken {
 }
 
 /// Tells the callers the fates of their messages. Returns the fault that ends the session, if there is one.
-fn answer(settled: Vec<Settled>) -> Result<(), Fault> {
+fn report(batch: Vec<Confirmed>) -> Result<(), Fault> {
     // Which of the messages came back is not known. A new session declares the queues and their bindings again.
-    let came_back = settled.iter().any(|(_, confirmation)| confirmation.as_ref().is_ok_and(is_of_returned));
+    let came_back = batch.iter().any(|(_, confirmation)| confirmation.as_ref().is_ok_and(is_of_returned));
     let mut session = match came_back {
         true => Err(Fault::Passing(NO_QUEUE.into())),
         false => Ok(()),
     };
-    for (ticket, confirmation) in settled {
+    for (ticket, confirmation) in batch {
         let outcome = match confirmation {
             Ok(_) if came_back => Err(QueueError::Refused(NO_QUEUE.into())),
             Ok(confirmation) => stored(&confirmation),

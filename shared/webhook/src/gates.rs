@@ -1,4 +1,4 @@
-//! Turns: a turn is a permit for one concurrent call to an endpoint; each endpoint has a fixed number.
+//! Gates: each endpoint gives out a fixed number of permits, one for each call that is under way at once.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use tokio::time::Instant;
 const MANY: usize = 64;
 
 /// The gates of all endpoints. Each endpoint has its own gate, so that an endpoint that hangs holds up no calls of others.
-pub(super) struct Turns {
+pub(super) struct Gates {
     /// How many calls of each endpoint are under way at once.
     most: usize,
     gates: Mutex<HashMap<Endpoint, Gate>>,
 }
 
-impl Turns {
+impl Gates {
     /// `most`: how many calls of each endpoint are under way at once.
     pub(super) fn new(most: usize) -> Self {
         Self { most, gates: Mutex::default() }
     }
 
-    /// Waits for a turn, for `within` at most; `None` if no turn came free.
+    /// Waits for a permit, for `within` at most; `None` if no permit came free.
     pub(super) async fn take(&self, endpoint: &Endpoint, within: Duration) -> Option<Permit> {
         let gate = self.gate(endpoint);
         gate.enter(Instant::now() + within).await
@@ -56,25 +56,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_endpoint_has_its_own_turns() {
-        let turns = Turns::new(1);
+    async fn each_endpoint_has_its_own_permits() {
+        let gates = Gates::new(1);
         let (hangs, other) = (endpoint("http://shop.example/a"), endpoint("http://shop.example/b"));
-        let turn = turns.take(&hangs, LONG).now_or_never().flatten();
+        let turn = gates.take(&hangs, LONG).now_or_never().flatten();
         assert!(turn.is_some());
-        assert!(turns.take(&other, LONG).now_or_never().flatten().is_some(), "another path is another endpoint");
-        assert!(turns.take(&hangs, LONG).now_or_never().is_none(), "there is one turn");
+        assert!(gates.take(&other, LONG).now_or_never().flatten().is_some(), "another path is another endpoint");
+        assert!(gates.take(&hangs, LONG).now_or_never().is_none(), "there is one turn");
         drop(turn);
-        assert!(turns.take(&hangs, LONG).now_or_never().flatten().is_some());
+        assert!(gates.take(&hangs, LONG).now_or_never().flatten().is_some());
     }
 
     #[tokio::test]
     async fn endpoints_that_nobody_asks_are_forgotten() {
-        let turns = Turns::new(1);
-        let _asked = turns.take(&endpoint("http://shop.example/asked"), LONG).await;
+        let gates = Gates::new(1);
+        let _asked = gates.take(&endpoint("http://shop.example/asked"), LONG).await;
         for number in 0..1_000 {
-            drop(turns.take(&endpoint(&format!("http://shop.example/{number}")), LONG).await);
+            drop(gates.take(&endpoint(&format!("http://shop.example/{number}")), LONG).await);
         }
-        let gates = turns.gates.lock();
+        let gates = gates.gates.lock();
         assert!(gates.len() <= MANY && gates.contains_key(&endpoint("http://shop.example/asked")));
     }
 }

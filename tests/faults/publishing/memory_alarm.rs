@@ -26,6 +26,12 @@ async fn nothing_is_answered_success_and_not_stored_while_the_broker_has_no_memo
     assert!(refused.accepted.is_empty(), "accepted, and there is nowhere to put it: {refused}");
     assert!(spooled.lost.is_empty(), "refused, with a spool: {spooled}");
 
+    // With these, more have been given up than may wait for the broker at a time.
+    for _ in 0..3 {
+        let refused = without_spool.crowd.push_all(of_each(USERS, 1)).await;
+        assert!(refused.accepted.is_empty() && refused.unanswered == 0, "{refused}");
+    }
+
     // Those that come now wait, and the alarm ends before their time does, unless the machine is very busy.
     let ((waited, spooled_too), ()) = tokio::join!(push(2), async {
         without_spool.program.counts("kefu_ingress_pushes_under_way", USERS).await;
