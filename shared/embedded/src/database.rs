@@ -32,7 +32,7 @@ pub use error::DatabaseError;
 use file::File;
 pub(crate) use journal::Transaction;
 use journal::{Answer, Journal};
-pub(crate) use tables::{KeyValue, Table, expiring_row, expiry_of};
+pub(crate) use tables::{Table, expiring_row, expiry_of};
 use writer::{Task, Write};
 
 /// The name of the database file below the data folder.
@@ -222,6 +222,11 @@ impl Database {
                 Err(error)
             }
         }
+    }
+
+    /// Whether the disk does not keep up with the changes, so that no more should come.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.journal.is_crowded()
     }
 
     /// After an error of the disk redb refuses everything. Only the writer opens the file anew, so the writer must meet the

@@ -54,7 +54,7 @@ impl Spool {
         Self {
             broker,
             broker_turns: Arc::default(),
-            state: Arc::new(State::new(settings.max_bytes, settings.patience * 5)),
+            state: Arc::new(State::new(settings.max_bytes, settings.patience * 5, settings.partitions.max(1))),
             locks: (0..settings.partitions.max(1)).map(|_| PartitionLock::default()).collect(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),

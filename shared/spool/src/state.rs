@@ -88,9 +88,10 @@ pub(super) struct Figures {
 }
 
 impl State {
-    pub(super) fn new(max_bytes: u64, patience: Duration) -> Self {
+    pub(super) fn new(max_bytes: u64, patience: Duration, partitions: u16) -> Self {
         let (changes, _) = watch::channel(());
-        Self { max_bytes, patience, inner: Mutex::default(), changes, confirmed: Notify::new() }
+        let inner = Mutex::new(Inner { partitions, ..Inner::default() });
+        Self { max_bytes, patience, inner, changes, confirmed: Notify::new() }
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<()> {

@@ -32,6 +32,9 @@ mod transaction;
 /// How many bytes of changes are in memory before they begin to move to the tables.
 const RIPE_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
 
+/// How many bytes of changes may be in memory before no message is taken any more.
+const CROWDED_BYTES: usize = 8 * RIPE_BYTES;
+
 /// How many bytes of entries there are before changes begin to move, if the same rows change again and again.
 const RIPE_ENTRY_BYTES: usize = 4 * RIPE_BYTES;
 
@@ -117,7 +120,8 @@ impl Journal {
         let ripens = state.moving.is_none() && is_ripe;
         let limit = match is_ripe {
             _ if all => usize::MAX,
-            true => MOVED_IN_HASTE,
+            // The further behind, the larger the steps.
+            true => MOVED_IN_HASTE * (state.recent.bytes / RIPE_BYTES).max(1),
             false => MOVED_PER_COMMIT,
         };
         if ripens {
@@ -140,20 +144,29 @@ impl Journal {
         tell(taken.batch.answers, Ok(()));
     }
 
-    /// The file may be closed. It cannot be opened again while a snapshot is left.
-    pub(super) fn forget_snapshot(&self) {
-        self.0.lock().state.get_mut().snapshot = None;
-    }
-
-    /// The commit failed, or seemed to: until [`Journal::resume`] nothing is changed or read. Returns what was changed
-    /// since, which fails with it.
-    pub(super) fn halt(&self, error: &DatabaseError) -> Halted {
+    /// The file is opened anew: until [`Journal::go_on`] nothing is changed or read.
+    pub(super) fn suspend(&self, error: &DatabaseError) {
         let mut transaction = self.0.lock();
         let state = transaction.state.get_mut();
         state.halted = Some(error.clone());
         // The file cannot be closed while a snapshot is left.
         state.snapshot = None;
-        Halted(mem::take(&mut state.batch))
+    }
+
+    pub(super) fn go_on(&self) {
+        self.0.lock().state.get_mut().halted = None;
+    }
+
+    /// Whether more changes are in memory than should be: the disk does not keep up.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.0.lock().state.get_mut().recent.bytes > CROWDED_BYTES
+    }
+
+    /// The commit failed, or seemed to: until [`Journal::resume`] nothing is changed or read. Returns what was changed
+    /// since, which fails with it.
+    pub(super) fn halt(&self, error: &DatabaseError) -> Halted {
+        self.suspend(error);
+        Halted(mem::take(&mut self.0.lock().state.get_mut().batch))
     }
 
     /// Lets all changes move to the tables, however few they are.

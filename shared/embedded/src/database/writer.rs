@@ -126,6 +126,13 @@ struct Writer {
     undecided: Option<(Taken, Halted, DatabaseError)>,
 }
 
+impl Drop for Writer {
+    /// Also when the thread panics: nobody may wait for a commit that never comes.
+    fn drop(&mut self) {
+        self.journal.close();
+    }
+}
+
 impl Writer {
     fn serve(&mut self, mut tasks: mpsc::Receiver<Task>) {
         let mut waiting = Vec::with_capacity(MAX_BATCH);
@@ -184,6 +191,10 @@ impl Writer {
 
     /// Commits the whole batch and the journal's changes, or nothing. `all`: all changes move to the tables.
     fn commit(&mut self, batch: &mut [Box<dyn Job>], all: bool) -> Result<(), DatabaseError> {
+        if self.undecided.is_some() {
+            // The file is not open, and what a failed commit changed in memory is not undone yet.
+            return Err(self.file.describe(&redb::Error::DatabaseClosed));
+        }
         let taken = self.journal.take(self.entries, all);
         self.entries += 1;
         if batch.is_empty() && taken.is_empty() {
@@ -192,8 +203,10 @@ impl Writer {
         }
         let begun = self.file.begin_write().or_else(|error| {
             // Nothing has begun, so the batch itself need not fail because of an earlier batch's or a reader's error.
-            self.journal.forget_snapshot();
+            // Whoever looks meanwhile would wait for the file under the lock of all.
+            self.journal.suspend(&self.file.describe(&error));
             self.file.recover(&error);
+            self.journal.go_on();
             self.file.begin_write()
         });
         let (route, now_ms) = (self.route.clone(), self.clock.now_ms());
@@ -245,7 +258,10 @@ impl Writer {
         let Some((taken, halted, error)) = self.undecided.take() else { return };
         match taken.is_in(&self.file) {
             Ok(is_durable) => self.journal.resume(taken, halted, is_durable, &error),
-            Err(_) => self.undecided = Some((taken, halted, error)),
+            Err(unread) => {
+                self.file.recover(&unread);
+                self.undecided = Some((taken, halted, error));
+            }
         }
     }
 }

@@ -96,8 +96,8 @@ impl EmbeddedConsumer {
     /// Reads as many messages as there is room for. `false` if there are none.
     fn fill(&mut self) -> Result<bool, DatabaseError> {
         let backlog = self.queue.backlog.clone();
-        if backlog.next_due_ms().is_some_and(|due_ms| due_ms <= self.queue.database.clock().now_ms()) {
-            self.return_due()?;
+        if let Some(due_ms) = backlog.next_due_ms().filter(|due_ms| *due_ms <= self.queue.database.clock().now_ms()) {
+            self.return_due(due_ms)?;
         }
         let asks = backlog.asks(self.prefetch, MAX_READ);
         if asks.is_empty() {
@@ -135,13 +135,13 @@ impl EmbeddedConsumer {
         Ok(rows.into_iter().map(found).collect())
     }
 
-    fn return_due(&self) -> Result<(), DatabaseError> {
+    fn return_due(&self, from_ms: u64) -> Result<(), DatabaseError> {
         let backlog = &self.queue.backlog;
         let now_ms = self.queue.database.clock().now_ms();
         let after_failure = backlog.clone();
         self.queue.database.change_soon_then(
             |transaction| {
-                let returned = tables::return_due(transaction, now_ms, || backlog.next_number())?;
+                let returned = tables::return_due(transaction, (from_ms, now_ms), || backlog.next_number())?;
                 backlog.returned(&returned);
                 Ok(())
             },

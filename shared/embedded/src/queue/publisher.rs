@@ -33,6 +33,9 @@ impl Publisher for EmbeddedPublisher {
         if self.under_way.is_closed() {
             return Err(QueueError::Unavailable(CLOSED.into()));
         }
+        if self.queue.database.is_crowded() {
+            return Err(QueueError::Unavailable("the disk does not keep up".into()));
+        }
         let partition = envelope.partition(self.partitions);
         let EmbeddedQueue { database, backlog } = self.queue.clone();
         let record = Record::new(partition, database.clock().now_ms(), envelope.to_json());

@@ -7,7 +7,7 @@ use kefu_messages::partition::Partition;
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use super::record::Record;
-use crate::database::{KeyValue, Table, Transaction};
+use crate::database::{Table, Transaction};
 
 /// `opened` -> how often the file was opened.
 const COUNTERS: TableDefinition<'static, &str, u64> = TableDefinition::new("queue_counters");
@@ -43,7 +43,7 @@ pub(super) fn found(transaction: &Transaction) -> Result<Found, redb::Error> {
         tails.push((Partition::from(partition), number));
         upto = partition.checked_sub(1);
     }
-    Ok(Found { tails, next_due_ms: next_due_ms(transaction)? })
+    Ok(Found { tails, next_due_ms: next_due_ms(transaction, 0)? })
 }
 
 fn ready_key(partition: Partition, number: u64) -> [u8; 10] {
@@ -62,13 +62,10 @@ fn number_of(key: &[u8]) -> u64 {
     key.last_chunk().map_or(0, |number| u64::from_be_bytes(*number))
 }
 
-fn next_due(transaction: &Transaction, upto_ms: u64) -> Result<Option<KeyValue>, redb::Error> {
-    transaction.first(Table::DUE, (&due_key(0, 0), &due_key(upto_ms, u64::MAX)))
-}
-
-fn next_due_ms(transaction: &Transaction) -> Result<Option<u64>, redb::Error> {
-    Ok(next_due(transaction, u64::MAX)?
-        .and_then(|(key, _)| key.first_chunk().map(|due_ms| u64::from_be_bytes(*due_ms))))
+/// When the next message is due that is due at `from_ms` or later.
+fn next_due_ms(transaction: &Transaction, from_ms: u64) -> Result<Option<u64>, redb::Error> {
+    let next = transaction.first(Table::DUE, (&due_key(from_ms, 0), &due_key(u64::MAX, u64::MAX)))?;
+    Ok(next.and_then(|(key, _)| key.first_chunk().map(|due_ms| u64::from_be_bytes(*due_ms))))
 }
 
 pub(super) fn append(transaction: &Transaction, number: u64, record: &Record) {
@@ -105,23 +102,32 @@ pub(super) struct Returned {
     pub(super) next_due_ms: Option<u64>,
 }
 
-/// Moves due messages to the tails of their partitions, up to [`MAX_RETURNED`] messages or [`MAX_RETURNED_BYTES`].
+/// Moves due messages to the tails of their partitions, up to [`MAX_RETURNED`] messages or [`MAX_RETURNED_BYTES`]. No message
+/// is due before `from_ms`: rows that were removed before that need not be passed again.
 pub(super) fn return_due(
     transaction: &Transaction,
-    now_ms: u64,
+    (from_ms, now_ms): (u64, u64),
     mut next_number: impl FnMut() -> u64,
 ) -> Result<Returned, redb::Error> {
-    let (mut tails, mut bytes) = (Vec::new(), 0);
-    while tails.len() < MAX_RETURNED && bytes < MAX_RETURNED_BYTES {
-        let Some((key, row)) = next_due(transaction, now_ms)? else { break };
-        transaction.remove(Table::DUE, &key);
+    let (mut due, mut bytes) = (Vec::new(), 0);
+    transaction.visit(Table::DUE, (&due_key(from_ms, 0), &due_key(now_ms, u64::MAX)), |key, row| {
         bytes += row.len();
+        due.push((key.to_vec(), Arc::clone(row)));
+        match due.len() < MAX_RETURNED && bytes < MAX_RETURNED_BYTES {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    })?;
+    let (mut tails, mut last_ms) = (Vec::with_capacity(due.len()), from_ms);
+    for (key, row) in due {
+        transaction.remove(Table::DUE, &key);
+        last_ms = key.first_chunk().map_or(from_ms, |due_ms| u64::from_be_bytes(*due_ms));
         let record = Record::from_bytes(&row, Partition::from(0));
         let number = next_number();
         append(transaction, number, &record);
         tails.push((record.header.partition, number));
     }
-    Ok(Returned { tails, next_due_ms: next_due_ms(transaction)? })
+    Ok(Returned { tails, next_due_ms: next_due_ms(transaction, last_ms)? })
 }
 
 /// The result of [`read`].

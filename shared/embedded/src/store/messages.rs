@@ -25,12 +25,14 @@ impl Messages for EmbeddedStore {
     async fn open(&self, id: &str, fingerprint: &str, keep_for: Duration) -> Result<Opened, StoreError> {
         let (id, caller) = (id.to_owned(), fingerprint.to_owned());
         let work = move |transaction: &_, now_ms: u64| {
-            let found = MESSAGES.get(transaction, &id, now_ms)?.map(|(note, _)| note).unwrap_or_default();
+            let found = MESSAGES.get(transaction, &id, now_ms)?;
+            let (found, end_ms) = found.map_or_else(Default::default, |(note, end_ms)| (note, Some(end_ms)));
             let opened = Opened::of(&caller, found.fingerprint.as_deref(), found.progress.clone());
-            if found.fingerprint.is_none() {
-                let note = Note { fingerprint: Some(caller), progress: found.progress };
-                MESSAGES.put(transaction, &id, &note, now_ms.saturating_add(millis(keep_for)))?;
-            }
+            // A note that is there keeps its time. It is put again, since it may not be on the disk yet.
+            let end_ms = end_ms.filter(|_| found.fingerprint.is_some());
+            let end_ms = end_ms.unwrap_or(now_ms.saturating_add(millis(keep_for)));
+            let note = Note { fingerprint: found.fingerprint.or(Some(caller)), progress: found.progress };
+            MESSAGES.put(transaction, &id, &note, end_ms)?;
             Ok(opened)
         };
         self.change(work).await

@@ -72,6 +72,11 @@ fn cause(error: &lapin::Error) -> Cause {
 }
 
 /// The code and the words of an error that the broker itself reported.
+/// Whether the broker says that a queue or an exchange does not exist.
+pub(super) fn is_missing(error: &lapin::Error) -> bool {
+    protocol_code(error).is_some_and(|(code, _)| code == 404)
+}
+
 pub(super) fn protocol_code(error: &lapin::Error) -> Option<(u16, &str)> {
     match error.kind() {
         ErrorKind::ProtocolError(error) => Some((error.get_id(), error.get_message().as_str())),

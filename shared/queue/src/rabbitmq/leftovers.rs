@@ -3,7 +3,7 @@
 use kefu_messages::partition::Partition;
 use tokio_util::task::TaskTracker;
 
-use super::fault::protocol_code;
+use super::fault::{Fault, is_missing};
 use super::link::Session;
 use super::shares;
 use super::subscription::Subscription;
@@ -32,8 +32,12 @@ async fn counted(consumer: &Subscription, configured: u16) -> Option<u16> {
         let asked = async {
             let session = consumer.link.session().await?;
             let count = count_on(&session, configured).await;
-            if count.is_err() {
-                // A lost connection is the only reason not to know.
+            if let Err(error) = &count {
+                let error = Fault::of(error);
+                tracing::warn!(
+                    error = error.text(),
+                    "RabbitMQ does not say whether it has more partitions than configured"
+                );
                 session.ended().await;
             }
             Some(count.ok())
@@ -54,8 +58,7 @@ async fn count_on(session: &Session, configured: u16) -> lapin::Result<u16> {
     loop {
         match sizes(&channel, &partition_queue(Partition::from(count))).await {
             Ok(_) => count = count.saturating_add(1),
-            // The broker has closed the channel.
-            Err(error) if protocol_code(&error).is_some() => return Ok(count),
+            Err(error) if is_missing(&error) => return Ok(count),
             Err(error) => return Err(error),
         }
         if count == u16::MAX {

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledgements::{Bursts, ChannelAcks};
-use super::fault::{Fault, protocol_code};
+use super::fault::{Fault, is_missing};
 use super::link::{Link, Session};
 use super::message::Original;
 use super::outlet::Outlet;
@@ -161,8 +161,4 @@ impl Subscription {
         let session = channel.session().clone();
         Delivery::new(envelope, self.partition, attempt, replays, redelivered, session, Box::new(settle))
     }
-}
-
-fn is_missing(error: &lapin::Error) -> bool {
-    protocol_code(error).is_some_and(|(code, _)| code == 404)
 }

@@ -25,6 +25,8 @@ pub(super) struct Inner {
     pub(super) trouble: Option<Trouble>,
     /// Since when a file has been unreadable.
     pub(super) unread: Option<Instant>,
+    /// `[queue] partitions`.
+    pub(super) partitions: u16,
     /// A file has been unreadable for too long: it must not keep newer pushes from a broker that is up.
     pub(super) order_is_given_up: bool,
 }
@@ -82,6 +84,13 @@ impl Held {
         }
     }
 
+    /// Whether no message waits in the partition, nor in a partition beyond the configured ones, whose users may be on any
+    /// partition now.
+    fn is_clear(&self, partition: Partition, configured: u16) -> bool {
+        let beyond = self.cursors.range(Partition::from(configured)..).map(|(_, cursor)| cursor);
+        self.cursors.get(&partition).into_iter().chain(beyond).all(Cursor::is_clear)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.cursors.values().all(|cursor| cursor.unrelayed().is_none() && cursor.removable(1).is_none())
     }
@@ -98,8 +107,7 @@ impl Inner {
 
     /// Whether the partition has no waiting message that a push must not overtake.
     pub(super) fn is_clear(&self, partition: Partition) -> bool {
-        self.order_is_given_up
-            || self.files.iter().all(|held| held.cursors.get(&partition).is_none_or(Cursor::is_clear))
+        self.order_is_given_up || self.files.iter().all(|held| held.is_clear(partition, self.partitions))
     }
 
     pub(super) fn takes_messages(&self) -> bool {

@@ -150,7 +150,10 @@ impl Runner {
             };
             for (_, answer) in callers {
                 let result = match &mut results {
-                    Ok(results) => results.next().unwrap_or(Ok(Value::Nil)).map_err(|failure| error::of(&failure)),
+                    Ok(results) => match results.next() {
+                        Some(result) => result.map_err(|failure| error::of(&failure)),
+                        None => Err(silent()),
+                    },
                     Err(failure) => Err(failure.clone()),
                 };
                 // The caller may have given up waiting.

@@ -139,6 +139,35 @@ async fn a_commit_without_an_answer_is_an_error_and_done_or_undone_as_a_whole() 
 }
 
 #[tokio::test]
+async fn a_failed_commit_is_undone_however_often_the_file_cannot_be_opened_meanwhile() {
+    const ROWS: (&[u8], &[u8]) = (&[0; 10], &[255; 10]);
+    let (_folder, disk, database) = on_a_disk();
+    disk.set_gone(true);
+    let put = |transaction: &Transaction| {
+        transaction.put(Table::READY, &[1; 10], vec![1]);
+        Ok(())
+    };
+    assert!(database.change(put).await.is_err());
+    for _ in 0..3 {
+        assert!(database.write(insert(1)).await.is_err());
+    }
+    disk.set_gone(false);
+    insert_at_last(&database, 2).await;
+    let found = eventually_read(&database, |transaction| transaction.first(Table::READY, ROWS)).await;
+    assert!(found.is_none(), "the failed change is still there");
+}
+
+/// What `look` finds, once the database can be read again.
+async fn eventually_read<T>(database: &Database, look: impl Fn(&Transaction) -> Result<T, redb::Error>) -> T {
+    loop {
+        match database.change_soon(&look) {
+            Ok(found) => return found,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_write_that_panics_is_an_error_and_undone() {
     let (_folder, _disk, database) = on_a_disk();
     let work = |transaction: &WriteTransaction| -> Result<(), redb::Error> {
