@@ -37,6 +37,9 @@ def write(results):
     if not tables:
         raise Failed(f"there are no results in {results}")
     found = {name: json.loads((results / f"{name}.json").read_text()) for name in tables}
+    commits = sorted({content["commit"] for content in found.values()})
+    if len(commits) > 1:
+        raise Failed(f"the results in {results} are of several commits of kefu: {', '.join(commits)}")
     if {"ingress", "worker"} <= found.keys():
         tables["sizing"] = _sizing(found["ingress"]["medians"]["kefu"], found["worker"]["medians"]["kefu"])
     _fill(ROOT / "docs/performance.md", tables)

@@ -33,16 +33,16 @@ async fn a_push_whose_client_went_away_is_stored_once_and_before_the_users_next(
             ingress.has_begun(begun + USERS as usize).await;
             ingress.to_broker.release();
         });
-        // On a very busy machine the claims are over by now, or could not be had.
+        // On a very busy machine the claims are over by now, or could not be had: then there may be copies.
         is_exact &= stalled.elapsed() < CLAIMED_FOR && ingress.claims("unavailable").await == 0;
         assert!(report.lost.is_empty() || !is_exact, "refused: {report}");
         all = all.and(report);
         ingress.is_idle().await;
     }
     let stored = ingress.stored().await;
-    stored.has_all_of(&all);
+    stored.has_all_of(&all).is_in_order(&all);
     if is_exact {
-        stored.is_in_order(&all).has_no_copies();
+        stored.has_no_copies();
     }
     println!("{all}; exact: {is_exact}");
 }

@@ -9,7 +9,7 @@ use super::{Ingress, of_each};
 const USERS: u32 = 1_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn publishes_under_way_when_the_broker_closes_the_connection_are_stored_and_answered_in_time() {
+async fn publishes_under_way_when_the_broker_closes_the_connection_are_stored_and_answered() {
     let ingress = Ingress::start().await;
     // What is under way is stored and not confirmed, or it is not stored.
     for (number, way) in [(1, Way::ToProgram), (2, Way::ToServer)] {
