@@ -21,7 +21,7 @@ pub use condition::ConditionSection;
 pub use endpoint::{DECIDE_WITHIN, Endpoint, EndpointSection};
 pub use live::LiveRules;
 
-use condition::{Condition, Part};
+use condition::{Condition, Part, Subject};
 
 /// All rules, in the order of the file.
 #[derive(Debug, Default)]
@@ -137,13 +137,13 @@ impl Rules {
 
     /// The rule for a push to the account `appid`: the first that matches.
     pub fn decide(&self, appid: &str, push: &Push) -> Option<&Rule> {
-        self.matching(appid, push).next()
+        self.first(appid, push, |_| true)
     }
 
     /// The rule for a push that ingress did not answer by itself: the first rule that matches and is not ingress's task.
     /// Such pushes exist while rules change.
     pub fn decide_unanswered(&self, appid: &str, push: &Push) -> Option<&Rule> {
-        self.matching(appid, push).find(|rule| !rule.action.is_for_ingress())
+        self.first(appid, push, |rule| !rule.action.is_for_ingress())
     }
 
     /// The rule by which ingress would have answered a push, if ingress had had these rules.
@@ -170,8 +170,10 @@ impl Rules {
         }
     }
 
-    fn matching(&self, appid: &str, push: &Push) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().filter(move |rule| rule.when.matches(appid, push))
+    /// The first of the `wanted` rules that matches.
+    fn first(&self, appid: &str, push: &Push, wanted: impl Fn(&Rule) -> bool) -> Option<&Rule> {
+        let subject = Subject::of(appid, push);
+        self.rules.iter().find(|rule| wanted(rule) && rule.when.matches(&subject))
     }
 }
 

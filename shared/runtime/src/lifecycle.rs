@@ -26,7 +26,8 @@ pub fn block_on<T>(program: impl Future<Output = T>) -> std::io::Result<T> {
 ///
 /// Chooses rustls's provider of cryptography: with two providers compiled in (dependencies decide that), rustls would panic
 /// at the first connection instead of choosing. Makes the log show a panic by its place alone. Raises the limit of open
-/// files as far as the process may: many systems start with 1,024, for programs of the time before `poll`.
+/// files as far as the process may: many systems start with 1,024, for programs of the time before `poll`. Does without huge
+/// pages, with which the allocator took about 20 MB more for an idle process, and no less CPU.
 #[expect(clippy::print_stderr, reason = "a panic before the logs begin has no other place")]
 pub fn prepare_process() {
     // A panic's text may quote the data in work. The place of the panic is enough to find the fault.
@@ -48,6 +49,10 @@ pub fn prepare_process() {
     }));
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a provider of cryptography is installed already");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay");
     }
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

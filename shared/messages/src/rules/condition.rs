@@ -61,8 +61,7 @@ impl Part {
         [Self::Account, Self::Type, Self::Event, Self::Contains, Self::Regex, Self::SessionFrom];
 }
 
-/// The parts of a push that conditions check.
-#[derive(Clone, Copy)]
+/// The parts of a push that conditions check, made once for all rules.
 pub(super) struct Subject<'a> {
     pub(super) appid: &'a str,
     pub(super) msg_type: &'a str,
@@ -72,6 +71,15 @@ pub(super) struct Subject<'a> {
     pub(super) event: Option<&'a str>,
     /// The `SessionFrom` of a `user_enter_tempsession`.
     pub(super) session_from: Option<&'a str>,
+    lower: Lower,
+}
+
+/// The same in lower case.
+struct Lower {
+    msg_type: String,
+    text: Option<String>,
+    event: Option<String>,
+    session_from: Option<String>,
 }
 
 /// More memory than any sensible pattern needs; a larger one is a configuration error.
@@ -201,8 +209,8 @@ impl Condition {
             && self.session_from.is_none()
     }
 
-    pub(super) fn matches(&self, appid: &str, push: &Push) -> bool {
-        self.failing(&Subject::of(appid, push)).is_none()
+    pub(super) fn matches(&self, subject: &Subject) -> bool {
+        self.failing(subject).is_none()
     }
 
     /// The first part that does not hold.
@@ -211,16 +219,16 @@ impl Condition {
     }
 
     fn holds(&self, part: Part, subject: &Subject) -> bool {
-        let Subject { appid, msg_type, text, event, session_from } = *subject;
+        let Subject { appid, text, lower, .. } = subject;
         match part {
             Part::Account => holds(&self.accounts, |accounts| accounts.iter().any(|account| account == appid)),
-            Part::Type => holds(&self.types, |types| types.contains(&msg_type.to_lowercase())),
+            Part::Type => holds(&self.types, |types| types.contains(&lower.msg_type)),
             Part::Event => {
-                holds(&self.events, |events| event.is_some_and(|event| events.contains(&event.to_lowercase())))
+                holds(&self.events, |events| lower.event.as_ref().is_some_and(|event| events.contains(event)))
             }
-            Part::Contains => holds(&self.contains, |parts| has_one_of(text, parts)),
+            Part::Contains => holds(&self.contains, |parts| has_one_of(&lower.text, parts)),
             Part::Regex => holds(&self.regex, |regex| text.is_some_and(|text| regex.is_match(text))),
-            Part::SessionFrom => holds(&self.session_from, |parts| has_one_of(session_from, parts)),
+            Part::SessionFrom => holds(&self.session_from, |parts| has_one_of(&lower.session_from, parts)),
         }
     }
 }
@@ -233,7 +241,13 @@ impl<'a> Subject<'a> {
             _ => (None, None, None),
         };
         let session_from = session_from.filter(|_| event.is_some_and(is_entering));
-        Self { appid, msg_type: &push.msg_type, text, event, session_from }
+        let lower = Lower {
+            msg_type: push.msg_type.to_lowercase(),
+            text: text.map(str::to_lowercase),
+            event: event.map(str::to_lowercase),
+            session_from: session_from.map(str::to_lowercase),
+        };
+        Self { appid, msg_type: &push.msg_type, text, event, session_from, lower }
     }
 }
 
@@ -251,8 +265,8 @@ fn holds<T>(condition: &Option<T>, holds: impl FnOnce(&T) -> bool) -> bool {
     condition.as_ref().is_none_or(holds)
 }
 
-fn has_one_of(text: Option<&str>, parts: &[String]) -> bool {
-    text.map(str::to_lowercase).is_some_and(|text| parts.iter().any(|part| text.contains(part)))
+fn has_one_of(text: &Option<String>, parts: &[String]) -> bool {
+    text.as_ref().is_some_and(|text| parts.iter().any(|part| text.contains(part)))
 }
 
 /// The last line of the parser's message; the lines before it draw the pattern.

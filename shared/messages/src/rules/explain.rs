@@ -61,7 +61,7 @@ impl Condition {
 
     /// Why `part` does not hold.
     fn why_not(&self, part: Part, subject: &Subject) -> String {
-        let Subject { appid, msg_type, event, session_from, text } = *subject;
+        let &Subject { appid, msg_type, event, session_from, text, .. } = subject;
         let wanted = self.part_in_words(part).unwrap_or_default();
         match part {
             Part::Account => format!("{wanted}: it came to {appid:?}"),

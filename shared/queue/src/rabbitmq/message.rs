@@ -31,7 +31,7 @@ pub(super) const ORIGIN_KEY: &str = "x-origin-key";
 pub(super) const REPLAYED: &str = "x-replayed";
 pub(super) const TRACEPARENT: &str = "traceparent";
 
-/// All headers together must fit into one frame of 128 KiB.
+/// All headers together must fit into one frame (`FRAME_BYTES` in settings.rs).
 const LONGEST_ERROR: usize = 1_000;
 const PERSISTENT: u8 = 2;
 
