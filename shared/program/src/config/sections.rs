@@ -28,7 +28,7 @@ pub struct Ingress {
     /// How many bytes of bodies ingress keeps in memory at once, without the first 16 KiB of each; bodies beyond this
     /// limit wait. Reading the bodies and writing them to the queue needs more memory than this. Default 64 MiB.
     pub max_buffered_bytes: usize,
-    /// How many threads serve the connections. Default half of the cores, at least 2.
+    /// How many threads serve the connections. Default half of the cores, at least 1.
     pub threads: usize,
     /// How many connections are served at once; connections beyond this limit wait in the kernel's queue. Default
     /// 4,096.
@@ -68,7 +68,7 @@ impl Ingress {
 
 /// A thread serves more pushes than most users ever get, and the queue and the store need cores too.
 fn half_of_the_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2).max(2)
+    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2)
 }
 
 /// `[worker]`
