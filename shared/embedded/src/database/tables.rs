@@ -1,4 +1,4 @@
-//! The tables behind the [journal](super::journal): how their rows are read, and how changes are moved into them.
+//! The tables behind the [journal]: how their rows are read, and how changes are moved into them.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
