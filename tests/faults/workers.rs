@@ -24,20 +24,20 @@ const SPREADS: Duration = Duration::from_secs(20);
 async fn order_is_kept_and_work_spreads_while_workers_are_added_killed_and_stopped() {
     let mut trial = Trial::start(TrialOptions::new(Backend::Production)).await;
     trial.delivers(30).await;
-    spread(&trial, "one worker", 1, 64).await;
+    spread(&trial, "one worker", 1, PARTITIONS.into()).await;
 
     trial.add_worker().await;
     trial.add_worker().await;
     // Each gets a third.
-    spread(&trial, "three workers", 3, 21).await;
+    spread(&trial, "three workers", 3, 5).await;
     trial.delivers(100).await;
 
     trial.kill(WORKER + 1);
-    spread(&trial, "two workers, one was killed", 2, 16).await;
+    spread(&trial, "two workers, one was killed", 2, 4).await;
     trial.delivers(100).await;
 
     trial.stop(WORKER + 2).await;
-    spread(&trial, "one worker, one was stopped", 1, 64).await;
+    spread(&trial, "one worker, one was stopped", 1, PARTITIONS.into()).await;
     trial.delivers(100).await;
     trial.end("1, 3, 1 workers").await.must_be_sound().must_be_in_time().must_all_be_accepted();
 }
@@ -46,7 +46,9 @@ async fn order_is_kept_and_work_spreads_while_workers_are_added_killed_and_stopp
 async fn spread(trial: &Trial, when: &str, workers: usize, least: usize) {
     let shares = eventually(SPREADS, "the partitions are spread", async || {
         let shares = trial.active_partitions().await;
-        let sound = shares.len() == workers && shares.iter().sum::<usize>() == 64 && shares.iter().all(|n| *n >= least);
+        let sound = shares.len() == workers
+            && shares.iter().sum::<usize>() == usize::from(PARTITIONS)
+            && shares.iter().all(|n| *n >= least);
         if sound { Ok(shares) } else { Err(format!("{shares:?}")) }
     })
     .await;
@@ -64,7 +66,7 @@ const LATENCY: Duration = Duration::from_secs(1);
 const BACKLOG: usize = 2_048;
 
 /// The default of `[queue] partitions`.
-const PARTITIONS: u16 = 64;
+const PARTITIONS: u16 = 16;
 
 /// How long a worker that joins may take from its start to its full concurrency.
 const JOINS: Duration = Duration::from_secs(5);
