@@ -70,6 +70,8 @@ macro_rules! contract {
             a_dropped_publish_neither_blocks_nor_doubles_nor_reorders,
             closing_waits_for_the_publishes_under_way,
             a_closed_publisher_publishes_no_more,
+            threads_share_the_order_of_a_user,
+            the_others_go_on_when_the_publisher_of_a_thread_closes,
         );
         contract!(@tests $make_for_a_crash, crashing:
             published_messages_outlive_a_crash,
@@ -147,12 +149,17 @@ fn envelope(user: &OpenId, number: u32) -> Envelope {
 /// A publisher that publishes each user's messages in turn, as ingress does.
 struct InTurn {
     publisher: Arc<dyn Publisher>,
-    turns: Turns,
+    turns: Arc<Turns>,
 }
 
 impl InTurn {
     fn new(publisher: Arc<dyn Publisher>) -> Arc<Self> {
-        Arc::new(Self { publisher, turns: Turns::new() })
+        Arc::new(Self { publisher, turns: Arc::new(Turns::new()) })
+    }
+
+    /// That of one thread.
+    fn local(&self) -> Self {
+        Self { publisher: self.publisher.clone().local(), turns: self.turns.clone() }
     }
 
     async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {

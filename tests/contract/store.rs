@@ -92,7 +92,8 @@ macro_rules! contract_on {
                 a_release_after_the_completion_does_nothing,
                 a_completed_key_is_free_again_after_its_time,
                 keys_and_accounts_do_not_touch_each_other,
-                of_many_who_claim_one_key_one_wins
+                of_many_who_claim_one_key_one_wins,
+                the_claims_of_a_thread_are_those_of_all
             }
             ledger {
                 a_new_message_begins_at_its_first_step,

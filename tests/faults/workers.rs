@@ -29,11 +29,11 @@ async fn order_is_kept_and_work_spreads_while_workers_are_added_killed_and_stopp
     trial.add_worker().await;
     trial.add_worker().await;
     // Each gets a third.
-    spread(&trial, "three workers", 3, 5).await;
+    spread(&trial, "three workers", 3, 2).await;
     trial.delivers(100).await;
 
     trial.kill(WORKER + 1);
-    spread(&trial, "two workers, one was killed", 2, 4).await;
+    spread(&trial, "two workers, one was killed", 2, 2).await;
     trial.delivers(100).await;
 
     trial.stop(WORKER + 2).await;
@@ -66,7 +66,7 @@ const LATENCY: Duration = Duration::from_secs(1);
 const BACKLOG: usize = 2_048;
 
 /// The default of `[queue] partitions`.
-const PARTITIONS: u16 = 16;
+const PARTITIONS: u16 = 8;
 
 /// How long a worker that joins may take from its start to its full concurrency.
 const JOINS: Duration = Duration::from_secs(5);

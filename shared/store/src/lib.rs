@@ -143,7 +143,8 @@ pub trait Claims: Send + Sync {
     /// own claim lasts wins again.
     async fn claim(&self, key: &MessageKey, owner: &str, pending_for: Duration) -> Result<Claim, StoreError>;
     /// Marks the key as published, whoever holds the key, for `done_for`. Copies get `answer` as well: a few hundred bytes,
-    /// or the empty text for the usual answer.
+    /// or the empty text for the usual answer. Nobody should wait for the record of the usual answer: the store may take a
+    /// few milliseconds longer for it, and spare a round trip.
     async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError>;
     /// Releases the key if `owner` still holds it; else does nothing.
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError>;

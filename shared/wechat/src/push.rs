@@ -211,18 +211,23 @@ impl Push {
             _ => (required("FromUserName")?, required("MsgType")?),
         };
         let from_user = OpenId::new(from_user);
-        let content = match msg_type.to_ascii_lowercase().as_str() {
-            "text" => Content::Text { content: text("Content") },
-            "image" => Content::Image { pic_url: text("PicUrl"), media_id: text("MediaId") },
-            "miniprogrampage" => Content::Miniprogrampage {
+        let is = |kind: &str| msg_type.eq_ignore_ascii_case(kind);
+        let content = if is("text") {
+            Content::Text { content: text("Content") }
+        } else if is("event") {
+            Content::Event { event: text("Event"), session_from: text("SessionFrom") }
+        } else if is("image") {
+            Content::Image { pic_url: text("PicUrl"), media_id: text("MediaId") }
+        } else if is("miniprogrampage") {
+            Content::Miniprogrampage {
                 title: text("Title"),
                 app_id: text("AppId"),
                 page_path: text("PagePath"),
                 thumb_url: text("ThumbUrl"),
                 thumb_media_id: text("ThumbMediaId"),
-            },
-            "event" => Content::Event { event: text("Event"), session_from: text("SessionFrom") },
-            _ => Content::Other,
+            }
+        } else {
+            Content::Other
         };
         Ok(Self {
             format,

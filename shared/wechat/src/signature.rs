@@ -27,7 +27,13 @@ pub fn verify_encrypted(token: &str, timestamp: &str, nonce: &str, encrypt: &str
 type HexSha1 = [u8; 40];
 
 fn matches(expected: HexSha1, given: &str) -> bool {
-    expected.ct_eq(given.as_bytes()).into()
+    HexSha1::try_from(given.as_bytes()).is_ok_and(|given| words(expected).ct_eq(&words(given)).into())
+}
+
+/// The same bytes in words, of which a comparison in constant time needs an eighth of the steps.
+fn words(hex: HexSha1) -> [u64; 5] {
+    let (words, _) = hex.as_chunks();
+    std::array::from_fn(|at| words.get(at).copied().map_or(0, u64::from_ne_bytes))
 }
 
 fn text(hex: &HexSha1) -> String {

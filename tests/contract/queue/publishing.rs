@@ -6,8 +6,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use kefu_queue::QueueError;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use super::{Queue, done, envelope, next, number, publish, user};
+use super::{PATIENCE, Queue, done, envelope, next, next_many, number, numbers, publish, user};
 
 pub(super) async fn what_is_published_comes_out_whole(queue: impl Queue) {
     let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 10).await);
@@ -81,4 +83,60 @@ pub(super) async fn a_closed_publisher_publishes_no_more(queue: impl Queue) {
     assert!(matches!(refused, Err(QueueError::Unavailable(_))), "{refused:?}");
     assert_ne!(publisher.health(), kefu_runtime::health::Health::Up);
     drop::<Arc<_>>(publisher);
+}
+
+pub(super) async fn threads_share_the_order_of_a_user(queue: impl Queue) {
+    const EACH: u32 = 20;
+    let (publisher, user) = (queue.publisher().await, user(0, 0));
+    let (to_first, at_first) = mpsc::unbounded_channel();
+    let (to_second, at_second) = mpsc::unbounded_channel();
+    // Each thread publishes the next number as soon as it gets it, and passes the number after it to the other thread.
+    let threads = [(at_first, to_second), (at_second, to_first.clone())].map(|(mut numbers, next)| {
+        let (publisher, user) = (publisher.clone(), user.clone());
+        on_a_thread(async move || {
+            let local = publisher.local();
+            while let Some(number) = numbers.recv().await {
+                publish(&local, &user, [number]).await;
+                if number == 2 * EACH || next.send(number + 1).is_err() {
+                    break;
+                }
+            }
+            drop(next);
+            local.close(PATIENCE).await;
+        })
+    });
+    to_first.send(1).unwrap();
+    drop(to_first);
+    for thread in threads {
+        thread.await.unwrap();
+    }
+    let mut consumer = queue.consumer("a", 100).await;
+    let deliveries = next_many(&mut consumer, 2 * EACH as usize).await;
+    assert_eq!(numbers(&deliveries), (1..=2 * EACH).collect::<Vec<_>>());
+}
+
+pub(super) async fn the_others_go_on_when_the_publisher_of_a_thread_closes(queue: impl Queue) {
+    let (publisher, user) = (queue.publisher().await, user(0, 0));
+    let (all, to) = (publisher.clone(), user.clone());
+    let ended = on_a_thread(async move || {
+        let (closed, open) = (all.local(), all.local());
+        publish(&closed, &to, [1]).await;
+        closed.close(PATIENCE).await;
+        publish(&open, &to, [2]).await;
+        // Its messages go through the publisher of all from then on.
+        publish(&closed, &to, [3]).await;
+        open.close(PATIENCE).await;
+    });
+    ended.await.unwrap();
+    publish(&publisher, &user, [4]).await;
+    let mut consumer = queue.consumer("a", 10).await;
+    assert_eq!(numbers(&next_many(&mut consumer, 4).await), [1, 2, 3, 4]);
+}
+
+/// Does the work on a thread that has a runtime of its own, as the threads of ingress have.
+fn on_a_thread<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) -> JoinHandle<()> {
+    tokio::task::spawn_blocking(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work());
+    })
 }

@@ -143,3 +143,15 @@ pub(super) async fn of_many_who_claim_one_key_one_wins(stores: &Stores) {
     assert_eq!(found.iter().filter(|claim| **claim == Claim::Won).count(), 1);
     assert_eq!(found.iter().filter(|claim| **claim == Claim::Pending).count(), CROWD - 1);
 }
+
+pub(super) async fn the_claims_of_a_thread_are_those_of_all(stores: &Stores) {
+    let local = stores.claims.clone().local();
+    assert_eq!(local.claim(&key("1"), "a", LONG).await.unwrap(), Claim::Won);
+    assert_eq!(claim(stores, &key("1"), "b", LONG).await, Claim::Pending);
+    local.complete(&key("1"), "", LONG).await.unwrap();
+    assert_eq!(claim(stores, &key("1"), "b", LONG).await, done());
+    assert_eq!(claim(stores, &key("2"), "b", LONG).await, Claim::Won);
+    assert_eq!(local.claim(&key("2"), "a", LONG).await.unwrap(), Claim::Pending);
+    stores.claims.release(&key("2"), "b").await.unwrap();
+    assert_eq!(local.claim(&key("2"), "a", LONG).await.unwrap(), Claim::Won);
+}

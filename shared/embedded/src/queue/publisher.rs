@@ -55,7 +55,7 @@ impl Publisher for EmbeddedPublisher {
     }
 
     fn local(self: Arc<Self>) -> Arc<dyn Publisher> {
-        self
+        Arc::new(LocalPublisher { all: self, under_way: TaskTracker::new() })
     }
 
     fn health(&self) -> Health {
@@ -68,6 +68,34 @@ impl Publisher for EmbeddedPublisher {
     async fn close(&self, within: Duration) {
         self.under_way.close();
         // A publish that has not finished by then is still written, but nobody waits for it.
+        tokio::time::timeout(within, self.under_way.wait()).await.ok();
+    }
+}
+
+/// The publisher for the callers of one thread. Only its end is its own: the others go on when it closes.
+struct LocalPublisher {
+    all: Arc<EmbeddedPublisher>,
+    under_way: TaskTracker,
+}
+
+#[async_trait]
+impl Publisher for LocalPublisher {
+    async fn publish(&self, envelope: &Envelope, turn: Turn) -> Result<(), QueueError> {
+        let _token = self.under_way.token();
+        self.all.publish(envelope, turn).await
+    }
+
+    fn local(self: Arc<Self>) -> Arc<dyn Publisher> {
+        self.all.clone().local()
+    }
+
+    fn health(&self) -> Health {
+        self.all.health()
+    }
+
+    async fn close(&self, within: Duration) {
+        self.under_way.close();
+        // A publish that has not finished by then is still written.
         tokio::time::timeout(within, self.under_way.wait()).await.ok();
     }
 }

@@ -14,7 +14,7 @@ pub(super) const MOST_PREFETCH: u16 = 2_000;
 /// `[queue]`
 #[derive(Debug, Clone)]
 pub struct Queue {
-    /// The number of partitions: 1 to 1,024, default 16. The number must not change while messages are queued.
+    /// The number of partitions: 1 to 1,024, default 8. The number must not change while messages are queued.
     pub partitions: u16,
     /// How many unsettled messages of one partition a worker holds: 1 to 2,000. By default the number follows the worker's
     /// concurrency, see [`Config::prefetch`](super::Config::prefetch).
@@ -25,7 +25,7 @@ impl Queue {
     /// The section, and its URL.
     pub(super) fn read(table: &mut Table<'_>) -> (Self, Option<SecretString>) {
         let url = url(table, "url (or url_file) is missing: amqp://…, amqps://… or embedded:FOLDER");
-        let partitions = table.number("partitions", 1..=1_024).unwrap_or(16);
+        let partitions = table.number("partitions", 1..=1_024).unwrap_or(8);
         (Self { partitions, prefetch: table.number("prefetch", 1..=MOST_PREFETCH.into()) }, url)
     }
 }

@@ -40,7 +40,7 @@ fn a_good_file_is_taken_and_the_rest_has_defaults() {
     let account = config.accounts.get("wx1").unwrap();
     assert_eq!((account.mode, account.keys.len(), account.tokens.len()), (Mode::Safe, 1, 1));
     assert!(matches!(config.backend, BackendUrls::Servers { .. }));
-    assert_eq!(config.queue.partitions, 16);
+    assert_eq!(config.queue.partitions, 8);
     assert_eq!(config.wechat.timeout, Duration::from_secs(10));
     assert_eq!(config.wechat.api_base, "https://api.weixin.qq.com");
 }
@@ -64,10 +64,10 @@ fn nothing_secret_shows_in_debug() {
 fn the_prefetch_follows_the_concurrency_unless_it_is_set() {
     let folder = Folder::new(GOOD);
     let prefetch = |environment: &[(&str, &str)]| folder.load(environment).unwrap().prefetch();
-    assert_eq!(prefetch(&[]), 64, "4 times 256 over 16 partitions");
-    for (concurrency, followed) in [("1", 2), ("8", 2), ("9", 3), ("40", 10), ("1000", 250), ("100000", 2_000)] {
+    assert_eq!(prefetch(&[]), 128, "4 times 256 over 8 partitions");
+    for (concurrency, followed) in [("1", 2), ("4", 2), ("5", 3), ("40", 20), ("1000", 500), ("100000", 2_000)] {
         assert_eq!(prefetch(&[("KEFU__WORKER__CONCURRENCY", concurrency)]), followed, "{concurrency}");
     }
-    assert_eq!(prefetch(&[("KEFU__QUEUE__PARTITIONS", "8")]), 128);
+    assert_eq!(prefetch(&[("KEFU__QUEUE__PARTITIONS", "16")]), 64);
     assert_eq!(prefetch(&[("KEFU__QUEUE__PREFETCH", "1"), ("KEFU__WORKER__CONCURRENCY", "40")]), 1);
 }

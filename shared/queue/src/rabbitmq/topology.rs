@@ -244,17 +244,17 @@ mod tests {
     use super::*;
 
     fn topology() -> Topology {
-        Topology::new(&Settings::new("amqp://localhost".into(), 16))
+        Topology::new(&Settings::new("amqp://localhost".into(), 8))
     }
 
     #[test]
     fn the_names_are_the_documented_ones() {
         let topology = topology();
         let queues: Vec<String> = topology.queues().map(|queue| queue.name).collect();
-        assert_eq!(queues.len(), 2 + 16 + 5);
+        assert_eq!(queues.len(), 2 + 8 + 5);
         for name in [
             "kefu.in.p00",
-            "kefu.in.p15",
+            "kefu.in.p07",
             "kefu.retry.5s",
             "kefu.retry.30s",
             "kefu.retry.2m",

@@ -41,7 +41,12 @@ impl Claims for Redis {
 
     async fn complete(&self, key: &MessageKey, answer: &str, done_for: Duration) -> Result<(), StoreError> {
         let done = format!("{DONE}{answer}");
-        self.connection.query(redis::cmd("SET").arg(name(key)).arg(done).arg("PX").arg(millis(done_for))).await
+        let mut set = redis::cmd("SET");
+        set.arg(name(key)).arg(done).arg("PX").arg(millis(done_for));
+        match answer.is_empty() {
+            true => self.connection.query_patiently(&set).await,
+            false => self.connection.query(&set).await,
+        }
     }
 
     async fn release(&self, key: &MessageKey, owner: &str) -> Result<(), StoreError> {

@@ -1,7 +1,8 @@
 //! One connection, shared by all calls, that repairs itself and keeps no caller waiting for longer than [`DEADLINE`].
 //!
 //! One round trip is under way at a time. The calls that come meanwhile go out together as the next one, which costs
-//! client and server far less than a round trip for each.
+//! client and server far less than a round trip for each. Calls for whose answer nobody waits do not begin a round trip at
+//! once.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use redis::{
     RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{self, Peer};
 use super::script::Invocation;
@@ -27,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How many calls one round trip takes along.
 const AT_ONCE: usize = 256;
 
+/// How long a call for whose answer nobody waits lies ready for the next round trip, before it has one of its own.
+const LIES_READY: Duration = Duration::from_millis(5);
+
 pub(super) struct Connection {
     client: Client,
     calls: mpsc::UnboundedSender<Call>,
@@ -37,6 +41,8 @@ struct Call {
     command: Cmd,
     /// The script that the command runs, if it runs one.
     script: Option<&'static str>,
+    /// Whether nobody waits for the answer.
+    is_patient: bool,
     answer: oneshot::Sender<Result<Value, StoreError>>,
 }
 
@@ -99,18 +105,29 @@ impl Connection {
 
     /// Runs a script, loading it first if the server does not know it.
     pub(super) async fn invoke<T: FromRedisValue>(&self, script: &Invocation) -> Result<T, StoreError> {
-        self.run(script.command.clone(), Some(script.code)).await
+        self.run(script.command.clone(), Some(script.code), false).await
     }
 
     /// Runs one command.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        self.run(command.clone(), None).await
+        self.run(command.clone(), None, false).await
     }
 
-    async fn run<T: FromRedisValue>(&self, command: Cmd, script: Option<&'static str>) -> Result<T, StoreError> {
+    /// Runs one command for whose answer nobody waits: with the next round trip, or in a few milliseconds. While the
+    /// connection has little to do, the command thus delays no other, and costs hardly anything.
+    pub(super) async fn query_patiently<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        self.run(command.clone(), None, true).await
+    }
+
+    async fn run<T: FromRedisValue>(
+        &self,
+        command: Cmd,
+        script: Option<&'static str>,
+        is_patient: bool,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let ending = || StoreError::Unavailable("the program is ending".into());
-        self.calls.send(Call { command, script, answer }).map_err(|_| ending())?;
+        self.calls.send(Call { command, script, is_patient, answer }).map_err(|_| ending())?;
         let value = timeout(DEADLINE, answered).await.map_err(|_| silent())?.map_err(|_| ending())??;
         T::from_redis_value(value).map_err(|error| error::of(&error.into()))
     }
@@ -127,10 +144,10 @@ impl Runner {
         let ping = ping.cmd("PING").query_async::<Value>(&mut self.session.manager);
         let _connected = timeout(DEADLINE, ping).await;
         let mut calls = Vec::new();
-        while self.calls.recv_many(&mut calls, AT_ONCE).await > 0 {
+        while self.receive(&mut calls).await {
             let (mut pipeline, mut callers) = (Pipeline::with_capacity(calls.len()), Vec::with_capacity(calls.len()));
             // Nobody waits any more for a call that is over its deadline.
-            for Call { command, script, answer } in calls.drain(..).filter(|call| !call.answer.is_closed()) {
+            for Call { command, script, answer, .. } in calls.drain(..).filter(|call| !call.answer.is_closed()) {
                 pipeline.add_command(command);
                 callers.push((script, answer));
             }
@@ -160,6 +177,21 @@ impl Runner {
                 let _abandoned = answer.send(result);
             }
         }
+    }
+
+    /// Waits for the calls of the next round trip. False when the connection was dropped and nothing is left to do.
+    async fn receive(&mut self, calls: &mut Vec<Call>) -> bool {
+        if self.calls.recv_many(calls, AT_ONCE).await == 0 {
+            return false;
+        }
+        let ends = Instant::now() + LIES_READY;
+        while calls.iter().all(|call| call.is_patient) && calls.len() < AT_ONCE {
+            match timeout_at(ends, self.calls.recv_many(calls, AT_ONCE)).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        true
     }
 
     /// A connection that was closed in the meantime (restart, failover, idle timeout) fails only at its next use: one more
@@ -236,4 +268,63 @@ fn is_unknown_script(result: &RedisResult<Value>) -> bool {
 
 fn was_closed(error: &RedisError) -> bool {
     error.is_connection_dropped() && !error.is_connection_refusal()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A runner that is not running, and the way to it.
+    fn idle() -> (Runner, mpsc::UnboundedSender<Call>) {
+        let client = Client::open("redis://127.0.0.1:1").unwrap();
+        let (sender, calls) = mpsc::unbounded_channel();
+        (Runner { session: Session::begin(&client).unwrap(), client, calls }, sender)
+    }
+
+    fn call(is_patient: bool) -> Call {
+        Call { command: Cmd::new(), script: None, is_patient, answer: oneshot::channel().0 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_patient_call_lies_ready_for_a_moment_only() {
+        let (mut runner, calls) = idle();
+        let begun = Instant::now();
+        calls.send(call(true)).ok().unwrap();
+        let mut received = Vec::new();
+        assert!(runner.receive(&mut received).await);
+        assert_eq!((received.len(), begun.elapsed().as_millis()), (1, LIES_READY.as_millis()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_patient_call_goes_with_the_next_call_that_somebody_waits_for() {
+        let (mut runner, calls) = idle();
+        let begun = Instant::now();
+        calls.send(call(true)).ok().unwrap();
+        let later = tokio::spawn(async move {
+            for is_patient in [true, false, true] {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                calls.send(call(is_patient)).ok().unwrap();
+            }
+            calls
+        });
+        let mut received = Vec::new();
+        assert!(runner.receive(&mut received).await);
+        assert_eq!((received.len(), begun.elapsed().as_millis()), (3, 2));
+        drop(later.await);
+        received.clear();
+        assert!(runner.receive(&mut received).await, "the last call is lost");
+        assert_eq!(received.len(), 1);
+        assert!(!runner.receive(&mut received).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patient_calls_that_fill_a_round_trip_go_at_once() {
+        let (mut runner, calls) = idle();
+        let begun = Instant::now();
+        (0..=AT_ONCE).for_each(|_| calls.send(call(true)).ok().unwrap());
+        let mut received = Vec::new();
+        assert!(runner.receive(&mut received).await);
+        assert_eq!((received.len(), begun.elapsed().as_millis()), (AT_ONCE, 0));
+    }
 }

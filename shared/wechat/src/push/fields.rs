@@ -132,16 +132,27 @@ impl Collected {
         self.fields.find(name).is_some()
     }
 
+    /// Adds a field whose name the body does not have yet.
+    pub(super) fn insert_new(&mut self, name: &str, value: &str) -> Result<(), Unfit> {
+        if self.has(name) {
+            return Err(Unfit::Twice);
+        }
+        self.append(name, value)
+    }
+
     /// Adds a field. A second field of the same name is joined to the first, because XML writes lists in this way.
     pub(super) fn insert(&mut self, name: &str, value: &str) -> Result<(), Unfit> {
-        if self.fields.fields.len() == MAX_FIELDS {
-            return Err(Unfit::TooMany);
+        let is_repeated = self.has(name);
+        if is_repeated && is_decisive(name) && self.fields.len() < MAX_FIELDS {
+            return Err(Unfit::Twice);
         }
-        if self.has(name) {
-            if is_decisive(name) {
-                return Err(Unfit::Twice);
-            }
-            self.has_repeated = true;
+        self.has_repeated |= is_repeated;
+        self.append(name, value)
+    }
+
+    fn append(&mut self, name: &str, value: &str) -> Result<(), Unfit> {
+        if self.fields.len() == MAX_FIELDS {
+            return Err(Unfit::TooMany);
         }
         let (name, value) = (self.fields.append(name), self.fields.append(value));
         self.fields.fields.push(Field { name, value });

@@ -17,8 +17,7 @@ pub(super) fn read(body: &str) -> Option<Fields> {
             return end.is_empty().then(|| fields.into_fields());
         }
         let (name, after) = split_at_byte(rest, b'>')?;
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') || fields.has(name)
-        {
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             return None;
         }
         let content = after.trim_start();
@@ -33,7 +32,7 @@ pub(super) fn read(body: &str) -> Option<Fields> {
             }
         };
         rest = end.strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')?.trim_start();
-        fields.insert(name, value).ok()?;
+        fields.insert_new(name, value).ok()?;
     }
 }
 
