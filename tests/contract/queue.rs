@@ -157,7 +157,7 @@ impl InTurn {
         Arc::new(Self { publisher, turns: Arc::new(Turns::new()) })
     }
 
-    /// That of one thread.
+    /// The same publisher, for one thread.
     fn local(&self) -> Self {
         Self { publisher: self.publisher.clone().local(), turns: self.turns.clone() }
     }

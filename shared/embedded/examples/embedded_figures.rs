@@ -17,7 +17,7 @@ use kefu_messages::testing::text;
 use kefu_queue::{ConsumerOptions, Publisher, Settlement, Turn};
 
 const FOR: Duration = Duration::from_secs(3);
-const PARTITIONS: u16 = 64;
+const PARTITIONS: u16 = 8;
 
 fn main() {
     let parent = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, Into::into);

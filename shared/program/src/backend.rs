@@ -83,8 +83,12 @@ impl Backend {
     ) -> Result<Arc<dyn Publisher>, BackendError> {
         let broker = self.publisher()?;
         let Some(folder) = config.ingress.spool.clone() else { return Ok(broker) };
-        let (max_bytes, partitions) = (config.ingress.spool_max_bytes, self.partitions);
-        let settings = kefu_spool::Settings { folder, max_bytes, partitions, patience: kefu_spool::PATIENCE };
+        let settings = kefu_spool::Settings {
+            folder,
+            max_bytes: config.ingress.spool_max_bytes,
+            partitions: kefu_spool::PARTITIONS,
+            patience: kefu_spool::PATIENCE,
+        };
         let spool = kefu_spool::open(broker, settings).await;
         let shown = spool.clone();
         readiness.add("ingress_spool", false, move || std::future::ready(shown.spool_health()).boxed());

@@ -167,6 +167,9 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     // The example shows the number that follows from the concurrency.
     assert_eq!(shown.prefetch(), real.prefetch());
     shown.queue.prefetch = None;
+    // The example shows the number of a machine with 2 cores that shares them with RabbitMQ and Redis.
+    assert_eq!(shown.ingress.threads, 1);
+    shown.ingress.threads = real.ingress.threads;
     assert_eq!(format!("{:?}", shown.queue), format!("{:?}", real.queue));
     assert_eq!(format!("{:?}", shown.ingress), format!("{:?}", real.ingress));
     assert_eq!(format!("{:?}", shown.worker), format!("{:?}", real.worker));

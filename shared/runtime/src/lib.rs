@@ -8,6 +8,7 @@
 //!   causes, for people.
 
 pub mod clock;
+pub mod cores;
 pub mod disk;
 mod error;
 pub mod gate;

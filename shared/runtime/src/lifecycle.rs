@@ -6,17 +6,29 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::cores;
+
 /// How long the end of a program waits for work on other threads. Writing a file takes a moment, and a file on a hanging
 /// disk would not be written anyhow.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Runs a program to its end, as `#[tokio::main]` does. But `#[tokio::main]` would wait without end for the calls of a
-/// hanging disk.
+/// hanging disk, and would have a thread for each core: [`cores::half`] of them need about a tenth less CPU for a message.
+/// The variable `TOKIO_WORKER_THREADS` sets another number.
 ///
 /// # Errors
 /// When the system provides no threads.
 pub fn block_on<T>(program: impl Future<Output = T>) -> std::io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the runtime is there before the configuration, and reads this variable"
+    )]
+    let is_set = std::env::var_os("TOKIO_WORKER_THREADS").is_some();
+    if !is_set {
+        builder.worker_threads(cores::half());
+    }
+    let runtime = builder.enable_all().build()?;
     let output = runtime.block_on(program);
     runtime.shutdown_timeout(LAST_WAIT);
     Ok(output)

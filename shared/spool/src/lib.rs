@@ -40,6 +40,10 @@ pub use publisher::Spool;
 /// How long the broker may take for a push before the spool takes the push.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How many partitions the spool has, whatever the number of the broker. The spool writes one push of each partition at
+/// once, and relays one message of each at once: the disk and the broker do many in about the time of one.
+pub const PARTITIONS: u16 = 64;
+
 /// The spool's place and its limit.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -47,7 +51,7 @@ pub struct Settings {
     pub folder: PathBuf,
     /// How many bytes of messages this process may keep in the spool. A file can be up to three times as large.
     pub max_bytes: u64,
-    /// How many partitions the broker has.
+    /// [`PARTITIONS`], except in tests.
     pub partitions: u16,
     /// [`PATIENCE`], except in tests.
     pub patience: Duration,

@@ -67,6 +67,11 @@ mod tests {
         let signature = sign("token", "1", "2");
         let matches = |given: &str| verify("token", "1", "2", given);
         assert!(matches(&signature));
+        for at in 0..signature.len() {
+            let mut other = signature.clone();
+            other.replace_range(at..=at, if signature[at..].starts_with('0') { "1" } else { "0" });
+            assert!(!matches(&other), "{at}");
+        }
         assert!(!matches(&signature.to_uppercase()));
         assert!(!matches(&signature[..39]));
         assert!(!matches(""));

@@ -9,7 +9,7 @@ use kefu_queue::QueueError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{PATIENCE, Queue, done, envelope, next, next_many, number, numbers, publish, user};
+use super::{InTurn, PATIENCE, Queue, done, envelope, next, next_many, number, numbers, publish, user};
 
 pub(super) async fn what_is_published_comes_out_whole(queue: impl Queue) {
     let (publisher, mut consumer) = (queue.publisher().await, queue.consumer("a", 10).await);
@@ -60,7 +60,13 @@ pub(super) async fn a_dropped_publish_neither_blocks_nor_doubles_nor_reorders(qu
 
 pub(super) async fn closing_waits_for_the_publishes_under_way(queue: impl Queue) {
     let publisher = queue.publisher().await;
-    publish(&publisher, &user(0, 0), [1]).await;
+    for publisher in [publisher.local(), Arc::into_inner(publisher).unwrap()] {
+        close_with_publishes_under_way(&publisher).await;
+    }
+}
+
+async fn close_with_publishes_under_way(publisher: &InTurn) {
+    publish(publisher, &user(0, 0), [1]).await;
     // Of many users, because the second message of a user is not under way before the end of the first; and so few that one
     // poll begins all of them.
     let envelopes: Vec<_> = (1..=30).map(|index| envelope(&user(0, index), 1)).collect();
@@ -90,14 +96,18 @@ pub(super) async fn threads_share_the_order_of_a_user(queue: impl Queue) {
     let (publisher, user) = (queue.publisher().await, user(0, 0));
     let (to_first, at_first) = mpsc::unbounded_channel();
     let (to_second, at_second) = mpsc::unbounded_channel();
-    // Each thread publishes the next number as soon as it gets it, and passes the number after it to the other thread.
+    // Each thread passes the next number on to the other thread as soon as it has its own turn, so that both publish at once.
     let threads = [(at_first, to_second), (at_second, to_first.clone())].map(|(mut numbers, next)| {
         let (publisher, user) = (publisher.clone(), user.clone());
         on_a_thread(async move || {
             let local = publisher.local();
             while let Some(number) = numbers.recv().await {
-                publish(&local, &user, [number]).await;
-                if number == 2 * EACH || next.send(number + 1).is_err() {
+                let envelope = envelope(&user, number);
+                let turn = local.turns.take(&envelope).await;
+                let is_last = number == 2 * EACH;
+                let _passed_on = is_last || next.send(number + 1).is_ok();
+                local.publisher.publish(&envelope, turn).await.expect("the queue takes messages");
+                if is_last {
                     break;
                 }
             }
@@ -123,7 +133,7 @@ pub(super) async fn the_others_go_on_when_the_publisher_of_a_thread_closes(queue
         publish(&closed, &to, [1]).await;
         closed.close(PATIENCE).await;
         publish(&open, &to, [2]).await;
-        // Its messages go through the publisher of all from then on.
+        // From then on the messages of `closed` go through the publisher of all.
         publish(&closed, &to, [3]).await;
         open.close(PATIENCE).await;
     });

@@ -72,7 +72,7 @@ impl Publisher for EmbeddedPublisher {
     }
 }
 
-/// The publisher for the callers of one thread. Only its end is its own: the others go on when it closes.
+/// The publisher for the callers of one thread. Closing it leaves the publishers of other threads open.
 struct LocalPublisher {
     all: Arc<EmbeddedPublisher>,
     under_way: TaskTracker,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kefu_messages::problems::Problems;
 use kefu_messages::rules::{Action, Rules};
 use kefu_messages::window;
+use kefu_runtime::cores;
 use kefu_webhook::address;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
@@ -28,7 +29,8 @@ pub struct Ingress {
     /// How many bytes of bodies ingress keeps in memory at once, without the first 16 KiB of each; bodies beyond this
     /// limit wait. Reading the bodies and writing them to the queue needs more memory than this. Default 64 MiB.
     pub max_buffered_bytes: usize,
-    /// How many threads serve the connections. Default half of the cores, at least 1.
+    /// How many threads serve the connections. Default half of the cores, at least 1; all cores with the embedded queue,
+    /// where no RabbitMQ and no Redis need the others.
     pub threads: usize,
     /// How many connections are served at once; connections beyond this limit wait in the kernel's queue. Default
     /// 4,096.
@@ -49,7 +51,7 @@ impl Ingress {
             internal_listen: table.address("internal_listen").unwrap_or((Ipv4Addr::LOCALHOST, 9080).into()),
             max_body_bytes: table.number("max_body_bytes", 1_024..=16 * MIB).unwrap_or(1024 * 1024),
             max_buffered_bytes: table.number("max_buffered_bytes", 1_024..=TIB).unwrap_or(64 * 1024 * 1024),
-            threads: table.number("threads", 1..=256).unwrap_or_else(half_of_the_cores),
+            threads: table.number("threads", 1..=256).unwrap_or_else(if embedded { cores::all } else { cores::half }),
             max_connections: table.number("max_connections", 1..=1_000_000).unwrap_or(4_096),
             grace: table.milliseconds("grace_ms", 0..=u64::MAX).unwrap_or(Duration::from_secs(10)),
             spool: table.folder("spool"),
@@ -67,10 +69,6 @@ impl Ingress {
 }
 
 /// A thread serves more pushes than most users ever get, and the queue and the store need cores too.
-fn half_of_the_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2)
-}
-
 /// `[worker]`
 #[derive(Debug, Clone)]
 pub struct Worker {

@@ -88,9 +88,9 @@ mod tests {
         ConsumerOptions { id: id.to_owned(), seat, prefetch: 1 }
     }
 
-    /// How much each worker wants each of 64 partitions.
-    fn wanted(workers: &[ConsumerOptions]) -> Vec<Vec<i32>> {
-        workers.iter().map(|worker| priorities(worker, 64)).collect()
+    /// How much each worker wants each of so many partitions.
+    fn wanted(workers: &[ConsumerOptions], partitions: u16) -> Vec<Vec<i32>> {
+        workers.iter().map(|worker| priorities(worker, partitions)).collect()
     }
 
     /// The worker that gets the partition.
@@ -101,12 +101,13 @@ mod tests {
     /// How many partitions each worker has.
     fn shares_of(wanted: &[Vec<i32>]) -> Vec<usize> {
         let mut shares = vec![0; wanted.len()];
-        (0..64).filter_map(|partition| winner(wanted, partition)).for_each(|worker| shares[worker] += 1);
+        (0..wanted[0].len()).filter_map(|partition| winner(wanted, partition)).for_each(|worker| shares[worker] += 1);
         shares
     }
 
+    /// How many of 64 partitions each worker has.
     fn shares(workers: &[ConsumerOptions]) -> Vec<usize> {
-        shares_of(&wanted(workers))
+        shares_of(&wanted(workers, 64))
     }
 
     fn on(seats: impl IntoIterator<Item = Seat>) -> Vec<ConsumerOptions> {
@@ -115,25 +116,30 @@ mod tests {
 
     #[test]
     fn workers_on_the_first_seats_have_equally_many_partitions() {
-        let wanted = wanted(&on(0..64));
-        for count in 1..=64 {
-            let shares = shares_of(&wanted[..count]);
-            let (least, most) = (64 / count, 64_usize.div_ceil(count));
-            assert!(shares.iter().all(|share| (least..=most).contains(share)), "{count} workers: {shares:?}");
+        for partitions in [1, 8, 64] {
+            let wanted = wanted(&on(0..partitions), partitions);
+            let partitions = usize::from(partitions);
+            for count in 1..=partitions {
+                let shares = shares_of(&wanted[..count]);
+                let (least, most) = (partitions / count, partitions.div_ceil(count));
+                assert!(shares.iter().all(|share| (least..=most).contains(share)), "{count} workers: {shares:?}");
+            }
         }
     }
 
     #[test]
     fn the_partitions_of_a_worker_that_goes_fall_to_all_others() {
-        for gone in 0..4 {
-            let shares = shares(&on((0..4).filter(|seat| *seat != gone)));
-            assert!(shares.iter().all(|share| (18..=26).contains(share)), "without {gone}: {shares:?}");
+        for (partitions, fair) in [(8, 2..=4), (64, 18..=26)] {
+            for gone in 0..4 {
+                let shares = shares_of(&wanted(&on((0..4).filter(|seat| *seat != gone)), partitions));
+                assert!(shares.iter().all(|share| fair.contains(share)), "without {gone}: {shares:?}");
+            }
         }
     }
 
     #[test]
     fn a_worker_that_comes_takes_partitions_and_moves_none_between_the_others() {
-        let wanted = wanted(&[0, 1, 2, 3].map(|seat| worker("same", Some(seat))));
+        let wanted = wanted(&[0, 1, 2, 3].map(|seat| worker("same", Some(seat))), 64);
         for partition in 0..64 {
             let after = winner(&wanted, partition);
             assert!(after == Some(3) || after == winner(&wanted[..3], partition), "{partition}");

@@ -25,7 +25,7 @@ pub(super) struct Inner {
     pub(super) trouble: Option<Trouble>,
     /// Since when a file has been unreadable.
     pub(super) unread: Option<Instant>,
-    /// `[queue] partitions`.
+    /// The number of partitions that new pushes go to.
     pub(super) partitions: u16,
     /// A file has been unreadable for too long: it must not keep newer pushes from a broker that is up.
     pub(super) order_is_given_up: bool,

@@ -44,7 +44,7 @@ impl Claims for Redis {
         let mut set = redis::cmd("SET");
         set.arg(name(key)).arg(done).arg("PX").arg(millis(done_for));
         match answer.is_empty() {
-            true => self.connection.query_patiently(&set).await,
+            true => self.connection.query_deferred(&set).await,
             false => self.connection.query(&set).await,
         }
     }

@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How many calls one round trip takes along.
 const AT_ONCE: usize = 256;
 
-/// How long a call for whose answer nobody waits lies ready for the next round trip, before it has one of its own.
-const LIES_READY: Duration = Duration::from_millis(5);
+/// How long a deferred call waits for a call to go with, before it has a round trip of its own.
+const DEFERRED_FOR: Duration = Duration::from_millis(5);
 
 pub(super) struct Connection {
     client: Client,
@@ -41,8 +41,8 @@ struct Call {
     command: Cmd,
     /// The script that the command runs, if it runs one.
     script: Option<&'static str>,
-    /// Whether nobody waits for the answer.
-    is_patient: bool,
+    /// Whether the call waits for another to go with, since nobody waits for its answer.
+    is_deferred: bool,
     answer: oneshot::Sender<Result<Value, StoreError>>,
 }
 
@@ -113,9 +113,9 @@ impl Connection {
         self.run(command.clone(), None, false).await
     }
 
-    /// Runs one command for whose answer nobody waits: with the next round trip, or in a few milliseconds. While the
-    /// connection has little to do, the command thus delays no other, and costs hardly anything.
-    pub(super) async fn query_patiently<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+    /// Runs one command for whose answer nobody waits: with the next call, or by itself after [`DEFERRED_FOR`]. A command
+    /// that goes with another call costs hardly anything, and delays no call.
+    pub(super) async fn query_deferred<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         self.run(command.clone(), None, true).await
     }
 
@@ -123,11 +123,11 @@ impl Connection {
         &self,
         command: Cmd,
         script: Option<&'static str>,
-        is_patient: bool,
+        is_deferred: bool,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let ending = || StoreError::Unavailable("the program is ending".into());
-        self.calls.send(Call { command, script, is_patient, answer }).map_err(|_| ending())?;
+        self.calls.send(Call { command, script, is_deferred, answer }).map_err(|_| ending())?;
         let value = timeout(DEADLINE, answered).await.map_err(|_| silent())?.map_err(|_| ending())??;
         T::from_redis_value(value).map_err(|error| error::of(&error.into()))
     }
@@ -184,9 +184,9 @@ impl Runner {
         if self.calls.recv_many(calls, AT_ONCE).await == 0 {
             return false;
         }
-        let ends = Instant::now() + LIES_READY;
-        while calls.iter().all(|call| call.is_patient) && calls.len() < AT_ONCE {
-            match timeout_at(ends, self.calls.recv_many(calls, AT_ONCE)).await {
+        let ends = Instant::now() + DEFERRED_FOR;
+        while calls.iter().all(|call| call.is_deferred) && calls.len() < AT_ONCE {
+            match timeout_at(ends, self.calls.recv_many(calls, AT_ONCE - calls.len())).await {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => break,
             }
@@ -282,29 +282,29 @@ mod tests {
         (Runner { session: Session::begin(&client).unwrap(), client, calls }, sender)
     }
 
-    fn call(is_patient: bool) -> Call {
-        Call { command: Cmd::new(), script: None, is_patient, answer: oneshot::channel().0 }
+    fn call(is_deferred: bool) -> Call {
+        Call { command: Cmd::new(), script: None, is_deferred, answer: oneshot::channel().0 }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_patient_call_lies_ready_for_a_moment_only() {
+    async fn a_deferred_call_waits_for_a_moment_only() {
         let (mut runner, calls) = idle();
         let begun = Instant::now();
         calls.send(call(true)).ok().unwrap();
         let mut received = Vec::new();
         assert!(runner.receive(&mut received).await);
-        assert_eq!((received.len(), begun.elapsed().as_millis()), (1, LIES_READY.as_millis()));
+        assert_eq!((received.len(), begun.elapsed().as_millis()), (1, DEFERRED_FOR.as_millis()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_patient_call_goes_with_the_next_call_that_somebody_waits_for() {
+    async fn a_deferred_call_goes_with_the_next_call_that_somebody_waits_for() {
         let (mut runner, calls) = idle();
         let begun = Instant::now();
         calls.send(call(true)).ok().unwrap();
         let later = tokio::spawn(async move {
-            for is_patient in [true, false, true] {
+            for is_deferred in [true, false, true] {
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                calls.send(call(is_patient)).ok().unwrap();
+                calls.send(call(is_deferred)).ok().unwrap();
             }
             calls
         });
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn patient_calls_that_fill_a_round_trip_go_at_once() {
+    async fn deferred_calls_that_fill_a_round_trip_go_at_once() {
         let (mut runner, calls) = idle();
         let begun = Instant::now();
         (0..=AT_ONCE).for_each(|_| calls.send(call(true)).ok().unwrap());

@@ -114,7 +114,8 @@ pub(super) struct Collected {
 /// Why a field cannot be added.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unfit {
-    /// The field decides what the push is, and comes a second time: neither value can be believed.
+    /// The field comes a second time, and decides what the push is, so that neither value can be believed; or the caller takes
+    /// no field twice.
     Twice,
     /// The body has [`MAX_FIELDS`] fields already.
     TooMany,
@@ -132,7 +133,7 @@ impl Collected {
         self.fields.find(name).is_some()
     }
 
-    /// Adds a field whose name the body does not have yet.
+    /// Adds a field, or refuses a name that the body has already.
     pub(super) fn insert_new(&mut self, name: &str, value: &str) -> Result<(), Unfit> {
         if self.has(name) {
             return Err(Unfit::Twice);

@@ -100,6 +100,28 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_types_name_everything_and_are_read_as_the_same_push() {
+        for of_type in [
+            r#""MsgType":"text","Content":"this is a test]]>&<b>","MsgId":1234567890123456"#,
+            r#""MsgType":"image","PicUrl":"this is a url?a=1&b=2","MediaId":"media_id","MsgId":1234567890123456"#,
+            r#""MsgType":"miniprogrampage","MsgId":1234567890123456,"Title":"title","AppId":"appid","PagePath":"path",
+               "ThumbUrl":"","ThumbMediaId":"""#,
+            r#""MsgType":"miniprogrampage","MsgId":1234567890123456,"Title":"title","AppId":"appid","PagePath":"path",
+               "ThumbUrl":"https://example.com/1","ThumbMediaId":"media_id""#,
+            r#""MsgType":"event","Event":"user_enter_tempsession","SessionFrom":"sessionFrom""#,
+        ] {
+            let json = format!(r#"{{"ToUserName":"gh_1","FromUserName":"oUSER","CreateTime":1482048670,{of_type}}}"#);
+            let push = parsed(&json);
+            for format in [Format::Json, Format::Xml] {
+                let again = parsed(&Push { format, ..push.clone() }.to_text());
+                assert_eq!(again, Push { format, fields: again.fields.clone(), ..push.clone() }, "{json}");
+                assert!(again.names_everything(), "{json}");
+            }
+            assert_eq!(push.names_everything(), !json.contains(r#""ThumbUrl":"""#), "{json}");
+        }
+    }
+
+    #[test]
     fn a_push_with_anything_else_does_not_name_everything() {
         let usual =
             r#"{"ToUserName":"gh_1","FromUserName":"oUSER","CreateTime":1700000000,"MsgType":"text","Content":"hi"}"#;
