@@ -71,12 +71,14 @@ fn cause(error: &lapin::Error) -> Cause {
     Cause::new(text, error)
 }
 
-/// The code and the words of an error that the broker itself reported.
-/// Whether the broker says that a queue or an exchange does not exist.
+/// Whether the broker says that a queue or an exchange does not exist. The broker answers 404 also while it only cannot reach
+/// a queue.
 pub(super) fn is_missing(error: &lapin::Error) -> bool {
-    protocol_code(error).is_some_and(|(code, _)| code == 404)
+    let says_so = |reason: &str| reason.contains("no queue '") || reason.contains("no exchange '");
+    protocol_code(error).is_some_and(|(code, reason)| code == 404 && says_so(reason))
 }
 
+/// The code and the words of an error that the broker itself reported.
 pub(super) fn protocol_code(error: &lapin::Error) -> Option<(u16, &str)> {
     match error.kind() {
         ErrorKind::ProtocolError(error) => Some((error.get_id(), error.get_message().as_str())),
@@ -111,6 +113,17 @@ mod tests {
         let naming = "NOT_FOUND - no exchange 'kefu.in' in vhost '/'";
         let error = reported(AMQPError::new(AMQPSoftError::NOTFOUND.into(), naming.into()));
         assert!(error.to_string().contains(naming), "{error}");
+    }
+
+    #[test]
+    fn a_queue_that_cannot_be_reached_is_not_missing() {
+        let answered = |reason: &str| {
+            is_missing(&ErrorKind::ProtocolError(AMQPError::new(AMQPSoftError::NOTFOUND.into(), reason.into())).into())
+        };
+        assert!(answered("NOT_FOUND - no queue 'kefu.in.p08' in vhost '/'"));
+        assert!(!answered(
+            "NOT_FOUND - home node 'rabbit@mq2' of durable queue 'kefu.in.p08' in vhost '/' is down or inaccessible"
+        ));
     }
 
     #[tokio::test]
