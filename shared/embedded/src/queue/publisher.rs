@@ -66,10 +66,15 @@ impl Publisher for EmbeddedPublisher {
     }
 
     async fn close(&self, within: Duration) {
-        self.under_way.close();
-        // A publish that has not finished by then is still written, but nobody waits for it.
-        tokio::time::timeout(within, self.under_way.wait()).await.ok();
+        end(&self.under_way, within).await;
     }
+}
+
+/// Waits for the publishes under way. A publish that has not finished within that time is still written, but nobody waits
+/// for it.
+async fn end(under_way: &TaskTracker, within: Duration) {
+    under_way.close();
+    tokio::time::timeout(within, under_way.wait()).await.ok();
 }
 
 /// The publisher for the callers of one thread. Closing it leaves the publishers of other threads open.
@@ -94,8 +99,6 @@ impl Publisher for LocalPublisher {
     }
 
     async fn close(&self, within: Duration) {
-        self.under_way.close();
-        // A publish that has not finished by then is still written.
-        tokio::time::timeout(within, self.under_way.wait()).await.ok();
+        end(&self.under_way, within).await;
     }
 }

@@ -68,7 +68,6 @@ impl Ingress {
     }
 }
 
-/// A thread serves more pushes than most users ever get, and the queue and the store need cores too.
 /// `[worker]`
 #[derive(Debug, Clone)]
 pub struct Worker {
